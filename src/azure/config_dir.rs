@@ -1,0 +1,98 @@
+//! The Azure CLI's config directory: where it is, and the one name that azward knows it by. Nothing here fails: a
+//! directory that is not there yet has its path all the same.
+
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::secret::fingerprint;
+
+/// One Azure config directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigDir {
+    path: PathBuf,
+    canonical: PathBuf,
+}
+
+impl ConfigDir {
+    /// The directory that az uses in this process: `AZURE_CONFIG_DIR`, else `~/.azure`
+    /// (azure-cli-core 2.91.0, `_environment.py`, `get_config_dir`).
+    #[must_use]
+    pub fn of(context: &Context) -> Self {
+        let path = context.variable("AZURE_CONFIG_DIR").map_or_else(|| context.home.join(".azure"), PathBuf::from);
+        // MSAL's persistence expands a tilde itself (msal-extensions 1.3.1, `persistence.py`, `FilePersistence`).
+        Self::at(&context.expand_user(&path))
+    }
+
+    /// The directory at `path`.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let canonical = canonicalise(&path);
+        Self { path, canonical }
+    }
+
+    /// The directory as az names it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory with every link resolved: what its vault is bound to.
+    #[must_use]
+    pub fn canonical(&self) -> &Path {
+        &self.canonical
+    }
+
+    /// A short name for files that belong to this directory: the same for every path that leads to it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        fingerprint(self.canonical.as_os_str().as_encoded_bytes())
+    }
+
+    /// MSAL's token cache.
+    #[must_use]
+    pub fn token_cache(&self) -> PathBuf {
+        self.path.join("msal_token_cache.json")
+    }
+
+    /// The profile: subscriptions, and who sees them.
+    #[must_use]
+    pub fn profile(&self) -> PathBuf {
+        self.path.join("azureProfile.json")
+    }
+}
+
+/// Resolves links in as much of `path` as exists, so that a directory has one name before and after az makes it.
+fn canonicalise(path: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    let mut existing = path;
+    loop {
+        if let Ok(canonical) = std::fs::canonicalize(existing) {
+            return missing.iter().rev().fold(canonical, |path, part| path.join(part));
+        }
+        let (Some(parent), Some(name)) = (existing.parent(), existing.file_name()) else { return path.to_owned() };
+        missing.push(name);
+        existing = parent;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_id_before_and_after_it_is_made_and_through_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let real = home.path().join("real");
+        let before = ConfigDir::at(&real).id();
+        std::fs::create_dir(&real).unwrap();
+        assert_eq!(ConfigDir::at(&real).id(), before);
+        #[cfg(unix)]
+        {
+            let link = home.path().join("link");
+            std::os::unix::fs::symlink(&real, &link).unwrap();
+            assert_eq!(ConfigDir::at(&link).id(), before);
+            assert_ne!(ConfigDir::at(&link).path(), ConfigDir::at(&real).path());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the process was started with, read once in `main`: environment, directories, terminal, clock. Nothing below
+//! reads the environment itself, so everything can be tested without changing it. Nothing here fails: what is missing
+//! has the default that az itself would use.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::sys;
+
+/// What the process was started with.
+#[derive(Debug)]
+pub struct Context {
+    environment: HashMap<OsString, OsString>,
+    /// This program's own file, where the system tells.
+    pub executable: Option<PathBuf>,
+    /// The user's home directory as Python's `os.path.expanduser` finds it.
+    pub home: PathBuf,
+    /// `$AZWARD_HOME`: where the vaults, locks, settings and the journal are.
+    pub azward_home: PathBuf,
+    /// Whether a person can be asked something: stdin and stderr are both terminals.
+    pub is_interactive: bool,
+}
+
+impl Context {
+    /// Reads the process's surroundings.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let is_interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self::new(std::env::vars_os(), std::env::current_exe().ok(), is_interactive)
+    }
+
+    /// The same from given parts.
+    pub fn new(
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        executable: Option<PathBuf>,
+        is_interactive: bool,
+    ) -> Self {
+        let environment: HashMap<_, _> = environment.into_iter().collect();
+        let home = home_directory(&environment);
+        let azward_home = environment
+            .get(OsStr::new("AZWARD_HOME"))
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| home_of_installed(executable.as_deref()))
+            .unwrap_or_else(|| home.join(".azward"));
+        // A relative one would mean another vault in every directory.
+        let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
+        Self { environment, executable, home, azward_home, is_interactive }
+    }
+
+    /// An environment variable, `None` when it is unset or empty.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether an environment variable is set at all, be it to nothing: what Python's `in os.environ` asks.
+    #[must_use]
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.environment.contains_key(OsStr::new(name))
+    }
+
+    /// Seconds since the epoch, now.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Expands a leading `~` as Python's `os.path.expanduser` does for the user's own home.
+    #[must_use]
+    pub fn expand_user(&self, path: &Path) -> PathBuf {
+        path.strip_prefix("~").map_or_else(|_| path.to_owned(), |rest| self.home.join(rest))
+    }
+}
+
+/// The home directory: `HOME` where it is set (be it to nothing, as Python takes it), else the passwd database.
+fn home_directory(environment: &HashMap<OsString, OsString>) -> PathBuf {
+    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    match environment.get(OsStr::new(variable)) {
+        Some(home) if home.is_empty() => PathBuf::from("/"),
+        Some(home) => PathBuf::from(home),
+        None => sys::home_from_passwd().unwrap_or_else(|| PathBuf::from("/")),
+    }
+}
+
+/// The azward home that an installed shim belongs to, by its place `<home>/bin/az` beside `<home>/config.json`: callers
+/// that hand on nothing but PATH still reach the right vault.
+fn home_of_installed(executable: Option<&Path>) -> Option<PathBuf> {
+    let home = executable?.parent()?.parent()?;
+    home.join("config.json").is_file().then(|| home.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(pairs: &[(&str, &str)], executable: Option<PathBuf>) -> Context {
+        let environment = pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Context::new(environment.collect::<Vec<_>>(), executable, false)
+    }
+
+    #[test]
+    fn an_empty_azward_home_is_none() {
+        let context = context(&[("HOME", "/home/u"), ("AZWARD_HOME", "")], None);
+        assert_eq!(context.azward_home, Path::new("/home/u/.azward"));
+    }
+
+    #[test]
+    fn an_installed_shim_knows_its_home_without_any_variable() {
+        let home = tempfile::tempdir().unwrap();
+        let executable = home.path().join("bin/az");
+        assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path());
+        std::fs::write(home.path().join("config.json"), "{}").unwrap();
+        assert_eq!(context(&[], Some(executable)).azward_home, home.path());
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_only_in_front() {
+        let context = context(&[("HOME", "/home/u")], None);
+        assert_eq!(context.expand_user(Path::new("~/x")), Path::new("/home/u/x"));
+        assert_eq!(context.expand_user(Path::new("/a/~/x")), Path::new("/a/~/x"));
+    }
+}

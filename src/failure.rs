@@ -1,0 +1,81 @@
+//! A failure of azward's own, never az's: one line that says what happened, one `hint:` that says what to do, and an
+//! exit code from the README's table. What az itself reports never passes through here.
+
+use std::fmt;
+
+/// What kind of failure it was, for the code that has to decide what to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No real az was found: exit 127, as a shell says it.
+    NoRealAz,
+    /// The real az was found and could not be started: exit 126, as a shell says it.
+    NotStarted,
+    /// The key store did not answer, is locked, or cannot be read: the vault may be fine.
+    KeyUnavailable,
+    /// The key store answered and the key that sealed the vault is not in it.
+    KeyLost,
+    /// The vault's file is there and cannot be read or does not open with its own key.
+    VaultDamaged,
+    /// The token cache is there and is not one: torn, foreign, a directory.
+    CacheForeign,
+    /// A lock was not free before its deadline.
+    Busy,
+    /// The operating system refused: a full disk, a missing permission.
+    Storage,
+    /// The command line or a setting makes no sense.
+    Usage,
+}
+
+/// A failure of azward's own.
+#[derive(Debug)]
+pub struct Failure {
+    /// What kind it is.
+    pub kind: Kind,
+    /// What happened: a lower-case fact without a full stop, paths in backticks.
+    pub what: String,
+    /// What the user can do about it.
+    pub hint: String,
+}
+
+/// The result of whatever can fail on azward's side.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure of `kind`: `what` happened, `hint` helps.
+    pub fn new(kind: Kind, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), hint: hint.into() }
+    }
+
+    /// A failed system call on `path` while doing `deed` ("read", "replace").
+    pub fn storage(deed: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let hint = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some space on that disk",
+            std::io::ErrorKind::PermissionDenied => "check the owner and the mode of that path",
+            _ => "check that path, then run `azward status`",
+        };
+        Self::new(Kind::Storage, format!("cannot {deed} `{}`: {error}", path.display()), hint)
+    }
+
+    /// The exit code of the README's table for this failure.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::NoRealAz => 127,
+            Kind::NotStarted => 126,
+            Kind::Usage => 2,
+            Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,
+            Kind::CacheForeign | Kind::Busy | Kind::Storage => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The two lines as they go to stderr, without a last newline. The text for a missing az is the one that callers
+    /// look for (`shared/reference/callers.md` §6, item 6), so it is not prefixed with our name.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = if self.kind == Kind::NoRealAz { "" } else { "azward: " };
+        write!(formatter, "{prefix}{}\nhint: {}", self.what, self.hint)
+    }
+}
+
+impl std::error::Error for Failure {}

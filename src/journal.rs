@@ -1,0 +1,161 @@
+//! What happened, without secrets: one JSON line an event in `$AZWARD_HOME/journal.jsonl`, for `azward status` to show what
+//! must not be said on a wrapped command's stderr. A line is appended with a single write; when the file passes its
+//! bound it becomes `journal.1.jsonl` and a new one begins. Whatever goes wrong here is swallowed: a journal never slows
+//! or fails a command.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// The size in bytes at which a journal is put by and a new one begun; two are kept.
+const BOUND: u64 = 1024 * 1024;
+
+/// How much of the journal's end, in bytes, is read to show the last events.
+const TAIL: u64 = 64 * 1024;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// The real az ran on a caller's behalf.
+    Run,
+    /// A refresh token was redeemed for a fresh access token.
+    Rotation,
+    /// Refresh tokens that azward had not put there were taken into the vault.
+    Adoption,
+    /// Accounts were forgotten because az forgot them.
+    Forgetting,
+    /// Something that the user should know, and that no caller may be told.
+    Warning,
+}
+
+/// One event. Only what is set is written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Event {
+    /// When, in seconds since the epoch.
+    pub time: i64,
+    /// What kind of thing happened.
+    pub deed: Deed,
+    /// The command's group ("account get-access-token"), never an argument's value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The account's user name or home account id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The tenant's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The scope asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The name of the process that called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
+    /// How it ended, in words: an exit code, a failure's first line.
+    pub outcome: String,
+    /// What the user can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Event {
+    /// An event with nothing but its outcome.
+    pub fn new(time: i64, deed: Deed, outcome: impl Into<String>) -> Self {
+        Self {
+            time,
+            deed,
+            command: None,
+            account: None,
+            tenant: None,
+            scope: None,
+            caller: None,
+            milliseconds: None,
+            outcome: outcome.into(),
+            hint: None,
+        }
+    }
+}
+
+/// The journal under one azward home.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+}
+
+impl Journal {
+    /// The journal of `azward_home`; nothing is opened yet.
+    #[must_use]
+    pub fn at(azward_home: &Path) -> Self {
+        Self { path: azward_home.join("journal.jsonl") }
+    }
+
+    /// Appends an event, or does nothing where that is not possible.
+    pub fn record(&self, event: &Event) {
+        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        line.push(b'\n');
+        let Ok(mut file) = sys::open_append(&self.path) else { return };
+        let _ = file.write_all(&line);
+        if file.metadata().is_ok_and(|metadata| metadata.len() > BOUND) {
+            let _ = std::fs::rename(&self.path, self.path.with_file_name("journal.1.jsonl"));
+        }
+    }
+
+    /// Appends a warning made of a failure's two lines.
+    pub fn warn(&self, now: i64, failure: &crate::failure::Failure) {
+        let mut event = Event::new(now, Deed::Warning, failure.what.clone());
+        event.hint = Some(failure.hint.clone());
+        self.record(&event);
+    }
+
+    /// The events at the journal's end, oldest first; lines that are not events (a write cut short) are left out.
+    #[must_use]
+    pub fn recent(&self) -> Vec<Event> {
+        let mut text = Vec::new();
+        if let Ok(mut file) = std::fs::File::open(&self.path) {
+            let length = file.metadata().map_or(0, |metadata| metadata.len());
+            let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
+            let _ = file.read_to_end(&mut text);
+        }
+        text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back_and_a_torn_line_does_not_hide_them() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path());
+        journal.record(&Event::new(1, Deed::Run, "exit 0"));
+        std::fs::OpenOptions::new().append(true).open(&journal.path).unwrap().write_all(b"{\"time\":2,\n").unwrap();
+        journal.record(&Event::new(3, Deed::Warning, "the disk is full"));
+        let times: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
+        assert_eq!(times, [1, 3]);
+    }
+
+    #[test]
+    fn it_does_not_grow_past_its_bound_twice() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path());
+        let long = "x".repeat(100_000);
+        for time in 0..40 {
+            journal.record(&Event::new(time, Deed::Run, long.clone()));
+        }
+        let sizes: u64 = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
+        assert!(sizes < 3 * BOUND);
+        assert!(std::fs::read_dir(home.path()).unwrap().count() <= 2);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_is_no_failure() {
+        Journal::at(Path::new("/nonexistent/azward")).record(&Event::new(0, Deed::Run, "exit 0"));
+    }
+}

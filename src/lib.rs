@@ -1,0 +1,12 @@
+//! azward: a drop-in `az` that keeps the refresh token off the disk. This is the map of its modules; `ARCHITECTURE.md`
+//! tells how a run goes through them.
+
+pub mod azure;
+pub mod context;
+pub mod failure;
+pub mod journal;
+pub mod lock;
+pub mod secret;
+pub mod settings;
+pub mod sys;
+

@@ -1,0 +1,85 @@
+//! Advisory locks (flock) on files of azward's own, always taken with a deadline and dropped by the kernel when their
+//! holder dies. A deadline that passes is [`Kind::Busy`], never a hang. MSAL's lock has its own protocol and its own
+//! module, `azure::msal_lock`.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::sys;
+
+/// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
+/// wine.)
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Whether others may hold the same lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Any number of holders.
+    Shared,
+    /// One holder.
+    Exclusive,
+}
+
+impl Lock {
+    /// Takes the lock on `path` (made if it is missing, mode 0600), waiting no longer than `deadline`.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] when others hold it until then, [`Kind::Storage`] when the file cannot be opened.
+    pub fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
+        let end = Instant::now() + deadline;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if let Some(lock) = Self::attempt(path, mode)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= end {
+                return Err(Failure::new(
+                    Kind::Busy,
+                    format!("`{}` was held by another process for {} s", path.display(), deadline.as_secs_f32()),
+                    "run the command again; `azward status` shows what is running",
+                ));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    /// Takes the lock if it is free at this moment.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`] when the file cannot be opened.
+    pub fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
+        let file = sys::open_private(path).map_err(|error| Failure::storage("open", path, &error))?;
+        let taken = match mode {
+            Mode::Shared => file.try_lock_shared(),
+            Mode::Exclusive => file.try_lock(),
+        };
+        match taken {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Failure::storage("lock", path, &error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exclusive_lock_waits_for_a_shared_one_and_gives_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let shared = Lock::acquire(&path, Mode::Shared, Duration::ZERO).unwrap();
+        assert!(Lock::attempt(&path, Mode::Shared).unwrap().is_some());
+        let failure = Lock::acquire(&path, Mode::Exclusive, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(failure.kind, Kind::Busy);
+        drop(shared);
+        Lock::acquire(&path, Mode::Exclusive, Duration::ZERO).unwrap();
+    }
+}

@@ -1,0 +1,2 @@
+//! `azward`
+fn main() {}

@@ -1,0 +1,77 @@
+//! The one type that holds a secret: its bytes are zeroed on drop, it prints as `[redacted]`, and it can be neither
+//! displayed nor cloned by accident. Whoever needs the bytes says so with [`Secret::expose`].
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Bytes that must never reach an argument, the environment, a log, an error message or a core dump.
+#[derive(PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes ownership of `bytes`.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Takes ownership of `text`.
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+
+    /// The bytes themselves.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, empty when they are not UTF-8 (they always are where azward put them there itself).
+    #[must_use]
+    pub fn expose_text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// A second copy, for the few places that need one and say so.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Eight bytes of SHA-256 in hexadecimal: enough to tell one high-entropy secret from another, and no way back.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+/// Eight bytes of SHA-256 over `bytes`, in hexadecimal.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_redacted() {
+        assert_eq!(format!("{:?}", Secret::from_text("hush".into())), "[redacted]");
+    }
+
+    #[test]
+    fn fingerprints_tell_secrets_apart() {
+        assert_ne!(Secret::from_text("a".into()).fingerprint(), Secret::from_text("b".into()).fingerprint());
+        assert_eq!(fingerprint(b"a").len(), 16);
+    }
+}

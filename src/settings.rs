@@ -1,0 +1,81 @@
+//! `$AZWARD_HOME/config.json`: the few things a user or the installer can set. A missing file means the defaults; a file
+//! that cannot be understood also means the defaults, and a warning, because az must still run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Kind, Result};
+
+/// Where the master key is kept.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyStoreChoice {
+    /// The OS keyring where it answers, else the key file.
+    #[default]
+    Auto,
+    /// The OS keyring and nothing else.
+    Keyring,
+    /// The key file bound to this machine and user.
+    KeyFile,
+}
+
+/// The settings of one azward home.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The real az, found at install: taken before PATH is searched, as long as it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_az: Option<PathBuf>,
+    /// Where the master key of a new vault is kept.
+    pub key_store: KeyStoreChoice,
+}
+
+impl Settings {
+    /// The file's name under an azward home.
+    #[must_use]
+    pub fn path(azward_home: &Path) -> PathBuf {
+        azward_home.join("config.json")
+    }
+
+    /// Reads the settings of `azward_home`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the file is there and cannot be understood, [`Kind::Storage`] when it cannot be read.
+    pub fn load(azward_home: &Path) -> Result<Self> {
+        let path = Self::path(azward_home);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Failure::storage("read", &path, &error)),
+        };
+        serde_json::from_slice(&text).map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                format!("the settings in `{}` cannot be understood: {error}", path.display()),
+                "correct that file or remove it; until then the defaults hold",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_means_default_and_nonsense_is_said() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap(), Settings::default());
+        std::fs::write(Settings::path(home.path()), "{\"key_store\": \"teapot\"}").unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap_err().kind, Kind::Usage);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings { real_az: Some("/usr/bin/az".into()), key_store: KeyStoreChoice::KeyFile };
+        std::fs::write(Settings::path(home.path()), serde_json::to_vec(&settings).unwrap()).unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap(), settings);
+    }
+}

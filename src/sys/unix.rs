@@ -1,0 +1,222 @@
+//! Files, users and processes on Unix. Every call is a thin cover over one system call or one file of `/proc`; errors
+//! are the operating system's.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// Opens a file of azward's own for reading and writing, made with mode 0600 if it is missing.
+///
+/// # Errors
+/// The operating system's.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Makes a new file with `mode`; a file or a link already there is an error.
+///
+/// # Errors
+/// The operating system's.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// Opens for appending, made with mode 0600 if it is missing.
+///
+/// # Errors
+/// The operating system's.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Makes a directory and its parents, readable for their owner alone.
+///
+/// # Errors
+/// The operating system's.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The permission bits of a file.
+#[must_use]
+pub fn mode_of(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
+}
+
+/// Sets the permission bits of a path.
+///
+/// # Errors
+/// The operating system's.
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// What tells one file from every other: device and inode.
+#[must_use]
+pub fn file_identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// How many names the open file still has; 0 when it was removed under us.
+///
+/// # Errors
+/// The operating system's.
+pub fn link_count(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.nlink())
+}
+
+/// Gives `file` the owner and group that `like` has, where they differ (root working on a user's files).
+///
+/// # Errors
+/// The operating system's; nothing is done where they are the same already.
+pub fn copy_owner(file: &File, like: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    if own.uid() == like.uid() && own.gid() == like.gid() {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))
+}
+
+/// Makes a rename in `directory` durable.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_dir(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Puts `file`'s modification time a few milliseconds ahead, so that a running az, which compares it with its own clock,
+/// sees the change although the kernel's clock for such times is coarse.
+///
+/// # Errors
+/// The operating system's.
+pub fn set_modified_ahead(file: &File) -> io::Result<()> {
+    file.set_modified(SystemTime::now() + Duration::from_millis(5))
+}
+
+/// Whether a file may be executed by somebody.
+#[must_use]
+pub fn is_executable(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
+/// The home directory from the passwd database, for a process without `HOME`.
+#[must_use]
+pub fn home_from_passwd() -> Option<PathBuf> {
+    let mut buffer = vec![0; 16 * 1024];
+    // SAFETY: an all-zero passwd is a valid value: integers and null pointers.
+    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut found: *mut libc::passwd = std::ptr::null_mut();
+    // SAFETY: every pointer is to a live local of the length given, and getpwuid_r writes to nothing else.
+    let code = unsafe {
+        libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found)
+    };
+    if code != 0 || found.is_null() || entry.pw_dir.is_null() {
+        return None;
+    }
+    // SAFETY: getpwuid_r succeeded, so pw_dir is a NUL-terminated string inside `buffer`, which is still alive.
+    let home = unsafe { CStr::from_ptr(entry.pw_dir) };
+    Some(PathBuf::from(OsStr::from_bytes(home.to_bytes())))
+}
+
+/// The user that the process acts as, as text.
+#[must_use]
+pub fn user_id() -> String {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    unsafe { libc::geteuid() }.to_string()
+}
+
+/// What the operating system calls this machine, the same across boots; `None` where it has no such name.
+#[must_use]
+pub fn machine_id() -> Option<String> {
+    let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    if cfg!(target_os = "macos") {
+        return macos_machine_id();
+    }
+    read("/etc/machine-id").or_else(|| read("/var/lib/dbus/machine-id")).filter(|id| !id.is_empty())
+}
+
+#[cfg(target_os = "macos")]
+fn macos_machine_id() -> Option<String> {
+    let mut uuid: libc::uuid_t = [0; 16];
+    let wait = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+    // SAFETY: both pointers are to live locals of the types that gethostuuid asks for.
+    let code = unsafe { libc::gethostuuid(uuid.as_mut_ptr(), &raw const wait) };
+    (code == 0).then(|| uuid.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(not(target_os = "macos"))]
+fn macos_machine_id() -> Option<String> {
+    None
+}
+
+/// The process id of this process's parent.
+#[must_use]
+pub fn parent_id() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+/// When a process started, in a unit of the kernel's own that only serves to tell two processes with one id apart;
+/// `None` when there is no such process.
+#[cfg(not(target_os = "macos"))]
+#[must_use]
+pub fn process_start(id: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The second field is the command's name in parentheses and may hold spaces and parentheses itself.
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// See the Linux version above.
+#[cfg(target_os = "macos")]
+#[must_use]
+pub fn process_start(id: u32) -> Option<u64> {
+    // SAFETY: an all-zero proc_bsdinfo is a valid value: integers and arrays of them.
+    let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
+    let size = std::mem::size_of::<libc::proc_bsdinfo>() as libc::c_int;
+    // SAFETY: the pointer is to a live local of exactly `size` bytes.
+    let got = unsafe {
+        libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size)
+    };
+    (got == size).then(|| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
+}
+
+/// What a process calls itself, for the journal; `None` where the system does not say.
+#[must_use]
+pub fn process_name(id: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).ok().map(|name| name.trim().to_owned())
+}
+
+/// Whether a process with this id exists, whoever owns it.
+#[must_use]
+pub fn process_exists(id: u32) -> bool {
+    let Ok(id) = libc::pid_t::try_from(id) else { return false };
+    // SAFETY: signal 0 sends nothing; kill only asks whether it could.
+    let code = unsafe { libc::kill(id, 0) };
+    code == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Replaces this process by `command`; returns only if that failed.
+#[must_use]
+pub fn replace_process(command: &mut Command) -> io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+/// Keeps other processes of the same user from attaching to this one and the kernel from writing its core. The child's
+/// exec sets this back to normal, so az is as it always was.
+pub fn harden() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: PR_SET_DUMPABLE takes one integer and touches no memory of ours.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+}
