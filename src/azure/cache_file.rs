@@ -1,0 +1,208 @@
+//! The token cache's file: read whole, replaced atomically. A replacement goes to a file of a fixed name beside the real
+//! one (a symlinked cache's target), gets its mode and owner, is fsynced and renamed over it; whoever holds MSAL's lock
+//! and finds such a file left by a killed process removes it. Where no second file can be made (a full disk, a
+//! directory that may not be written) a text that is no longer than the old one is written over it instead, so that a
+//! scrub still works. A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::sys;
+
+/// The token cache of one config directory, as a file.
+#[derive(Clone, Debug)]
+pub struct CacheFile {
+    path: PathBuf,
+}
+
+impl CacheFile {
+    /// The file that az calls `path`; nothing is opened yet.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The file as az names it: MSAL's lock stands beside this name, not beside a link's target.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text, `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] for a directory or for bytes that are not text, [`Kind::Storage`] otherwise.
+    pub fn read(&self) -> Result<Option<Zeroizing<String>>> {
+        // Asked before opening: opening a pipe would wait for its other end.
+        let metadata = match std::fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(_) => return Err(self.foreign("is not a file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::storage("read", &self.path, &error)),
+        };
+        let mut file = File::open(&self.path).map_err(|error| Failure::storage("read", &self.path, &error))?;
+        // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 4096));
+        file.read_to_end(&mut bytes).map_err(|error| Failure::storage("read", &self.path, &error))?;
+        match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(self.foreign("is not text"))
+            }
+        }
+    }
+
+    /// Replaces the text. The caller holds MSAL's lock.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`]; the file then has its old text.
+    pub fn replace(&self, text: &str) -> Result<()> {
+        let target = self.target();
+        let before = std::fs::metadata(&target).ok();
+        let renamed = replace_by_rename(&target, text, before.as_ref());
+        let Err(error) = renamed else { return Ok(()) };
+        self.remove_leftover();
+        if before.is_some_and(|before| before.is_file() && before.len() >= text.len() as u64) {
+            return overwrite(&target, text).map_err(|error| Failure::storage("replace", &self.path, &error));
+        }
+        Err(Failure::storage("replace", &self.path, &error))
+    }
+
+    /// Whether a process that was killed while it replaced the cache left its file behind.
+    #[must_use]
+    pub fn has_leftover(&self) -> bool {
+        std::fs::symlink_metadata(replacement_of(&self.target())).is_ok()
+    }
+
+    /// Removes such a file. The caller holds MSAL's lock, so nobody is writing it.
+    pub fn remove_leftover(&self) {
+        let _ = std::fs::remove_file(replacement_of(&self.target()));
+    }
+
+    /// The file that the bytes are in: a link's target, be it there or not.
+    fn target(&self) -> PathBuf {
+        if let Ok(target) = std::fs::canonicalize(&self.path) {
+            return target;
+        }
+        match std::fs::read_link(&self.path) {
+            Ok(target) => self.path.parent().map_or(target.clone(), |parent| parent.join(target)),
+            Err(_) => self.path.clone(),
+        }
+    }
+
+    fn foreign(&self, what: &str) -> Failure {
+        Failure::new(
+            Kind::CacheForeign,
+            format!("the token cache `{}` {what}", self.path.display()),
+            "azward left it as it is; move it aside, and the logins in the vault come back with the next command",
+        )
+    }
+}
+
+fn replacement_of(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".azward");
+    target.with_file_name(name)
+}
+
+fn replace_by_rename(target: &Path, text: &str, before: Option<&Metadata>) -> io::Result<()> {
+    let replacement = replacement_of(target);
+    let mode = before.map_or(0o600, sys::mode_of);
+    let mut file = match sys::create_new(&replacement, 0o600) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&replacement)?;
+            sys::create_new(&replacement, 0o600)?
+        }
+        other => other?,
+    };
+    if let Some(before) = before {
+        sys::copy_owner(&file, before)?;
+    }
+    file.write_all(text.as_bytes())?;
+    sys::set_mode(&replacement, mode)?;
+    sys::set_modified_ahead(&file)?;
+    file.sync_all()?;
+    drop(file);
+    sys::rename_over(&replacement, target)
+}
+
+/// Writes over the file without ever making it shorter than the new text: no new block is needed.
+fn overwrite(target: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(target)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    sys::set_modified_ahead(&file)?;
+    file.sync_all()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_an_old_one_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        assert!(file.read().unwrap().is_none());
+        file.replace("{}").unwrap();
+        assert_eq!(mode(file.path()), 0o600);
+        sys::set_mode(file.path(), 0o640).unwrap();
+        file.replace("{ }").unwrap();
+        assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o640, "{ }"));
+        assert!(!file.has_leftover());
+    }
+
+    #[test]
+    fn a_link_is_followed_and_stays_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real.json"), dir.path().join("link.json"));
+        symlink("real.json", &link).unwrap();
+        let file = CacheFile::at(link.clone());
+        file.replace("{}").unwrap();
+        file.replace("{ }").unwrap();
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), "{ }");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_leftover_is_seen_and_does_not_stand_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        std::fs::write(dir.path().join("cache.json.azward"), "old").unwrap();
+        assert!(file.has_leftover());
+        file.replace("{}").unwrap();
+        assert!(!file.has_leftover());
+    }
+
+    #[test]
+    fn without_room_for_a_second_file_a_shorter_text_is_written_over_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        file.replace("{\"a\": 1}").unwrap();
+        // A directory where the second file would be refuses it, for root too.
+        std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
+        file.replace("{}").unwrap();
+        assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
+        assert_eq!(file.replace("{\"longer\": \"text\"}").unwrap_err().kind, Kind::Storage);
+        assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
+    }
+
+    #[test]
+    fn a_directory_and_bytes_that_are_not_text_are_foreign() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(CacheFile::at(dir.path().to_owned()).read().unwrap_err().kind, Kind::CacheForeign);
+        std::fs::write(dir.path().join("b"), [0xff, 0xfe]).unwrap();
+        assert_eq!(CacheFile::at(dir.path().join("b")).read().unwrap_err().kind, Kind::CacheForeign);
+    }
+}

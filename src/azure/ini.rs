@@ -1,0 +1,100 @@
+//! The INI files of the Azure CLI (`config`, `clouds.config`), as much of Python's configparser as az writes itself: sections,
+//! `option = value`, comments. A file with anything more (interpolation, values over several lines, a section twice) is
+//! not understood, and then whoever asks leaves the matter to the real az.
+
+use std::path::Path;
+
+/// An INI file's sections and options.
+#[derive(Debug, Default)]
+pub struct Ini {
+    sections: Vec<(String, Vec<(String, String)>)>,
+}
+
+impl Ini {
+    /// Reads a file; a missing one is empty. `None` when it cannot be read or is not understood.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Self::default()),
+            Err(_) => None,
+        }
+    }
+
+    /// Reads a text. `None` when it is not understood.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut ini = Self::default();
+        // Python's text files end a line at any of these; the last two nobody writes.
+        if text.contains(['\r', '\u{b}', '\u{c}']) && text.replace("\r\n", "\n").contains('\r') {
+            return None;
+        }
+        for line in text.lines() {
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            if line.starts_with(char::is_whitespace) {
+                return None;
+            }
+            if let Some(rest) = trimmed.strip_prefix('[') {
+                let name = rest.strip_suffix(']').filter(|name| !name.contains(']'))?;
+                // `DEFAULT` lends its options to every section.
+                if name == "DEFAULT" || ini.section(name).is_some() {
+                    return None;
+                }
+                ini.sections.push((name.to_owned(), Vec::new()));
+                continue;
+            }
+            let (option, value) = trimmed.split_once(['=', ':'])?;
+            let (option, value) = (option.trim().to_lowercase(), value.trim());
+            let options = &mut ini.sections.last_mut()?.1;
+            if value.contains('%') || options.iter().any(|(name, _)| *name == option) {
+                return None;
+            }
+            options.push((option, value.to_owned()));
+        }
+        Some(ini)
+    }
+
+    /// An option's value.
+    #[must_use]
+    pub fn get(&self, section: &str, option: &str) -> Option<&str> {
+        self.section(section)?.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether there is such a section.
+    #[must_use]
+    pub fn has_section(&self, section: &str) -> bool {
+        self.section(section).is_some()
+    }
+
+    fn section(&self, section: &str) -> Option<&Vec<(String, String)>> {
+        self.sections.iter().find(|(name, _)| name == section).map(|(_, options)| options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_az_writes_is_read() {
+        let ini = Ini::parse("[cloud]\nname = fake\n\n# note\n[Other Cloud]\nEndpoint_X=https://h:1/\n").unwrap();
+        assert_eq!(ini.get("cloud", "name"), Some("fake"));
+        assert_eq!(ini.get("Other Cloud", "endpoint_x"), Some("https://h:1/"));
+        assert_eq!((ini.get("cloud", "none"), ini.get("none", "name")), (None, None));
+    }
+
+    #[test]
+    fn what_needs_configparser_s_finer_points_is_not_understood() {
+        for text in ["[a]\nx = 1\n  more\n", "[a]\n[a]\n", "x = 1\n", "[a]\nx = %(y)s\n", "[DEFAULT]\nx = 1\n", "[a\n"] {
+            assert!(Ini::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_empty() {
+        assert!(!Ini::read(Path::new("/nonexistent/config")).unwrap().has_section("cloud"));
+    }
+}

@@ -1,0 +1,117 @@
+//! `azureProfile.json`: the subscriptions, and which user sees them in which tenant. Only read here; a file that is missing
+//! or not understood has no subscriptions.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// The profile, as far as azward needs it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Profile {
+    /// Every subscription of every cloud, in the file's order.
+    #[serde(default)]
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// One subscription, or a tenant without any that a user logged in to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Whether commands use it when they are not told otherwise.
+    #[serde(default)]
+    pub is_default: bool,
+    /// The tenant whose token lists it.
+    #[serde(default)]
+    pub tenant_id: String,
+    /// The cloud that it is in.
+    #[serde(default)]
+    pub environment_name: String,
+    /// Who sees it.
+    pub user: User,
+}
+
+/// Who sees a subscription.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The user's name, or a service principal's client id.
+    #[serde(default)]
+    pub name: String,
+    /// `user` or `servicePrincipal`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Set for a managed identity.
+    #[serde(default)]
+    pub assigned_identity_info: Option<String>,
+    /// Set for a login that Cloud Shell made.
+    #[serde(default, rename = "cloudShellID")]
+    pub cloud_shell_id: Option<bool>,
+}
+
+impl Profile {
+    /// Reads the file at `path`.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(path) else { return Self::default() };
+        // az writes it as utf-8-sig (azure-cli-core 2.91.0, `_session.py`, `Session.save`).
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        serde_json::from_slice(text).unwrap_or_default()
+    }
+
+    /// The subscription that commands in `cloud` use when they are not told otherwise; `None` also when there are two
+    /// (azure-cli-core 2.91.0, `_profile.py`, `get_subscription`).
+    #[must_use]
+    pub fn default_subscription(&self, cloud: &str) -> Option<&Subscription> {
+        let mut defaults = self.subscriptions.iter().filter(|s| s.environment_name == cloud && s.is_default);
+        defaults.next().filter(|_| defaults.next().is_none())
+    }
+
+    /// Whether the profile lists a subscription of the user `name`.
+    #[must_use]
+    pub fn has_user(&self, name: &str) -> bool {
+        self.subscriptions.iter().any(|s| s.user.is_person() && s.user.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl User {
+    /// Whether the token comes from a refresh token: not a service principal, a managed identity or Cloud Shell.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.kind == "user" && self.assigned_identity_info.is_none() && self.cloud_shell_id.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = "\u{feff}{\"installationId\": \"i\", \"subscriptions\": [
+        {\"id\": \"s1\", \"name\": \"One\", \"isDefault\": true, \"tenantId\": \"t\", \"environmentName\": \"AzureCloud\",
+         \"user\": {\"name\": \"Ann@x\", \"type\": \"user\"}, \"tomorrow\": null},
+        {\"id\": \"s2\", \"name\": \"Two\", \"isDefault\": true, \"tenantId\": \"t\", \"environmentName\": \"Other\",
+         \"user\": {\"name\": \"app\", \"type\": \"servicePrincipal\"}}]}";
+
+    #[test]
+    fn the_default_is_the_one_of_the_cloud() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("azureProfile.json");
+        std::fs::write(&path, PROFILE).unwrap();
+        let profile = Profile::read(&path);
+        assert_eq!(profile.default_subscription("AzureCloud").unwrap().id, "s1");
+        assert!(profile.default_subscription("Nowhere").is_none());
+        assert!(profile.has_user("ann@X") && !profile.has_user("app"));
+    }
+
+    #[test]
+    fn what_is_not_a_profile_has_no_subscriptions() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("p"), "{\"subscriptions\": 7}").unwrap();
+        assert!(Profile::read(&dir.path().join("p")).subscriptions.is_empty());
+        assert!(Profile::read(&dir.path().join("none")).subscriptions.is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! The real az: the Azure CLI that PATH would give without azward, by the very path found there. It is never
+//! canonicalised (launchers look beside the name they were called by, snap's looks at nothing else); only to recognise
+//! ourselves are files compared: by identity, and by a mark that every copy of the shim carries.
+//!
+//! In this order: `AZWARD_REAL_AZ`, the path pinned at install, PATH, the directories that installers use (for callers
+//! that replace PATH). Other shims that bounce back to us are passed over by the caller's list of what was tried.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::failure::{Failure, Kind, Result};
+use crate::settings::Settings;
+use crate::sys;
+
+/// Stands in every copy of the shim, and in nothing else that is called az.
+#[used]
+static MARK: [u8; 40] = *b"azward shim 7c0d8a52-6f0b-4d53-9f0e-91b4";
+
+/// Where installers put az: `shared/reference/callers.md` §5.
+#[cfg(unix)]
+const WELL_KNOWN: [&str; 5] =
+    ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin", "/snap/bin"];
+#[cfg(windows)]
+const WELL_KNOWN: [&str; 2] = [
+    r"C:\Program Files\Microsoft SDKs\Azure\CLI2\wbin",
+    r"C:\Program Files (x86)\Microsoft SDKs\Azure\CLI2\wbin",
+];
+
+/// Finds the real az, passing over the paths in `tried`.
+///
+/// # Errors
+/// [`Kind::NoRealAz`], in the words that callers look for.
+pub fn find(context: &Context, settings: &Settings, tried: &[PathBuf]) -> Result<PathBuf> {
+    candidates(context, settings)
+        .into_iter()
+        .find(|candidate| !tried.contains(candidate) && is_real(context, candidate))
+        .ok_or_else(none_found)
+}
+
+/// Whether a file is a copy of the shim, this one or another.
+#[must_use]
+pub fn is_shim(context: &Context, path: &Path) -> bool {
+    let Ok(metadata) = std::fs::metadata(path) else { return false };
+    let own = context.executable.as_deref().and_then(|own| std::fs::metadata(own).ok());
+    own.is_some_and(|own| sys::file_identity(&own) == sys::file_identity(&metadata)) || carries_mark(path)
+}
+
+fn candidates(context: &Context, settings: &Settings) -> Vec<PathBuf> {
+    let mut candidates: Vec<PathBuf> = context.variable("AZWARD_REAL_AZ").map(PathBuf::from).into_iter().collect();
+    candidates.extend(settings.real_az.clone());
+    if let Some(path) = context.variable("PATH") {
+        // A relative entry of PATH is relative to the working directory, as it is for a shell.
+        let directory = std::env::current_dir().unwrap_or_default();
+        candidates.extend(which::which_in_all("az", Some(path), directory).into_iter().flatten());
+    }
+    let own = context.home.join(".local/bin");
+    let names = if cfg!(windows) { ["az.cmd", "az.exe"].as_slice() } else { &["az"] };
+    for directory in WELL_KNOWN.iter().map(PathBuf::from).chain([own]) {
+        candidates.extend(names.iter().map(|name| directory.join(name)));
+    }
+    candidates
+}
+
+fn is_real(context: &Context, candidate: &Path) -> bool {
+    std::fs::metadata(candidate).is_ok_and(|metadata| sys::is_executable(&metadata)) && !is_shim(context, candidate)
+}
+
+/// Looks for the mark, in native programs only: every real az but snap's is a script.
+fn carries_mark(path: &Path) -> bool {
+    let Ok(mut file) = File::open(path) else { return false };
+    let mut head = [0; 4];
+    let is_native = file.read_exact(&mut head).is_ok()
+        && (head == *b"\x7fELF" || head[..2] == *b"MZ" || [0xfeed_facf, 0xcafe_babe, 0xcffa_edfe].contains(&u32::from_be_bytes(head)));
+    let mut bytes = Vec::new();
+    is_native && file.read_to_end(&mut bytes).is_ok() && find_bytes(&bytes, &MARK)
+}
+
+fn find_bytes(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|window| window[0] == wanted[0] && window == wanted)
+}
+
+fn none_found() -> Failure {
+    let what = if cfg!(windows) {
+        "'az' is not recognized as an internal or external command,\noperable program or batch file."
+    } else {
+        "az: command not found"
+    };
+    Failure::new(
+        Kind::NoRealAz,
+        what,
+        "azward stands in for the Azure CLI and there is none behind it: install it, or name it in AZWARD_REAL_AZ",
+    )
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn executable(path: &Path, bytes: &[u8]) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        sys::set_mode(path, 0o755).unwrap();
+    }
+
+    fn context(dir: &Path, path: &str, extra: &[(&str, &str)]) -> Context {
+        let mut variables = vec![("HOME".into(), dir.into()), ("PATH".into(), path.into())];
+        variables.extend(extra.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        Context::new(variables, Some(dir.join("shim/az")), false)
+    }
+
+    #[test]
+    fn ourselves_and_every_copy_of_us_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).join("az");
+        let mut copy = b"\x7fELF....".to_vec();
+        copy.extend_from_slice(&MARK);
+        executable(&at("shim"), b"#!/bin/sh\n");
+        executable(&at("copy"), &copy);
+        executable(&at("real"), b"#!/bin/sh\n");
+        std::os::unix::fs::symlink(dir.path().join("shim"), dir.path().join("link")).unwrap();
+        let path = ["link", "shim", "copy", "real"].map(|name| dir.path().join(name).display().to_string()).join(":");
+        let context = context(dir.path(), &path, &[]);
+        assert_eq!(find(&context, &Settings::default(), &[]).unwrap(), at("real"));
+        let failure = find(&context, &Settings::default(), &[at("real")]).map(|path| path.starts_with(dir.path()));
+        assert!(!failure.unwrap_or(false), "what was tried is not tried again");
+    }
+
+    #[test]
+    fn a_link_is_called_by_its_own_name_and_a_pin_wins_while_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        executable(&dir.path().join("cellar/az"), b"#!/bin/sh\n");
+        executable(&dir.path().join("pinned/az"), b"#!/bin/sh\n");
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("cellar/az"), dir.path().join("bin/az")).unwrap();
+        let path = dir.path().join("bin").display().to_string();
+        let pinned = Settings { real_az: Some(dir.path().join("pinned/az")), ..Settings::default() };
+        let gone = Settings { real_az: Some(dir.path().join("gone/az")), ..Settings::default() };
+        let found = |settings, extra: &[(&str, &str)]| find(&context(dir.path(), &path, extra), settings, &[]).unwrap();
+        assert_eq!(found(&gone, &[]), dir.path().join("bin/az"));
+        assert_eq!(found(&pinned, &[]), dir.path().join("pinned/az"));
+        let named = dir.path().join("cellar/az").display().to_string();
+        assert_eq!(found(&pinned, &[("AZWARD_REAL_AZ", &named)]), dir.path().join("cellar/az"));
+    }
+}

@@ -1,0 +1,355 @@
+//! MSAL's token cache as a document: read without copying, edited by splicing one section, so that every byte azward does
+//! not mean to change stays as it was, whatever fields and sections a later MSAL adds. A text that is not such a
+//! document is [`Kind::CacheForeign`] and is never edited.
+//!
+//! The layout written is that of `json.dumps(..., indent=4)` (msal 1.39.0, `token_cache.py`,
+//! `SerializableTokenCache.serialize`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Kind, Result};
+
+/// The sections that azward reads. Others are carried along unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Access tokens, one for each account, tenant and scope.
+    AccessToken,
+    /// Refresh tokens, one for each account and client or family.
+    RefreshToken,
+    /// Accounts, each known by its home account id and environment.
+    Account,
+    /// What MSAL knows of clients: their family.
+    AppMetadata,
+    /// Id tokens.
+    IdToken,
+}
+
+impl Section {
+    /// The section's name in the file (msal 1.39.0, `token_cache.py`, `TokenCache.CredentialType`).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "AccessToken",
+            Self::RefreshToken => "RefreshToken",
+            Self::Account => "Account",
+            Self::AppMetadata => "AppMetadata",
+            Self::IdToken => "IdToken",
+        }
+    }
+}
+
+/// One entry of a section, as the bytes that stand in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The entry's key, raw, with its quotes.
+    pub key: &'a str,
+    /// The entry's value, raw.
+    pub value: &'a str,
+}
+
+/// Which account an entry belongs to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash)]
+pub struct AccountId {
+    /// `{oid}.{tid}` of the account's home.
+    pub home_account_id: String,
+    /// The authority's host.
+    pub environment: String,
+}
+
+/// The fields of a refresh token entry that azward looks at.
+#[derive(Debug, Deserialize)]
+pub struct RefreshTokenFields<'a> {
+    /// The token itself, raw, with its quotes: borrowed from the file's text, never copied.
+    #[serde(borrow)]
+    pub secret: &'a RawValue,
+    /// The account that it belongs to.
+    #[serde(flatten)]
+    pub account: AccountId,
+}
+
+/// The fields of an account entry that azward looks at.
+#[derive(Debug, Deserialize)]
+pub struct AccountFields {
+    /// Which account it is.
+    #[serde(flatten)]
+    pub id: AccountId,
+    /// The user's name.
+    #[serde(default)]
+    pub username: String,
+}
+
+/// The fields of an access token entry that azward looks at. Times are decimal strings in the file.
+#[derive(Debug, Deserialize)]
+pub struct AccessTokenFields {
+    /// The account that it belongs to.
+    #[serde(flatten)]
+    pub account: AccountId,
+    /// The client that asked for it.
+    #[serde(default)]
+    pub client_id: String,
+    /// The tenant that it is for.
+    #[serde(default)]
+    pub realm: String,
+    /// The scopes that it is for, separated by blanks.
+    #[serde(default)]
+    pub target: String,
+    /// When it expires, in seconds since the epoch.
+    #[serde(default)]
+    pub expires_on: String,
+}
+
+/// A token cache, borrowed from its text.
+#[derive(Debug)]
+pub struct TokenCache<'a> {
+    text: &'a str,
+    sections: Members<'a>,
+}
+
+impl<'a> TokenCache<'a> {
+    /// Reads a text. One without anything but white space is an empty cache, as MSAL takes it.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when it is not JSON, or not of MSAL's shape in a section that azward edits.
+    pub fn parse(text: &'a str) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Ok(Self { text: "{}", sections: Members(Vec::new()) });
+        }
+        let sections: Members<'a> = serde_json::from_str(text).map_err(|error| foreign(&error))?;
+        let cache = Self { text, sections };
+        for section in [Section::RefreshToken, Section::Account] {
+            if cache.sections.named(section.name()).count() > 1 {
+                return Err(foreign(&format_args!("the section {} stands twice", section.name())));
+            }
+        }
+        for entry in cache.entries(Section::RefreshToken)? {
+            entry.refresh_token()?;
+        }
+        for entry in cache.entries(Section::Account)? {
+            entry.account()?;
+        }
+        Ok(cache)
+    }
+
+    /// The entries of a section, in the file's order; none when the section is absent.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub fn entries(&self, section: Section) -> Result<Vec<Entry<'a>>> {
+        let Some(raw) = self.sections.named(section.name()).next() else { return Ok(Vec::new()) };
+        let members: Members<'a> = serde_json::from_str(raw.get()).map_err(|error| foreign(&error))?;
+        Ok(members.0.into_iter().map(|(key, value)| Entry { key: key.get(), value: value.get() }).collect())
+    }
+
+    /// The document's text with the entries of `section` replaced; everything else stays byte for byte. A section that
+    /// is absent is added at the end, unless there is nothing to put in it.
+    #[must_use]
+    pub fn with_entries(&self, section: Section, entries: &[Entry<'_>]) -> Zeroizing<String> {
+        let body = render(entries);
+        if let Some(raw) = self.sections.named(section.name()).next() {
+            // Both are parts of one text, so the difference of their addresses is the section's place in it.
+            let start = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
+            return splice(self.text, start, start + raw.get().len(), &[&body]);
+        }
+        if entries.is_empty() {
+            return Zeroizing::new(self.text.to_owned());
+        }
+        let end = self.text.rfind('}').unwrap_or(self.text.len());
+        let kept = self.text[..end].trim_end().len();
+        let comma = if self.sections.0.is_empty() { "" } else { "," };
+        let key = section.name();
+        splice(self.text, kept, end, &[comma, "\n    \"", key, "\": ", &body, "\n"])
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Reads a refresh token entry.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when it lacks what every one has.
+    pub fn refresh_token(&self) -> Result<RefreshTokenFields<'a>> {
+        let fields: RefreshTokenFields<'a> = self.read()?;
+        if !fields.secret.get().starts_with('"') {
+            return Err(foreign(&"a refresh token is not a string"));
+        }
+        Ok(fields)
+    }
+
+    /// Reads an account entry.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when it lacks what every one has.
+    pub fn account(&self) -> Result<AccountFields> {
+        self.read()
+    }
+
+    /// Reads an access token entry.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when it lacks what every one has.
+    pub fn access_token(&self) -> Result<AccessTokenFields> {
+        self.read()
+    }
+
+    fn read<T: Deserialize<'a>>(&self) -> Result<T> {
+        serde_json::from_str(self.value).map_err(|error| foreign(&error))
+    }
+}
+
+/// Writes a section's object as it stands at depth one of an indented document.
+fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
+    if entries.is_empty() {
+        return Zeroizing::new("{}".to_owned());
+    }
+    let size = entries.iter().map(|entry| entry.key.len() + entry.value.len() + 12).sum::<usize>() + 8;
+    // Made large enough at once: a buffer that grows leaves copies behind that nobody zeroes.
+    let mut body = Zeroizing::new(String::with_capacity(size));
+    body.push('{');
+    for (place, entry) in entries.iter().enumerate() {
+        if place > 0 {
+            body.push(',');
+        }
+        body.push_str("\n        ");
+        body.push_str(entry.key);
+        body.push_str(": ");
+        body.push_str(entry.value);
+    }
+    body.push_str("\n    }");
+    body
+}
+
+fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<String> {
+    let size = text.len() - (end - start) + parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut edited = Zeroizing::new(String::with_capacity(size));
+    edited.push_str(&text[..start]);
+    for part in parts {
+        edited.push_str(part);
+    }
+    edited.push_str(&text[end..]);
+    edited
+}
+
+/// serde's messages name places, never contents, except for an unexpected value: those are cut off.
+fn foreign(reason: &dyn fmt::Display) -> Failure {
+    let reason = reason.to_string();
+    let place = reason.rfind(" at line ").map_or("", |start| &reason[start..]);
+    let reason = if reason.starts_with("invalid") { format!("a value of the wrong kind{place}") } else { reason };
+    Failure::new(
+        Kind::CacheForeign,
+        format!("the token cache is not one that azward understands: {reason}"),
+        "azward left it as it is; move it aside, and the logins in the vault come back with the next command",
+    )
+}
+
+/// A JSON object's members in their order, raw.
+#[derive(Debug)]
+struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+        self.0.iter().filter(move |(key, _)| is_key(key, name)).map(|(_, value)| *value)
+    }
+}
+
+fn is_key(raw: &RawValue, name: &str) -> bool {
+    serde_json::from_str::<Cow<'_, str>>(raw.get()).is_ok_and(|key| key == name)
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<&'de RawValue, &'de RawValue>().map_err(de::Error::custom)? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CACHE: &str = r#"{
+    "AccessToken": {},
+    "RefreshToken": {
+        "h.t-env-refreshtoken-c--s": {
+            "credential_type": "RefreshToken",
+            "secret": "hush",
+            "home_account_id": "h.t",
+            "environment": "env",
+            "from_tomorrow": [1, 2.50, "\u00e4"]
+        }
+    },
+    "Account": {
+        "h.t-env-organizations": {"home_account_id": "h.t", "environment": "env", "username": "u@x"}
+    },
+    "Tomorrow": {"a": 1e3}
+}"#;
+
+    #[test]
+    fn a_section_taken_out_and_put_back_leaves_the_same_bytes() {
+        let cache = TokenCache::parse(CACHE).unwrap();
+        let entries = cache.entries(Section::RefreshToken).unwrap();
+        let without = cache.with_entries(Section::RefreshToken, &[]);
+        assert!(!without.contains("hush") && without.contains("\"RefreshToken\": {},\n    \"Account\""));
+        let scrubbed = TokenCache::parse(&without).unwrap();
+        assert_eq!(*scrubbed.with_entries(Section::RefreshToken, &entries), CACHE);
+    }
+
+    #[test]
+    fn an_absent_section_is_added_and_an_empty_one_is_not() {
+        let cache = TokenCache::parse("{\n    \"AccessToken\": {}\n}").unwrap();
+        let entry = Entry { key: "\"k\"", value: "{\"a\": 1}" };
+        assert_eq!(*cache.with_entries(Section::Account, &[]), "{\n    \"AccessToken\": {}\n}");
+        assert_eq!(
+            *cache.with_entries(Section::AppMetadata, &[entry]),
+            "{\n    \"AccessToken\": {},\n    \"AppMetadata\": {\n        \"k\": {\"a\": 1}\n    }\n}"
+        );
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_cache() {
+        let cache = TokenCache::parse(" \n").unwrap();
+        let entry = Entry { key: "\"k\"", value: "{}" };
+        assert_eq!(
+            *cache.with_entries(Section::Account, &[entry]),
+            "{\n    \"Account\": {\n        \"k\": {}\n    }\n}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_cache_is_foreign_and_is_not_quoted() {
+        let twice = r#"{"RefreshToken": {}, "RefreshToken": {}}"#;
+        for text in ["[]", "{", "nonsense", "{\"RefreshToken\": 7}", "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}", twice] {
+            assert_eq!(TokenCache::parse(text).unwrap_err().kind, Kind::CacheForeign, "{text}");
+        }
+        let failure = TokenCache::parse(r#"{"RefreshToken": "hush"}"#).unwrap_err();
+        assert!(!failure.to_string().contains("hush"), "{failure}");
+    }
+
+    #[test]
+    fn fields_are_read_from_entries() {
+        let cache = TokenCache::parse(CACHE).unwrap();
+        let token = cache.entries(Section::RefreshToken).unwrap()[0].refresh_token().unwrap();
+        assert_eq!((token.secret.get(), token.account.home_account_id.as_str()), ("\"hush\"", "h.t"));
+        let account = cache.entries(Section::Account).unwrap()[0].account().unwrap();
+        assert_eq!((account.username.as_str(), account.id.environment.as_str()), ("u@x", "env"));
+    }
+}
