@@ -9,4 +9,4 @@ pub mod lock;
 pub mod secret;
 pub mod settings;
 pub mod sys;
-
+pub mod vault;

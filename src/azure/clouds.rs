@@ -90,7 +90,10 @@ mod tests {
     fn a_registered_cloud_has_its_own_endpoints_and_the_variable_wins() {
         let clouds = "[fake]\nendpoint_active_directory = https://localhost:1\nendpoint_active_directory_resource_id = https://m/\n";
         let cloud = active(&[("AZURE_CLOUD_NAME", "fake")], "[cloud]\nname = AzureChinaCloud\n", clouds).unwrap();
-        assert_eq!((cloud.environment(), cloud.resource_manager_scope().as_str()), (Some("localhost:1"), "https://m//.default"));
+        assert_eq!(
+            (cloud.environment(), cloud.resource_manager_scope().as_str()),
+            (Some("localhost:1"), "https://m//.default")
+        );
         assert_eq!(active(&[], "[cloud]\nname = AzureChinaCloud\n", "").unwrap().name, "AzureChinaCloud");
     }
 

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn what_needs_configparser_s_finer_points_is_not_understood() {
-        for text in ["[a]\nx = 1\n  more\n", "[a]\n[a]\n", "x = 1\n", "[a]\nx = %(y)s\n", "[DEFAULT]\nx = 1\n", "[a\n"] {
+        for text in ["[a]\nx = 1\n  more\n", "[a]\n[a]\n", "x = 1\n", "[a]\nx = %(y)s\n", "[DEFAULT]\nx = 1\n", "[a\n"]
+        {
             assert!(Ini::parse(text).is_none(), "{text}");
         }
     }

@@ -23,10 +23,8 @@ static MARK: [u8; 40] = *b"azward shim 7c0d8a52-6f0b-4d53-9f0e-91b4";
 const WELL_KNOWN: [&str; 5] =
     ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin", "/snap/bin"];
 #[cfg(windows)]
-const WELL_KNOWN: [&str; 2] = [
-    r"C:\Program Files\Microsoft SDKs\Azure\CLI2\wbin",
-    r"C:\Program Files (x86)\Microsoft SDKs\Azure\CLI2\wbin",
-];
+const WELL_KNOWN: [&str; 2] =
+    [r"C:\Program Files\Microsoft SDKs\Azure\CLI2\wbin", r"C:\Program Files (x86)\Microsoft SDKs\Azure\CLI2\wbin"];
 
 /// Finds the real az, passing over the paths in `tried`.
 ///
@@ -72,7 +70,9 @@ fn carries_mark(path: &Path) -> bool {
     let Ok(mut file) = File::open(path) else { return false };
     let mut head = [0; 4];
     let is_native = file.read_exact(&mut head).is_ok()
-        && (head == *b"\x7fELF" || head[..2] == *b"MZ" || [0xfeed_facf, 0xcafe_babe, 0xcffa_edfe].contains(&u32::from_be_bytes(head)));
+        && (head == *b"\x7fELF"
+            || head[..2] == *b"MZ"
+            || [0xfeed_facf, 0xcafe_babe, 0xcffa_edfe].contains(&u32::from_be_bytes(head)));
     let mut bytes = Vec::new();
     is_native && file.read_to_end(&mut bytes).is_ok() && find_bytes(&bytes, &MARK)
 }
@@ -81,7 +81,9 @@ fn find_bytes(text: &[u8], wanted: &[u8]) -> bool {
     text.windows(wanted.len()).any(|window| window[0] == wanted[0] && window == wanted)
 }
 
-fn none_found() -> Failure {
+/// There is no real az, in the words that callers look for (`shared/reference/callers.md` §6, item 6).
+#[must_use]
+pub fn none_found() -> Failure {
     let what = if cfg!(windows) {
         "'az' is not recognized as an internal or external command,\noperable program or batch file."
     } else {

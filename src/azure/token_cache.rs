@@ -337,7 +337,9 @@ mod tests {
     #[test]
     fn what_is_not_a_cache_is_foreign_and_is_not_quoted() {
         let twice = r#"{"RefreshToken": {}, "RefreshToken": {}}"#;
-        for text in ["[]", "{", "nonsense", "{\"RefreshToken\": 7}", "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}", twice] {
+        for text in
+            ["[]", "{", "nonsense", "{\"RefreshToken\": 7}", "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}", twice]
+        {
             assert_eq!(TokenCache::parse(text).unwrap_err().kind, Kind::CacheForeign, "{text}");
         }
         let failure = TokenCache::parse(r#"{"RefreshToken": "hush"}"#).unwrap_err();

@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod keyctl_linux;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -10,6 +12,8 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(target_os = "linux")]
+pub use keyctl_linux::*;
 #[cfg(unix)]
 pub use signals::*;
 #[cfg(unix)]

@@ -113,9 +113,8 @@ pub fn home_from_passwd() -> Option<PathBuf> {
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found: *mut libc::passwd = std::ptr::null_mut();
     // SAFETY: every pointer is to a live local of the length given, and getpwuid_r writes to nothing else.
-    let code = unsafe {
-        libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found)
-    };
+    let code =
+        unsafe { libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found) };
     if code != 0 || found.is_null() || entry.pw_dir.is_null() {
         return None;
     }
@@ -129,6 +128,24 @@ pub fn home_from_passwd() -> Option<PathBuf> {
 pub fn user_id() -> String {
     // SAFETY: geteuid has no arguments and cannot fail.
     unsafe { libc::geteuid() }.to_string()
+}
+
+/// The user that a file belongs to, as text like [`user_id`]'s.
+#[must_use]
+pub fn owner_id(metadata: &Metadata) -> String {
+    metadata.uid().to_string()
+}
+
+/// A path as bytes that [`path_from_bytes`] makes the same path of.
+#[must_use]
+pub fn path_to_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
+
+/// The path that [`path_to_bytes`] made bytes of.
+#[must_use]
+pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 /// What the operating system calls this machine, the same across boots; `None` where it has no such name.
@@ -184,9 +201,7 @@ pub fn process_start(id: u32) -> Option<u64> {
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let size = std::mem::size_of::<libc::proc_bsdinfo>() as libc::c_int;
     // SAFETY: the pointer is to a live local of exactly `size` bytes.
-    let got = unsafe {
-        libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size)
-    };
+    let got = unsafe { libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
     (got == size).then(|| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
 }
 

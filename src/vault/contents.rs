@@ -1,0 +1,208 @@
+//! What a vault holds, and its JSON. Whole entries are kept as the text that MSAL wrote, so that they go back byte for
+//! byte. A refresh token's entry is base64 within the JSON: that way reading it needs no unescaping, whose scratch
+//! buffers nobody would zero. Every buffer that a secret passes through is sized first, so that none is left behind by
+//! a reallocation, and zeroed after.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// All that one vault holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The refresh tokens, service-principal secrets among them: whatever is an entry with a secret.
+    pub refresh_tokens: Vec<KeptToken>,
+    /// The accounts that the refresh tokens belong to.
+    pub accounts: Vec<KeptEntry>,
+    /// MSAL's notes about applications ("this client is in a family").
+    pub app_metadata: Vec<KeptEntry>,
+}
+
+/// One entry with a secret in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeptToken {
+    /// The entry's key in its section, as raw JSON text with its quotes.
+    pub key: String,
+    /// The whole entry, raw JSON text.
+    pub entry: Secret,
+    /// Fingerprints of the secret values that this one replaced, newest last.
+    pub predecessors: Vec<String>,
+    /// When it was stored, in seconds since the epoch.
+    pub stored_at: i64,
+    /// What stored it: a command's group, "rotation".
+    pub stored_by: String,
+}
+
+/// One entry without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEntry {
+    /// The entry's key in its section, as raw JSON text with its quotes.
+    pub key: String,
+    /// The whole entry, raw JSON text.
+    pub entry: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    refresh_tokens: Vec<TokenRecord<'a>>,
+    accounts: Vec<EntryRecord<'a>>,
+    app_metadata: Vec<EntryRecord<'a>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct TokenRecord<'a> {
+    key: Cow<'a, str>,
+    /// Base64, so never escaped, so always borrowed from the buffer that is zeroed.
+    entry: &'a str,
+    predecessors: Cow<'a, [String]>,
+    stored_at: i64,
+    stored_by: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct EntryRecord<'a> {
+    key: Cow<'a, str>,
+    entry: Cow<'a, str>,
+}
+
+/// Why a plaintext is not a vault's: said without any of it.
+#[derive(Debug)]
+pub(super) struct NotContents;
+
+impl Contents {
+    /// The JSON that is sealed.
+    pub(super) fn to_json(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let encoded: Vec<Zeroizing<String>> =
+            self.refresh_tokens.iter().map(|token| Zeroizing::new(STANDARD.encode(token.entry.expose()))).collect();
+        let document = Document {
+            refresh_tokens: self
+                .refresh_tokens
+                .iter()
+                .zip(&encoded)
+                .map(|(token, entry)| token.record(entry))
+                .collect(),
+            accounts: self.accounts.iter().map(KeptEntry::record).collect(),
+            app_metadata: self.app_metadata.iter().map(KeptEntry::record).collect(),
+        };
+        let mut length = Counter(0);
+        serde_json::to_writer(&mut length, &document)?;
+        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *json, &document)?;
+        Ok(json)
+    }
+
+    /// Reads what [`Self::to_json`] wrote.
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, NotContents> {
+        let document: Document<'_> = serde_json::from_slice(json).map_err(|_| NotContents)?;
+        let refresh_tokens = document.refresh_tokens.into_iter().map(KeptToken::from_record);
+        Ok(Self {
+            refresh_tokens: refresh_tokens.collect::<Result<_, _>>()?,
+            accounts: document.accounts.into_iter().map(KeptEntry::from_record).collect(),
+            app_metadata: document.app_metadata.into_iter().map(KeptEntry::from_record).collect(),
+        })
+    }
+}
+
+impl KeptToken {
+    fn record<'a>(&'a self, encoded: &'a str) -> TokenRecord<'a> {
+        TokenRecord {
+            key: Cow::Borrowed(&self.key),
+            entry: encoded,
+            predecessors: Cow::Borrowed(&self.predecessors),
+            stored_at: self.stored_at,
+            stored_by: Cow::Borrowed(&self.stored_by),
+        }
+    }
+
+    fn from_record(record: TokenRecord<'_>) -> Result<Self, NotContents> {
+        Ok(Self {
+            key: record.key.into_owned(),
+            entry: Secret::new(STANDARD.decode(record.entry).map_err(|_| NotContents)?),
+            predecessors: record.predecessors.into_owned(),
+            stored_at: record.stored_at,
+            stored_by: record.stored_by.into_owned(),
+        })
+    }
+}
+
+impl KeptEntry {
+    fn record(&self) -> EntryRecord<'_> {
+        EntryRecord { key: Cow::Borrowed(&self.key), entry: Cow::Borrowed(&self.entry) }
+    }
+
+    fn from_record(record: EntryRecord<'_>) -> Self {
+        Self { key: record.key.into_owned(), entry: record.entry.into_owned() }
+    }
+}
+
+/// Counts what is written to it.
+struct Counter(usize);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Contents with everything awkward in them: escapes, unknown fields, odd spacing, an empty list, raw bytes.
+    pub(crate) fn sample(token: &str) -> Contents {
+        Contents {
+            refresh_tokens: vec![
+                KeptToken {
+                    key: "\"home-login.microsoftonline.com-refreshtoken-1\\u00e9\"".into(),
+                    entry: Secret::from_text(format!(
+                        "{{ \"secret\":\"{token}\\n\\\"\",\n  \"new_field\": [1.0, null] }}"
+                    )),
+                    predecessors: vec!["0011223344556677".into()],
+                    stored_at: 1_760_000_000,
+                    stored_by: "login".into(),
+                },
+                KeptToken {
+                    key: "\"b\"".into(),
+                    entry: Secret::new(vec![0xff, 0, b'"']),
+                    predecessors: Vec::new(),
+                    stored_at: -1,
+                    stored_by: String::new(),
+                },
+            ],
+            accounts: vec![KeptEntry { key: "\"a\"".into(), entry: "{\"name\": \"J\\u00f6rg 🦀\\\\\"}".into() }],
+            app_metadata: vec![KeptEntry { key: "\"\"".into(), entry: "{}".into() }],
+        }
+    }
+
+    #[test]
+    fn everything_comes_back_as_it_was() {
+        let json = sample("token").to_json().unwrap();
+        assert_eq!(Contents::from_json(&json).unwrap(), sample("token"));
+        assert_eq!(Contents::from_json(&Contents::default().to_json().unwrap()).unwrap(), Contents::default());
+    }
+
+    #[test]
+    fn the_buffer_is_sized_once() {
+        let json = sample("token").to_json().unwrap();
+        assert_eq!(json.len(), json.capacity());
+    }
+
+    #[test]
+    fn what_is_not_contents_is_refused() {
+        for text in ["", "{}", "[]", "{\"refresh_tokens\":[],\"accounts\":[]}", "\u{0}"] {
+            assert!(Contents::from_json(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The files of one vault and how they change: `<id>.vault`, the generation before it, and a lock, all in
+//! `$AZWARD_HOME/vaults` (mode 0700, files 0600). A new generation is written beside the old one, fsynced and renamed
+//! over it, after the old one got its second name by a hard link: at no moment is there no vault. Whatever fails before
+//! the rename leaves the old generation as it was and removes what was written.
+
+use std::fs::Metadata;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::sys;
+
+/// More than any vault is: a file beyond it is not read into memory.
+const BOUND: u64 = 64 * 1024 * 1024;
+
+/// The paths of one vault.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    pub(super) directory: PathBuf,
+    pub(super) current: PathBuf,
+    pub(super) previous: PathBuf,
+    pub(super) lock: PathBuf,
+    fresh: PathBuf,
+    spare: PathBuf,
+}
+
+/// The directory of all vaults of one azward home.
+pub(super) fn directory_of(azward_home: &Path) -> PathBuf {
+    azward_home.join("vaults")
+}
+
+impl Files {
+    pub(super) fn new(azward_home: &Path, id: &str) -> Self {
+        let directory = directory_of(azward_home);
+        let file = |ending: &str| directory.join(format!("{id}{ending}"));
+        Self {
+            current: file(".vault"),
+            previous: file(".vault.previous"),
+            lock: file(".lock"),
+            fresh: file(".vault.new"),
+            spare: file(".vault.previous.new"),
+            directory,
+        }
+    }
+
+    /// Writes `bytes` beside the current generation, durable but not in force yet.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
+        remove(&self.fresh)?;
+        let written = write_durably(&self.fresh, bytes, &self.directory);
+        if written.is_err() {
+            // What was written is of no use, and its failure to go is no second failure.
+            let _ = std::fs::remove_file(&self.fresh);
+        }
+        written.map_err(|error| Failure::storage("write", &self.fresh, &error))
+    }
+
+    /// Gives the current generation its second name, if there is one.
+    pub(super) fn keep_previous(&self) -> Result<()> {
+        remove(&self.spare)?;
+        let kept = second_name(&self.current, &self.spare, &self.directory)
+            .and_then(|()| std::fs::rename(&self.spare, &self.previous));
+        // Renaming one name of a file over another name of the same file does nothing at all, by POSIX.
+        let _ = std::fs::remove_file(&self.spare);
+        kept.map_err(|error| Failure::storage("keep", &self.previous, &error))
+    }
+
+    /// Gives `path` (the current or the previous generation, which does not open) another name that nothing ever
+    /// overwrites. The old name stays until [`Self::publish`] or [`Self::drop_previous`] takes it.
+    pub(super) fn set_aside(&self, path: &Path, now: i64) -> Result<PathBuf> {
+        let aside = free_name(&self.current, now);
+        second_name(path, &aside, &self.directory).map_err(|error| Failure::storage("set aside", path, &error))?;
+        Ok(aside)
+    }
+
+    /// Forgets the previous generation after it was set aside.
+    pub(super) fn drop_previous(&self) -> Result<()> {
+        remove(&self.previous)
+    }
+
+    /// Puts what [`Self::write`] wrote in force.
+    pub(super) fn publish(&self) -> Result<()> {
+        std::fs::rename(&self.fresh, &self.current)
+            .and_then(|()| sys::sync_dir(&self.directory))
+            .map_err(|error| Failure::storage("replace", &self.current, &error))
+    }
+
+    /// Removes what was written and will not be put in force.
+    pub(super) fn discard(&self) {
+        let _ = std::fs::remove_file(&self.fresh);
+    }
+
+    /// Removes every generation. What was set aside stays.
+    pub(super) fn remove_all(&self) -> Result<()> {
+        for path in [&self.fresh, &self.spare, &self.previous, &self.current] {
+            remove(path)?;
+        }
+        sys::sync_dir(&self.directory).map_err(|error| Failure::storage("sync", &self.directory, &error))
+    }
+
+    /// What was set aside of this vault, oldest first.
+    pub(super) fn set_aside_files(&self) -> Vec<PathBuf> {
+        let prefix = set_aside_prefix(&self.current);
+        let mut found: Vec<_> = list(&self.directory)
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+/// The paths in `directory`; none when it cannot be listed.
+pub(super) fn list(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|e| e.path()).collect())
+}
+
+fn set_aside_prefix(path: &Path) -> String {
+    format!("{}.set-aside-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// A name beside `path` to set it aside under, that no file has.
+pub(super) fn free_name(path: &Path, now: i64) -> PathBuf {
+    let first = path.with_file_name(format!("{}{now}", set_aside_prefix(path)));
+    let more = (2..).map(|count: u32| path.with_file_name(format!("{}{now}-{count}", set_aside_prefix(path))));
+    std::iter::once(first.clone()).chain(more).find(|name| name.symlink_metadata().is_err()).unwrap_or(first)
+}
+
+/// Reads a file of azward's own; `None` when there is none.
+///
+/// # Errors
+/// [`Kind::Storage`] when something else is in its place or it cannot be read.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let failed = |error| Failure::storage("read", path, &error);
+    // Asked before it is opened, because opening a FIFO would wait for its other end.
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= BOUND => {}
+        Ok(_) => {
+            return Err(Failure::new(
+                Kind::Storage,
+                format!("`{}` is not a file that azward made", path.display()),
+                "see what is there and move it away, then run `azward status`",
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    let mut bytes = Vec::new();
+    match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Removes a file that may not be there.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::storage("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes `path` with mode 0600 and the owner of `directory` (root may be working on a user's files), and fsyncs it.
+pub(super) fn write_durably(path: &Path, bytes: &[u8], directory: &Path) -> io::Result<()> {
+    let mut file = sys::create_new(path, 0o600)?;
+    // A group that we are not in cannot be given; the file is private all the same.
+    let _ = sys::copy_owner(&file, &directory.metadata()?);
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives the file at `from` the name `to` as well, where links are refused by a durable copy.
+fn second_name(from: &Path, to: &Path, directory: &Path) -> io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+            let copied = write_durably(to, &std::fs::read(from)?, directory);
+            if copied.is_err() {
+                let _ = std::fs::remove_file(to);
+            }
+            copied
+        }
+        linked => linked,
+    }
+}
+
+/// Makes a directory of azward's own and its parents with mode 0700 and the owner of the first parent that was there;
+/// one that others can look into is closed to them.
+pub(super) fn make_private_dir(path: &Path) -> Result<()> {
+    let failed = |error| Failure::storage("make", path, &error);
+    if let Ok(metadata) = path.metadata()
+        && metadata.is_dir()
+    {
+        if sys::mode_of(&metadata) & 0o077 != 0 {
+            let _ = sys::set_mode(path, 0o700);
+        }
+        return Ok(());
+    }
+    let existing = path.ancestors().skip(1).find_map(|parent| Some((parent, parent.metadata().ok()?)));
+    sys::create_private_dir(path).map_err(failed)?;
+    if let Some((parent, like)) = existing {
+        for made in path.ancestors().take_while(|made| *made != parent) {
+            give(made, &like);
+            // What is in a directory is only durable when the directory itself is.
+            made.parent().map_or(Ok(()), sys::sync_dir).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives what we just made to the owner of what it is made in, where that is possible.
+fn give(path: &Path, like: &Metadata) {
+    if let Ok(file) = std::fs::File::open(path) {
+        let _ = sys::copy_owner(&file, like);
+    }
+}
+
+/// Makes an empty file for a lock, owned as its directory is, unless it is there.
+pub(super) fn make_lock_file(path: &Path) {
+    if let (Ok(file), Some(Ok(like))) = (sys::create_new(path, 0o600), path.parent().map(Path::metadata)) {
+        let _ = sys::copy_owner(&file, &like);
+    }
+}

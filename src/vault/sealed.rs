@@ -1,0 +1,200 @@
+//! The sealed file's bytes: a header in clear, then XChaCha20-Poly1305 over the contents. The header says which version,
+//! which key store, which key, which generation and which config directory, and all of it is associated data: a vault
+//! moved to another directory or changed by one bit does not open. Nothing here touches a file or a key store.
+//!
+//! ```text
+//! "azward vault\n"  version u16  kind u8  key id [8]  generation u64  nonce [24]  length u16  directory [length]
+//! ciphertext  tag [16]                                                                 (integers little-endian)
+//! ```
+//! The magic and the version never move, so that every later azward, and every earlier one, can tell them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use zeroize::Zeroizing;
+
+use super::contents::Contents;
+use super::key_store::{KeyId, KeyStoreKind, MasterKey};
+use crate::sys;
+
+const MAGIC: &[u8] = b"azward vault\n";
+const VERSION: u16 = 1;
+const TAG: usize = 16;
+
+/// What a vault says of itself in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The key store that has its key.
+    pub(super) kind: KeyStoreKind,
+    /// Which key.
+    pub(super) key_id: KeyId,
+    /// How many times the vault has been committed.
+    pub(super) generation: u64,
+    /// The canonical config directory that it belongs to.
+    pub(super) directory: PathBuf,
+    nonce: [u8; 24],
+}
+
+/// Why bytes are no vault that can be opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// They are torn, changed, or never were a vault; in words.
+    Damaged(&'static str),
+    /// A version that this azward does not know.
+    Newer(u16),
+}
+
+/// Takes bytes from the front of a slice.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Flaw> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Flaw::Damaged("is cut short"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
+        self.take(N)?.try_into().map_err(|_| Flaw::Damaged("is cut short"))
+    }
+}
+
+impl Header {
+    /// Reads the header of `bytes`, and how long it is.
+    pub(super) fn parse(bytes: &[u8]) -> Result<(Self, usize), Flaw> {
+        let mut reader = Reader(bytes);
+        if reader.take(MAGIC.len()) != Ok(MAGIC) {
+            return Err(Flaw::Damaged("does not begin as a vault does"));
+        }
+        match u16::from_le_bytes(reader.array()?) {
+            VERSION => {}
+            0 => return Err(Flaw::Damaged("has no version")),
+            version => return Err(Flaw::Newer(version)),
+        }
+        let [kind] = reader.array()?;
+        let kind = KeyStoreKind::from_byte(kind).ok_or(Flaw::Damaged("names no key store"))?;
+        let key_id = reader.array()?;
+        let generation = u64::from_le_bytes(reader.array()?);
+        let nonce = reader.array()?;
+        let length = u16::from_le_bytes(reader.array()?);
+        let directory = sys::path_from_bytes(reader.take(usize::from(length))?);
+        Ok((Self { kind, key_id, generation, directory, nonce }, bytes.len() - reader.0.len()))
+    }
+
+    fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let directory = sys::path_to_bytes(&self.directory);
+        let length = u16::try_from(directory.len()).map_err(|_| io::ErrorKind::InvalidFilename)?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.push(self.kind.to_byte());
+        bytes.extend(self.key_id);
+        bytes.extend(self.generation.to_le_bytes());
+        bytes.extend(self.nonce);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(directory);
+        Ok(bytes)
+    }
+}
+
+/// Seals `contents` for `directory` with a fresh nonce.
+pub(super) fn seal(
+    contents: &Contents,
+    kind: KeyStoreKind,
+    key: &MasterKey,
+    generation: u64,
+    directory: &Path,
+) -> io::Result<Vec<u8>> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+    let header = Header { kind, key_id: key.id(), generation, directory: directory.to_owned(), nonce };
+    let mut bytes = header.to_bytes()?;
+    let mut body = contents.to_json()?;
+    let tag = cipher(key)?
+        .encrypt_inout_detached(&nonce.into(), &bytes, body.as_mut_slice().into())
+        .map_err(|_| io::ErrorKind::FileTooLarge)?;
+    bytes.extend_from_slice(&body);
+    bytes.extend_from_slice(&tag);
+    Ok(bytes)
+}
+
+/// Opens what [`seal`] made. `key` is the one that the header asks for.
+pub(super) fn open(bytes: &[u8], key: &MasterKey) -> Result<Contents, Flaw> {
+    let (header, start) = Header::parse(bytes)?;
+    let (associated, sealed) = bytes.split_at(start);
+    let middle = sealed.len().checked_sub(TAG).ok_or(Flaw::Damaged("is cut short"))?;
+    let (ciphertext, tag) = sealed.split_at(middle);
+    let mut body = Zeroizing::new(ciphertext.to_vec());
+    let tag = tag.try_into().map_err(|_| Flaw::Damaged("is cut short"))?;
+    cipher(key)
+        .map_err(|_| Flaw::Damaged("has a key of the wrong length"))?
+        .decrypt_inout_detached(&header.nonce.into(), associated, body.as_mut_slice().into(), &tag)
+        .map_err(|_| Flaw::Damaged("does not open with its own key"))?;
+    Contents::from_json(&body).map_err(|_| Flaw::Damaged("opens, and its contents make no sense"))
+}
+
+fn cipher(key: &MasterKey) -> io::Result<XChaCha20Poly1305> {
+    XChaCha20Poly1305::new_from_slice(key.expose()).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contents::tests::sample;
+    use super::*;
+
+    fn sealed() -> (Vec<u8>, MasterKey) {
+        let key = MasterKey::generate().unwrap();
+        let bytes = seal(&sample("canary"), KeyStoreKind::KeyFile, &key, 7, Path::new("/home/u/.azure")).unwrap();
+        (bytes, key)
+    }
+
+    #[test]
+    fn it_opens_again_and_shows_nothing() {
+        let (bytes, key) = sealed();
+        assert_eq!(open(&bytes, &key).unwrap(), sample("canary"));
+        let (header, _) = Header::parse(&bytes).unwrap();
+        assert_eq!((header.generation, header.directory.as_path()), (7, Path::new("/home/u/.azure")));
+        assert_eq!(header.key_id, key.id());
+        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+    }
+
+    #[test]
+    fn the_same_contents_are_never_the_same_bytes() {
+        let key = MasterKey::generate().unwrap();
+        let seal = || seal(&Contents::default(), KeyStoreKind::Keyring, &key, 1, Path::new("/a")).unwrap();
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn no_bit_can_be_changed_and_no_byte_left_out() {
+        let (bytes, key) = sealed();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                assert!(open(&changed, &key).is_err(), "bit {bit} of byte {at}");
+            }
+            assert!(open(&bytes[..at], &key).is_err(), "cut at {at}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(open(&longer, &key).is_err());
+    }
+
+    #[test]
+    fn another_version_is_told_from_damage() {
+        let (mut bytes, key) = sealed();
+        bytes[MAGIC.len()] = 2;
+        assert_eq!(open(&bytes, &key), Err(Flaw::Newer(2)));
+        bytes[MAGIC.len()] = 0;
+        assert_eq!(open(&bytes, &key), Err(Flaw::Damaged("has no version")));
+        assert_eq!(open(b"", &key), Err(Flaw::Damaged("does not begin as a vault does")));
+    }
+
+    #[test]
+    fn another_key_does_not_open_it() {
+        let (bytes, _) = sealed();
+        assert!(open(&bytes, &MasterKey::generate().unwrap()).is_err());
+    }
+}
