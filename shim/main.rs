@@ -1,2 +1,32 @@
-//! `azward`
-fn main() {}
+//! `az`, as azward stands in for it: recognise the invocation, then hand it to the real az or make a run of it. The only
+//! lines ever printed here are a failure of azward's own.
+
+#![forbid(unsafe_code)]
+
+mod invoke;
+mod recognise;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use azward::context::Context;
+use azward::failure::Failure;
+use azward::sys;
+
+fn main() -> ExitCode {
+    sys::harden();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match invoke::invoke(&Context::from_process(), &arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            report(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Says on stderr what went wrong on azward's side; a stderr that is closed is no reason to fail.
+fn report(failure: &Failure) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{failure}");
+}

@@ -6,6 +6,7 @@ pub mod context;
 pub mod failure;
 pub mod journal;
 pub mod lock;
+pub mod run;
 pub mod secret;
 pub mod settings;
 pub mod sys;

@@ -1,0 +1,62 @@
+//! The three-way split: hand on, pass, run. Anything that goes wrong before az is started ends in the real az all the
+//! same, unless there is none.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use azward::azure::{ConfigDir, real_az};
+use azward::context::Context;
+use azward::failure::{Failure, Result};
+use azward::journal::Journal;
+use azward::run::in_place::InPlace;
+use azward::run::marker::{self, Marker};
+use azward::run::{Run, supervise};
+use azward::settings::Settings;
+use azward::sys;
+
+use crate::recognise::{Invocation, recognise};
+use crate::report;
+
+/// Does what the arguments ask for. Returns only with a failure of azward's own: an az that ran has its own end.
+pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
+    let journal = Journal::at(&context.azward_home);
+    let given = Marker::given(context);
+    if given.as_ref().is_some_and(Marker::is_circle) {
+        return Err(real_az::none_found());
+    }
+    let settings = Settings::load(&context.azward_home);
+    let settings = settings.unwrap_or_else(|failure| {
+        journal.warn(context.now(), &failure);
+        Settings::default()
+    });
+    let real_az = real_az::find(context, &settings, marker::tried(given.as_ref()))?;
+    let config_dir = ConfigDir::of(context);
+    if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {
+        // The secrets are at hand already; the run above harvests what this az changes.
+        return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));
+    }
+    let pass = || {
+        let marker = Marker::of_this_process(given.as_ref(), &config_dir, false, &real_az);
+        supervise::become_az(supervise::command(&real_az, &marker), arguments)
+    };
+    if context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1") {
+        return Err(pass());
+    }
+    if recognise(arguments, context.has_variable("_ARGCOMPLETE")) == Invocation::Pass {
+        if let Err(failure) = InPlace::new(context, &settings, &config_dir, &journal).sweep() {
+            journal.warn(context.now(), &failure);
+        }
+        return Err(pass());
+    }
+    let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
+    let run = Run { context, settings: &settings, config_dir: &config_dir, journal: &journal, real_az, marker };
+    let finished = run.perform(arguments)?;
+    report_handicap(finished.handicap.as_ref());
+    sys::exit_as(finished.status)
+}
+
+fn report_handicap(handicap: Option<&Failure>) {
+    if let Some(failure) = handicap {
+        report(failure);
+    }
+}

@@ -1,0 +1,242 @@
+//! The three things azward does to a token cache, as pure functions over the document and the vault's contents: inject,
+//! harvest, scrub. Each says what the result is and touches no file; so scrub after inject loses nothing, and inject after
+//! scrub restores every byte.
+
+use std::collections::HashSet;
+
+use zeroize::Zeroizing;
+
+use crate::azure::token_cache::{AccountFields, AccountId, Entry, Section, TokenCache};
+use crate::failure::Result;
+use crate::secret::{Secret, fingerprint};
+use crate::vault::{Contents, KeptEntry, KeptToken};
+
+/// How many fingerprints of replaced refresh tokens the vault remembers for each.
+const PREDECESSORS: usize = 64;
+
+/// Puts the vault's refresh tokens into the cache: those of the accounts that are there. An account that the cache lost
+/// (a torn or removed file) and that `is_user` still knows is put back exactly as it was; none is ever invented.
+/// `None` when the cache has it all already.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn inject(
+    cache: &TokenCache<'_>,
+    contents: &Contents,
+    is_user: impl Fn(&str) -> bool,
+) -> Result<Option<Zeroizing<String>>> {
+    let lost = lost_accounts(cache, contents, is_user)?;
+    if !lost.is_empty() {
+        let text = restore_accounts(cache, contents, &lost)?;
+        let restored = TokenCache::parse(&text)?;
+        return Ok(Some(inject_tokens(&restored, contents)?.unwrap_or(text)));
+    }
+    inject_tokens(cache, contents)
+}
+
+/// Takes what is new in the cache into `contents`: refresh tokens that azward has not seen, and the accounts and clients
+/// that they belong to. A token that the vault has replaced already is old and is passed over, whatever any clock says.
+/// The keys of the refresh tokens taken are returned; the accounts' changes are not worth a word.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &str) -> Result<Harvest> {
+    let mut harvest = Harvest::default();
+    for entry in cache.entries(Section::RefreshToken)? {
+        let secret = fingerprint_of(&entry)?;
+        let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == entry.key) else {
+            contents.refresh_tokens.push(keep(&entry, Vec::new(), now, by));
+            harvest.taken.push(entry.key.to_owned());
+            continue;
+        };
+        if kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(&secret) {
+            continue;
+        }
+        let own = fingerprint_of(&Entry { key: &kept.key, value: kept.entry.expose_text() })?;
+        let mut predecessors = std::mem::take(&mut kept.predecessors);
+        if own != secret {
+            predecessors.push(own);
+            harvest.taken.push(entry.key.to_owned());
+        }
+        let excess = predecessors.len().saturating_sub(PREDECESSORS);
+        predecessors.drain(..excess);
+        *kept = keep(&entry, predecessors, now, by);
+        harvest.is_changed = true;
+    }
+    let owners = token_owners(contents)?;
+    for entry in cache.entries(Section::Account)? {
+        if owners.contains(&entry.account()?.id) {
+            harvest.is_changed |= upsert(&mut contents.accounts, &entry);
+        }
+    }
+    if !owners.is_empty() {
+        for entry in cache.entries(Section::AppMetadata)? {
+            harvest.is_changed |= upsert(&mut contents.app_metadata, &entry);
+        }
+    }
+    harvest.is_changed |= !harvest.taken.is_empty();
+    Ok(harvest)
+}
+
+/// What a harvest found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Harvest {
+    /// The keys of the refresh tokens that were new.
+    pub taken: Vec<String>,
+    /// Whether the contents are another than before.
+    pub is_changed: bool,
+}
+
+/// Forgets the accounts that were in the cache before and are not there now, as `az logout` leaves it. Their names are
+/// returned.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn forget(before: &[AccountId], after: &TokenCache<'_>, contents: &mut Contents) -> Result<Vec<String>> {
+    let after: HashSet<AccountId> = accounts(after)?.into_iter().map(|account| account.id).collect();
+    let gone: HashSet<&AccountId> = before.iter().filter(|account| !after.contains(*account)).collect();
+    let mut names = Vec::new();
+    let mut keep_token = |kept: &KeptToken| Ok(!gone.contains(&owner_of(kept)?));
+    retain(&mut contents.refresh_tokens, &mut keep_token)?;
+    let mut keep_account = |kept: &KeptEntry| {
+        let account = as_entry(kept).account()?;
+        let is_gone = gone.contains(&account.id);
+        if is_gone {
+            names.push(account.username);
+        }
+        Ok(!is_gone)
+    };
+    retain(&mut contents.accounts, &mut keep_account)?;
+    Ok(names)
+}
+
+/// Takes the refresh tokens out of the cache that `contents` has, or has replaced. `None` when there are none to take.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+    let entries = cache.entries(Section::RefreshToken)?;
+    let mut left = Vec::new();
+    for entry in &entries {
+        let secret = fingerprint_of(entry)?;
+        let is_kept = contents.refresh_tokens.iter().any(|kept| {
+            kept.key == entry.key
+                && (kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(&secret))
+        });
+        if !is_kept {
+            left.push(*entry);
+        }
+    }
+    Ok((left.len() < entries.len()).then(|| cache.with_entries(Section::RefreshToken, &left)))
+}
+
+/// The accounts of a cache.
+///
+/// # Errors
+/// `CacheForeign` when the section is not what it should be.
+pub fn accounts(cache: &TokenCache<'_>) -> Result<Vec<AccountFields>> {
+    cache.entries(Section::Account)?.iter().map(Entry::account).collect()
+}
+
+fn inject_tokens(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+    let present: HashSet<AccountId> = accounts(cache)?.into_iter().map(|account| account.id).collect();
+    let before = cache.entries(Section::RefreshToken)?;
+    let mut after = Vec::new();
+    for kept in &contents.refresh_tokens {
+        if present.contains(&owner_of(kept)?) {
+            after.push(Entry { key: &kept.key, value: kept.entry.expose_text() });
+        }
+    }
+    // What is in the file and not in the vault (a vault that could not be written) stays where it is.
+    after.extend(before.iter().filter(|entry| !contents.refresh_tokens.iter().any(|kept| kept.key == entry.key)));
+    let is_same = before.len() == after.len() && after.iter().all(|entry| before.contains(entry));
+    Ok((!is_same).then(|| cache.with_entries(Section::RefreshToken, &after)))
+}
+
+/// The vault's accounts that the cache no longer has, although the profile still lists their user and no other account
+/// in the cache bears that name: two accounts with one name break every command.
+fn lost_accounts<'c>(
+    cache: &TokenCache<'_>,
+    contents: &'c Contents,
+    is_user: impl Fn(&str) -> bool,
+) -> Result<Vec<&'c KeptEntry>> {
+    let present = accounts(cache)?;
+    let mut lost = Vec::new();
+    for kept in &contents.accounts {
+        let account = as_entry(kept).account()?;
+        let is_there = present.iter().any(|other| other.username.eq_ignore_ascii_case(&account.username));
+        if !is_there && is_user(&account.username) {
+            lost.push(kept);
+        }
+    }
+    Ok(lost)
+}
+
+fn restore_accounts(cache: &TokenCache<'_>, contents: &Contents, lost: &[&KeptEntry]) -> Result<Zeroizing<String>> {
+    let mut entries = cache.entries(Section::Account)?;
+    entries.extend(lost.iter().map(|kept| as_entry(kept)));
+    let text = cache.with_entries(Section::Account, &entries);
+    let restored = TokenCache::parse(&text)?;
+    let mut clients = restored.entries(Section::AppMetadata)?;
+    let known: Vec<&str> = clients.iter().map(|entry| entry.key).collect();
+    clients.extend(contents.app_metadata.iter().map(as_entry).filter(|entry| !known.contains(&entry.key)));
+    Ok(restored.with_entries(Section::AppMetadata, &clients))
+}
+
+fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
+    Ok(fingerprint(entry.refresh_token()?.secret.get().as_bytes()))
+}
+
+fn keep(entry: &Entry<'_>, predecessors: Vec<String>, now: i64, by: &str) -> KeptToken {
+    KeptToken {
+        key: entry.key.to_owned(),
+        entry: Secret::new(entry.value.as_bytes().to_vec()),
+        predecessors,
+        stored_at: now,
+        stored_by: by.to_owned(),
+    }
+}
+
+fn upsert(kept: &mut Vec<KeptEntry>, entry: &Entry<'_>) -> bool {
+    match kept.iter_mut().find(|kept| kept.key == entry.key) {
+        Some(same) if same.entry == entry.value => false,
+        Some(other) => {
+            entry.value.clone_into(&mut other.entry);
+            true
+        }
+        None => {
+            kept.push(KeptEntry { key: entry.key.to_owned(), entry: entry.value.to_owned() });
+            true
+        }
+    }
+}
+
+fn as_entry(kept: &KeptEntry) -> Entry<'_> {
+    Entry { key: &kept.key, value: &kept.entry }
+}
+
+/// The account that a kept refresh token belongs to.
+///
+/// # Errors
+/// `CacheForeign` when the entry is not one, which the vault never holds.
+pub fn owner_of(kept: &KeptToken) -> Result<AccountId> {
+    Ok(Entry { key: &kept.key, value: kept.entry.expose_text() }.refresh_token()?.account)
+}
+
+/// The user name of the vault's account `owner`.
+#[must_use]
+pub fn name_of(contents: &Contents, owner: &AccountId) -> Option<String> {
+    let account = |kept: &KeptEntry| as_entry(kept).account().ok().filter(|account| account.id == *owner);
+    contents.accounts.iter().find_map(account).map(|account| account.username)
+}
+
+fn token_owners(contents: &Contents) -> Result<HashSet<AccountId>> {
+    contents.refresh_tokens.iter().map(owner_of).collect()
+}
+
+fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&T) -> Result<bool>) -> Result<()> {
+    let verdicts: Vec<bool> = items.iter().map(&mut keep).collect::<Result<_>>()?;
+    let mut verdicts = verdicts.into_iter();
+    items.retain(|_| verdicts.next().unwrap_or(true));
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! The lease: a shared flock on one file for each config directory that says "a run still needs what is exposed in
+//! place". The kernel counts the runs and drops a dead one's lock, so whoever gets the file exclusively knows that nobody
+//! needs the secrets any more, and scrubs. A lease that cannot be had means that nothing is exposed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::azure::ConfigDir;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::lock::{Lock, Mode};
+use crate::sys;
+
+/// A scrub takes milliseconds; only a suspended one takes longer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait for one's turn: a command for a token takes a fraction of a second, and its caller gives it ten.
+const TURN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// The lease file of one config directory.
+#[derive(Debug)]
+pub struct Lease {
+    path: PathBuf,
+    turn: PathBuf,
+}
+
+/// One run's share in a lease.
+#[derive(Debug)]
+pub struct Share(#[expect(dead_code, reason = "held for its lock")] Lock);
+
+/// The knowledge that no run needs what is exposed, for as long as this is held.
+#[derive(Debug)]
+pub struct NobodyNeedsIt(#[expect(dead_code, reason = "held for its lock")] Lock);
+
+/// The turn of one az that rewrites the cache.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held for its lock")] Lock);
+
+impl Lease {
+    /// The lease of `config_dir`; its directory is made on first use.
+    #[must_use]
+    pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
+        let file = |ending: &str| context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
+        Self { path: file("lease"), turn: file("turn") }
+    }
+
+    /// Says that a run needs what is exposed.
+    ///
+    /// # Errors
+    /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
+    pub fn share(&self) -> Result<Share> {
+        self.make_directory()?;
+        Lock::acquire(&self.path, Mode::Shared, DEADLINE).map(Share)
+    }
+
+    /// Waits for one's turn to run an az that is about to rewrite the cache. az truncates the file and then writes it, its
+    /// readers take no lock, and one that looks in between believes that nobody is logged in
+    /// (msal-extensions 1.3.1, `token_cache.py`, `PersistedTokenCache.search`). `None` when the turn does not come: az
+    /// then takes its chance, as it always did.
+    #[must_use]
+    pub fn turn(&self) -> Option<Turn> {
+        self.make_directory().ok()?;
+        Lock::acquire(&self.turn, Mode::Exclusive, TURN_DEADLINE).ok().map(Turn)
+    }
+
+    /// Asks whether nobody needs what is exposed; `None` when somebody does.
+    ///
+    /// # Errors
+    /// `Storage` when the file cannot be made.
+    pub fn nobody(&self) -> Result<Option<NobodyNeedsIt>> {
+        self.make_directory()?;
+        Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
+    }
+
+    fn make_directory(&self) -> Result<()> {
+        let directory = self.path.parent().unwrap_or(&self.path);
+        sys::create_private_dir(directory).map_err(|error| Failure::storage("make", directory, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_run_out_knows_it() {
+        let home = tempfile::tempdir().unwrap();
+        let variables = [("AZWARD_HOME".into(), home.path().into())];
+        let lease = Lease::of(&Context::new(variables, None, false), &ConfigDir::at(home.path()));
+        let (first, second) = (lease.share().unwrap(), lease.share().unwrap());
+        drop(first);
+        assert!(lease.nobody().unwrap().is_none());
+        drop(second);
+        assert!(lease.nobody().unwrap().is_some());
+    }
+}

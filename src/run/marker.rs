@@ -1,0 +1,156 @@
+//! The marker: one environment variable that a shim gives to what it starts, so that an az started by that az knows that
+//! the secrets are already at hand, and so that a shim that another shim leads back to does not go round in a circle.
+//! It holds no secret, and a marker of a dead run counts for nothing.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::azure::ConfigDir;
+use crate::context::Context;
+use crate::sys;
+
+/// The variable's name.
+pub const VARIABLE: &str = "AZWARD_RUN";
+
+/// How often a shim may lead to a shim before that counts as a circle.
+const DEPTH: u32 = 8;
+
+/// What the marker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Whether the shim that wrote it supervises a run; it replaced itself by az otherwise.
+    supervises: bool,
+    /// The shim's process.
+    process: u32,
+    /// When that process started, to tell it from a later one with the same id.
+    start: u64,
+    /// The config directory whose secrets are exposed.
+    config_dir: String,
+    /// The process that wrote the marker last: it has become, or is the parent of, what it then started.
+    hop: u32,
+    /// How many shims stand above what is started now.
+    depth: u32,
+    /// The real az that were tried in a row without anything but shims in between.
+    tried: Vec<PathBuf>,
+}
+
+impl Marker {
+    /// The marker that this process was given, if its writer still lives (or was replaced by what became us).
+    #[must_use]
+    pub fn given(context: &Context) -> Option<Self> {
+        let marker = Self::parse(context.variable(VARIABLE)?.to_str()?)?;
+        (sys::process_start(marker.process) == Some(marker.start)).then_some(marker)
+    }
+
+    /// The marker for what this process starts now.
+    #[must_use]
+    pub fn of_this_process(given: Option<&Self>, config_dir: &ConfigDir, supervises: bool, real_az: &Path) -> Self {
+        let process = std::process::id();
+        let mut tried = tried(given).to_vec();
+        tried.push(real_az.to_owned());
+        Self {
+            supervises,
+            process,
+            start: sys::process_start(process).unwrap_or(0),
+            config_dir: config_dir.id(),
+            hop: process,
+            depth: given.map_or(0, |given| given.depth) + 1,
+            tried,
+        }
+    }
+
+    /// Whether a live run above us has the secrets of `config_dir` exposed.
+    #[must_use]
+    pub fn covers(&self, config_dir: &ConfigDir) -> bool {
+        self.supervises && self.config_dir == config_dir.id()
+    }
+
+    /// For an az that is handed straight on inside a live run: that run stays the one above.
+    #[must_use]
+    pub fn passed_on(&self, real_az: &Path) -> Self {
+        let mut marker = self.clone();
+        marker.depth += 1;
+        marker.hop = std::process::id();
+        marker.tried = tried(Some(self)).to_vec();
+        marker.tried.push(real_az.to_owned());
+        marker
+    }
+
+    /// Whether shims have led to shims so often that it can only be a circle.
+    #[must_use]
+    pub fn is_circle(&self) -> bool {
+        self.depth >= DEPTH
+    }
+
+    /// The value of the environment variable.
+    #[must_use]
+    pub fn to_value(&self) -> OsString {
+        let kind = if self.supervises { "run" } else { "pass" };
+        let Self { process, start, config_dir, hop, depth, .. } = self;
+        let head = format!("1;{kind};{process};{start};{config_dir};{hop};{depth};");
+        let mut value = OsString::from(head);
+        value.push(std::env::join_paths(&self.tried).unwrap_or_default());
+        value
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.splitn(8, ';');
+        if fields.next()? != "1" {
+            return None;
+        }
+        Some(Self {
+            supervises: fields.next()? == "run",
+            process: fields.next()?.parse().ok()?,
+            start: fields.next()?.parse().ok()?,
+            config_dir: fields.next()?.to_owned(),
+            hop: fields.next()?.parse().ok()?,
+            depth: fields.next()?.parse().ok()?,
+            tried: std::env::split_paths(fields.next()?).collect(),
+        })
+    }
+}
+
+/// What must not be tried again: when the az that a shim started turns out to be another shim that leads straight back
+/// (pyenv's, asdf's), we are that shim's child or have become itself. A real az that starts an az has a process of its
+/// own in between, and the same real az is right again.
+#[must_use]
+pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
+    match given {
+        Some(given) if [std::process::id(), sys::parent_id()].contains(&given.hop) => &given.tried,
+        _ => &[],
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn context(value: OsString) -> Context {
+        Context::new([(VARIABLE.into(), value)], None, false)
+    }
+
+    #[test]
+    fn a_live_marker_is_believed_and_a_dead_or_torn_one_is_not() {
+        let config_dir = ConfigDir::at(Path::new("/tmp"));
+        let marker = Marker::of_this_process(None, &config_dir, true, Path::new("/usr/bin/az"));
+        assert_eq!(Marker::given(&context(marker.to_value())), Some(marker.clone()));
+        assert!(marker.covers(&config_dir) && !marker.covers(&ConfigDir::at(Path::new("/var"))));
+        assert!(!Marker::of_this_process(None, &config_dir, false, Path::new("/a")).covers(&config_dir));
+        let dead = Marker { start: marker.start + 1, ..marker };
+        assert!(Marker::given(&context(dead.to_value())).is_none());
+        assert!(Marker::given(&context("1;run;x".into())).is_none());
+    }
+
+    #[test]
+    fn a_bounce_adds_to_what_was_tried_and_ends_as_a_circle() {
+        let config_dir = ConfigDir::at(Path::new("/tmp"));
+        let mut marker = Marker::of_this_process(None, &config_dir, false, Path::new("/a"));
+        assert_eq!(tried(Some(&marker)), [PathBuf::from("/a")]);
+        marker = Marker::of_this_process(Some(&marker), &config_dir, false, Path::new("/b"));
+        assert_eq!(tried(Some(&marker)), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        for _ in 0..8 {
+            marker = marker.passed_on(Path::new("/c"));
+        }
+        assert!(marker.is_circle());
+    }
+}

@@ -1,0 +1,191 @@
+//! A run: one execution of the real az on a caller's behalf, with the secrets at hand for as long as it takes. This is its
+//! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
+//! deleted that is not stored.
+
+pub mod edit;
+pub mod in_place;
+pub mod lease;
+pub mod marker;
+#[cfg(test)]
+mod property_tests;
+pub mod rotate;
+pub mod supervise;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use crate::azure::ConfigDir;
+use crate::context::Context;
+use crate::failure::{Failure, Kind, Result};
+use crate::journal::{Deed, Event, Journal};
+use crate::run::in_place::{Exposed, Forgetting, InPlace};
+use crate::run::marker::Marker;
+use crate::run::rotate::Wanted;
+use crate::settings::Settings;
+use crate::sys;
+
+/// One execution of the real az on a caller's behalf.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// What the process was started with.
+    pub context: &'a Context,
+    /// What was set.
+    pub settings: &'a Settings,
+    /// The config directory that az will use.
+    pub config_dir: &'a ConfigDir,
+    /// Where to note what happened.
+    pub journal: &'a Journal,
+    /// The real az.
+    pub real_az: PathBuf,
+    /// The marker for what is started.
+    pub marker: Marker,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How az ended: ours is to be the same.
+    pub status: ExitStatus,
+    /// What kept us from handing the secrets over. It is only worth a word if az failed.
+    pub handicap: Option<Failure>,
+}
+
+impl Run<'_> {
+    /// Exposes, rotates if due, runs az, harvests, scrubs.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`] when az could not be started; the file is scrubbed all the same.
+    pub fn perform(&self, arguments: &[OsString]) -> Result<Finished> {
+        sys::take_signals();
+        let began = Instant::now();
+        let deed = command_group(arguments);
+        let in_place = InPlace::new(self.context, self.settings, self.config_dir, self.journal);
+        let rotation = self.rotation_due(&in_place, &deed);
+        let is_for_a_token = deed == "account get-access-token";
+        let mut turn = if is_for_a_token || rotation.is_some() { in_place.turn() } else { None };
+        let (exposed, handicap) = match in_place.expose(&deed) {
+            Ok(exposed) => (exposed, None),
+            Err(failure) => (in_place.unexposed(), Some(failure)),
+        };
+        if let Some(failure) = &handicap {
+            self.journal.warn(self.context.now(), failure);
+        }
+        if let (Some((wanted, lock)), None) = (rotation, &handicap) {
+            self.rotate(&wanted, &in_place);
+            drop(lock);
+            turn = turn.filter(|_| is_for_a_token);
+        }
+        if let Some(signal) = sys::pending_signal() {
+            self.end(&in_place, exposed, Forgetting::Never, &deed);
+            sys::die_of(signal);
+        }
+        let outcome = supervise::run(supervise::command(&self.real_az, &self.marker), arguments);
+        drop(turn);
+        let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
+        self.end(&in_place, exposed, forgetting(arguments, succeeded), &deed);
+        let status = outcome?;
+        self.note(deed, &status, began);
+        // A cache that is not one makes az fail in its own words; everything else that we could not do is ours to say.
+        let handicap = handicap.filter(|failure| failure.kind != Kind::CacheForeign && !status.success());
+        Ok(Finished { status, handicap })
+    }
+
+    /// The token to rotate, if it is due when it is our turn. Logging in and out need none.
+    fn rotation_due(&self, in_place: &InPlace<'_>, deed: &str) -> Option<(Wanted, crate::lock::Lock)> {
+        if matches!(deed, "login" | "logout" | "account clear") || !in_place.vault.exists() {
+            return None;
+        }
+        let wanted = Wanted::for_resource_manager(self.context, self.config_dir)?;
+        let is_due = || rotate::is_due(&wanted, &in_place.cache, self.context.now());
+        if !is_due() {
+            return None;
+        }
+        let lock = wanted.lock(self.context, self.config_dir).ok()?;
+        // Another process may have done it while we waited.
+        is_due().then_some((wanted, lock))
+    }
+
+    fn rotate(&self, wanted: &Wanted, in_place: &InPlace<'_>) {
+        let began = Instant::now();
+        let az = supervise::command(&self.real_az, &self.marker);
+        let outcome = match rotate::through_az(wanted, &in_place.cache, self.context.now(), az) {
+            Ok(true) => "renewed".to_owned(),
+            Ok(false) => "not renewed: the old token serves".to_owned(),
+            Err(failure) => failure.what,
+        };
+        let mut event = Event::new(self.context.now(), Deed::Rotation, outcome);
+        event.account = Some(wanted.username.clone());
+        event.tenant = Some(wanted.tenant.clone());
+        event.scope = Some(wanted.scope.clone());
+        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        self.journal.record(&event);
+    }
+
+    fn end(&self, in_place: &InPlace<'_>, exposed: Exposed, forgetting: Forgetting, deed: &str) {
+        if let Err(failure) = in_place.settle(exposed, forgetting, deed) {
+            self.journal.warn(self.context.now(), &failure);
+        }
+    }
+
+    fn note(&self, deed: String, status: &ExitStatus, began: Instant) {
+        let mut event = Event::new(self.context.now(), Deed::Run, status.to_string());
+        event.command = Some(deed);
+        event.caller = sys::process_name(sys::parent_id());
+        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        self.journal.record(&event);
+    }
+}
+
+/// The command's first two words: what may be told of it. Values of arguments are nobody's business, and a word that
+/// does not look like a command is taken for one.
+fn command_group(arguments: &[OsString]) -> String {
+    let is_word = |word: &&str| {
+        !word.is_empty()
+            && !word.starts_with('-')
+            && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+    };
+    let words: Vec<String> = arguments
+        .iter()
+        .map_while(|argument| argument.to_str().filter(is_word))
+        .take(2)
+        .map(str::to_lowercase)
+        .collect();
+    words.join(" ")
+}
+
+/// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
+/// succeeded: every other account that is missing afterwards was lost.
+fn forgetting(arguments: &[OsString], succeeded: bool) -> Forgetting {
+    let has = |word: &str| arguments.iter().any(|argument| argument.eq_ignore_ascii_case(word));
+    match succeeded {
+        true if has("account") && has("clear") => Forgetting::Removed,
+        true if has("logout") => Forgetting::Vanished,
+        _ => Forgetting::Never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn no_value_is_told() {
+        assert_eq!(command_group(&arguments("Account get-access-token --tenant secret")), "account get-access-token");
+        assert_eq!(command_group(&arguments("config set core.output=json")), "config set");
+        assert_eq!(command_group(&arguments("--debug login")), "");
+    }
+
+    #[test]
+    fn only_a_successful_logout_forgets() {
+        assert_eq!(forgetting(&arguments("logout --username u"), true), Forgetting::Vanished);
+        assert_eq!(forgetting(&arguments("account clear"), true), Forgetting::Removed);
+        assert_eq!(forgetting(&arguments("logout"), false), Forgetting::Never);
+        assert_eq!(forgetting(&arguments("group list"), true), Forgetting::Never);
+    }
+}

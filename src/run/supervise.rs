@@ -1,0 +1,45 @@
+//! The real az as a child: started in our own process group with everything the caller gave us (terminal, stdio, every
+//! descriptor, working directory, environment) plus the marker, and waited for. We never stand between it and its
+//! caller. An az that cannot be started is [`Kind::NotStarted`].
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::run::marker::{self, Marker};
+use crate::sys;
+
+/// The command that runs the real az at `path` under `marker`.
+#[must_use]
+pub fn command(path: &Path, marker: &Marker) -> Command {
+    let mut command = Command::new(path);
+    command.env(marker::VARIABLE, marker.to_value());
+    command
+}
+
+/// Runs the real az to its end and says how it ended.
+///
+/// # Errors
+/// [`Kind::NotStarted`].
+pub fn run(mut az: Command, arguments: &[OsString]) -> Result<ExitStatus> {
+    az.args(arguments);
+    let mut child = sys::spawn(&mut az).map_err(|error| not_started(&az, &error))?;
+    sys::wait_for(&mut child).map_err(|error| not_started(&az, &error))
+}
+
+/// Becomes the real az; returns only if that failed.
+#[must_use]
+pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
+    az.args(arguments);
+    let error = sys::replace_process(&mut az);
+    not_started(&az, &error)
+}
+
+fn not_started(az: &Command, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Kind::NotStarted,
+        format!("cannot start the real az, `{}`: {error}", Path::new(az.get_program()).display()),
+        "repair that installation, or name another one in AZWARD_REAL_AZ",
+    )
+}
