@@ -2,6 +2,7 @@
 //! tells how a run goes through them.
 
 pub mod azure;
+pub mod commands;
 pub mod context;
 pub mod failure;
 pub mod journal;

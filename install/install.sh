@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs azward for this user, without root: builds it if need be, then lets `azward install` do the rest (programs into
+# $AZWARD_HOME/bin, real az pinned, PATH, adoption of the login that is there). Run twice it changes nothing.
+#
+#   install/install.sh [--no-modify-path]
+#
+# AZWARD_HOME names another home than ~/.azward; AZWARD_BUILD a directory with programs that are built already.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(dirname -- "$here")
+
+for option in "$@"; do
+    case $option in
+        --no-modify-path) ;;
+        -h | --help)
+            sed -n '2,7s/^# \{0,1\}//p' "$0"
+            exit 0
+            ;;
+        *)
+            echo "azward: unknown option \`$option\`" >&2
+            echo "hint: the only one is --no-modify-path" >&2
+            exit 2
+            ;;
+    esac
+done
+
+build=${AZWARD_BUILD:-}
+if [ -z "$build" ]; then
+    if ! command -v cargo >/dev/null 2>&1; then
+        echo "azward: there is no cargo to build it with" >&2
+        echo "hint: install Rust, or name a directory with built programs in AZWARD_BUILD" >&2
+        exit 1
+    fi
+    echo "building azward (about a minute the first time)"
+    cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
+    build=${CARGO_TARGET_DIR:-$root/target}/release
+fi
+
+exec "$build/azward" install "$@"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Gives everything back: PATH, and the refresh tokens to the Azure CLI's own cache, so that plain az is still logged in.
+# Nothing is removed before it was given back. AZWARD_HOME names another home than ~/.azward.
+set -eu
+
+home=${AZWARD_HOME:-}
+if [ -z "$home" ]; then
+    home=${HOME:?HOME is not set}/.azward
+fi
+
+if [ ! -x "$home/bin/azward" ]; then
+    echo "azward: nothing is installed in \`$home\`" >&2
+    echo "hint: name the right home in AZWARD_HOME" >&2
+    exit 1
+fi
+
+AZWARD_HOME=$home exec "$home/bin/azward" uninstall

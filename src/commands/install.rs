@@ -1,0 +1,108 @@
+//! `azward install`: puts the two programs into the shim directory, pins the real az, puts the shim first on PATH and
+//! adopts the login that is there. Each step can be done again and then changes nothing; one that fails leaves the steps
+//! before it standing and az working.
+
+use std::path::{Path, PathBuf};
+
+use crate::azure::real_az;
+use crate::commands::Surroundings;
+use crate::commands::start_up_files::start_up_files;
+use crate::failure::{Failure, Kind, Result};
+use crate::run::in_place::InPlace;
+use crate::settings::Settings;
+use crate::sys;
+
+/// The two programs, which are built side by side and installed side by side.
+pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
+
+/// Where the shim stands.
+#[must_use]
+pub fn shim_directory(azward_home: &Path) -> PathBuf {
+    azward_home.join("bin")
+}
+
+/// Installs, and says what it did.
+///
+/// # Errors
+/// `Storage` when a file cannot be written.
+pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
+    let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
+    let directory = shim_directory(&context.azward_home);
+    for part in [&context.azward_home, &directory] {
+        sys::create_private_dir(part).map_err(|error| Failure::storage("make", part, &error))?;
+    }
+    // The settings come first: by them an installed shim knows its home.
+    pin_real_az(surroundings)?;
+    let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    for program in PROGRAMS {
+        let changed = copy_program(&source.join(program), &directory.join(program))?;
+        println!("{} `{}`", if changed { "installed" } else { "already there:" }, directory.join(program).display());
+    }
+    if modify_path {
+        for file in start_up_files(context) {
+            let changed = file.add(&directory)?;
+            println!(
+                "{} `{}`",
+                if changed { "put it first on PATH in" } else { "already on PATH in" },
+                file.path().display()
+            );
+        }
+    } else {
+        println!("left PATH alone: put `{}` first on it", directory.display());
+    }
+    let in_place = InPlace::new(context, settings, config_dir, journal);
+    let found = in_place.exposed_tokens().unwrap_or(0);
+    in_place.sweep()?;
+    match found {
+        0 => println!("no login lies in the clear in `{}`", config_dir.path().display()),
+        n => println!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display()),
+    }
+    println!("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
+    Ok(())
+}
+
+/// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.
+fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
+    let Surroundings { context, settings, .. } = surroundings;
+    let unpinned = Settings { real_az: None, ..settings.clone() };
+    let real_az = real_az::find(context, &unpinned, &[]).ok().or_else(|| settings.real_az.clone());
+    match &real_az {
+        Some(path) => println!("the real az is `{}`", path.display()),
+        None => println!("no Azure CLI is installed yet: the shim will look for it when it is called"),
+    }
+    let pinned = Settings { real_az, ..settings.clone() };
+    let path = Settings::path(&context.azward_home);
+    if surroundings.settings_failure.is_none() && path.exists() && pinned == *settings {
+        return Ok(());
+    }
+    let mut text = serde_json::to_vec_pretty(&pinned).map_err(|error| {
+        Failure::new(Kind::Usage, format!("the settings cannot be written: {error}"), "report this")
+    })?;
+    text.push(b'\n');
+    write_atomically(&path, &text, 0o600)
+}
+
+fn copy_program(from: &Path, to: &Path) -> Result<bool> {
+    let new = std::fs::read(from).map_err(|error| Failure::storage("read", from, &error))?;
+    if std::fs::read(to).is_ok_and(|old| old == new) {
+        return Ok(false);
+    }
+    // A running program's file cannot be written, but it can be replaced.
+    write_atomically(to, &new, 0o755)?;
+    Ok(true)
+}
+
+fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let replacement = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        use std::io::Write;
+        let _ = std::fs::remove_file(&replacement);
+        let mut file = sys::create_new(&replacement, mode)?;
+        file.write_all(bytes)?;
+        sys::set_mode(&replacement, mode)?;
+        file.sync_all()?;
+        drop(file);
+        sys::rename_over(&replacement, path)
+    };
+    write().map_err(|error| Failure::storage("write", path, &error))
+}

@@ -1,0 +1,32 @@
+//! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
+//! while a run needs the tokens it says so and leaves them to that run's end.
+
+use crate::commands::Surroundings;
+use crate::failure::{Failure, Kind, Result};
+use crate::run::in_place::InPlace;
+
+/// Scrubs the config directory and says what that came to.
+///
+/// # Errors
+/// Whatever kept it from scrubbing; `Busy` while a run needs the tokens.
+pub fn scrub(surroundings: &Surroundings) -> Result<()> {
+    let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
+    let in_place = InPlace::new(context, settings, config_dir, journal);
+    let before = in_place.exposed_tokens()?;
+    in_place.sweep()?;
+    if in_place.is_in_the_clear() {
+        return Err(Failure::new(
+            Kind::Busy,
+            format!("a run needs the refresh tokens in `{}`", in_place.cache.path().display()),
+            "they are scrubbed when it ends; `azward status` shows whether they are",
+        ));
+    }
+    match before {
+        0 => println!("nothing was in the clear in `{}`", config_dir.path().display()),
+        1 => println!("1 refresh token was taken into the vault and scrubbed from `{}`", config_dir.path().display()),
+        n => {
+            println!("{n} refresh tokens were taken into the vault and scrubbed from `{}`", config_dir.path().display())
+        }
+    }
+    Ok(())
+}

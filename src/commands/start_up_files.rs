@@ -1,0 +1,182 @@
+//! The shells' start-up files: one marked block in each that puts the shim directory first on PATH, added once and removed
+//! whole. A file is edited by atomic replacement, keeps its mode, and is followed where it is a link; nothing outside
+//! the block is touched.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::sys;
+
+const BEGIN: &str = "# >>> azward >>>";
+const END: &str = "# <<< azward <<<";
+
+/// One start-up file and the shell whose language it is in.
+#[derive(Debug)]
+pub struct StartUpFile {
+    path: PathBuf,
+    is_fish: bool,
+}
+
+/// The start-up files of the shells that this user has: those that are there, and those of `$SHELL`.
+#[must_use]
+pub fn start_up_files(context: &Context) -> Vec<StartUpFile> {
+    let shell = context.variable("SHELL").map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let home = &context.home;
+    let mut files = Vec::new();
+    let mut add = |path: PathBuf, shell_name: &str, is_fish| {
+        let is_used =
+            path.exists() || shell == shell_name || (is_fish && path.ancestors().nth(2).is_some_and(Path::exists));
+        if is_used {
+            files.push(StartUpFile { path, is_fish });
+        }
+    };
+    add(home.join(".bashrc"), "bash", false);
+    // A login bash reads the first of these that is there.
+    let login = [".bash_profile", ".bash_login", ".profile"].map(|name| home.join(name));
+    add(login.iter().find(|path| path.exists()).unwrap_or(&login[2]).clone(), "bash", false);
+    let zsh = context.variable("ZDOTDIR").map_or_else(|| home.clone(), PathBuf::from);
+    add(zsh.join(".zshrc"), "zsh", false);
+    let fish = context.variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    add(fish.join("fish/conf.d/azward.fish"), "fish", true);
+    files
+}
+
+impl StartUpFile {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds the block that puts `directory` first on PATH. Says whether the file changed.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn add(&self, directory: &Path) -> Result<bool> {
+        let before = self.read()?;
+        let mut after = without_block(&before);
+        if !after.is_empty() && !after.ends_with('\n') {
+            after.push('\n');
+        }
+        after.push_str(&self.block(directory));
+        self.write(&before, &after)
+    }
+
+    /// Removes the block; a file that held nothing else goes with it. Says whether the file changed.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn remove(&self) -> Result<bool> {
+        let before = self.read()?;
+        let after = without_block(&before);
+        if after.is_empty() && !before.is_empty() {
+            std::fs::remove_file(&self.path).map_err(|error| Failure::storage("remove", &self.path, &error))?;
+            return Ok(true);
+        }
+        self.write(&before, &after)
+    }
+
+    fn block(&self, directory: &Path) -> String {
+        let quoted = format!("'{}'", directory.display().to_string().replace('\'', r"'\''"));
+        if self.is_fish {
+            let quoted = format!("'{}'", directory.display().to_string().replace('\\', r"\\").replace('\'', r"\'"));
+            return format!(
+                "{BEGIN}\nif not contains -- {quoted} $PATH\n    set -gx PATH {quoted} $PATH\nend\n{END}\n"
+            );
+        }
+        format!(
+            "{BEGIN}\ncase \":$PATH:\" in\n    *:{quoted}:*) ;;\n    *) export PATH={quoted}\":$PATH\" ;;\nesac\n{END}\n"
+        )
+    }
+
+    fn read(&self) -> Result<String> {
+        match std::fs::read_to_string(&self.path) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(Failure::storage("read", &self.path, &error)),
+        }
+    }
+
+    fn write(&self, before: &str, after: &str) -> Result<bool> {
+        if before == after {
+            return Ok(false);
+        }
+        let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        replace(&target, after).map_err(|error| Failure::storage("edit", &self.path, &error))?;
+        Ok(true)
+    }
+}
+
+fn replace(target: &Path, text: &str) -> std::io::Result<()> {
+    let directory = target.parent().unwrap_or(target);
+    std::fs::create_dir_all(directory)?;
+    let replacement = target.with_extension("azward-new");
+    let _ = std::fs::remove_file(&replacement);
+    let mut file = sys::create_new(&replacement, 0o644)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(before) = std::fs::metadata(target) {
+        sys::set_mode(&replacement, sys::mode_of(&before))?;
+        sys::copy_owner(&file, &before)?;
+    }
+    file.sync_all()?;
+    sys::rename_over(&replacement, target)
+}
+
+fn without_block(text: &str) -> String {
+    let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else { return text.to_owned() };
+    let after = text[end + END.len()..].strip_prefix('\n').unwrap_or(&text[end + END.len()..]);
+    if begin > end {
+        return text.to_owned();
+    }
+    format!("{}{after}", &text[..begin])
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn files(home: &Path, shell: &str) -> Vec<StartUpFile> {
+        let variables = [("HOME".into(), home.into()), ("SHELL".into(), shell.into())];
+        start_up_files(&Context::new(variables, None, false))
+    }
+
+    #[test]
+    fn a_block_is_added_once_and_removed_without_a_trace() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(".bashrc"), "alias ll='ls -l'").unwrap();
+        let bash = files(home.path(), "/bin/bash");
+        let names: Vec<_> = bash.iter().map(|file| file.path().file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, [".bashrc", ".profile"]);
+        for file in &bash {
+            assert!(file.add(Path::new("/x/it's here")).unwrap());
+            assert!(!file.add(Path::new("/x/it's here")).unwrap());
+        }
+        for file in &bash {
+            assert!(file.remove().unwrap());
+            assert!(!file.remove().unwrap());
+        }
+        assert_eq!(std::fs::read_to_string(home.path().join(".bashrc")).unwrap(), "alias ll='ls -l'\n");
+        assert!(!home.path().join(".profile").exists(), "a file that only held the block goes with it");
+    }
+
+    #[test]
+    fn a_shell_that_is_not_there_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(files(home.path(), "/bin/sh").is_empty());
+        assert_eq!(files(home.path(), "/usr/bin/zsh").len(), 1);
+        std::fs::create_dir_all(home.path().join(".config/fish")).unwrap();
+        assert_eq!(files(home.path(), "/bin/sh").len(), 1, "fish's configuration is there");
+    }
+
+    #[test]
+    fn a_linked_file_stays_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("dotfiles-bashrc"), "x\n").unwrap();
+        std::os::unix::fs::symlink("dotfiles-bashrc", home.path().join(".bashrc")).unwrap();
+        files(home.path(), "/bin/sh")[0].add(Path::new("/x")).unwrap();
+        assert!(std::fs::symlink_metadata(home.path().join(".bashrc")).unwrap().is_symlink());
+        assert!(std::fs::read_to_string(home.path().join("dotfiles-bashrc")).unwrap().contains(BEGIN));
+    }
+}
