@@ -1,0 +1,255 @@
+//! `POST /{tenant}/oauth2/v2.0/token`: all five grants, the faults of the knobs, and the token response.
+
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::directory::{Authority, SERVICE_PRINCIPAL, User};
+use crate::http::Response;
+use crate::issued::{Access, State};
+use crate::knobs::{Refusal, Rolling, Trouble};
+use crate::refusals::{self, OauthError};
+use crate::scopes::Scopes;
+use crate::server::{Call, now};
+use crate::tokens::{self, Grant, Principal};
+use crate::{locked, random};
+
+/// Answers a token request; `None` hangs up.
+pub(crate) fn answer(call: &mut Call<'_>, tenant: &str) -> Option<Response> {
+    let field = |name| call.field(name).unwrap_or_default().to_owned();
+    let (grant, scope) = (field("grant_type"), field("scope"));
+    let troubles = locked(&call.shared.knobs).take_troubles(&grant, &scope);
+    let mut fault = None;
+    let mut delay_answer = None;
+    for trouble in troubles {
+        match trouble {
+            Trouble::Delay(time) => thread::sleep(time),
+            Trouble::DelayAnswer(time) => delay_answer = Some(time),
+            other => fault = Some(other),
+        }
+    }
+    let response = match fault {
+        Some(Trouble::HangUp) => return None,
+        Some(Trouble::Refuse(refusal)) => call.refuse(&refusal.into()),
+        Some(Trouble::TooManyRequests(seconds)) => {
+            call.refuse(&refusals::throttled()).with("Retry-After", seconds.to_string())
+        }
+        Some(Trouble::ServerError) => call.refuse(&refusals::server_error()),
+        Some(Trouble::Garbage) => Response::text(200, "text/html; charset=utf-8", "<html>Sign in to the proxy</html>"),
+        is_lost => {
+            let response = redeem(call, tenant, &grant).unwrap_or_else(|error| call.refuse(&error));
+            if is_lost == Some(Trouble::LoseAnswer) {
+                return None;
+            }
+            response
+        }
+    };
+    if let Some(time) = delay_answer {
+        thread::sleep(time);
+    }
+    Some(response)
+}
+
+/// Who proved to be who, and with what to go on.
+struct Proof {
+    principal: Principal,
+    authority: Authority,
+    scope: String,
+    nonce: Option<String>,
+    /// The refresh token to spend, where one was presented.
+    presented: Option<String>,
+}
+
+fn redeem(call: &mut Call<'_>, tenant: &str, grant: &str) -> Result<Response, OauthError> {
+    let authority = Authority::named(tenant).ok_or_else(|| refusals::unknown_tenant(tenant))?;
+    let mut proof = match grant {
+        "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => device_code(call, authority),
+        "refresh_token" => refresh_token(call, authority),
+        "password" => password(call, authority),
+        "client_credentials" => client_credentials(call, authority),
+        "authorization_code" => authorization_code(call, authority),
+        _ => {
+            let text = format!("The app requested an unsupported grant type '{grant}'.");
+            Err(OauthError::new("unsupported_grant_type", 70_003, text))
+        }
+    }?;
+    call.note.account = Some(proof.principal.account().to_owned());
+    if let Some(scope) = call.field("scope") {
+        scope.clone_into(&mut proof.scope);
+    }
+    issue(call, &proof)
+}
+
+fn device_code(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
+    let code = call.field("device_code").or(call.field("code")).unwrap_or_default();
+    match locked(&call.shared.ledger).poll_device(code) {
+        Ok(device) => Ok(Proof {
+            principal: Principal::User(device.user),
+            authority,
+            scope: device.scope,
+            nonce: None,
+            presented: None,
+        }),
+        Err(true) => {
+            let text = "OAuth 2.0 device flow error. Authorization is pending. Continue polling.";
+            Err(OauthError::new("authorization_pending", 70_016, text))
+        }
+        Err(false) => {
+            Err(OauthError::new("expired_token", 70_020, "The provided device code is not valid or has expired."))
+        }
+    }
+}
+
+fn refresh_token(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
+    let token = call.field("refresh_token").unwrap_or_default();
+    let known = locked(&call.shared.ledger).refresh(token).ok_or(Refusal::Invalid)?;
+    match known.state {
+        State::Good => {}
+        State::Spent => return Err(Refusal::Invalid.into()),
+        State::Revoked => return Err(Refusal::Revoked.into()),
+    }
+    Ok(Proof {
+        principal: Principal::User(known.user),
+        authority,
+        scope: String::new(),
+        nonce: None,
+        presented: Some(token.to_owned()),
+    })
+}
+
+fn password(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
+    let username = call.field("username").unwrap_or_default();
+    let password = call.field("password").unwrap_or_default();
+    let user = User::named(username).ok_or_else(|| {
+        let text = format!(
+            "The user account {username} does not exist in the directory. To sign into this application, the \
+                            account must be added to the directory."
+        );
+        OauthError::new("invalid_grant", 50_034, text)
+    })?;
+    if call.shared.secrets.password(user) != password {
+        let text = "Error validating credentials due to invalid username or password.";
+        return Err(OauthError::new("invalid_grant", 50_126, text));
+    }
+    Ok(Proof { principal: Principal::User(user), authority, scope: String::new(), nonce: None, presented: None })
+}
+
+fn client_credentials(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
+    let (id, secret) = call.client_credentials();
+    if id != SERVICE_PRINCIPAL.client_id || authority != Authority::Tenant(SERVICE_PRINCIPAL.tenant) {
+        let text = format!(
+            "Application with identifier '{id}' was not found in the directory '{}'. This can happen if the application \
+             has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may \
+             have sent your authentication request to the wrong tenant.",
+            authority.segment()
+        );
+        return Err(OauthError::new("unauthorized_client", 700_016, text));
+    }
+    if secret != call.shared.secrets.client_secret {
+        let text = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not \
+             the client secret ID, for a secret added to app '{id}'."
+        );
+        return Err(OauthError::new("invalid_client", 7_000_215, text));
+    }
+    Ok(Proof { principal: Principal::Application, authority, scope: String::new(), nonce: None, presented: None })
+}
+
+fn authorization_code(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
+    let code = locked(&call.shared.ledger).take_code(call.field("code").unwrap_or_default());
+    let code = code.ok_or_else(|| {
+        let text = "OAuth2 Authorization code was already redeemed, please retry with a new valid code.";
+        OauthError::new("invalid_grant", 54_005, text)
+    })?;
+    let verifier = call.field("code_verifier").unwrap_or_default();
+    let is_verified = code.challenge.is_none_or(|wanted| wanted == URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)));
+    if !is_verified || code.authority != authority || call.field("redirect_uri") != Some(&code.redirect_uri) {
+        let text =
+            "The Code_Verifier, the redirect_uri or the tenant does not match those of the authorization request.";
+        return Err(OauthError::new("invalid_grant", 501_481, text));
+    }
+    Ok(Proof {
+        principal: Principal::User(code.user),
+        authority,
+        scope: code.scope,
+        nonce: code.nonce,
+        presented: None,
+    })
+}
+
+fn issue(call: &mut Call<'_>, proof: &Proof) -> Result<Response, OauthError> {
+    let scopes =
+        Scopes::parse(&proof.scope, call.shared.origin.as_str()).map_err(|bad| refusals::invalid_scope(&bad))?;
+    let tenant = match proof.principal {
+        Principal::User(user) => proof.authority.tenant_for(user),
+        Principal::Application => SERVICE_PRINCIPAL.tenant,
+    };
+    if let Principal::User(user) = proof.principal
+        && user.object_id(tenant).is_none()
+    {
+        return Err(refusals::stranger(user.username(), tenant));
+    }
+    if scopes.is_unknown() {
+        return Err(refusals::unknown_resource(&scopes.resource, tenant));
+    }
+    let knobs = locked(&call.shared.knobs).clone();
+    let issued_at = now();
+    let client_id = call.client_credentials().0;
+    let grant = Grant {
+        principal: proof.principal,
+        tenant,
+        client_id: &client_id,
+        audience: &scopes.resource,
+        permissions: &scopes.permissions(),
+        issued_at,
+        expires_at: issued_at + knobs.lifetime,
+        is_cae: call.field("claims").is_some_and(|claims| claims.contains("CP1")),
+    };
+    let access_token = tokens::access_token(&grant);
+    let mut body = json!({
+        "token_type": "Bearer",
+        "expires_in": knobs.lifetime,
+        "ext_expires_in": knobs.lifetime,
+        "access_token": access_token,
+    });
+    let mut put = |name: &str, value: Value| body.as_object_mut().map(|body| body.insert(name.to_owned(), value));
+    if let Some(seconds) = knobs.refresh_in() {
+        put("refresh_in", json!(seconds));
+    }
+    let mut issued_generation = None;
+    {
+        let mut ledger = locked(&call.shared.ledger);
+        if let (Some(token), Rolling::Strict) = (&proof.presented, knobs.rolling)
+            && !ledger.spend(token)
+        {
+            return Err(Refusal::Invalid.into());
+        }
+        let access = Access {
+            principal: proof.principal,
+            tenant,
+            audience: scopes.resource.clone(),
+            expires_at: grant.expires_at,
+        };
+        ledger.enter_access(&access_token, access);
+        if let (Principal::User(user), true) = (proof.principal, scopes.wants_refresh_token) {
+            let (token, generation) = ledger.issue_refresh(user);
+            issued_generation = Some(generation);
+            put("refresh_token", json!(token));
+            put("foci", json!("1"));
+        }
+    }
+    if let Principal::User(user) = proof.principal {
+        put("scope", json!(scopes.granted()));
+        if scopes.wants_id_token {
+            put("id_token", json!(tokens::id_token(user, &grant, &call.shared.origin, proof.nonce.as_deref())));
+        }
+        if call.field("client_info") == Some("1") {
+            put("client_info", json!(tokens::client_info(user)));
+        }
+    }
+    call.note.issued_generation = issued_generation;
+    Ok(Response::json(200, &body).with("Cache-Control", "no-store, no-cache").with("x-ms-request-id", random::guid()))
+}
