@@ -60,10 +60,12 @@ impl Cloud {
         format!("{}/.default", self.active_directory_resource_id)
     }
 
-    /// The authority's host with its port, as MSAL names it in the cache's `environment`.
+    /// The authority's host without its port, as MSAL names it in the cache's `environment`
+    /// (msal 1.39.0, `authority.py`, `canonicalize`).
     #[must_use]
-    pub fn environment(&self) -> Option<&str> {
-        self.active_directory.strip_prefix("https://")?.split('/').next()
+    pub fn environment(&self) -> Option<String> {
+        let host = self.active_directory.strip_prefix("https://")?.split(['/', ':']).next()?;
+        Some(host.to_lowercase()).filter(|host| !host.is_empty())
     }
 }
 
@@ -83,7 +85,7 @@ mod tests {
     fn the_public_cloud_is_the_default_and_its_scope_keeps_both_slashes() {
         let cloud = active(&[], "", "").unwrap();
         assert_eq!(cloud.resource_manager_scope(), "https://management.core.windows.net//.default");
-        assert_eq!(cloud.environment(), Some("login.microsoftonline.com"));
+        assert_eq!(cloud.environment(), Some("login.microsoftonline.com".to_owned()));
     }
 
     #[test]
@@ -92,7 +94,7 @@ mod tests {
         let cloud = active(&[("AZURE_CLOUD_NAME", "fake")], "[cloud]\nname = AzureChinaCloud\n", clouds).unwrap();
         assert_eq!(
             (cloud.environment(), cloud.resource_manager_scope().as_str()),
-            (Some("localhost:1"), "https://m//.default")
+            (Some("localhost".to_owned()), "https://m//.default")
         );
         assert_eq!(active(&[], "[cloud]\nname = AzureChinaCloud\n", "").unwrap().name, "AzureChinaCloud");
     }

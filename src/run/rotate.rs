@@ -58,7 +58,7 @@ impl Wanted {
         Some(Self {
             username: subscription.user.name.clone(),
             tenant: subscription.tenant_id.clone(),
-            environment: cloud.environment()?.to_owned(),
+            environment: cloud.environment()?,
             scope: cloud.resource_manager_scope(),
         })
     }
