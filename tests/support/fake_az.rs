@@ -1,0 +1,42 @@
+//! The fake az (`fake_az/main.rs` says what it can do), compiled with `rustc` once for each version of its source. Every
+//! `cargo test` has a `rustc`, and not every machine has a C compiler.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::provision;
+
+/// The fake's JSON, which the harness edits caches with too.
+#[path = "fake_az/json.rs"]
+pub(crate) mod json;
+
+const SOURCES: [&str; 3] =
+    [include_str!("fake_az/main.rs"), include_str!("fake_az/cache.rs"), include_str!("fake_az/json.rs")];
+
+/// Returns the fake az, compiled first if need be.
+pub(crate) fn fake_az() -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    SOURCES.hash(&mut hasher);
+    let stamp = format!("{:016x}", hasher.finish());
+    let directory = provision::target_dir().join("fake-az").join(&stamp);
+    let program = directory.join("az");
+    provision::make_once(
+        &directory,
+        &stamp,
+        |directory| provision::has_stamp(directory, &stamp),
+        |directory| {
+            std::fs::create_dir_all(directory).unwrap_or_else(|error| panic!("`{}`: {error}", directory.display()));
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/fake_az/main.rs");
+            let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+            rustc.args(["--edition=2024", "--crate-name=az", "-O", "-Cpanic=abort", "-Cstrip=symbols", "-o"]);
+            let output = rustc.arg(&program).arg(source).output().unwrap_or_else(|error| panic!("rustc: {error}"));
+            assert!(
+                output.status.success(),
+                "the fake az does not compile:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        },
+    );
+    program
+}

@@ -1,0 +1,33 @@
+//! What the end-to-end tests share: the real Azure CLI, a fake one, a box for every test to run in, and the surroundings
+//! that a box can have (a keyring, a terminal, an empty environment).
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`sandbox`] | a home, a config directory, a PATH with the shim in front; searched for canaries when it is dropped |
+//! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
+//! | [`config_dir`] | the Azure config directory as tests read and age it |
+//! | [`canary`] | finds refresh tokens in the clear |
+//! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
+//! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
+
+// Every test binary compiles these modules for itself and needs its own part of them only.
+#![allow(dead_code, unused_imports)]
+
+pub(crate) mod canary;
+pub(crate) mod config_dir;
+pub(crate) mod fake_az;
+pub(crate) mod invocation;
+pub(crate) mod isolated;
+pub(crate) mod keyring;
+pub(crate) mod outcome;
+pub(crate) mod provision;
+pub(crate) mod pty;
+pub(crate) mod sandbox;
+
+pub(crate) use config_dir::ConfigDir;
+pub(crate) use invocation::{Invocation, Running, wait_until};
+pub(crate) use keyring::{SecretService, State};
+pub(crate) use outcome::{End, Outcome};
+pub(crate) use pty::Terminal;
+pub(crate) use rustix::process::Signal;
+pub(crate) use sandbox::Sandbox;

@@ -1,0 +1,284 @@
+//! A box: one test's home, config directory, azward home, temporary directory and PATH, in a directory of its own, with an
+//! environment that has nothing of the machine's in it. The shim is first on PATH, then the az that it wraps, then the
+//! system's directories.
+//!
+//! When a box is dropped, every file in it is searched for refresh tokens in the clear, as all output of its commands was
+//! before; a finding fails the test. A test that leaves one on purpose says so with [`Sandbox::expect_clear`].
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use entra::{Entra, Knobs, Options, User};
+use serde_json::Value;
+
+use super::canary::{self, Search};
+use super::config_dir::ConfigDir;
+use super::fake_az::fake_az;
+use super::invocation::Invocation;
+use super::outcome::Outcome;
+use super::provision;
+
+/// One test's box.
+pub(crate) struct Sandbox {
+    name: String,
+    // Removes the directory when dropped, after the search.
+    _directory: tempfile::TempDir,
+    root: PathBuf,
+    /// The az behind the shim, as it stands on PATH.
+    wrapped_az: PathBuf,
+    /// The programs that the box was given; as long as they are links to what was built there is nothing to search in them.
+    programs: Vec<PathBuf>,
+    changing: Mutex<Changing>,
+}
+
+struct Changing {
+    environment: BTreeMap<OsString, OsString>,
+    expected: Vec<PathBuf>,
+    search: Search,
+}
+
+impl Sandbox {
+    /// A box without an az to wrap, named for its test.
+    pub(crate) fn new() -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("azward-").tempdir().expect("a temporary directory can be made");
+        // On some systems the temporary directory is behind a link; what programs print has no link in it.
+        let root = directory.path().canonicalize().expect("the directory was just made");
+        for (name, mode) in [("home", 0o755), ("bin", 0o755), ("real", 0o755), ("tmp", 0o700), ("run", 0o700)] {
+            fs::create_dir(root.join(name)).expect("the box is empty");
+            fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("the directory is ours");
+        }
+        let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
+        install(Path::new(env!("CARGO_BIN_EXE_az")), &shim);
+        let path = [root.join("bin"), root.join("real"), "/usr/bin".into(), "/bin".into()];
+        let environment = [
+            ("HOME", root.join("home").into_os_string()),
+            ("USER", "tester".into()),
+            ("LOGNAME", "tester".into()),
+            ("PATH", std::env::join_paths(path).expect("no colon in it")),
+            ("LANG", "C.UTF-8".into()),
+            ("TMPDIR", root.join("tmp").into_os_string()),
+            // Where a session bus would be looked for; there is none, so that nobody's own keyring is touched.
+            ("XDG_RUNTIME_DIR", root.join("run").into_os_string()),
+            ("AZURE_CORE_COLLECT_TELEMETRY", "false".into()),
+        ];
+        let environment = environment.map(|(name, value)| (OsString::from(name), value)).into();
+        let name = std::thread::current().name().unwrap_or("?").to_owned();
+        let changing = Changing { environment, expected: Vec::new(), search: Search::default() };
+        Self { name, _directory: directory, root, wrapped_az, programs: vec![shim], changing: Mutex::new(changing) }
+    }
+
+    /// Puts the real az behind the shim.
+    pub(crate) fn with_real_az(mut self) -> Self {
+        let az = provision::real_az();
+        if az.starts_with(provision::target_dir()) {
+            symlink(&az, &self.wrapped_az).expect("the box has no az yet");
+            return self;
+        }
+        // One that was named may look for its files beside the path it was started by.
+        let mut path = std::env::split_paths(&self.environment()[OsStr::new("PATH")]).collect::<Vec<_>>();
+        path[1] = az.parent().expect("it is a file").to_owned();
+        self.wrapped_az = az;
+        self.with_env("PATH", std::env::join_paths(path).expect("no colon in it"))
+    }
+
+    /// Puts the fake az behind the shim.
+    pub(crate) fn with_fake_az(mut self) -> Self {
+        install(&fake_az(), &self.wrapped_az);
+        self.programs.push(self.wrapped_az.clone());
+        self
+    }
+
+    /// Puts a `/bin/sh` script behind the shim.
+    pub(crate) fn with_script_az(self, script: &str) -> Self {
+        self.make_script(&self.wrapped_az, script);
+        self
+    }
+
+    /// Makes an executable `/bin/sh` script.
+    pub(crate) fn make_script(&self, path: &Path, script: &str) {
+        let draft = tempfile::NamedTempFile::new_in(&self.root).expect("the box can be written");
+        fs::write(draft.path(), format!("#!/bin/sh\n{script}\n")).expect("the box can be written");
+        fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        copy(draft.path(), path);
+    }
+
+    /// Has az and azward talk to a stand-in: its authority trusted, its cloud registered and active.
+    pub(crate) fn with_entra(self, entra: &Entra) -> Self {
+        self.use_entra(entra);
+        self
+    }
+
+    /// Starts a stand-in and has az talk to it. Refresh tokens roll strictly unless `turn` says otherwise.
+    pub(crate) fn start_entra(&self, turn: impl FnOnce(&mut Knobs)) -> Entra {
+        let mut knobs = Knobs { rolling: entra::Rolling::Strict, ..Knobs::default() };
+        turn(&mut knobs);
+        let options = Options::new(self.root.join("entra-ca.pem")).knobs(knobs);
+        let entra = Entra::start(options).expect("the stand-in starts");
+        self.use_entra(&entra);
+        entra
+    }
+
+    fn use_entra(&self, entra: &Entra) {
+        for (name, value) in entra.az_environment(&self.config_dir()) {
+            // The default one is to be found by default.
+            if name != "AZURE_CONFIG_DIR" {
+                self.set_env(name, value);
+            }
+        }
+        entra.write_az_config(&self.config_dir(), entra::CLOUD_NAME).expect("the config directory can be written");
+        // For commands in an environment of PATH alone, where the variables above are missing.
+        let config = self.config_dir().join("config");
+        let text = fs::read_to_string(&config).expect("it was just written");
+        let core = "[core]\ncollect_telemetry = false\ninstance_discovery = false\nlogin_experience_v2 = off\n\n";
+        fs::write(&config, text + core).expect("the config directory can be written");
+    }
+
+    pub(crate) fn with_env(self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.set_env(name, value);
+        self
+    }
+
+    /// Changes the environment of the commands from now on.
+    pub(crate) fn set_env(&self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.changing().environment.insert(name.into(), value.into());
+    }
+
+    /// The environment that commands are started with.
+    pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
+        self.changing().environment.clone()
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    /// The Azure config directory: `AZURE_CONFIG_DIR` of the box, else `.azure` in its home.
+    pub(crate) fn config_dir(&self) -> PathBuf {
+        self.environment().get(OsStr::new("AZURE_CONFIG_DIR")).map_or_else(|| self.home().join(".azure"), PathBuf::from)
+    }
+
+    pub(crate) fn config(&self) -> ConfigDir {
+        ConfigDir::at(self.config_dir())
+    }
+
+    pub(crate) fn azward_home(&self) -> PathBuf {
+        self.environment().get(OsStr::new("AZWARD_HOME")).map_or_else(|| self.home().join(".azward"), PathBuf::from)
+    }
+
+    /// The shim as it stands on PATH.
+    pub(crate) fn shim(&self) -> PathBuf {
+        self.root.join("bin/az")
+    }
+
+    /// The az behind the shim, as it stands on PATH.
+    pub(crate) fn wrapped_az(&self) -> &Path {
+        &self.wrapped_az
+    }
+
+    /// `az`, found on PATH: the shim.
+    pub(crate) fn az(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation<'_> {
+        Invocation::new(self, "az").args(arguments)
+    }
+
+    /// The az behind the shim, alone.
+    pub(crate) fn plain_az(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation<'_> {
+        Invocation::new(self, &self.wrapped_az).args(arguments)
+    }
+
+    pub(crate) fn azward(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation<'_> {
+        Invocation::new(self, env!("CARGO_BIN_EXE_azward")).args(arguments)
+    }
+
+    /// A line of shell.
+    pub(crate) fn shell(&self, line: &str) -> Invocation<'_> {
+        Invocation::new(self, "/bin/sh").args(["-c", line])
+    }
+
+    /// Logs `user` in through the shim, by device code.
+    pub(crate) fn login(&self, entra: &Entra, user: User) -> Outcome {
+        entra.knobs(|knobs| knobs.next_login = user);
+        self.az(["login", "--use-device-code"]).run().ok()
+    }
+
+    /// Logs `user` in with the az behind the shim, as if azward were not there.
+    pub(crate) fn plain_login(&self, entra: &Entra, user: User) -> Outcome {
+        entra.knobs(|knobs| knobs.next_login = user);
+        self.plain_az(["login", "--use-device-code"]).run().ok()
+    }
+
+    /// What the fake az wrote down, oldest first (`fake_az/main.rs` makes the lines).
+    pub(crate) fn fake_log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.root.join("fake-az.log")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("the fake az writes JSON lines")).collect()
+    }
+
+    /// Says that refresh tokens in the clear at `path`, or below it, are what the test is about.
+    pub(crate) fn expect_clear(&self, path: impl Into<PathBuf>) {
+        self.changing().expected.push(path.into());
+    }
+
+    /// Fails the test if there is a refresh token in the clear anywhere in the box. Nothing may be running.
+    #[track_caller]
+    pub(crate) fn assert_nothing_in_the_clear(&self) {
+        let found = self.search_files();
+        assert!(found.is_empty(), "a refresh token is in the clear in {found:?}");
+    }
+
+    /// Searches what a command said; called by [`Invocation`] and its like.
+    pub(crate) fn search_output(&self, command: &str, output: &[u8]) {
+        self.changing().search.bytes += output.len() as u64;
+        assert!(!canary::is_in(output), "a refresh token is in the clear in the output of {command}");
+    }
+
+    /// The files with a refresh token in the clear that no test expects.
+    fn search_files(&self) -> Vec<PathBuf> {
+        let search = Search::below(&self.root, &self.programs);
+        let mut changing = self.changing();
+        changing.search.files += search.files;
+        changing.search.bytes += search.bytes;
+        let is_expected = |path: &PathBuf| changing.expected.iter().any(|expected| path.starts_with(expected));
+        let found: Vec<PathBuf> = search.found.into_iter().filter(|path| !is_expected(path)).collect();
+        changing.search.found.extend(found.iter().cloned());
+        found
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A test that fails already has said what is wrong; its box may be in any state.
+        if std::thread::panicking() {
+            return;
+        }
+        let found = self.search_files();
+        self.changing().search.write_down(&self.name);
+        assert!(found.is_empty(), "at the end of `{}` a refresh token is in the clear in {found:?}", self.name);
+    }
+}
+
+/// Gives a program a second place: a hard link, so that it costs nothing, else a copy.
+fn install(program: &Path, place: &Path) {
+    if fs::hard_link(program, place).is_err() {
+        copy(program, place);
+    }
+}
+
+/// Copies a program by another process: a file that this one has open for writing, a child forked at that moment by another
+/// test would hold open too, and then it cannot be executed.
+fn copy(program: &Path, place: &Path) {
+    let status = Command::new("cp").arg(program).arg(place).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot copy `{}`", program.display());
+}
