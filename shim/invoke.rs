@@ -1,4 +1,4 @@
-//! The three-way split: hand on, pass, run. Anything that goes wrong before az is started ends in the real az all the
+//! The split: answer, hand on, pass, run. Anything that goes wrong before az is started ends in the real az all the
 //! same, unless there is none.
 
 use std::ffi::OsString;
@@ -14,6 +14,7 @@ use azward::run::{Run, supervise};
 use azward::settings::Settings;
 use azward::sys;
 
+use crate::answer::answer;
 use crate::recognise::{Invocation, recognise};
 use crate::report;
 
@@ -29,8 +30,13 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         journal.warn(context.now(), &failure);
         Settings::default()
     });
-    let real_az = real_az::find(context, &settings, marker::tried(given.as_ref()))?;
     let config_dir = ConfigDir::of(context);
+    let is_bypassed = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
+    let is_completion = context.has_variable("_ARGCOMPLETE");
+    if !is_bypassed && !is_completion && answer(context, &settings, &config_dir, &journal, arguments) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let real_az = real_az::find(context, &settings, marker::tried(given.as_ref()))?;
     if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {
         // The secrets are at hand already; the run above harvests what this az changes.
         return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));
@@ -39,10 +45,10 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         let marker = Marker::of_this_process(given.as_ref(), &config_dir, false, &real_az);
         supervise::become_az(supervise::command(&real_az, &marker), arguments)
     };
-    if context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1") {
+    if is_bypassed {
         return Err(pass());
     }
-    if recognise(arguments, context.has_variable("_ARGCOMPLETE")) == Invocation::Pass {
+    if recognise(arguments, is_completion) == Invocation::Pass {
         if let Err(failure) = InPlace::new(context, &settings, &config_dir, &journal).sweep() {
             journal.warn(context.now(), &failure);
         }

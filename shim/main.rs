@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
+mod grammar;
 mod invoke;
 mod recognise;
 

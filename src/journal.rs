@@ -20,6 +20,8 @@ const TAIL: u64 = 64 * 1024;
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deed {
+    /// A caller got its token without the real az.
+    Answer,
     /// The real az ran on a caller's behalf.
     Run,
     /// A refresh token was redeemed for a fresh access token.

@@ -4,6 +4,7 @@
 pub mod azure;
 pub mod commands;
 pub mod context;
+pub mod entra;
 pub mod failure;
 pub mod journal;
 pub mod lock;

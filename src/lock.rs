@@ -13,7 +13,7 @@ use crate::sys;
 /// wine.)
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Whether others may hold the same lock at the same time.
@@ -33,9 +33,10 @@ impl Lock {
     pub fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
         let end = Instant::now() + deadline;
         let mut pause = Duration::from_micros(200);
+        let file = open(path)?;
         loop {
-            if let Some(lock) = Self::attempt(path, mode)? {
-                return Ok(lock);
+            if try_lock(&file, path, mode)? {
+                return Ok(Self { file });
             }
             if Instant::now() >= end {
                 return Err(Failure::new(
@@ -45,7 +46,7 @@ impl Lock {
                 ));
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(10));
+            pause = (pause * 2).min(Duration::from_millis(5));
         }
     }
 
@@ -54,16 +55,29 @@ impl Lock {
     /// # Errors
     /// [`Kind::Storage`] when the file cannot be opened.
     pub fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
-        let file = sys::open_private(path).map_err(|error| Failure::storage("open", path, &error))?;
-        let taken = match mode {
-            Mode::Shared => file.try_lock_shared(),
-            Mode::Exclusive => file.try_lock(),
-        };
-        match taken {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Failure::storage("lock", path, &error)),
-        }
+        let file = open(path)?;
+        Ok(try_lock(&file, path, mode)?.then_some(Self { file }))
+    }
+
+    /// The file that is locked, for what its holders tell each other in it.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    sys::open_private(path).map_err(|error| Failure::storage("open", path, &error))
+}
+
+fn try_lock(file: &File, path: &Path, mode: Mode) -> Result<bool> {
+    let taken = match mode {
+        Mode::Shared => file.try_lock_shared(),
+        Mode::Exclusive => file.try_lock(),
+    };
+    match taken {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(Failure::storage("lock", path, &error)),
     }
 }
 

@@ -12,17 +12,84 @@ pub struct Cloud {
     pub name: String,
     /// The authority: `https://login.microsoftonline.com`.
     pub active_directory: String,
-    /// The audience of Resource Manager's tokens: `https://management.core.windows.net/`.
-    pub active_directory_resource_id: String,
+    /// In the order of [`RESOURCES`].
+    resources: [Option<String>; 7],
 }
 
-/// The clouds that az knows by itself: name, authority, Resource Manager's audience
-/// (azure-cli-core 2.91.0, `cloud.py`, `HARD_CODED_CLOUD_LIST`).
-const KNOWN: [(&str, &str, &str); 4] = [
-    ("AzureCloud", "https://login.microsoftonline.com", "https://management.core.windows.net/"),
-    ("AzureChinaCloud", "https://login.chinacloudapi.cn", "https://management.core.chinacloudapi.cn/"),
-    ("AzureUSGovernment", "https://login.microsoftonline.us", "https://management.core.usgovcloudapi.net/"),
-    ("AzureBleuCloud", "https://login.sovcloud-identity.fr", "https://management.sovcloud-api.fr/"),
+/// A cloud that az knows by itself.
+struct Known {
+    name: &'static str,
+    active_directory: &'static str,
+    /// In the order of [`RESOURCES`].
+    resources: [Option<&'static str>; 7],
+}
+
+/// The names that `--resource-type` takes, and the endpoints that they stand for, Resource Manager first
+/// (azure-cli 2.91.0, `command_modules/profile/custom.py`, `cloud_resource_type_mappings`).
+const RESOURCES: [(&str, &str); 7] = [
+    ("arm", "active_directory_resource_id"),
+    ("oss-rdbms", "ossrdbms_resource_id"),
+    ("aad-graph", "active_directory_graph_resource_id"),
+    ("ms-graph", "microsoft_graph_resource_id"),
+    ("batch", "batch_resource_id"),
+    ("media", "media_resource_id"),
+    ("data-lake", "active_directory_data_lake_resource_id"),
+];
+
+/// azure-cli-core 2.91.0, `cloud.py`, `HARD_CODED_CLOUD_LIST`.
+const KNOWN: [Known; 4] = [
+    Known {
+        name: "AzureCloud",
+        active_directory: "https://login.microsoftonline.com",
+        resources: [
+            Some("https://management.core.windows.net/"),
+            Some("https://ossrdbms-aad.database.windows.net"),
+            Some("https://graph.windows.net/"),
+            Some("https://graph.microsoft.com/"),
+            Some("https://batch.core.windows.net/"),
+            Some("https://rest.media.azure.net"),
+            Some("https://datalake.azure.net/"),
+        ],
+    },
+    Known {
+        name: "AzureChinaCloud",
+        active_directory: "https://login.chinacloudapi.cn",
+        resources: [
+            Some("https://management.core.chinacloudapi.cn/"),
+            Some("https://ossrdbms-aad.database.chinacloudapi.cn"),
+            Some("https://graph.chinacloudapi.cn/"),
+            Some("https://microsoftgraph.chinacloudapi.cn"),
+            Some("https://batch.chinacloudapi.cn/"),
+            Some("https://rest.media.chinacloudapi.cn"),
+            None,
+        ],
+    },
+    Known {
+        name: "AzureUSGovernment",
+        active_directory: "https://login.microsoftonline.us",
+        resources: [
+            Some("https://management.core.usgovcloudapi.net/"),
+            Some("https://ossrdbms-aad.database.usgovcloudapi.net"),
+            Some("https://graph.microsoftazure.us/"),
+            Some("https://graph.microsoft.us/"),
+            Some("https://batch.core.usgovcloudapi.net/"),
+            Some("https://rest.media.usgovcloudapi.net"),
+            None,
+        ],
+    },
+    Known {
+        name: "AzureBleuCloud",
+        active_directory: "https://login.sovcloud-identity.fr",
+        resources: [
+            Some("https://management.sovcloud-api.fr/"),
+            Some("https://ossrdbms-aad.database.sovcloud-api.fr"),
+            Some("https://graph.svc.sovcloud.fr/"),
+            Some("https://graph.svc.sovcloud.fr"),
+            Some("https://batch.sovcloud-api.fr/"),
+            Some("https://rest.media.sovcloud-api.fr"),
+            None,
+        ],
+    },
 ];
 
 impl Cloud {
@@ -40,24 +107,34 @@ impl Cloud {
             None => config.get("cloud", "name").unwrap_or("AzureCloud").to_owned(),
         };
         let registered = Ini::read(&config_dir.path().join("clouds.config"))?;
-        let known = KNOWN.iter().find(|(known, _, _)| *known == name);
+        // az warns of every other API profile, on stderr.
+        if registered.values_of("profile").any(|profile| profile != "latest") {
+            return None;
+        }
+        let known = KNOWN.iter().find(|known| known.name == name);
         if known.is_none() && !registered.has_section(&name) {
             return None;
         }
         let endpoint = |option: &str, default: Option<&str>| {
             registered.get(&name, &format!("endpoint_{option}")).or(default).map(str::to_owned)
         };
-        Some(Self {
-            active_directory: endpoint("active_directory", known.map(|(_, authority, _)| *authority))?,
-            active_directory_resource_id: endpoint("active_directory_resource_id", known.map(|(_, _, arm)| *arm))?,
-            name,
-        })
+        let active_directory = endpoint("active_directory", known.map(|known| known.active_directory))?;
+        let resources =
+            std::array::from_fn(|place| endpoint(RESOURCES[place].1, known.and_then(|k| k.resources[place])));
+        Some(Self { name, active_directory, resources })
     }
 
-    /// The scope of Resource Manager, slash for slash (azure-cli-core 2.91.0, `auth/util.py`, `resource_to_scopes`).
+    /// The scope of Resource Manager, slash for slash; `None` where the cloud is registered without one.
     #[must_use]
-    pub fn resource_manager_scope(&self) -> String {
-        format!("{}/.default", self.active_directory_resource_id)
+    pub fn resource_manager_scope(&self) -> Option<String> {
+        self.resource("arm").map(scope_of)
+    }
+
+    /// What `--resource-type` stands for here; `None` where az itself would complain.
+    #[must_use]
+    pub fn resource(&self, resource_type: &str) -> Option<&str> {
+        let place = RESOURCES.iter().position(|(name, _)| *name == resource_type)?;
+        self.resources[place].as_deref()
     }
 
     /// The authority's host without its port, as MSAL names it in the cache's `environment`
@@ -67,6 +144,12 @@ impl Cloud {
         let host = self.active_directory.strip_prefix("https://")?.split(['/', ':']).next()?;
         Some(host.to_lowercase()).filter(|host| !host.is_empty())
     }
+}
+
+/// The scope of a resource, slash for slash (azure-cli-core 2.91.0, `auth/util.py`, `resource_to_scopes`).
+#[must_use]
+pub fn scope_of(resource: &str) -> String {
+    format!("{resource}/.default")
 }
 
 #[cfg(test)]
@@ -84,7 +167,7 @@ mod tests {
     #[test]
     fn the_public_cloud_is_the_default_and_its_scope_keeps_both_slashes() {
         let cloud = active(&[], "", "").unwrap();
-        assert_eq!(cloud.resource_manager_scope(), "https://management.core.windows.net//.default");
+        assert_eq!(cloud.resource_manager_scope().unwrap(), "https://management.core.windows.net//.default");
         assert_eq!(cloud.environment(), Some("login.microsoftonline.com".to_owned()));
     }
 
@@ -93,7 +176,7 @@ mod tests {
         let clouds = "[fake]\nendpoint_active_directory = https://localhost:1\nendpoint_active_directory_resource_id = https://m/\n";
         let cloud = active(&[("AZURE_CLOUD_NAME", "fake")], "[cloud]\nname = AzureChinaCloud\n", clouds).unwrap();
         assert_eq!(
-            (cloud.environment(), cloud.resource_manager_scope().as_str()),
+            (cloud.environment(), cloud.resource_manager_scope().unwrap().as_str()),
             (Some("localhost".to_owned()), "https://m//.default")
         );
         assert_eq!(active(&[], "[cloud]\nname = AzureChinaCloud\n", "").unwrap().name, "AzureChinaCloud");

@@ -63,6 +63,12 @@ impl Ini {
         self.section(section)?.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str())
     }
 
+    /// The values of an option in every section that has it.
+    pub fn values_of(&self, option: &str) -> impl Iterator<Item = &str> {
+        let options = self.sections.iter().flat_map(|(_, options)| options);
+        options.filter(move |(name, _)| name == option).map(|(_, value)| value.as_str())
+    }
+
     /// Whether there is such a section.
     #[must_use]
     pub fn has_section(&self, section: &str) -> bool {

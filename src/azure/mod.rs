@@ -1,12 +1,14 @@
 //! What the Azure CLI keeps on disk and how it finds itself. Formats, paths and protocols are az's and MSAL's; azward adds
 //! nothing to them.
 
+pub mod access_token;
 pub mod cache_file;
 pub mod clouds;
 pub mod config_dir;
 pub mod ini;
 pub mod msal_lock;
 pub mod profile;
+pub mod python_json;
 pub mod real_az;
 pub mod token_cache;
 

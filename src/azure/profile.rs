@@ -67,8 +67,22 @@ impl Profile {
     /// (azure-cli-core 2.91.0, `_profile.py`, `get_subscription`).
     #[must_use]
     pub fn default_subscription(&self, cloud: &str) -> Option<&Subscription> {
-        let mut defaults = self.subscriptions.iter().filter(|s| s.environment_name == cloud && s.is_default);
-        defaults.next().filter(|_| defaults.next().is_none())
+        self.subscription(cloud, None)
+    }
+
+    /// The subscription of `cloud` with this id or name, in any case, or the default one; `None` also when there are two,
+    /// which az has its own word for (azure-cli-core 2.91.0, `_profile.py`, `get_subscription`).
+    #[must_use]
+    pub fn subscription(&self, cloud: &str, id_or_name: Option<&str>) -> Option<&Subscription> {
+        let wanted = id_or_name.map(str::to_lowercase);
+        let mut found = self.subscriptions.iter().filter(|s| {
+            let is_wanted = match &wanted {
+                Some(wanted) => [&s.id, &s.name].iter().any(|own| own.to_lowercase() == *wanted),
+                None => s.is_default,
+            };
+            s.environment_name == cloud && is_wanted
+        });
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Whether the profile lists a subscription of the user `name`.

@@ -40,9 +40,9 @@ pub fn find(context: &Context, settings: &Settings, tried: &[PathBuf]) -> Result
 /// Whether a file is a copy of the shim, this one or another.
 #[must_use]
 pub fn is_shim(context: &Context, path: &Path) -> bool {
-    let Ok(metadata) = std::fs::metadata(path) else { return false };
-    let own = context.executable.as_deref().and_then(|own| std::fs::metadata(own).ok());
-    own.is_some_and(|own| sys::file_identity(&own) == sys::file_identity(&metadata)) || carries_mark(path)
+    let Ok(identity) = sys::file_identity(path) else { return false };
+    let own = context.executable.as_deref().and_then(|own| sys::file_identity(own).ok());
+    own == Some(identity) || carries_mark(path)
 }
 
 fn candidates(context: &Context, settings: &Settings) -> Vec<PathBuf> {

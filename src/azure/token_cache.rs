@@ -71,6 +71,15 @@ pub struct RefreshTokenFields<'a> {
     /// The account that it belongs to.
     #[serde(flatten)]
     pub account: AccountId,
+    /// The client that got it.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// The family of clients that may redeem it.
+    #[serde(default)]
+    pub family_id: Option<String>,
+    /// When it changed last, in seconds since the epoch, as text.
+    #[serde(default)]
+    pub last_modification_time: Option<String>,
 }
 
 /// The fields of an account entry that azward looks at.
@@ -82,26 +91,6 @@ pub struct AccountFields {
     /// The user's name.
     #[serde(default)]
     pub username: String,
-}
-
-/// The fields of an access token entry that azward looks at. Times are decimal strings in the file.
-#[derive(Debug, Deserialize)]
-pub struct AccessTokenFields {
-    /// The account that it belongs to.
-    #[serde(flatten)]
-    pub account: AccountId,
-    /// The client that asked for it.
-    #[serde(default)]
-    pub client_id: String,
-    /// The tenant that it is for.
-    #[serde(default)]
-    pub realm: String,
-    /// The scopes that it is for, separated by blanks.
-    #[serde(default)]
-    pub target: String,
-    /// When it expires, in seconds since the epoch.
-    #[serde(default)]
-    pub expires_on: String,
 }
 
 /// A token cache, borrowed from its text.
@@ -146,15 +135,30 @@ impl<'a> TokenCache<'a> {
         Ok(members.0.into_iter().map(|(key, value)| Entry { key: key.get(), value: value.get() }).collect())
     }
 
+    /// The document's text with `entries` put in: each in the place of the one with its key, or at the section's end, as
+    /// MSAL's dictionaries have it.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub fn with_upserted(&self, section: Section, new: &[Entry<'_>]) -> Result<Zeroizing<String>> {
+        let mut entries: Vec<Entry<'_>> = self.entries(section)?;
+        for entry in new {
+            match entries.iter_mut().find(|old| old.key == entry.key) {
+                Some(old) => *old = *entry,
+                None => entries.push(*entry),
+            }
+        }
+        Ok(self.with_entries(section, &entries))
+    }
+
     /// The document's text with the entries of `section` replaced; everything else stays byte for byte. A section that
     /// is absent is added at the end, unless there is nothing to put in it.
     #[must_use]
     pub fn with_entries(&self, section: Section, entries: &[Entry<'_>]) -> Zeroizing<String> {
         let body = render(entries);
         if let Some(raw) = self.sections.named(section.name()).next() {
-            // Both are parts of one text, so the difference of their addresses is the section's place in it.
-            let start = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
-            return splice(self.text, start, start + raw.get().len(), &[&body]);
+            let (start, end) = place_of(raw, self.text);
+            return splice(self.text, start, end, &[&body]);
         }
         if entries.is_empty() {
             return Zeroizing::new(self.text.to_owned());
@@ -168,6 +172,33 @@ impl<'a> TokenCache<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// The entry's value with some fields set, raw; the others stay byte for byte. A field that is absent is added at the
+    /// end.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the value is not an object.
+    pub fn with_fields(&self, fields: &[(&str, &str)]) -> Result<Zeroizing<String>> {
+        let mut text = Zeroizing::new(self.value.to_owned());
+        for (name, value) in fields {
+            let members: Members<'_> = serde_json::from_str(&text).map_err(|error| foreign(&error))?;
+            let found = members.named(name).next().map(|raw| place_of(raw, &text));
+            let (start, end, parts) = match found {
+                Some((start, end)) => (start, end, vec![*value]),
+                None => {
+                    let end = text.rfind('}').unwrap_or(text.len());
+                    let comma = if members.0.is_empty() { "" } else { "," };
+                    (
+                        text[..end].trim_end().len(),
+                        end,
+                        vec![comma, "\n            \"", name, "\": ", value, "\n        "],
+                    )
+                }
+            };
+            text = splice(&text, start, end, &parts);
+        }
+        Ok(text)
+    }
+
     /// Reads a refresh token entry.
     ///
     /// # Errors
@@ -185,14 +216,6 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// [`Kind::CacheForeign`] when it lacks what every one has.
     pub fn account(&self) -> Result<AccountFields> {
-        self.read()
-    }
-
-    /// Reads an access token entry.
-    ///
-    /// # Errors
-    /// [`Kind::CacheForeign`] when it lacks what every one has.
-    pub fn access_token(&self) -> Result<AccessTokenFields> {
         self.read()
     }
 
@@ -221,6 +244,12 @@ fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
     }
     body.push_str("\n    }");
     body
+}
+
+/// Where in `text` a part of it stands: the difference of their addresses.
+fn place_of(part: &RawValue, text: &str) -> (usize, usize) {
+    let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
+    (start, start + part.get().len())
 }
 
 fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<String> {
@@ -322,6 +351,31 @@ mod tests {
             *cache.with_entries(Section::AppMetadata, &[entry]),
             "{\n    \"AccessToken\": {},\n    \"AppMetadata\": {\n        \"k\": {\"a\": 1}\n    }\n}"
         );
+    }
+
+    #[test]
+    fn a_field_is_set_in_its_place_and_an_absent_one_at_the_end() {
+        let entry =
+            Entry { key: "\"k\"", value: "{\n            \"secret\": \"a\",\n            \"b\": 1.0\n        }" };
+        assert_eq!(
+            *entry.with_fields(&[("secret", "\"longer\""), ("c", "2")]).unwrap(),
+            "{\n            \"secret\": \"longer\",\n            \"b\": 1.0,\n            \"c\": 2\n        }"
+        );
+    }
+
+    #[test]
+    fn an_upserted_entry_keeps_its_place() {
+        let cache = TokenCache::parse("{\"AppMetadata\": {\"a\": {}, \"b\": {}}}").unwrap();
+        let entries = [Entry { key: "\"a\"", value: "{\"x\": 1}" }, Entry { key: "\"c\"", value: "{}" }];
+        let text = cache.with_upserted(Section::AppMetadata, &entries).unwrap();
+        let keys: Vec<_> = TokenCache::parse(&text)
+            .unwrap()
+            .entries(Section::AppMetadata)
+            .unwrap()
+            .into_iter()
+            .map(|entry| format!("{}{}", entry.key, entry.value))
+            .collect();
+        assert_eq!(keys, ["\"a\"{\"x\": 1}", "\"b\"{}", "\"c\"{}"]);
     }
 
     #[test]

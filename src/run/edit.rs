@@ -6,7 +6,10 @@ use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
+use crate::azure::access_token::AZURE_CLI_CLIENT_ID;
+use crate::azure::python_json::{Escape, quote};
 use crate::azure::token_cache::{AccountFields, AccountId, Entry, Section, TokenCache};
+use crate::entra::Additions;
 use crate::failure::Result;
 use crate::secret::{Secret, fingerprint};
 use crate::vault::{Contents, KeptEntry, KeptToken};
@@ -128,6 +131,89 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
         }
     }
     Ok((left.len() < entries.len()).then(|| cache.with_entries(Section::RefreshToken, &left)))
+}
+
+/// A refresh token taken out of the vault to be redeemed.
+#[derive(Debug)]
+pub struct Redeemable {
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The token.
+    pub refresh_token: Secret,
+    /// Its entry's key in the vault.
+    key: String,
+}
+
+/// The refresh token that MSAL would redeem for `account`: of the family that the Azure CLI is in or the CLI's own, the
+/// one that changed last (msal 1.39.0, `application.py`, `_acquire_token_silent_by_finding_specific_refresh_token`).
+///
+/// # Errors
+/// `CacheForeign` when an entry is not one, which the vault never holds.
+pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Redeemable>> {
+    let mut best: Option<(i64, Redeemable)> = None;
+    for kept in &contents.refresh_tokens {
+        let token = Entry { key: &kept.key, value: kept.entry.expose_text() }.refresh_token()?;
+        let is_ours = token.account == *account
+            && (token.family_id.as_deref() == Some("1") || token.client_id.as_deref() == Some(AZURE_CLI_CLIENT_ID));
+        let changed = token.last_modification_time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
+        let quoted = token.secret.get();
+        // Refresh tokens are plain text; one with an escape in it is az's to read.
+        if !is_ours || quoted.contains('\\') || best.as_ref().is_some_and(|(time, _)| *time >= changed) {
+            continue;
+        }
+        let refresh_token = Secret::new(quoted.trim_matches('"').as_bytes().to_vec());
+        best = Some((changed, Redeemable { account: account.clone(), refresh_token, key: kept.key.clone() }));
+    }
+    Ok(best.map(|(_, redeemable)| redeemable))
+}
+
+/// Puts a new refresh token in the place of the one redeemed, as MSAL does: secret and time change, the rest stays
+/// (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`). One that was replaced meanwhile by another process is let be:
+/// that process's is as new.
+///
+/// # Errors
+/// `CacheForeign` when an entry is not one, which the vault never holds.
+pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new: &str, now: i64) -> Result<()> {
+    let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == redeemed.key) else { return Ok(()) };
+    let entry = Entry { key: &kept.key, value: kept.entry.expose_text() };
+    let old = fingerprint_of(&entry)?;
+    let secret = quote(new, Escape::NonAscii);
+    let time = format!("\"{now}\"");
+    let text = entry.with_fields(&[("secret", &secret), ("last_modification_time", &time)])?;
+    kept.entry = Secret::new(text.as_bytes().to_vec());
+    kept.predecessors.push(old);
+    let excess = kept.predecessors.len().saturating_sub(PREDECESSORS);
+    kept.predecessors.drain(..excess);
+    kept.stored_at = now;
+    "rotation".clone_into(&mut kept.stored_by);
+    Ok(())
+}
+
+/// The cache's text with the granted tokens in it; a refresh token that is exposed there gives way to the vault's.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn add_tokens(cache: &TokenCache<'_>, additions: &Additions, contents: &Contents) -> Result<Zeroizing<String>> {
+    let mut text = cache.with_upserted(Section::AccessToken, &[as_raw(&additions.access_token)])?;
+    if let Some(id_token) = &additions.id_token {
+        text = TokenCache::parse(&text)?.with_upserted(Section::IdToken, &[as_raw(id_token)])?;
+    }
+    text = TokenCache::parse(&text)?.with_upserted(Section::AppMetadata, &[as_raw(&additions.app_metadata)])?;
+    let exposed = cache.entries(Section::RefreshToken)?;
+    let newer: Vec<Entry<'_>> = contents
+        .refresh_tokens
+        .iter()
+        .filter(|kept| exposed.iter().any(|entry| entry.key == kept.key))
+        .map(|kept| Entry { key: &kept.key, value: kept.entry.expose_text() })
+        .collect();
+    if !newer.is_empty() {
+        text = TokenCache::parse(&text)?.with_upserted(Section::RefreshToken, &newer)?;
+    }
+    Ok(text)
+}
+
+fn as_raw((key, value): &(String, Zeroizing<String>)) -> Entry<'_> {
+    Entry { key, value }
 }
 
 /// The accounts of a cache.

@@ -10,14 +10,16 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::azure::ConfigDir;
+use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::CacheFile;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::context::Context;
+use crate::entra::Granted;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event, Journal};
-use crate::run::edit;
+use crate::run::edit::{self, Redeemable};
 use crate::run::lease::{Lease, NobodyNeedsIt, Share, Turn};
 use crate::settings::Settings;
 use crate::vault::{Contents, Vault};
@@ -167,6 +169,52 @@ impl<'a> InPlace<'a> {
         self.settle_file(&before, forgetting, by, nobody.as_ref())
     }
 
+    /// The refresh token to redeem for `wanted`, with what a living run changed in the file taken in first. `None` when
+    /// the vault has none for that account.
+    ///
+    /// # Errors
+    /// Whatever kept vault or cache from being read.
+    pub fn redeemable(&self, wanted: &Wanted) -> Result<Option<Redeemable>> {
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        let Some(account) = wanted.account(&cache)? else { return Ok(None) };
+        let mut contents = self.vault.load()?;
+        if !cache.entries(Section::RefreshToken)?.is_empty() {
+            let lock = self.vault.lock(DEADLINE)?;
+            contents = self.vault.load()?;
+            if edit::harvest(&cache, &mut contents, self.context.now(), "rotation")?.is_changed {
+                self.vault.commit(&lock, &contents)?;
+            }
+        }
+        edit::redeemable(&contents, &account)
+    }
+
+    /// Stores what was granted, as MSAL would have: the new refresh token in the vault first, then the access token in the
+    /// cache, and the refresh token there too if a run has the old one exposed.
+    ///
+    /// # Errors
+    /// Whatever kept it from being stored. The old refresh token is still in the vault.
+    pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
+        let now = self.context.now();
+        let Some(fields) = granted.fields() else { return Ok(()) };
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let mut contents = self.vault.load()?;
+        if let Some(refresh_token) = fields.refresh_token {
+            edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
+            self.vault.commit(&vault_lock, &contents)?;
+        }
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.remove_leftover();
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        // An account that was logged out meanwhile stays logged out.
+        if wanted.account(&cache)?.as_ref() != Some(&redeemed.account) {
+            return Ok(());
+        }
+        let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
+        self.cache.replace(&edit::add_tokens(&cache, &additions, &contents)?)
+    }
+
     /// Puts every refresh token of the vault back into the file for good and says how many there are: the end of
     /// azward's care for this directory.
     ///
@@ -239,7 +287,10 @@ impl<'a> InPlace<'a> {
     }
 
     /// Gets the master key before any lock is held. A lost one is no obstacle: the commit begins a new vault.
-    fn prepare_vault(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `KeyUnavailable`, `VaultDamaged`, `Storage`.
+    pub fn prepare_vault(&self) -> Result<()> {
         match self.vault.prepare() {
             Err(failure) if failure.kind != Kind::KeyLost => Err(failure),
             _ => Ok(()),

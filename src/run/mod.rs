@@ -10,6 +10,7 @@ pub mod marker;
 mod property_tests;
 pub mod rotate;
 pub mod supervise;
+pub mod through_az;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,12 +18,15 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::azure::ConfigDir;
+use crate::azure::access_token::Wanted;
+use crate::azure::token_cache::TokenCache;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event, Journal};
+use crate::lock::Lock;
 use crate::run::in_place::{Exposed, Forgetting, InPlace};
 use crate::run::marker::Marker;
-use crate::run::rotate::Wanted;
+use crate::run::rotate::{Rotated, Rotation};
 use crate::settings::Settings;
 use crate::sys;
 
@@ -62,9 +66,9 @@ impl Run<'_> {
         let began = Instant::now();
         let deed = command_group(arguments);
         let in_place = InPlace::new(self.context, self.settings, self.config_dir, self.journal);
-        let rotation = self.rotation_due(&in_place, &deed);
+        let left_to_az = self.rotate_if_due(&in_place, &deed);
         let is_for_a_token = deed == "account get-access-token";
-        let mut turn = if is_for_a_token || rotation.is_some() { in_place.turn() } else { None };
+        let mut turn = if is_for_a_token || left_to_az.is_some() { in_place.turn() } else { None };
         let (exposed, handicap) = match in_place.expose(&deed) {
             Ok(exposed) => (exposed, None),
             Err(failure) => (in_place.unexposed(), Some(failure)),
@@ -72,8 +76,8 @@ impl Run<'_> {
         if let Some(failure) = &handicap {
             self.journal.warn(self.context.now(), failure);
         }
-        if let (Some((wanted, lock)), None) = (rotation, &handicap) {
-            self.rotate(&wanted, &in_place);
+        if let (Some((wanted, lock)), None) = (left_to_az, &handicap) {
+            self.rotate_through_az(&wanted, &in_place);
             drop(lock);
             turn = turn.filter(|_| is_for_a_token);
         }
@@ -92,35 +96,41 @@ impl Run<'_> {
         Ok(Finished { status, handicap })
     }
 
-    /// The token to rotate, if it is due when it is our turn. Logging in and out need none.
-    fn rotation_due(&self, in_place: &InPlace<'_>, deed: &str) -> Option<(Wanted, crate::lock::Lock)> {
+    /// Renews the token that the command is going to use for Resource Manager, if it is due. Logging in and out need none.
+    /// What is returned is left for the real az to renew, with the right to do so.
+    fn rotate_if_due(&self, in_place: &InPlace<'_>, deed: &str) -> Option<(Wanted, Lock)> {
         if matches!(deed, "login" | "logout" | "account clear") || !in_place.vault.exists() {
             return None;
         }
         let wanted = Wanted::for_resource_manager(self.context, self.config_dir)?;
-        let is_due = || rotate::is_due(&wanted, &in_place.cache, self.context.now());
-        if !is_due() {
+        if !self.is_due(&wanted, in_place) {
             return None;
         }
-        let lock = wanted.lock(self.context, self.config_dir).ok()?;
+        let rotation = Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
+        if rotation.rotate(&wanted) != Rotated::LeftToAz {
+            return None;
+        }
+        let lock = rotation.lock(&wanted).ok()?;
         // Another process may have done it while we waited.
-        is_due().then_some((wanted, lock))
+        self.is_due(&wanted, in_place).then_some((wanted, lock))
     }
 
-    fn rotate(&self, wanted: &Wanted, in_place: &InPlace<'_>) {
+    fn is_due(&self, wanted: &Wanted, in_place: &InPlace<'_>) -> bool {
+        let Ok(Some(text)) = in_place.cache.read() else { return false };
+        TokenCache::parse(&text)
+            .and_then(|cache| wanted.due(&cache, self.context.now()))
+            .is_ok_and(|keys| keys.is_some())
+    }
+
+    fn rotate_through_az(&self, wanted: &Wanted, in_place: &InPlace<'_>) {
         let began = Instant::now();
         let az = supervise::command(&self.real_az, &self.marker);
-        let outcome = match rotate::through_az(wanted, &in_place.cache, self.context.now(), az) {
-            Ok(true) => "renewed".to_owned(),
-            Ok(false) => "not renewed: the old token serves".to_owned(),
+        let outcome = match through_az::rotate(wanted, &in_place.cache, self.context.now(), az) {
+            Ok(true) => "renewed by the real az".to_owned(),
+            Ok(false) => "not renewed by the real az: the old token serves".to_owned(),
             Err(failure) => failure.what,
         };
-        let mut event = Event::new(self.context.now(), Deed::Rotation, outcome);
-        event.account = Some(wanted.username.clone());
-        event.tenant = Some(wanted.tenant.clone());
-        event.scope = Some(wanted.scope.clone());
-        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
-        self.journal.record(&event);
+        rotate::note(self.journal, self.context.now(), wanted, outcome, began);
     }
 
     fn end(&self, in_place: &InPlace<'_>, exposed: Exposed, forgetting: Forgetting, deed: &str) {

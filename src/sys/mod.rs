@@ -5,6 +5,8 @@
 
 #[cfg(target_os = "linux")]
 mod keyctl_linux;
+#[cfg(windows)]
+mod processes_windows;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -14,6 +16,8 @@ mod windows;
 
 #[cfg(target_os = "linux")]
 pub use keyctl_linux::*;
+#[cfg(windows)]
+pub use processes_windows::*;
 #[cfg(unix)]
 pub use signals::*;
 #[cfg(unix)]

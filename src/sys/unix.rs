@@ -56,10 +56,13 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
-/// What tells one file from every other: device and inode.
-#[must_use]
-pub fn file_identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+/// What tells the file behind `path` from every other: device and inode.
+///
+/// # Errors
+/// The operating system's.
+pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// How many names the open file still has; 0 when it was removed under us.

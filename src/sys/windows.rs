@@ -1,18 +1,25 @@
-//! Files, users and processes on Windows, under the names that Unix has. Where Windows has no such thing (modes, owners,
-//! process groups, replacing a process) the nearest that does no harm stands in, and says so.
+//! Files, the user and the machine on Windows, under the names that Unix has. Where Windows has no such thing (modes, a
+//! file's owner as a person) the nearest that does no harm stands in, and says so. Errors are the operating system's.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, SystemTime};
 
-use windows_sys::Win32::Foundation::{CloseHandle, ERROR_ACCESS_DENIED, FILETIME, STILL_ACTIVE};
-use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
-use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, LocalFree};
+use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
+use windows_sys::Win32::Security::{GetTokenInformation, SECURITY_MAX_SID_SIZE, TOKEN_QUERY, TOKEN_USER, TokenUser};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_STANDARD_INFO, FileStandardInfo,
+    GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
+use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+use windows_sys::core::{BOOL, w};
 
 /// Readers and writers may share a file, and it may be renamed meanwhile (`FILE_SHARE_READ | WRITE | DELETE`).
 const SHARE_ALL: u32 = 7;
@@ -67,22 +74,40 @@ pub fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// What tells one file from another as far as the standard library says it: times and size.
-#[must_use]
-pub fn file_identity(metadata: &Metadata) -> (u64, u64) {
-    use std::os::windows::fs::MetadataExt;
-    (metadata.creation_time() ^ metadata.last_write_time().rotate_left(32), metadata.file_size())
-}
-
-/// A file that is open cannot lose its name here.
+/// What tells the file behind `path` from every other: the volume's serial number and the file's index on it.
 ///
 /// # Errors
-/// None.
-pub fn link_count(_file: &File) -> io::Result<u64> {
-    Ok(1)
+/// The operating system's.
+pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    // No access at all is asked for, so that a file that may not be read has an identity too; the flag lets directories in.
+    let file =
+        OpenOptions::new().access_mode(0).share_mode(SHARE_ALL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
+    let mut information = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open and the pointer is to a live local.
+    done(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;
+    let index = u64::from(information.nFileIndexHigh) << 32 | u64::from(information.nFileIndexLow);
+    Ok((information.dwVolumeSerialNumber.into(), index))
 }
 
-/// A new file inherits its directory's owner and access list: nothing to do.
+/// How many names the open file still has; 0 when it was removed under us, which who opens it for removal as well allows.
+///
+/// # Errors
+/// The operating system's.
+pub fn link_count(file: &File) -> io::Result<u64> {
+    let mut information = FILE_STANDARD_INFO::default();
+    // SAFETY: the handle is open and the pointer is to a live local of the length given.
+    done(unsafe {
+        GetFileInformationByHandleEx(
+            file.as_raw_handle(),
+            FileStandardInfo,
+            (&raw mut information).cast(),
+            size_of::<FILE_STANDARD_INFO>() as u32,
+        )
+    })?;
+    Ok(if information.DeletePending { 0 } else { information.NumberOfLinks.into() })
+}
+
+/// A new file has its directory's access list, and that, not an owner, says who may use it: nothing to do.
 ///
 /// # Errors
 /// None.
@@ -106,20 +131,26 @@ pub fn set_modified_ahead(file: &File) -> io::Result<()> {
     file.set_modified(SystemTime::now() + Duration::from_millis(5))
 }
 
-/// Puts `from` in the place of `to`, waiting a little for a reader that does not share the file.
+/// Puts `from` in the place of `to` in one step, waiting a little for a reader that does not share the file.
 ///
 /// # Errors
 /// The operating system's.
 pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
     for _ in 0..RENAME_PATIENCE {
         match std::fs::rename(from, to) {
-            Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) => {
+            Err(error) if is_in_use(&error) => {
                 std::thread::sleep(Duration::from_millis(10));
             }
             other => return other,
         }
     }
     std::fs::rename(from, to)
+}
+
+/// Whether an error may be that somebody has the file open; Windows says so in two ways.
+fn is_in_use(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
 }
 
 /// Whether a path is a file: what may be executed is a matter of its ending.
@@ -134,116 +165,148 @@ pub fn home_from_passwd() -> Option<PathBuf> {
     std::env::home_dir()
 }
 
-/// The user's name.
+/// The user that the process acts as: a security identifier, which a change of name does not change.
 #[must_use]
 pub fn user_id() -> String {
-    std::env::var("USERNAME").unwrap_or_default()
+    // Every process may ask for its own.
+    token_user().unwrap_or_default()
 }
 
-/// DPAPI binds to machine and user by itself; there is no name to bind to here.
+/// A file on Windows may belong to a group (what an administrator makes belongs to all of them), so its owner does not tell
+/// whose it is; nor does anybody work on another's files as root does with `sudo`. So every file counts as the user's own.
+#[must_use]
+pub fn owner_id(_metadata: &Metadata) -> String {
+    user_id()
+}
+
+fn token_user() -> io::Result<String> {
+    let mut token = std::ptr::null_mut();
+    // SAFETY: the pointer is to a live local; the process's own handle needs no closing.
+    done(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) })?;
+    // SAFETY: the call succeeded, so the handle is open and nobody else's.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // The structure and, behind it, the identifier that it points to; of u64, to lie as the structure must.
+    let mut buffer = [0_u64; (size_of::<TOKEN_USER>() + SECURITY_MAX_SID_SIZE as usize).div_ceil(8)];
+    let mut length = 0;
+    let mut text = std::ptr::null_mut();
+    // SAFETY: every pointer is to a live local of the length given, and `buffer` is read only after it was filled in. The
+    // text is NUL-terminated, is copied, and is then freed as its maker asks.
+    unsafe {
+        done(GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            buffer.as_mut_ptr().cast(),
+            size_of_val(&buffer) as u32,
+            &raw mut length,
+        ))?;
+        let user = buffer.as_ptr().cast::<TOKEN_USER>();
+        done(ConvertSidToStringSidW((*user).User.Sid, &raw mut text))?;
+        let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+        let id = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
+        LocalFree(text.cast());
+        Ok(id)
+    }
+}
+
+/// A path as bytes that [`path_from_bytes`] makes the same path of: its UTF-16 units, little-endian, for not every path
+/// is text.
+#[must_use]
+pub fn path_to_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect()
+}
+
+/// The path that [`path_to_bytes`] made bytes of.
+#[must_use]
+pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    let (units, _) = bytes.as_chunks();
+    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+    PathBuf::from(OsString::from_wide(&units))
+}
+
+/// What the operating system calls this machine, the same across boots: made when Windows is installed.
 #[must_use]
 pub fn machine_id() -> Option<String> {
-    None
+    let mut text = [0_u16; 64];
+    let mut size = size_of_val(&text) as u32;
+    // SAFETY: both names are NUL-terminated, and the pointers are to live locals of the length given.
+    let code = unsafe {
+        RegGetValueW(
+            HKEY_LOCAL_MACHINE,
+            w!(r"SOFTWARE\Microsoft\Cryptography"),
+            w!("MachineGuid"),
+            RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY,
+            std::ptr::null_mut(),
+            text.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    let id = String::from_utf16_lossy(text.split(|unit| *unit == 0).next()?);
+    (code == 0 && !id.is_empty()).then_some(id)
 }
 
-/// Windows does not tell a process's parent reliably: its id may belong to another by now.
-#[must_use]
-pub fn parent_id() -> u32 {
-    0
+/// What a call to Windows returned, as a result.
+fn done(returned: BOOL) -> io::Result<()> {
+    if returned == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// When a process started; `None` when it has ended or is not ours to ask.
-#[must_use]
-pub fn process_start(id: u32) -> Option<u64> {
-    // SAFETY: the handle is checked for null and closed on every path; the times go to live locals.
-    unsafe {
-        let handle = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, id);
-        if handle.is_null() {
-            return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_itself_under_every_name_and_its_copy_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, link, copy] = ["one", "link", "copy"].map(|name| dir.path().join(name));
+        std::fs::write(&one, "text").unwrap();
+        std::fs::hard_link(&one, &link).unwrap();
+        std::fs::copy(&one, &copy).unwrap();
+        let identity = |path: &Path| file_identity(path).unwrap();
+        assert_eq!(identity(&one), identity(&link));
+        assert_ne!(identity(&one), identity(&copy));
+        assert_ne!(identity(dir.path()), identity(&one));
+        assert!(file_identity(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn an_open_file_s_names_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, link] = ["one", "link"].map(|name| dir.path().join(name));
+        let file = open_private(&one).unwrap();
+        assert_eq!(link_count(&file).unwrap(), 1);
+        std::fs::hard_link(&one, &link).unwrap();
+        assert_eq!(link_count(&file).unwrap(), 2);
+        std::fs::remove_file(&link).unwrap();
+        std::fs::remove_file(&one).unwrap();
+        assert_eq!(link_count(&file).unwrap(), 0);
+    }
+
+    #[test]
+    fn user_and_machine_have_an_id() {
+        assert!(user_id().starts_with("S-1-5-"), "{}", user_id());
+        assert!(machine_id().is_some_and(|id| id.len() == 36), "{:?}", machine_id());
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_comes_back() {
+        for units in [&[0x43, 0x3a, 0x5c, 0xe4][..], &[0xd800, 0x41], &[]] {
+            let path = PathBuf::from(OsString::from_wide(units));
+            assert_eq!(path_from_bytes(&path_to_bytes(&path)), path);
         }
-        let mut code = 0;
-        let mut times = [FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 }; 4];
-        let [start, end, kernel, user] = &mut times;
-        let is_alive = GetExitCodeProcess(handle, &raw mut code) != 0
-            && code == STILL_ACTIVE.cast_unsigned()
-            && GetProcessTimes(handle, start, end, kernel, user) != 0;
-        CloseHandle(handle);
-        is_alive.then(|| u64::from(times[0].dwHighDateTime) << 32 | u64::from(times[0].dwLowDateTime))
     }
-}
 
-/// Not told here.
-#[must_use]
-pub fn process_name(_id: u32) -> Option<String> {
-    None
-}
-
-/// Whether a process with this id exists and lives.
-#[must_use]
-pub fn process_exists(id: u32) -> bool {
-    process_start(id).is_some()
-}
-
-/// Windows cannot replace a process: runs the command to its end and ends as it did.
-#[must_use]
-pub fn replace_process(command: &mut Command) -> io::Error {
-    take_signals();
-    match command.status() {
-        Ok(status) => exit_as(status),
-        Err(error) => error,
+    #[test]
+    fn a_file_takes_another_s_place_while_that_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+        std::fs::write(&old, "old").unwrap();
+        std::fs::write(&new, "new").unwrap();
+        let reader = OpenOptions::new().read(true).share_mode(3).open(&old).unwrap();
+        let waiting = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(reader);
+        });
+        rename_over(&new, &old).unwrap();
+        waiting.join().unwrap();
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "new");
     }
-}
-
-/// Nothing to do: another process of the same user may always read this one's memory here.
-pub fn harden() {}
-
-unsafe extern "system" fn leave_to_az(_event: u32) -> i32 {
-    1
-}
-
-/// Ctrl-C and Ctrl-Break go to every process of the console; az answers them, we do not.
-pub fn take_signals() {
-    // SAFETY: the handler touches nothing and lives as long as the program.
-    unsafe {
-        SetConsoleCtrlHandler(Some(leave_to_az), 1);
-    }
-}
-
-/// There are no pending signals here.
-#[must_use]
-pub fn pending_signal() -> Option<i32> {
-    None
-}
-
-/// Starts `command` in our own console.
-///
-/// # Errors
-/// The operating system's.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
-    command.spawn()
-}
-
-/// Waits for the child's end.
-///
-/// # Errors
-/// The operating system's.
-pub fn wait_for(child: &mut Child) -> io::Result<ExitStatus> {
-    child.wait()
-}
-
-/// Ends a child at once.
-pub fn kill_child(child: &mut Child) {
-    // It may have ended by itself, which is as good.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Ends this process as the child ended.
-pub fn exit_as(status: ExitStatus) -> ! {
-    std::process::exit(status.code().unwrap_or(1));
-}
-
-/// Ends this process as if by `signal`.
-pub fn die_of(signal: i32) -> ! {
-    std::process::exit(128 + signal);
 }

@@ -1,0 +1,268 @@
+//! The native answer to `az account get-access-token`: only where account, cloud, tenant, scope string and settings are all
+//! those that the real az would use, and then byte for byte what it prints (azure-cli-core 2.91.0, `_profile.py`,
+//! `get_raw_token`; knack 0.13, `output.py`). A token that is due is rotated first. In every doubt: no answer, and a run.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use azward::azure::ConfigDir;
+use azward::azure::access_token::{Found, Wanted};
+use azward::azure::clouds::{Cloud, scope_of};
+use azward::azure::ini::Ini;
+use azward::azure::profile::{Profile, Subscription};
+use azward::azure::python_json::{Escape, quote};
+use azward::azure::token_cache::{Section, TokenCache};
+use azward::context::Context;
+use azward::journal::{Deed, Event, Journal};
+use azward::run::in_place::InPlace;
+use azward::run::rotate::{Rotated, Rotation};
+use azward::settings::Settings;
+use azward::sys;
+use chrono::{DateTime, Local};
+use zeroize::Zeroizing;
+
+use crate::grammar::{TokenRequest, parse};
+
+/// How the answer is to be printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Json,
+    Tsv,
+    Nothing,
+}
+
+/// One answer to one command line.
+struct Answer<'a> {
+    context: &'a Context,
+    config_dir: &'a ConfigDir,
+    journal: &'a Journal,
+    request: TokenRequest,
+    output: Output,
+    wanted: Wanted,
+    subscription: Subscription,
+}
+
+/// Answers on stdout, if this is a command line, an environment and a login that azward understands. Says whether it did.
+pub(crate) fn answer(
+    context: &Context,
+    settings: &Settings,
+    config_dir: &ConfigDir,
+    journal: &Journal,
+    arguments: &[OsString],
+) -> bool {
+    let began = Instant::now();
+    let Some(answer) = Answer::of(context, config_dir, journal, arguments) else { return false };
+    let in_place = InPlace::new(context, settings, config_dir, journal);
+    let Some(text) = answer.text(&in_place) else { return false };
+    // A caller that went away is told by nobody; az would die of the same.
+    let is_written = std::io::stdout().write_all(text.as_bytes()).is_ok();
+    answer.note(if is_written { "answered" } else { "answered, but nobody read it" }, began);
+    true
+}
+
+impl<'a> Answer<'a> {
+    /// What is asked for; `None` when it is for the real az to say.
+    fn of(
+        context: &'a Context,
+        config_dir: &'a ConfigDir,
+        journal: &'a Journal,
+        arguments: &[OsString],
+    ) -> Option<Self> {
+        let request = parse(arguments)?;
+        let config = Ini::read(&config_dir.path().join("config"))?;
+        if keeps_tokens_elsewhere(context, &config) || writes_a_log(context, &config) {
+            return None;
+        }
+        let output = output(context, &config, &request)?;
+        if !request.query.as_deref().is_none_or(|query| KEYS.contains(&query)) {
+            return None;
+        }
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let (tenant, subscription) = (given(&request.tenant), given(&request.subscription));
+        if tenant.is_some() && subscription.is_some() {
+            return None;
+        }
+        let cloud = Cloud::active(context, config_dir)?;
+        let profile = Profile::read(&config_dir.profile());
+        let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
+        let scope = scope(&cloud, &request)?;
+        let wanted = Wanted::of(context, &cloud, &subscription, tenant.as_deref(), scope)?;
+        let request = TokenRequest { tenant, ..request };
+        // `subscription` is left out with `--tenant`; what a query for it prints then is az's to say.
+        if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
+            return None;
+        }
+        Some(Self { context, config_dir, journal, request, output, wanted, subscription })
+    }
+
+    /// The bytes to print; `None` when there is no token to be had without the real az.
+    fn text(&self, in_place: &InPlace<'_>) -> Option<Zeroizing<String>> {
+        let text = in_place.cache.read().ok()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text).ok()?;
+        if !cache.entries(Section::RefreshToken).ok()?.is_empty() || in_place.cache.has_leftover() {
+            if let Err(failure) = in_place.sweep() {
+                self.journal.warn(self.context.now(), &failure);
+            }
+        }
+        let account = self.wanted.account(&cache).ok()??;
+        let now = self.context.now();
+        let found = self.wanted.find(&cache, &account, now).ok()?;
+        if let Some(found) = found.filter(|found| !found.is_due(now)) {
+            return Some(self.print(&found));
+        }
+        if !in_place.vault.exists() {
+            return None;
+        }
+        let rotation =
+            Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
+        match rotation.rotate(&self.wanted) {
+            Rotated::Fresh => {
+                let text = in_place.cache.read().ok()??;
+                let cache = TokenCache::parse(&text).ok()?;
+                let found = self.wanted.find(&cache, &account, self.context.now()).ok()??;
+                Some(self.print(&found))
+            }
+            // Refused or unreachable: the old token serves while it is good; after that az itself explains.
+            Rotated::Denied => found.map(|found| self.print(&found)),
+            Rotated::LeftToAz => None,
+        }
+    }
+
+    fn print(&self, found: &Found<'_>) -> Zeroizing<String> {
+        // az adds the whole seconds that are left to the whole seconds that it is.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires_on = found.expires_on - i64::from(now.subsec_nanos() > 0);
+        let local = DateTime::from_timestamp(expires_on, 0).unwrap_or_default().with_timezone(&Local);
+        let quoted = |text: &str| quote(text, Escape::Needed);
+        let tenant = self.request.tenant.as_deref().unwrap_or(&self.subscription.tenant_id);
+        let subscription = self.request.tenant.is_none().then(|| quoted(&self.subscription.id));
+        // In the order of their keys, as both outputs have them.
+        let values = [
+            Some(Zeroizing::new(found.secret.to_owned())),
+            Some(quoted(&local.format("%Y-%m-%d %H:%M:%S.000000").to_string())),
+            Some(Zeroizing::new(expires_on.to_string())),
+            subscription,
+            Some(quoted(tenant)),
+            Some(quoted("Bearer")),
+        ];
+        let rows: Vec<(&str, &str)> = KEYS
+            .iter()
+            .zip(&values)
+            .filter_map(|(key, value)| Some((*key, value.as_ref()?.as_str())))
+            .filter(|(key, _)| self.request.query.as_deref().is_none_or(|query| query == *key))
+            .collect();
+        print(self.output, self.request.query.is_some(), &rows)
+    }
+
+    fn note(&self, outcome: &str, began: Instant) {
+        let mut event = Event::new(self.context.now(), Deed::Answer, outcome);
+        event.command = Some("account get-access-token".to_owned());
+        event.account = Some(self.wanted.username.clone());
+        event.tenant = Some(self.wanted.tenant.clone());
+        event.scope = Some(self.wanted.scope.clone());
+        event.caller = sys::process_name(sys::parent_id());
+        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        self.journal.record(&event);
+    }
+}
+
+/// The answer's keys, in the order in which az prints them.
+const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];
+
+fn print(output: Output, is_query: bool, rows: &[(&str, &str)]) -> Zeroizing<String> {
+    let size = rows.iter().map(|(key, value)| key.len() + value.len() + 16).sum::<usize>() + 8;
+    let mut text = Zeroizing::new(String::with_capacity(size));
+    match output {
+        Output::Nothing => {}
+        Output::Json if is_query => rows.iter().for_each(|(_, value)| text.push_str(value)),
+        Output::Json => {
+            for (place, (key, value)) in rows.iter().enumerate() {
+                text.push_str(if place == 0 { "{\n  \"" } else { ",\n  \"" });
+                text.push_str(key);
+                text.push_str("\": ");
+                text.push_str(value);
+            }
+            text.push_str("\n}");
+        }
+        Output::Tsv => {
+            for (place, (_, value)) in rows.iter().enumerate() {
+                if place > 0 {
+                    text.push('\t');
+                }
+                text.push_str(value.trim_matches('"'));
+            }
+        }
+    }
+    if output != Output::Nothing {
+        text.push('\n');
+    }
+    text
+}
+
+/// The output format, explicit or by default, as far as it is one that is printed here
+/// (knack 0.13, `output.py`, `OutputProducer.on_global_arguments`).
+fn output(context: &Context, config: &Ini, request: &TokenRequest) -> Option<Output> {
+    let default = match context.has_variable("AZURE_CORE_OUTPUT") {
+        true => Some(context.variable("AZURE_CORE_OUTPUT")?.to_str()?.to_lowercase()),
+        false => config.get("core", "output").map(str::to_lowercase),
+    };
+    match request.output.clone().or(default).as_deref().unwrap_or("json") {
+        "json" => Some(Output::Json),
+        // In colour on a terminal, and the same as json elsewhere.
+        "jsonc" if !(std::io::stdout().is_terminal() && std::io::stderr().is_terminal()) => Some(Output::Json),
+        "tsv" => Some(Output::Tsv),
+        "none" => Some(Output::Nothing),
+        _ => None,
+    }
+}
+
+/// The scope, slash for slash (azure-cli-core 2.91.0, `_profile.py`, `get_raw_token`; azure-cli 2.91.0,
+/// `command_modules/profile/custom.py`, `get_access_token`).
+fn scope(cloud: &Cloud, request: &TokenRequest) -> Option<String> {
+    let scope = match (&request.scope, &request.resource, &request.resource_type) {
+        (Some(scope), ..) => scope.clone(),
+        (None, Some(resource), _) if !resource.is_empty() => scope_of(resource),
+        (None, None, Some(resource_type)) => scope_of(cloud.resource(resource_type)?),
+        _ => cloud.resource_manager_scope()?,
+    };
+    // Of what is empty, several, or about the caller instead of a resource, MSAL makes something else.
+    let is_plain = !scope.is_empty() && scope.contains('/') && scope.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then_some(scope)
+}
+
+/// Whether az has its tokens in a keyring of its own instead of the file.
+fn keeps_tokens_elsewhere(context: &Context, config: &Ini) -> bool {
+    is_set(context, config, "AZURE_CORE_ENCRYPT_TOKEN_CACHE", "core", "encrypt_token_cache")
+}
+
+/// Whether az is to write a log file of every command.
+fn writes_a_log(context: &Context, config: &Ini) -> bool {
+    is_set(context, config, "AZURE_LOGGING_ENABLE_LOG_FILE", "logging", "enable_log_file")
+}
+
+/// Whether a switch is set to anything but off; the environment wins (knack 0.13, `config.py`, `CLIConfig.get`).
+fn is_set(context: &Context, config: &Ini, variable: &str, section: &str, option: &str) -> bool {
+    let value = match context.variable(variable) {
+        Some(value) => value.to_str(),
+        None => config.get(section, option),
+    };
+    value.is_some_and(|value| !["false", "no", "0", "off"].contains(&value.to_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [(&str, &str); 3] = [("accessToken", "\"at\""), ("expires_on", "7"), ("tokenType", "\"Bearer\"")];
+
+    #[test]
+    fn each_output_is_az_s() {
+        let whole = "{\n  \"accessToken\": \"at\",\n  \"expires_on\": 7,\n  \"tokenType\": \"Bearer\"\n}\n";
+        assert_eq!(*print(Output::Json, false, &ROWS), whole);
+        assert_eq!(*print(Output::Tsv, false, &ROWS), "at\t7\tBearer\n");
+        assert_eq!(*print(Output::Nothing, false, &ROWS), "");
+        assert_eq!(*print(Output::Json, true, &ROWS[..1]), "\"at\"\n");
+        assert_eq!(*print(Output::Tsv, true, &ROWS[1..2]), "7\n");
+    }
+}

@@ -1,0 +1,135 @@
+//! The forms of `az account get-access-token` that azward understands whole (`shared/reference/callers.md` §7, A to F). The
+//! grammar is closed: an abbreviation, an `@file`, an option not listed here, one value too many, and it is a run.
+
+use std::ffi::OsString;
+
+/// What is asked for, in the words of the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TokenRequest {
+    /// `--resource`.
+    pub(crate) resource: Option<String>,
+    /// `--scope`, one.
+    pub(crate) scope: Option<String>,
+    /// `--resource-type`.
+    pub(crate) resource_type: Option<String>,
+    /// `--tenant`, as given.
+    pub(crate) tenant: Option<String>,
+    /// `--subscription`, an id or a name, as given.
+    pub(crate) subscription: Option<String>,
+    /// `--output`, in lower case.
+    pub(crate) output: Option<String>,
+    /// `--query`, one top-level key.
+    pub(crate) query: Option<String>,
+}
+
+/// Reads the arguments; `None` when they are not understood.
+pub(crate) fn parse(arguments: &[OsString]) -> Option<TokenRequest> {
+    let mut arguments = arguments.iter().map(|argument| argument.to_str());
+    let mut word = |wanted: &str| arguments.next().flatten().filter(|word| word.eq_ignore_ascii_case(wanted));
+    word("account")?;
+    word("get-access-token")?;
+    let mut request = TokenRequest::default();
+    let mut arguments = arguments.collect::<Option<Vec<&str>>>()?.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--only-show-errors" {
+            continue;
+        }
+        let (name, attached) = split(argument)?;
+        let value = match attached {
+            Some(value) => value,
+            // argparse takes whatever begins with a dash for an option.
+            None => arguments.next().filter(|value| !value.starts_with('-'))?,
+        };
+        if value.starts_with('@') {
+            return None;
+        }
+        *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
+    }
+    Some(request)
+}
+
+/// Splits an option from the value attached to it: `--output=json`, `-o=json`, `-ojson`. Short names are made long.
+fn split(argument: &str) -> Option<(&str, Option<&str>)> {
+    if argument.starts_with("--") {
+        return match argument.split_once('=') {
+            Some((name, value)) => Some((name, Some(value))),
+            None => Some((argument, None)),
+        };
+    }
+    let short = argument.get(..2)?;
+    let name = match short {
+        "-o" => "--output",
+        "-t" => "--tenant",
+        "-s" | "-n" => "--subscription",
+        _ => return None,
+    };
+    let attached = argument.get(2..).filter(|rest| !rest.is_empty());
+    Some((name, attached.map(|rest| rest.strip_prefix('=').unwrap_or(rest))))
+}
+
+impl TokenRequest {
+    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "--resource" => &mut self.resource,
+            // It takes any number of values; a second one stands alone then, and nothing here takes it.
+            "--scope" => &mut self.scope,
+            "--resource-type" => &mut self.resource_type,
+            "--tenant" => &mut self.tenant,
+            "--subscription" | "--name" => &mut self.subscription,
+            "--output" => &mut self.output,
+            "--query" => &mut self.query,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &[&str]) -> Option<TokenRequest> {
+        let mut arguments = vec![OsString::from("account"), OsString::from("get-access-token")];
+        arguments.extend(line.iter().map(OsString::from));
+        parse(&arguments)
+    }
+
+    #[test]
+    fn every_way_to_write_a_value_is_the_same() {
+        let json = Some(TokenRequest { output: Some("json".into()), ..TokenRequest::default() });
+        for line in [&["-o", "json"][..], &["-o=json"], &["-ojson"], &["--output", "JSON"], &["--output=json"]] {
+            assert_eq!(of(line), json, "{line:?}");
+        }
+        assert_eq!(of(&[]), Some(TokenRequest::default()));
+    }
+
+    #[test]
+    fn options_come_in_any_order_and_the_last_counts() {
+        let request = of(&["--query", "accessToken", "-t", "T", "--only-show-errors", "--scope", "a", "--scope=b"]).unwrap();
+        assert_eq!((request.tenant.as_deref(), request.scope.as_deref()), (Some("T"), Some("b")));
+        let request = of(&["-s", "", "--resource", "r", "-n=x y"]).unwrap();
+        assert_eq!((request.subscription.as_deref(), request.resource.as_deref()), (Some("x y"), Some("r")));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_run() {
+        for line in [
+            &["--out", "json"][..],
+            &["--output"],
+            &["--tenant", "-x"],
+            &["--resource", "@file"],
+            &["--query=@q"],
+            &["--scope", "a", "b"],
+            &["--debug"],
+            &["--verbose"],
+            &["-h"],
+            &["more"],
+            &["-x"],
+            &["-"],
+            &[""],
+            &["ä"],
+        ] {
+            assert_eq!(of(line), None, "{line:?}");
+        }
+        assert_eq!(parse(&["account".into(), "show".into()]), None);
+    }
+}

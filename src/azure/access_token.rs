@@ -1,0 +1,297 @@
+//! Which access token a command is going to use, and where it is in the token cache: by the account, tenant and scope
+//! string that az itself would look for (msal 1.39.0, `token_cache.py`, `search`; `application.py`,
+//! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
+//! leaves the matter to the real az.
+
+use crate::azure::ConfigDir;
+use crate::azure::clouds::Cloud;
+use crate::azure::profile::{Profile, Subscription};
+use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
+use crate::context::Context;
+use crate::failure::{Failure, Kind, Result};
+
+/// The client id of the Azure CLI (azure-cli-core 2.91.0, `auth/constants.py`).
+pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+
+/// A token with less than this left, in seconds, is rotated.
+pub const WINDOW: i64 = 20 * 60;
+
+/// A token with less than this left, in seconds, is of no use to az.
+pub const USELESS: i64 = 5 * 60;
+
+/// An access token as a command wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The account's user name.
+    pub username: String,
+    /// The tenant's id.
+    pub tenant: String,
+    /// The authority, without a slash at the end.
+    pub authority: String,
+    /// The authority's host, as the cache names it.
+    pub environment: String,
+    /// The scope, slash for slash.
+    pub scope: String,
+}
+
+/// An access token found in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The token, raw, with its quotes.
+    pub secret: &'a str,
+    /// When it expires, in seconds since the epoch.
+    pub expires_on: i64,
+    /// When it should be refreshed, if its issuer said so.
+    pub refresh_on: Option<i64>,
+}
+
+impl Wanted {
+    /// The token of the active subscription's account and tenant for Resource Manager. `None` for whoever has no refresh
+    /// token (a service principal, a managed identity, Cloud Shell), for an agent's session, and where the active cloud
+    /// is not understood.
+    #[must_use]
+    pub fn for_resource_manager(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
+        let cloud = Cloud::active(context, config_dir)?;
+        let profile = Profile::read(&config_dir.profile());
+        let subscription = profile.default_subscription(&cloud.name)?;
+        Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
+    }
+
+    /// The token of `subscription`'s user, for its own tenant or another. `None` as above, and for a tenant that is not
+    /// given by its id: only the endpoint knows what a domain name stands for.
+    #[must_use]
+    pub fn of(
+        context: &Context,
+        cloud: &Cloud,
+        subscription: &Subscription,
+        tenant: Option<&str>,
+        scope: String,
+    ) -> Option<Self> {
+        let is_special = ["COPILOT_AGENT_SESSION_ID", "ACC_CLOUD"].iter().any(|name| context.has_variable(name));
+        let tenant = tenant.unwrap_or(&subscription.tenant_id).to_lowercase();
+        if is_special || !subscription.user.is_person() || !is_guid(&tenant) {
+            return None;
+        }
+        Some(Self {
+            username: subscription.user.name.clone(),
+            tenant,
+            // azure-cli-core 2.91.0, `auth/identity.py`, `_get_authority_url`.
+            authority: cloud.active_directory.trim_end_matches('/').to_lowercase(),
+            environment: cloud.environment()?,
+            scope,
+        })
+    }
+
+    /// The account that the token is of. `None` when the cache has none of that name, or two.
+    ///
+    /// # Errors
+    /// `CacheForeign` when a section is not what it should be.
+    pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<AccountId>> {
+        let mut found: Option<AccountId> = None;
+        for entry in cache.entries(Section::Account)? {
+            let account = entry.account()?;
+            let is_ours =
+                account.id.environment == self.environment && account.username.eq_ignore_ascii_case(&self.username);
+            if is_ours && found.as_ref().is_some_and(|other| *other != account.id) {
+                return Ok(None);
+            }
+            if is_ours {
+                found = Some(account.id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first token that serves and has more than [`USELESS`] seconds left.
+    ///
+    /// # Errors
+    /// `CacheForeign` when an entry is not what it should be.
+    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &AccountId, now: i64) -> Result<Option<Found<'a>>> {
+        let serving = self.serving(cache, account)?;
+        Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.expires_on - now >= USELESS))
+    }
+
+    /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation, or
+    /// has expired: runs that start together then find one fresh token instead of each asking for its own.
+    ///
+    /// # Errors
+    /// `CacheForeign` when an entry is not what it should be.
+    pub fn due(&self, cache: &TokenCache<'_>, now: i64) -> Result<Option<Vec<String>>> {
+        let Some(account) = self.account(cache)? else { return Ok(None) };
+        let serving = self.serving(cache, &account)?;
+        let best = serving.iter().map(|(_, found)| *found).max_by_key(|found| found.expires_on);
+        let is_due = best.is_some_and(|best| best.is_due(now));
+        Ok(is_due.then(|| serving.iter().map(|(entry, _)| entry.key.to_owned()).collect()))
+    }
+
+    /// Every token that serves, whatever it has left: the one with the very scopes as MSAL's key first, then the others in
+    /// the file's order. Entries are told by their keys, so that a large cache need not be read through.
+    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, Found<'a>)>> {
+        let prefix = self.key_prefix(account);
+        let mut serving = Vec::new();
+        for entry in cache.entries(Section::AccessToken)? {
+            let Some(targets) = entry.key.strip_prefix(prefix.as_str()).map(|rest| rest.trim_end_matches('"')) else {
+                continue;
+            };
+            let token = entry.access_token()?;
+            let serves = token.client_id == AZURE_CLI_CLIENT_ID
+                && token.realm == self.tenant
+                && token.account == *account
+                && token.ext_cache_key.is_none()
+                && token.target.split(' ').any(|scope| scope == self.scope);
+            if !serves {
+                continue;
+            }
+            let found = token.found()?;
+            if targets == self.scope.to_lowercase() {
+                serving.insert(0, (entry, found));
+            } else {
+                serving.push((entry, found));
+            }
+        }
+        Ok(serving)
+    }
+
+    /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.
+    fn key_prefix(&self, account: &AccountId) -> String {
+        let AccountId { home_account_id, environment } = account;
+        format!("\"{home_account_id}-{environment}-accesstoken-{AZURE_CLI_CLIENT_ID}-{}-", self.tenant).to_lowercase()
+    }
+}
+
+impl Found<'_> {
+    /// Whether the token is to be rotated: it expires within [`WINDOW`], or its issuer wants it refreshed by now.
+    #[must_use]
+    pub fn is_due(&self, now: i64) -> bool {
+        self.expires_on - now < WINDOW || self.refresh_on.is_some_and(|time| time < now)
+    }
+}
+
+/// The fields of an access token entry. Times are decimal strings in the file.
+#[derive(Debug, serde::Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    secret: &'a serde_json::value::RawValue,
+    #[serde(flatten)]
+    account: AccountId,
+    client_id: String,
+    realm: String,
+    target: String,
+    expires_on: String,
+    #[serde(default)]
+    refresh_on: Option<String>,
+    #[serde(default)]
+    ext_cache_key: Option<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn found(&self) -> Result<Found<'a>> {
+        let secret = self.secret.get();
+        if !secret.starts_with('"') || secret.contains('\\') {
+            return Err(foreign("an access token is not a plain string"));
+        }
+        let number = |text: &str| text.parse::<i64>().map_err(|_| foreign("an access token's time is not a number"));
+        Ok(Found {
+            secret,
+            expires_on: number(&self.expires_on)?,
+            refresh_on: self.refresh_on.as_deref().map(number).transpose()?,
+        })
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn access_token(&self) -> Result<Fields<'a>> {
+        serde_json::from_str(self.value).map_err(|_| foreign("an access token's entry lacks what every one has"))
+    }
+}
+
+fn foreign(what: &str) -> Failure {
+    Failure::new(Kind::CacheForeign, format!("the token cache is not understood: {what}"), "the real az reads it")
+}
+
+/// Whether `text` is a tenant's id, in lower case.
+fn is_guid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: &str = "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa";
+
+    fn wanted(scope: &str) -> Wanted {
+        Wanted {
+            username: "ann".into(),
+            tenant: TENANT.into(),
+            authority: "https://e".into(),
+            environment: "e".into(),
+            scope: scope.into(),
+        }
+    }
+
+    /// A cache of one account and, for each pair, a token with that time of expiry and further fields.
+    fn cache(tokens: &[(i64, &str)]) -> String {
+        let tokens: Vec<String> = tokens
+            .iter()
+            .enumerate()
+            .map(|(place, (time, more))| {
+                format!(
+                    "\"h-e-accesstoken-{AZURE_CLI_CLIENT_ID}-{TENANT}-x{place}\": {{\"secret\": \"s{place}\", \
+                     \"home_account_id\": \"h\", \"environment\": \"e\", \"client_id\": \"{AZURE_CLI_CLIENT_ID}\", \
+                     \"realm\": \"{TENANT}\", \"target\": \"x/user_impersonation x//.default\", \
+                     \"expires_on\": \"{time}\"{more}}}"
+                )
+            })
+            .collect();
+        let account = "{\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"Ann\"}";
+        format!("{{\"AccessToken\": {{{}}}, \"Account\": {{\"a\": {account}}}}}", tokens.join(", "))
+    }
+
+    fn due(tokens: &[(i64, &str)], scope: &str) -> usize {
+        let text = cache(tokens);
+        wanted(scope).due(&TokenCache::parse(&text).unwrap(), 1000).unwrap().map_or(0, |keys| keys.len())
+    }
+
+    fn found(tokens: &[(i64, &str)], scope: &str) -> Option<String> {
+        let text = cache(tokens);
+        let cache = TokenCache::parse(&text).unwrap();
+        let wanted = wanted(scope);
+        let account = wanted.account(&cache).unwrap().unwrap();
+        wanted.find(&cache, &account, 1000).unwrap().map(|found| found.secret.to_owned())
+    }
+
+    #[test]
+    fn the_window_opens_at_twenty_minutes_or_when_the_issuer_says_so() {
+        let at = |left: i64, more: &str| due(&[(1000 + left, more)], "x//.default");
+        assert_eq!((at(1200, ""), at(1199, ""), at(-5, "")), (0, 1, 1));
+        assert_eq!((at(9000, ", \"refresh_on\": \"999\""), at(9000, ", \"refresh_on\": \"1001\"")), (1, 0));
+    }
+
+    #[test]
+    fn only_the_very_scope_counts_and_a_second_token_that_lives_longer_serves() {
+        assert_eq!(due(&[(2000, "")], "x/.default"), 0);
+        assert_eq!(due(&[(2000, ""), (9000, "")], "x//.default"), 0);
+        assert_eq!(due(&[(2000, ""), (2100, "")], "x//.default"), 2);
+    }
+
+    #[test]
+    fn the_first_with_five_minutes_left_is_found_and_an_agent_s_is_not() {
+        assert_eq!(found(&[(1299, ""), (1300, "")], "x//.default").as_deref(), Some("\"s1\""));
+        assert_eq!(found(&[(9000, ", \"ext_cache_key\": \"k\"")], "x//.default"), None);
+        assert_eq!(found(&[(9000, "")], "x/.default"), None);
+    }
+
+    #[test]
+    fn two_accounts_with_one_name_are_none() {
+        let two = "{\"Account\": {\"a\": {\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"ann\"}, \
+                   \"b\": {\"home_account_id\": \"i\", \"environment\": \"e\", \"username\": \"ANN\"}}}";
+        assert!(wanted("x").account(&TokenCache::parse(two).unwrap()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_domain_name_is_no_id() {
+        assert!(is_guid(TENANT) && !is_guid("contoso.onmicrosoft.com") && !is_guid("organizations"));
+    }
+}

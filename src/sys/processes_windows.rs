@@ -1,0 +1,229 @@
+//! Processes and the console's events on Windows, under the names that Unix has. Windows has no signals: Ctrl-C and
+//! Ctrl-Break, and the end of the console, of the session and of the system, go to every process of a console by itself,
+//! so there is nothing to hand on. As on Unix, az answers them, and before there is an az they end us.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, FILETIME, INVALID_HANDLE_VALUE, STATUS_CONTROL_C_EXIT, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
+};
+use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
+use windows_sys::Win32::System::Threading::{
+    GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    QueryFullProcessImageNameW, TerminateProcess, WaitForSingleObject,
+};
+use windows_sys::core::BOOL;
+
+/// Whether there is a child, whose the events are.
+static HAS_CHILD: AtomicBool = AtomicBool::new(false);
+/// Whether an event came while there was none.
+static PENDING: AtomicBool = AtomicBool::new(false);
+
+/// What a console program ends with when Ctrl-C ends it.
+const ENDED_BY_EVENT: i32 = STATUS_CONTROL_C_EXIT;
+
+/// The process id of this process's parent; 0 when that has ended. Windows keeps the id of a parent that is gone, and
+/// gives it to others: who has it must be older than we are.
+#[must_use]
+pub fn parent_id() -> u32 {
+    let id = std::process::id();
+    let is_older = |parent: &u32| process_start(*parent).is_some_and(|start| Some(start) <= process_start(id));
+    recorded_parent(id).filter(is_older).unwrap_or(0)
+}
+
+fn recorded_parent(id: u32) -> Option<u32> {
+    // SAFETY: takes numbers only.
+    let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
+    if snapshot == INVALID_HANDLE_VALUE {
+        return None;
+    }
+    // SAFETY: the call succeeded, so the handle is open and nobody else's.
+    let snapshot = unsafe { OwnedHandle::from_raw_handle(snapshot) };
+    let mut entry = PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..Default::default() };
+    // SAFETY: the handle is open, and the pointer is to a live local that says its own size.
+    let mut is_there = unsafe { Process32FirstW(snapshot.as_raw_handle(), &raw mut entry) } != 0;
+    while is_there && entry.th32ProcessID != id {
+        // SAFETY: as above.
+        is_there = unsafe { Process32NextW(snapshot.as_raw_handle(), &raw mut entry) } != 0;
+    }
+    is_there.then_some(entry.th32ParentProcessID)
+}
+
+/// When a process started, in a unit of the system's own that only serves to tell two processes with one id apart;
+/// `None` when it has ended or is not ours to ask.
+#[must_use]
+pub fn process_start(id: u32) -> Option<u64> {
+    let process = open_process(id).ok().filter(is_alive)?;
+    let mut times = [FILETIME::default(); 4];
+    let [start, end, kernel, user] = &mut times;
+    // SAFETY: the handle is open and the pointers are to live locals.
+    let code = unsafe { GetProcessTimes(process.as_raw_handle(), start, end, kernel, user) };
+    (code != 0).then(|| u64::from(start.dwHighDateTime) << 32 | u64::from(start.dwLowDateTime))
+}
+
+/// The name of a process's program, for the journal; `None` where the system does not say.
+#[must_use]
+pub fn process_name(id: u32) -> Option<String> {
+    let process = open_process(id).ok()?;
+    let mut path = [0_u16; 1024];
+    let mut length = path.len() as u32;
+    // SAFETY: the handle is open, and the pointers are to live locals of the length given.
+    let code = unsafe {
+        QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, path.as_mut_ptr(), &raw mut length)
+    };
+    let path = String::from_utf16_lossy(path.get(..usize::try_from(length).ok()?)?);
+    (code != 0).then(|| Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned()))?
+}
+
+/// Whether a process with this id exists and lives, whoever owns it.
+#[must_use]
+pub fn process_exists(id: u32) -> bool {
+    match open_process(id) {
+        Ok(process) => is_alive(&process),
+        Err(error) => error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()),
+    }
+}
+
+fn open_process(id: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: takes numbers only.
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, 0, id) };
+    if process.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so the handle is open and nobody else's.
+    Ok(unsafe { OwnedHandle::from_raw_handle(process) })
+}
+
+/// A process that has ended is still there for as long as somebody has a handle of it.
+fn is_alive(process: &OwnedHandle) -> bool {
+    // SAFETY: the handle is open.
+    unsafe { WaitForSingleObject(process.as_raw_handle(), 0) == WAIT_TIMEOUT }
+}
+
+/// Windows cannot replace a process: runs the command to its end and ends as it did. Returns only if it cannot be run.
+#[must_use]
+pub fn replace_process(command: &mut Command) -> io::Error {
+    take_signals();
+    match spawn(command).and_then(|mut child| wait_for(&mut child)) {
+        Ok(status) => exit_as(status),
+        Err(error) => error,
+    }
+}
+
+/// Keeps this process's memory out of the system's error reports. Other processes of the same user may always read it
+/// here: nothing that the user may do can be kept from them.
+pub fn harden() {
+    // SAFETY: takes a number only. It cannot fail in a way that could be helped.
+    unsafe {
+        WerSetFlags(WER_FAULT_REPORTING_FLAG_NOHEAP);
+    }
+}
+
+/// Runs on a thread that the system makes for it.
+unsafe extern "system" fn handle(event: u32) -> BOOL {
+    if !HAS_CHILD.load(Ordering::SeqCst) {
+        PENDING.store(true, Ordering::SeqCst);
+    }
+    if !matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT) {
+        // The console, the session or the system ends, and this process with it, as soon as we return or some seconds
+        // later: long enough for az to end of the same and for what is in the clear to be cleared up.
+        std::thread::sleep(Duration::from_secs(60));
+    }
+    1
+}
+
+/// Starts to treat the console's events as the module says. A Ctrl-C that the caller had us ignore stays ignored.
+pub fn take_signals() {
+    // SAFETY: the handler only touches atomics and sleeps, and lives as long as the program. Unlike "ignore", a handler is
+    // not handed on to az.
+    unsafe {
+        SetConsoleCtrlHandler(Some(handle), 1);
+    }
+}
+
+/// What to end with when an event arrived before there was an az to have it.
+#[must_use]
+pub fn pending_signal() -> Option<i32> {
+    PENDING.load(Ordering::SeqCst).then_some(ENDED_BY_EVENT)
+}
+
+/// Starts `command` in our own console, whose events are its own from now on. One that came just before it could have it
+/// ends it at once.
+///
+/// # Errors
+/// The operating system's.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let child = command.spawn()?;
+    HAS_CHILD.store(true, Ordering::SeqCst);
+    if PENDING.swap(false, Ordering::SeqCst) {
+        // SAFETY: the child's handle is open. That it has ended by itself is as good.
+        unsafe {
+            TerminateProcess(child.as_raw_handle(), ENDED_BY_EVENT.cast_unsigned());
+        }
+    }
+    Ok(child)
+}
+
+/// Waits for the child's end.
+///
+/// # Errors
+/// The operating system's.
+pub fn wait_for(child: &mut Child) -> io::Result<ExitStatus> {
+    let status = child.wait();
+    HAS_CHILD.store(false, Ordering::SeqCst);
+    status
+}
+
+/// Ends a child at once; what it started itself goes on.
+pub fn kill_child(child: &mut Child) {
+    HAS_CHILD.store(false, Ordering::SeqCst);
+    // The child may be gone already, which is what was wanted.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Ends this process as the child ended: whatever ended it is in its exit code here.
+pub fn exit_as(status: ExitStatus) -> ! {
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+/// Ends this process with what [`pending_signal`] said.
+pub fn die_of(signal: i32) -> ! {
+    std::process::exit(signal);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_there_until_it_has_ended() {
+        let mut child =
+            Command::new("cmd.exe").args(["/c", "pause"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let id = child.id();
+        assert!(process_exists(id));
+        assert!(process_start(id) >= process_start(std::process::id()));
+        assert!(process_name(id).is_some_and(|name| name.eq_ignore_ascii_case("cmd.exe")), "{:?}", process_name(id));
+        assert_eq!(recorded_parent(id), Some(std::process::id()));
+        kill_child(&mut child);
+        assert!(!process_exists(id) && process_start(id).is_none(), "though its handle is still open");
+        drop(child);
+        assert!(!process_exists(id));
+        assert!(process_name(parent_id()).is_some() || parent_id() == 0);
+    }
+
+    #[test]
+    fn a_child_s_exit_code_is_told_whole() {
+        let mut child = spawn(Command::new("cmd.exe").args(["/c", "exit 7777"])).unwrap();
+        assert_eq!(wait_for(&mut child).unwrap().code(), Some(7777));
+    }
+}
