@@ -100,11 +100,10 @@ impl<'a> Answer<'a> {
     fn text(&self, in_place: &InPlace<'_>) -> Option<Zeroizing<String>> {
         let text = in_place.cache.read().ok()?.unwrap_or_default();
         let cache = TokenCache::parse(&text).ok()?;
-        if !cache.entries(Section::RefreshToken).ok()?.is_empty() || in_place.cache.has_leftover() {
-            if let Err(failure) = in_place.sweep() {
+        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || in_place.cache.has_leftover())
+            && let Err(failure) = in_place.sweep() {
                 self.journal.warn(self.context.now(), &failure);
             }
-        }
         let account = self.wanted.account(&cache).ok()??;
         let now = self.context.now();
         let found = self.wanted.find(&cache, &account, now).ok()?;
@@ -114,8 +113,7 @@ impl<'a> Answer<'a> {
         if !in_place.vault.exists() {
             return None;
         }
-        let rotation =
-            Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
+        let rotation = Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
         match rotation.rotate(&self.wanted) {
             Rotated::Fresh => {
                 let text = in_place.cache.read().ok()??;

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn options_come_in_any_order_and_the_last_counts() {
-        let request = of(&["--query", "accessToken", "-t", "T", "--only-show-errors", "--scope", "a", "--scope=b"]).unwrap();
+        let request =
+            of(&["--query", "accessToken", "-t", "T", "--only-show-errors", "--scope", "a", "--scope=b"]).unwrap();
         assert_eq!((request.tenant.as_deref(), request.scope.as_deref()), (Some("T"), Some("b")));
         let request = of(&["-s", "", "--resource", "r", "-n=x y"]).unwrap();
         assert_eq!((request.subscription.as_deref(), request.resource.as_deref()), (Some("x y"), Some("r")));

@@ -17,6 +17,11 @@ use azward::sys;
 
 fn main() -> ExitCode {
     sys::harden();
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(failure) = Failure::of_panic(panic) {
+            report(&failure);
+        }
+    }));
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     match invoke::invoke(&Context::from_process(), &arguments) {
         Ok(code) => code,

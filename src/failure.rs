@@ -24,6 +24,8 @@ pub enum Kind {
     Storage,
     /// The command line or a setting makes no sense.
     Usage,
+    /// A fault in azward itself.
+    Fault,
 }
 
 /// A failure of azward's own.
@@ -56,6 +58,17 @@ impl Failure {
         Self::new(Kind::Storage, format!("cannot {deed} `{}`: {error}", path.display()), hint)
     }
 
+    /// A panic, by its place alone: what it says may hold anything. `None` on a helper thread, whose owner hears of it.
+    #[must_use]
+    pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Option<Self> {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        let is_main = std::thread::current().name() == Some("main");
+        is_main.then(|| {
+            let hint = "set AZWARD_BYPASS=1 to use the real az alone, and report this with the command's name";
+            Self::new(Kind::Fault, format!("a fault in azward itself{place}"), hint)
+        })
+    }
+
     /// The exit code of the README's table for this failure.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -64,7 +77,7 @@ impl Failure {
             Kind::NotStarted => 126,
             Kind::Usage => 2,
             Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,
-            Kind::CacheForeign | Kind::Busy | Kind::Storage => 1,
+            Kind::CacheForeign | Kind::Busy | Kind::Storage | Kind::Fault => 1,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys;
+use crate::private;
 
 /// The size in bytes at which a journal is put by and a new one begun; two are kept.
 const BOUND: u64 = 1024 * 1024;
@@ -101,7 +101,7 @@ impl Journal {
     pub fn record(&self, event: &Event) {
         let Ok(mut line) = serde_json::to_vec(event) else { return };
         line.push(b'\n');
-        let Ok(mut file) = sys::open_append(&self.path) else { return };
+        let Ok(mut file) = private::open_append(&self.path) else { return };
         let _ = file.write_all(&line);
         if file.metadata().is_ok_and(|metadata| metadata.len() > BOUND) {
             let _ = std::fs::rename(&self.path, self.path.with_file_name("journal.1.jsonl"));

@@ -8,6 +8,7 @@ pub mod entra;
 pub mod failure;
 pub mod journal;
 pub mod lock;
+pub mod private;
 pub mod run;
 pub mod secret;
 pub mod settings;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
-use crate::sys;
+use crate::private;
 
 /// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
 /// wine.)
@@ -66,7 +66,7 @@ impl Lock {
 }
 
 fn open(path: &Path) -> Result<File> {
-    sys::open_private(path).map_err(|error| Failure::storage("open", path, &error))
+    private::open(path).map_err(|error| Failure::storage("open", path, &error))
 }
 
 fn try_lock(file: &File, path: &Path, mode: Mode) -> Result<bool> {

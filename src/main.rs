@@ -4,16 +4,23 @@
 
 mod cli;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use azward::commands::{self, Surroundings};
 use azward::context::Context;
+use azward::failure::Failure;
 use azward::sys;
 use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     sys::harden();
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(failure) = Failure::of_panic(panic) {
+            report(&failure);
+        }
+    }));
     let cli = Cli::parse();
     let surroundings = Surroundings::of(Context::from_process());
     let outcome = match cli.command {
@@ -25,9 +32,13 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "{failure}");
+            report(&failure);
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Says on stderr what went wrong; a stderr that is closed is no reason to fail.
+fn report(failure: &Failure) {
+    let _ = writeln!(std::io::stderr(), "{failure}");
 }

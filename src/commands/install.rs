@@ -8,6 +8,7 @@ use crate::azure::real_az;
 use crate::commands::Surroundings;
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
+use crate::private;
 use crate::run::in_place::InPlace;
 use crate::settings::Settings;
 use crate::sys;
@@ -29,7 +30,7 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
     let directory = shim_directory(&context.azward_home);
     for part in [&context.azward_home, &directory] {
-        sys::create_private_dir(part).map_err(|error| Failure::storage("make", part, &error))?;
+        private::make_dir(part)?;
     }
     // The settings come first: by them an installed shim knows its home.
     pin_real_az(surroundings)?;

@@ -8,8 +8,9 @@ use crate::commands::Surroundings;
 use crate::commands::install::shim_directory;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event};
+use crate::run::edit;
 use crate::run::in_place::InPlace;
-use crate::vault::{KeyStoreKind, VaultState};
+use crate::vault::{Contents, KeptToken, KeyStoreKind, VaultState};
 
 /// How many warnings are shown, newest last.
 const WARNINGS: usize = 5;
@@ -29,6 +30,9 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("exposure", "in place");
     row("vault", &vault_line(&state));
     row("key", &key_line(&state));
+    for login in state.contents.iter().flat_map(logins) {
+        row("login", &login);
+    }
     for aside in &state.set_aside {
         row("set aside", &aside.display().to_string());
     }
@@ -83,11 +87,21 @@ fn shim_line(surroundings: &Surroundings) -> String {
 }
 
 fn vault_line(state: &VaultState) -> String {
-    match (state.exists, state.refresh_tokens) {
+    match (state.exists, &state.contents) {
         (false, _) => "none yet: nobody has logged in".to_owned(),
-        (true, Some(count)) => format!("{}, {count} refresh token(s)", state.path.display()),
+        (true, Some(_)) => state.path.display().to_string(),
         (true, None) => format!("{}, does not open", state.path.display()),
     }
+}
+
+/// A line for each refresh token: whose it is, and when and by what it was stored.
+fn logins(contents: &Contents) -> Vec<String> {
+    let line = |kept: &KeptToken| {
+        let owner = edit::owner_of(kept).ok();
+        let name = owner.and_then(|owner| edit::name_of(contents, &owner).or(Some(owner.home_account_id)));
+        format!("{}, stored {} by {}", name.as_deref().unwrap_or("?"), time(kept.stored_at), kept.stored_by)
+    };
+    contents.refresh_tokens.iter().map(line).collect()
 }
 
 fn key_line(state: &VaultState) -> String {

@@ -79,6 +79,9 @@ impl Granted {
         let granted = Self(body);
         match granted.fields() {
             Some(_) if status == 200 => Ok(granted),
+            _ if matches!(status, 300..=399 | 404 | 405 | 410) => {
+                Err(Denial::foreign(format!("the endpoint answered {status}: it is none of Entra's")))
+            }
             _ => Err(Denial::unreachable(format!("the endpoint answered {status} with something else than a token"))),
         }
     }
@@ -239,6 +242,7 @@ mod tests {
         let refusal = r#"{"error": "invalid_grant", "error_codes": [700082], "error_description": "secret story"}"#;
         let denial = read(400, refusal).unwrap_err();
         assert_eq!((denial.what.as_str(), denial.quiet_for), ("the endpoint refused: invalid_grant 700082 ", 60));
+        assert!(read(404, "<html>").unwrap_err().is_foreign && !read(200, "<html>").unwrap_err().is_foreign);
         assert_eq!(read(429, "{}").unwrap_err().quiet_for, 7);
         assert_eq!(Granted::read(503, None, Secret::from_text(String::new())).unwrap_err().quiet_for, 5);
         assert!(

@@ -278,11 +278,10 @@ impl<'a> InPlace<'a> {
             // What the vault has on disk may be scrubbed, what it could not take may not.
             Err(_) => contents = self.vault.load().unwrap_or_default(),
         }
-        if nobody.is_some() {
-            if let Some(text) = edit::scrub(&cache, &contents)? {
+        if nobody.is_some()
+            && let Some(text) = edit::scrub(&cache, &contents)? {
                 self.cache.replace(&text)?;
             }
-        }
         stored
     }
 

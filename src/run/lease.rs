@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::azure::ConfigDir;
 use crate::context::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::lock::{Lock, Mode};
-use crate::sys;
+use crate::private;
 
 /// A scrub takes milliseconds; only a suspended one takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ impl Lease {
 
     fn make_directory(&self) -> Result<()> {
         let directory = self.path.parent().unwrap_or(&self.path);
-        sys::create_private_dir(directory).map_err(|error| Failure::storage("make", directory, &error))
+        private::make_dir(directory)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod edit;
 pub mod in_place;
+pub mod keep_alive;
 pub mod lease;
 pub mod marker;
 #[cfg(test)]
@@ -66,7 +67,10 @@ impl Run<'_> {
         let began = Instant::now();
         let deed = command_group(arguments);
         let in_place = InPlace::new(self.context, self.settings, self.config_dir, self.journal);
-        let left_to_az = self.rotate_if_due(&in_place, &deed);
+        let wanted = self.wanted(&in_place, &deed);
+        let rotation =
+            Rotation { context: self.context, config_dir: self.config_dir, in_place: &in_place, journal: self.journal };
+        let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = deed == "account get-access-token";
         let mut turn = if is_for_a_token || left_to_az.is_some() { in_place.turn() } else { None };
         let (exposed, handicap) = match in_place.expose(&deed) {
@@ -76,8 +80,8 @@ impl Run<'_> {
         if let Some(failure) = &handicap {
             self.journal.warn(self.context.now(), failure);
         }
-        if let (Some((wanted, lock)), None) = (left_to_az, &handicap) {
-            self.rotate_through_az(&wanted, &in_place);
+        if let (Some(wanted), Some(lock), None) = (&wanted, left_to_az, &handicap) {
+            self.rotate_through_az(wanted, &in_place);
             drop(lock);
             turn = turn.filter(|_| is_for_a_token);
         }
@@ -85,7 +89,12 @@ impl Run<'_> {
             self.end(&in_place, exposed, Forgetting::Never, &deed);
             sys::die_of(signal);
         }
-        let outcome = supervise::run(supervise::command(&self.real_az, &self.marker), arguments);
+        let az = supervise::command(&self.real_az, &self.marker);
+        let outcome = supervise::run(az, arguments, |end| {
+            if let Some(wanted) = &wanted {
+                keep_alive::keep_alive(&rotation, wanted, end);
+            }
+        });
         drop(turn);
         let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
         self.end(&in_place, exposed, forgetting(arguments, succeeded), &deed);
@@ -96,23 +105,23 @@ impl Run<'_> {
         Ok(Finished { status, handicap })
     }
 
-    /// Renews the token that the command is going to use for Resource Manager, if it is due. Logging in and out need none.
-    /// What is returned is left for the real az to renew, with the right to do so.
-    fn rotate_if_due(&self, in_place: &InPlace<'_>, deed: &str) -> Option<(Wanted, Lock)> {
+    /// The token that the command is going to use for Resource Manager. Logging in and out need none.
+    fn wanted(&self, in_place: &InPlace<'_>, deed: &str) -> Option<Wanted> {
         if matches!(deed, "login" | "logout" | "account clear") || !in_place.vault.exists() {
             return None;
         }
-        let wanted = Wanted::for_resource_manager(self.context, self.config_dir)?;
-        if !self.is_due(&wanted, in_place) {
+        Wanted::for_resource_manager(self.context, self.config_dir)
+    }
+
+    /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
+    fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &Wanted) -> Option<Lock> {
+        let is_due = || self.is_due(wanted, rotation.in_place);
+        if !is_due() || rotation.rotate(wanted) != Rotated::LeftToAz {
             return None;
         }
-        let rotation = Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
-        if rotation.rotate(&wanted) != Rotated::LeftToAz {
-            return None;
-        }
-        let lock = rotation.lock(&wanted).ok()?;
+        let lock = rotation.lock(wanted).ok()?;
         // Another process may have done it while we waited.
-        self.is_due(&wanted, in_place).then_some((wanted, lock))
+        is_due().then_some(lock)
     }
 
     fn is_due(&self, wanted: &Wanted, in_place: &InPlace<'_>) -> bool {

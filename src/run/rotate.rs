@@ -16,12 +16,12 @@ use crate::azure::access_token::Wanted;
 use crate::azure::token_cache::TokenCache;
 use crate::context::Context;
 use crate::entra::{Client, Denial, RefreshRequest};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::journal::{Deed, Event, Journal};
 use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::run::in_place::InPlace;
 use crate::secret::fingerprint;
-use crate::sys;
 
 /// How long to wait for another process's request: as long as one can take, and a little.
 const PATIENCE: Duration = Duration::from_millis(6500);
@@ -69,10 +69,9 @@ impl Rotation<'_> {
         let began = Instant::now();
         match self.rotate_with(wanted, &client) {
             Ok(None) => Rotated::Fresh,
-            Ok(Some(outcome)) => {
-                let is_fresh = outcome == RENEWED;
+            Ok(Some((rotated, outcome))) => {
                 note(self.journal, self.context.now(), wanted, outcome, began);
-                if is_fresh { Rotated::Fresh } else { Rotated::Denied }
+                rotated
             }
             Err(failure) => {
                 note(self.journal, self.context.now(), wanted, failure.what, began);
@@ -89,26 +88,27 @@ impl Rotation<'_> {
         let Wanted { username, tenant, environment, scope, .. } = wanted;
         let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
         let directory = self.context.azward_home.join("run");
-        sys::create_private_dir(&directory).map_err(|error| Failure::storage("make", &directory, &error))?;
+        private::make_dir(&directory)?;
         let path = directory.join(format!("{}.rotate-{}", self.config_dir.id(), fingerprint(name.as_bytes())));
         Lock::acquire(&path, Mode::Exclusive, PATIENCE)
     }
 
     /// `None` when somebody else did it while we waited, else what became of our own request.
-    fn rotate_with(&self, wanted: &Wanted, client: &Client) -> Result<Option<String>> {
+    fn rotate_with(&self, wanted: &Wanted, client: &Client) -> Result<Option<(Rotated, String)>> {
+        let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
         self.in_place.prepare_vault()?;
         let mut lock = self.lock(wanted)?;
         if !self.is_needed(wanted)? {
             return Ok(None);
         }
         let Some(redeemable) = self.in_place.redeemable(wanted)? else {
-            return Ok(Some("the vault has no refresh token for this account".to_owned()));
+            return denied("the vault has no refresh token for this account");
         };
         let now = self.context.now();
         let last = LastDenial::read(&mut lock);
         let token = redeemable.refresh_token.fingerprint();
         if last.refresh_token == token && now < last.quiet_until {
-            return Ok(Some("not asked: the same request was denied a moment ago".to_owned()));
+            return denied("not asked: the same request was denied a moment ago");
         }
         let request = RefreshRequest {
             wanted,
@@ -118,13 +118,14 @@ impl Rotation<'_> {
         };
         let granted = match client.redeem(&request) {
             Ok(granted) => granted,
-            Err(Denial { what, quiet_for }) => {
+            Err(Denial { what, is_foreign: true, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
+            Err(Denial { what, quiet_for, .. }) => {
                 LastDenial { refresh_token: token, quiet_until: self.context.now() + quiet_for }.write(&mut lock);
-                return Ok(Some(what));
+                return denied(&what);
             }
         };
         self.in_place.store(wanted, &redeemable, &granted)?;
-        Ok(Some(RENEWED.to_owned()))
+        Ok(Some((Rotated::Fresh, "renewed".to_owned())))
     }
 
     /// Whether the cache has no token that serves and is not due.
@@ -146,9 +147,6 @@ pub(super) fn note(journal: &Journal, now: i64, wanted: &Wanted, outcome: String
     event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
     journal.record(&event);
 }
-
-/// The outcome of a rotation that went well.
-const RENEWED: &str = "renewed";
 
 impl LastDenial {
     fn read(lock: &mut Lock) -> Self {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use crate::failure::{Failure, Kind, Result};
+use crate::run::keep_alive::End;
 use crate::run::marker::{self, Marker};
 use crate::sys;
 
@@ -18,14 +19,24 @@ pub fn command(path: &Path, marker: &Marker) -> Command {
     command
 }
 
-/// Runs the real az to its end and says how it ended.
+/// Runs the real az to its end and says how it ended; `meanwhile` runs beside it, on a thread of its own, and is told when
+/// the end has come.
 ///
 /// # Errors
 /// [`Kind::NotStarted`].
-pub fn run(mut az: Command, arguments: &[OsString]) -> Result<ExitStatus> {
+pub fn run(mut az: Command, arguments: &[OsString], meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
     az.args(arguments);
     let mut child = sys::spawn(&mut az).map_err(|error| not_started(&az, &error))?;
-    sys::wait_for(&mut child).map_err(|error| not_started(&az, &error))
+    let end = End::default();
+    std::thread::scope(|scope| {
+        // A thread that cannot be had is one rotation less.
+        let beside = std::thread::Builder::new().spawn_scoped(scope, || meanwhile(&end));
+        let ended = sys::wait_for(&mut child);
+        end.come();
+        drop(beside);
+        ended
+    })
+    .map_err(|error| not_started(&az, &error))
 }
 
 /// Becomes the real az; returns only if that failed.

@@ -3,7 +3,6 @@
 //! over it, after the old one got its second name by a hard link: at no moment is there no vault. Whatever fails before
 //! the rename leaves the old generation as it was and removes what was written.
 
-use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -180,43 +179,5 @@ fn second_name(from: &Path, to: &Path, directory: &Path) -> io::Result<()> {
             copied
         }
         linked => linked,
-    }
-}
-
-/// Makes a directory of azward's own and its parents with mode 0700 and the owner of the first parent that was there;
-/// one that others can look into is closed to them.
-pub(super) fn make_private_dir(path: &Path) -> Result<()> {
-    let failed = |error| Failure::storage("make", path, &error);
-    if let Ok(metadata) = path.metadata()
-        && metadata.is_dir()
-    {
-        if sys::mode_of(&metadata) & 0o077 != 0 {
-            let _ = sys::set_mode(path, 0o700);
-        }
-        return Ok(());
-    }
-    let existing = path.ancestors().skip(1).find_map(|parent| Some((parent, parent.metadata().ok()?)));
-    sys::create_private_dir(path).map_err(failed)?;
-    if let Some((parent, like)) = existing {
-        for made in path.ancestors().take_while(|made| *made != parent) {
-            give(made, &like);
-            // What is in a directory is only durable when the directory itself is.
-            made.parent().map_or(Ok(()), sys::sync_dir).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// Gives what we just made to the owner of what it is made in, where that is possible.
-fn give(path: &Path, like: &Metadata) {
-    if let Ok(file) = std::fs::File::open(path) {
-        let _ = sys::copy_owner(&file, like);
-    }
-}
-
-/// Makes an empty file for a lock, owned as its directory is, unless it is there.
-pub(super) fn make_lock_file(path: &Path) {
-    if let (Ok(file), Some(Ok(like))) = (sys::create_new(path, 0o600), path.parent().map(Path::metadata)) {
-        let _ = sys::copy_owner(&file, &like);
     }
 }

@@ -9,7 +9,7 @@ use super::files::{self, Files};
 use super::key_store::{KeyStores, Patience};
 use super::keyring::Keyring;
 use super::sealed::Header;
-use super::{KeyStoreKind, Vault};
+use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::Settings;
@@ -25,8 +25,8 @@ pub struct VaultState {
     pub key_store: Option<KeyStoreKind>,
     /// How many times it has been committed, where its header can be read.
     pub generation: Option<u64>,
-    /// How many refresh tokens and service-principal secrets it holds, when it opens.
-    pub refresh_tokens: Option<usize>,
+    /// What it holds, when it opens.
+    pub contents: Option<Contents>,
     /// Why it does not open.
     pub trouble: Option<Failure>,
     /// What was set aside, oldest first.
@@ -39,8 +39,8 @@ impl Vault {
     pub fn describe(&self) -> VaultState {
         let header = self.header(&self.files.current).ok().flatten();
         let header = header.or_else(|| self.header(&self.files.previous).ok().flatten());
-        let (refresh_tokens, trouble) = match self.load_with(Patience::Nobody) {
-            Ok(contents) => (Some(contents.refresh_tokens.len()), None),
+        let (contents, trouble) = match self.load_with(Patience::Nobody) {
+            Ok(contents) => (Some(contents), None),
             Err(failure) => (None, Some(failure)),
         };
         VaultState {
@@ -48,7 +48,7 @@ impl Vault {
             exists: self.exists(),
             key_store: header.as_ref().map(|header| header.kind),
             generation: header.map(|header| header.generation),
-            refresh_tokens,
+            contents,
             trouble,
             set_aside: self.files.set_aside_files(),
         }

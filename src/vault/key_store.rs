@@ -16,6 +16,7 @@ use super::key_file::{Binding, KeyFile};
 use super::keyring::Keyring;
 use crate::failure::{Failure, Kind, Result};
 use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::secret::Secret;
 use crate::settings::KeyStoreChoice;
 use crate::sys;
@@ -177,7 +178,7 @@ impl KeyStores {
 
     /// The key that a new vault is sealed with, made if there is none yet.
     pub(super) fn for_new(&self, patience: Patience, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
-        files::make_private_dir(&self.azward_home)?;
+        private::make_dir(&self.azward_home)?;
         let key_file = || Ok((KeyStoreKind::KeyFile, self.key_file_or_new(on_lost)?));
         let keyring = |patience| Ok((KeyStoreKind::Keyring, self.keyring_or_new(patience)?));
         match self.choice {
@@ -226,7 +227,6 @@ impl KeyStores {
 
     fn lock_keys(&self) -> Result<Lock> {
         let path = self.azward_home.join("key.lock");
-        files::make_lock_file(&path);
         Lock::acquire(&path, Mode::Exclusive, KEY_LOCK_DEADLINE)
     }
 

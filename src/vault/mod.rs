@@ -37,6 +37,7 @@ use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::settings::Settings;
 
 /// The vault of one config directory.
@@ -109,8 +110,7 @@ impl Vault {
     /// # Errors
     /// [`Kind::Busy`], [`Kind::Storage`].
     pub fn lock(&self, deadline: Duration) -> Result<VaultLock> {
-        files::make_private_dir(&self.files.directory)?;
-        files::make_lock_file(&self.files.lock);
+        private::make_dir(&self.files.directory)?;
         let lock = Lock::acquire(&self.files.lock, Mode::Exclusive, deadline)?;
         Ok(VaultLock { _lock: lock, path: self.files.lock.clone() })
     }
