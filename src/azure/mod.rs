@@ -2,6 +2,7 @@
 //! nothing to them.
 
 pub mod access_token;
+pub mod cache_entry;
 pub mod cache_file;
 pub mod clouds;
 pub mod config_dir;

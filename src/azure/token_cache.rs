@@ -13,85 +13,8 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+pub use crate::azure::cache_entry::{AccountFields, AccountId, Entry, RefreshTokenFields, Section};
 use crate::failure::{Failure, Kind, Result};
-
-/// The sections that azward reads. Others are carried along unseen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// Access tokens, one for each account, tenant and scope.
-    AccessToken,
-    /// Refresh tokens, one for each account and client or family.
-    RefreshToken,
-    /// Accounts, each known by its home account id and environment.
-    Account,
-    /// What MSAL knows of clients: their family.
-    AppMetadata,
-    /// Id tokens.
-    IdToken,
-}
-
-impl Section {
-    /// The section's name in the file (msal 1.39.0, `token_cache.py`, `TokenCache.CredentialType`).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AccessToken => "AccessToken",
-            Self::RefreshToken => "RefreshToken",
-            Self::Account => "Account",
-            Self::AppMetadata => "AppMetadata",
-            Self::IdToken => "IdToken",
-        }
-    }
-}
-
-/// One entry of a section, as the bytes that stand in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The entry's key, raw, with its quotes.
-    pub key: &'a str,
-    /// The entry's value, raw.
-    pub value: &'a str,
-}
-
-/// Which account an entry belongs to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash)]
-pub struct AccountId {
-    /// `{oid}.{tid}` of the account's home.
-    pub home_account_id: String,
-    /// The authority's host.
-    pub environment: String,
-}
-
-/// The fields of a refresh token entry that azward looks at.
-#[derive(Debug, Deserialize)]
-pub struct RefreshTokenFields<'a> {
-    /// The token itself, raw, with its quotes: borrowed from the file's text, never copied.
-    #[serde(borrow)]
-    pub secret: &'a RawValue,
-    /// The account that it belongs to.
-    #[serde(flatten)]
-    pub account: AccountId,
-    /// The client that got it.
-    #[serde(default)]
-    pub client_id: Option<String>,
-    /// The family of clients that may redeem it.
-    #[serde(default)]
-    pub family_id: Option<String>,
-    /// When it changed last, in seconds since the epoch, as text.
-    #[serde(default)]
-    pub last_modification_time: Option<String>,
-}
-
-/// The fields of an account entry that azward looks at.
-#[derive(Debug, Deserialize)]
-pub struct AccountFields {
-    /// Which account it is.
-    #[serde(flatten)]
-    pub id: AccountId,
-    /// The user's name.
-    #[serde(default)]
-    pub username: String,
-}
 
 /// A token cache, borrowed from its text.
 #[derive(Debug)]
@@ -171,59 +94,6 @@ impl<'a> TokenCache<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    /// The entry's value with some fields set, raw; the others stay byte for byte. A field that is absent is added at the
-    /// end.
-    ///
-    /// # Errors
-    /// [`Kind::CacheForeign`] when the value is not an object.
-    pub fn with_fields(&self, fields: &[(&str, &str)]) -> Result<Zeroizing<String>> {
-        let mut text = Zeroizing::new(self.value.to_owned());
-        for (name, value) in fields {
-            let members: Members<'_> = serde_json::from_str(&text).map_err(|error| foreign(&error))?;
-            let found = members.named(name).next().map(|raw| place_of(raw, &text));
-            let (start, end, parts) = match found {
-                Some((start, end)) => (start, end, vec![*value]),
-                None => {
-                    let end = text.rfind('}').unwrap_or(text.len());
-                    let comma = if members.0.is_empty() { "" } else { "," };
-                    (
-                        text[..end].trim_end().len(),
-                        end,
-                        vec![comma, "\n            \"", name, "\": ", value, "\n        "],
-                    )
-                }
-            };
-            text = splice(&text, start, end, &parts);
-        }
-        Ok(text)
-    }
-
-    /// Reads a refresh token entry.
-    ///
-    /// # Errors
-    /// [`Kind::CacheForeign`] when it lacks what every one has.
-    pub fn refresh_token(&self) -> Result<RefreshTokenFields<'a>> {
-        let fields: RefreshTokenFields<'a> = self.read()?;
-        if !fields.secret.get().starts_with('"') {
-            return Err(foreign(&"a refresh token is not a string"));
-        }
-        Ok(fields)
-    }
-
-    /// Reads an account entry.
-    ///
-    /// # Errors
-    /// [`Kind::CacheForeign`] when it lacks what every one has.
-    pub fn account(&self) -> Result<AccountFields> {
-        self.read()
-    }
-
-    fn read<T: Deserialize<'a>>(&self) -> Result<T> {
-        serde_json::from_str(self.value).map_err(|error| foreign(&error))
-    }
-}
-
 /// Writes a section's object as it stands at depth one of an indented document.
 fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
     if entries.is_empty() {
@@ -247,12 +117,12 @@ fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
 }
 
 /// Where in `text` a part of it stands: the difference of their addresses.
-fn place_of(part: &RawValue, text: &str) -> (usize, usize) {
+pub(super) fn place_of(part: &RawValue, text: &str) -> (usize, usize) {
     let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
     (start, start + part.get().len())
 }
 
-fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<String> {
+pub(super) fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<String> {
     let size = text.len() - (end - start) + parts.iter().map(|part| part.len()).sum::<usize>();
     let mut edited = Zeroizing::new(String::with_capacity(size));
     edited.push_str(&text[..start]);
@@ -264,7 +134,7 @@ fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<Str
 }
 
 /// serde's messages name places, never contents, except for an unexpected value: those are cut off.
-fn foreign(reason: &dyn fmt::Display) -> Failure {
+pub(super) fn foreign(reason: &dyn fmt::Display) -> Failure {
     let reason = reason.to_string();
     let place = reason.rfind(" at line ").map_or("", |start| &reason[start..]);
     let reason = if reason.starts_with("invalid") { format!("a value of the wrong kind{place}") } else { reason };
@@ -277,10 +147,10 @@ fn foreign(reason: &dyn fmt::Display) -> Failure {
 
 /// A JSON object's members in their order, raw.
 #[derive(Debug)]
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.0.iter().filter(move |(key, _)| is_key(key, name)).map(|(_, value)| *value)
     }
 }
@@ -354,16 +224,6 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_set_in_its_place_and_an_absent_one_at_the_end() {
-        let entry =
-            Entry { key: "\"k\"", value: "{\n            \"secret\": \"a\",\n            \"b\": 1.0\n        }" };
-        assert_eq!(
-            *entry.with_fields(&[("secret", "\"longer\""), ("c", "2")]).unwrap(),
-            "{\n            \"secret\": \"longer\",\n            \"b\": 1.0,\n            \"c\": 2\n        }"
-        );
-    }
-
-    #[test]
     fn an_upserted_entry_keeps_its_place() {
         let cache = TokenCache::parse("{\"AppMetadata\": {\"a\": {}, \"b\": {}}}").unwrap();
         let entries = [Entry { key: "\"a\"", value: "{\"x\": 1}" }, Entry { key: "\"c\"", value: "{}" }];
@@ -398,14 +258,5 @@ mod tests {
         }
         let failure = TokenCache::parse(r#"{"RefreshToken": "hush"}"#).unwrap_err();
         assert!(!failure.to_string().contains("hush"), "{failure}");
-    }
-
-    #[test]
-    fn fields_are_read_from_entries() {
-        let cache = TokenCache::parse(CACHE).unwrap();
-        let token = cache.entries(Section::RefreshToken).unwrap()[0].refresh_token().unwrap();
-        assert_eq!((token.secret.get(), token.account.home_account_id.as_str()), ("\"hush\"", "h.t"));
-        let account = cache.entries(Section::Account).unwrap()[0].account().unwrap();
-        assert_eq!((account.username.as_str(), account.id.environment.as_str()), ("u@x", "env"));
     }
 }

@@ -25,7 +25,10 @@ pub fn scrub(surroundings: &Surroundings) -> Result<()> {
         0 => println!("nothing was in the clear in `{}`", config_dir.path().display()),
         1 => println!("1 refresh token was taken into the vault and scrubbed from `{}`", config_dir.path().display()),
         n => {
-            println!("{n} refresh tokens were taken into the vault and scrubbed from `{}`", config_dir.path().display());
+            println!(
+                "{n} refresh tokens were taken into the vault and scrubbed from `{}`",
+                config_dir.path().display()
+            );
         }
     }
     Ok(())

@@ -279,9 +279,10 @@ impl<'a> InPlace<'a> {
             Err(_) => contents = self.vault.load().unwrap_or_default(),
         }
         if nobody.is_some()
-            && let Some(text) = edit::scrub(&cache, &contents)? {
-                self.cache.replace(&text)?;
-            }
+            && let Some(text) = edit::scrub(&cache, &contents)?
+        {
+            self.cache.replace(&text)?;
+        }
         stored
     }
 

@@ -15,7 +15,7 @@ use crate::private;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long to wait for one's turn: a command for a token takes a fraction of a second, and its caller gives it ten.
-const TURN_DEADLINE: Duration = Duration::from_secs(8);
+const TURN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The lease file of one config directory.
 #[derive(Debug)]

@@ -1,0 +1,296 @@
+//! What azward costs and saves, as ratios against the real az and an empty C program in the same run: `cargo bench`. The
+//! table goes to stdout as Markdown (BENCHMARKS.md is one such run), progress to stderr. Nothing here passes or fails; the
+//! figures do not depend on a network, but they do on what else the machine is doing.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing else to say")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use azward::azure::access_token::Wanted;
+use azward::context::Context;
+use azward::entra::{Client, RefreshRequest};
+use azward::secret::Secret;
+use entra::{Entra, User};
+use support::Sandbox;
+
+/// How often what takes milliseconds is run, and what takes the better part of a second.
+const MANY: usize = 200;
+const FEW: usize = 7;
+
+fn main() {
+    let sandbox = Sandbox::new().with_real_az();
+    let entra = sandbox.start_entra(|knobs| knobs.rolling = entra::Rolling::Entra);
+    let sandbox = sandbox.with_entra(&entra);
+    sandbox.login(&entra, User::Alice).ok();
+    let bench = Bench { sandbox: &sandbox, entra: &entra };
+    println!("# Benchmarks\n\n`cargo bench > BENCHMARKS.md`. {}\n", machine());
+    println!("Medians of whole processes; in brackets the fastest and the slowest.\n");
+    println!("| what | azward | beside it | ratio |\n| --- | --- | --- | --- |");
+    let empty = bench.empty_program();
+    bench.answers(empty);
+    bench.rotation();
+    bench.wrapped_run();
+    bench.callers(30, true);
+    bench.callers(100, false);
+}
+
+struct Bench<'a> {
+    sandbox: &'a Sandbox,
+    entra: &'a Entra,
+}
+
+/// The times of several runs, in order.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn median(&self) -> f64 {
+        milliseconds(self.0[self.0.len() / 2])
+    }
+
+    fn show(&self) -> String {
+        let (first, last) = (self.0[0], self.0[self.0.len() - 1]);
+        format!("{:.2} ms [{:.2} – {:.2}]", self.median(), milliseconds(first), milliseconds(last))
+    }
+}
+
+impl Bench<'_> {
+    /// The smallest process there is: the floor under everything else.
+    fn empty_program(&self) -> f64 {
+        let source = self.sandbox.root().join("empty.c");
+        let program = self.sandbox.root().join("empty");
+        std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+        assert!(Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(&source).status().unwrap().success());
+        let times = measure("an empty C program", MANY, || Command::new(&program));
+        row("an empty C program", &times.show(), "", "");
+        times.median()
+    }
+
+    fn answers(&self, empty: f64) {
+        let arguments = ["account", "get-access-token", "-o", "json"];
+        let real = measure("the real az: a valid token", FEW, || self.sandbox.plain_az(arguments).command());
+        let small = measure("answer", MANY, || self.sandbox.az(arguments).command());
+        row(
+            "a valid token",
+            &small.show(),
+            &format!("the real az {}", real.show()),
+            &ratio(real.median(), small.median()),
+        );
+        row("the same", &small.show(), &format!("the empty program {empty:.2} ms"), &ratio(small.median(), empty));
+        let before = std::fs::read(self.sandbox.config().token_cache_path()).unwrap();
+        self.grow_cache(2_000_000);
+        let size = self.sandbox.config().token_cache_text().len();
+        let large = measure("answer from a large cache", MANY, || self.sandbox.az(arguments).command());
+        let beside = format!("the empty program {empty:.2} ms");
+        row(&format!("a valid token, cache of {size} bytes"), &large.show(), &beside, &ratio(large.median(), empty));
+        std::fs::write(self.sandbox.config().token_cache_path(), before).unwrap();
+    }
+
+    /// Fills the cache with tokens for other scopes, as a long-lived one has them.
+    fn grow_cache(&self, bytes: usize) {
+        let path = self.sandbox.config().token_cache_path();
+        let mut cache: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let (key, token) = cache["AccessToken"].as_object().unwrap().iter().next().unwrap();
+        let (key, token) = (key.clone(), token.clone());
+        let count = bytes / serde_json::to_vec(&token).unwrap().len();
+        for place in 0..count {
+            let mut token = token.clone();
+            let target = format!("https://other-{place}.example/.default");
+            token["target"] = target.clone().into();
+            let key = key.split("https://").next().unwrap().to_owned() + &target;
+            cache["AccessToken"][key] = token;
+        }
+        std::fs::write(&path, serde_json::to_vec_pretty(&cache).unwrap()).unwrap();
+    }
+
+    /// A token that has expired: one request by azward, the same by the real az, and the bare request.
+    fn rotation(&self) {
+        let arguments = ["account", "get-access-token", "-o", "json"];
+        let age = || {
+            self.sandbox.config().age_access_tokens(-10, "management.core");
+        };
+        let native = measure_after("rotation", 40, age, || self.sandbox.az(arguments).command());
+        let request = self.bare_request();
+        let above = format!("{:+.2} ms", native.median() - request.median());
+        row("an expired token, rotated", &native.show(), &format!("the bare request {}", request.show()), &above);
+        let plain = self.plain_box();
+        let age = || {
+            plain.config().age_access_tokens(-10, "management.core");
+        };
+        let real = measure_after("rotation by the real az", FEW, age, || plain.plain_az(arguments).command());
+        row(
+            "the same",
+            &native.show(),
+            &format!("the real az {}", real.show()),
+            &ratio(real.median(), native.median()),
+        );
+    }
+
+    /// A box that is logged in without azward.
+    fn plain_box(&self) -> Sandbox {
+        let plain = Sandbox::new().with_real_az().with_entra(self.entra);
+        self.entra.write_az_config(&plain.config_dir(), "entra").unwrap();
+        plain.plain_login(self.entra, User::Alice).ok();
+        plain.expect_clear(plain.config().token_cache_path());
+        plain
+    }
+
+    /// One refresh request on a new connection, without anything around it.
+    fn bare_request(&self) -> Times {
+        let environment = self.sandbox.environment();
+        let context = Context::new(environment, None, false);
+        let wanted = Wanted {
+            username: User::Alice.username().to_owned(),
+            tenant: entra::TENANT_A.id.to_owned(),
+            authority: self.entra.origin().to_owned(),
+            environment: "localhost".to_owned(),
+            scope: "https://management.core.windows.net//.default".to_owned(),
+        };
+        let token = self.entra.refresh_tokens_issued().pop().unwrap();
+        let refresh_token = Secret::from_text(token);
+        let home_account_id = User::Alice.home_account_id();
+        let request = RefreshRequest {
+            wanted: &wanted,
+            home_account_id: &home_account_id,
+            refresh_token: &refresh_token,
+            declares_cp1: true,
+        };
+        eprint!("the bare request ");
+        let times = (0..40).map(|_| {
+            let began = Instant::now();
+            Client::of(&context).unwrap().redeem(&request).unwrap();
+            eprint!(".");
+            began.elapsed()
+        });
+        let times = sorted(times.collect());
+        eprintln!();
+        times
+    }
+
+    /// What a run costs on top of the az that it wraps: here one that does nothing.
+    fn wrapped_run(&self) {
+        let empty = self.sandbox.root().join("empty");
+        let direct = measure("a no-op az", MANY, || Command::new(&empty));
+        let wrapped = measure("a wrapped no-op az", MANY, || {
+            self.sandbox.az(["group", "list"]).env("AZWARD_REAL_AZ", &empty).command()
+        });
+        let above = format!("{:+.2} ms", wrapped.median() - direct.median());
+        row("a wrapped run", &wrapped.show(), &format!("the same az alone {}", direct.show()), &above);
+        let passed =
+            measure("a passed no-op az", MANY, || self.sandbox.az(["version"]).env("AZWARD_REAL_AZ", &empty).command());
+        let above = format!("{:+.2} ms", passed.median() - direct.median());
+        row("a command that needs no secret", &passed.show(), &format!("the same az alone {}", direct.show()), &above);
+    }
+
+    /// Many callers at once on an expired token.
+    fn callers(&self, count: usize, beside_real_az: bool) {
+        let arguments = ["account", "get-access-token", "-o", "json", "--query", "accessToken"];
+        let crowd = |name: &str, command: &dyn Fn() -> Command, age: &dyn Fn()| {
+            eprintln!("{count} callers at once: {name}");
+            age();
+            self.entra.clear_journal();
+            let began = Instant::now();
+            let children: Vec<_> =
+                (0..count).map(|_| command().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()).collect();
+            let outputs: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+            let took = milliseconds(began.elapsed());
+            let good = outputs.iter().filter(|output| output.status.success()).count();
+            let mut answers: Vec<_> = outputs.iter().map(|output| &output.stdout).collect();
+            answers.sort();
+            answers.dedup();
+            let requests = self.entra.token_requests();
+            (
+                took,
+                format!("{took:.0} ms, {good} of {count} succeed, {} answer(s), {requests} request(s)", answers.len()),
+            )
+        };
+        let age = || {
+            self.sandbox.config().age_access_tokens(-10, "management.core");
+        };
+        let (ours, shown) = crowd("azward", &|| self.sandbox.az(arguments).command(), &age);
+        if !beside_real_az {
+            row(&format!("{count} callers at once, token expired"), &shown, "", "");
+            return;
+        }
+        let plain = self.plain_box();
+        let age = || {
+            plain.config().age_access_tokens(-10, "management.core");
+        };
+        let (real, beside) = crowd("the real az", &|| plain.plain_az(arguments).command(), &age);
+        row(
+            &format!("{count} callers at once, token expired"),
+            &shown,
+            &format!("the real az {beside}"),
+            &ratio(real, ours),
+        );
+    }
+}
+
+fn measure(name: &str, count: usize, command: impl Fn() -> Command) -> Times {
+    measure_after(name, count, || {}, command)
+}
+
+/// Runs a command `count` times, each after `prepare`, and three times before that for the caches.
+fn measure_after(name: &str, count: usize, prepare: impl Fn(), command: impl Fn() -> Command) -> Times {
+    eprint!("{name} ");
+    let run = || {
+        prepare();
+        let mut command = command();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let began = Instant::now();
+        let status = command.status().unwrap();
+        let took = began.elapsed();
+        assert!(status.success(), "{name}: {status}");
+        took
+    };
+    for _ in 0..3 {
+        run();
+    }
+    let times = (0..count).map(|place| {
+        if place % (count / 5).max(1) == 0 {
+            eprint!(".");
+        }
+        run()
+    });
+    let times = sorted(times.collect());
+    eprintln!();
+    times
+}
+
+fn sorted(mut times: Vec<Duration>) -> Times {
+    times.sort();
+    Times(times)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn ratio(larger: f64, smaller: f64) -> String {
+    format!("{:.1} times", larger / smaller)
+}
+
+fn row(what: &str, ours: &str, beside: &str, ratio: &str) {
+    println!("| {what} | {ours} | {beside} | {ratio} |");
+}
+
+/// What the figures were measured on.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(PathBuf::from(path)).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!(
+        "Measured on {cores} cores of {model}, Linux {}, azure-cli {}.",
+        kernel.trim(),
+        support::provision::AZURE_CLI_VERSION
+    )
+}

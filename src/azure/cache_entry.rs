@@ -1,0 +1,176 @@
+//! One entry of the token cache: its key and value as the bytes that stand in the file, and the few fields that azward
+//! reads or sets. Every other field stays as it is. An entry that lacks what every one has is [`Kind::CacheForeign`].
+//!
+//! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::azure::token_cache::{Members, foreign, place_of, splice};
+use crate::failure::Result;
+
+/// The sections that azward reads. Others are carried along unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Access tokens, one for each account, tenant and scope.
+    AccessToken,
+    /// Refresh tokens, one for each account and client or family.
+    RefreshToken,
+    /// Accounts, each known by its home account id and environment.
+    Account,
+    /// What MSAL knows of clients: their family.
+    AppMetadata,
+    /// Id tokens.
+    IdToken,
+}
+
+impl Section {
+    /// The section's name in the file (msal 1.39.0, `token_cache.py`, `TokenCache.CredentialType`).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "AccessToken",
+            Self::RefreshToken => "RefreshToken",
+            Self::Account => "Account",
+            Self::AppMetadata => "AppMetadata",
+            Self::IdToken => "IdToken",
+        }
+    }
+}
+
+/// One entry of a section, as the bytes that stand in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The entry's key, raw, with its quotes.
+    pub key: &'a str,
+    /// The entry's value, raw.
+    pub value: &'a str,
+}
+
+/// Which account an entry belongs to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash)]
+pub struct AccountId {
+    /// `{oid}.{tid}` of the account's home.
+    pub home_account_id: String,
+    /// The authority's host.
+    pub environment: String,
+}
+
+/// The fields of a refresh token entry that azward looks at.
+#[derive(Debug, Deserialize)]
+pub struct RefreshTokenFields<'a> {
+    /// The token itself, raw, with its quotes: borrowed from the file's text, never copied.
+    #[serde(borrow)]
+    pub secret: &'a RawValue,
+    /// The account that it belongs to.
+    #[serde(flatten)]
+    pub account: AccountId,
+    /// The client that got it.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// The family of clients that may redeem it.
+    #[serde(default)]
+    pub family_id: Option<String>,
+    /// When it changed last, in seconds since the epoch, as text.
+    #[serde(default)]
+    pub last_modification_time: Option<String>,
+}
+
+/// The fields of an account entry that azward looks at.
+#[derive(Debug, Deserialize)]
+pub struct AccountFields {
+    /// Which account it is.
+    #[serde(flatten)]
+    pub id: AccountId,
+    /// The user's name.
+    #[serde(default)]
+    pub username: String,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry's value with some fields set, raw; the others stay byte for byte. A field that is absent is added at the
+    /// end.
+    ///
+    /// # Errors
+    /// `CacheForeign` when the value is not an object.
+    pub fn with_fields(&self, fields: &[(&str, &str)]) -> Result<Zeroizing<String>> {
+        let mut text = Zeroizing::new(self.value.to_owned());
+        for (name, value) in fields {
+            let members: Members<'_> = serde_json::from_str(&text).map_err(|error| foreign(&error))?;
+            let found = members.named(name).next().map(|raw| place_of(raw, &text));
+            let (start, end, parts) = match found {
+                Some((start, end)) => (start, end, vec![*value]),
+                None => {
+                    let end = text.rfind('}').unwrap_or(text.len());
+                    let comma = if members.0.is_empty() { "" } else { "," };
+                    (
+                        text[..end].trim_end().len(),
+                        end,
+                        vec![comma, "\n            \"", name, "\": ", value, "\n        "],
+                    )
+                }
+            };
+            text = splice(&text, start, end, &parts);
+        }
+        Ok(text)
+    }
+
+    /// Reads a refresh token entry.
+    ///
+    /// # Errors
+    /// `CacheForeign` when it lacks what every one has.
+    pub fn refresh_token(&self) -> Result<RefreshTokenFields<'a>> {
+        let fields: RefreshTokenFields<'a> = self.read()?;
+        if !fields.secret.get().starts_with('"') {
+            return Err(foreign(&"a refresh token is not a string"));
+        }
+        Ok(fields)
+    }
+
+    /// Reads an account entry.
+    ///
+    /// # Errors
+    /// `CacheForeign` when it lacks what every one has.
+    pub fn account(&self) -> Result<AccountFields> {
+        self.read()
+    }
+
+    fn read<T: Deserialize<'a>>(&self) -> Result<T> {
+        serde_json::from_str(self.value).map_err(|error| foreign(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_set_in_its_place_and_an_absent_one_at_the_end() {
+        let entry =
+            Entry { key: "\"k\"", value: "{\n            \"secret\": \"a\",\n            \"b\": 1.0\n        }" };
+        assert_eq!(
+            *entry.with_fields(&[("secret", "\"longer\""), ("c", "2")]).unwrap(),
+            "{\n            \"secret\": \"longer\",\n            \"b\": 1.0,\n            \"c\": 2\n        }"
+        );
+    }
+
+    #[test]
+    fn fields_are_read() {
+        let value =
+            "{\"secret\": \"hush\", \"home_account_id\": \"h.t\", \"environment\": \"env\", \"family_id\": \"1\"}";
+        let token = Entry { key: "\"k\"", value }.refresh_token().unwrap();
+        assert_eq!((token.secret.get(), token.account.home_account_id.as_str()), ("\"hush\"", "h.t"));
+        assert_eq!((token.family_id.as_deref(), token.client_id), (Some("1"), None));
+        let value = "{\"home_account_id\": \"h.t\", \"environment\": \"env\", \"username\": \"u@x\"}";
+        let account = Entry { key: "\"k\"", value }.account().unwrap();
+        assert_eq!((account.username.as_str(), account.id.environment.as_str()), ("u@x", "env"));
+    }
+
+    #[test]
+    fn an_entry_that_lacks_what_every_one_has_is_foreign() {
+        for value in ["7", "{}", "{\"secret\": 7, \"home_account_id\": \"h\", \"environment\": \"e\"}"] {
+            assert!(Entry { key: "\"k\"", value }.refresh_token().is_err(), "{value}");
+        }
+    }
+}
