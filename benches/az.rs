@@ -3,6 +3,7 @@
 //! figures do not depend on a network, but they do on what else the machine is doing.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing else to say")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a benchmark speaks")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -101,9 +101,10 @@ impl<'a> Answer<'a> {
         let text = in_place.cache.read().ok()?.unwrap_or_default();
         let cache = TokenCache::parse(&text).ok()?;
         if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || in_place.cache.has_leftover())
-            && let Err(failure) = in_place.sweep() {
-                self.journal.warn(self.context.now(), &failure);
-            }
+            && let Err(failure) = in_place.sweep()
+        {
+            self.journal.warn(self.context.now(), &failure);
+        }
         let account = self.wanted.account(&cache).ok()??;
         let now = self.context.now();
         let found = self.wanted.find(&cache, &account, now).ok()?;

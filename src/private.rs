@@ -77,7 +77,8 @@ fn give_to_owner_of_parent(file: &File, path: &Path) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, chown};
 

@@ -96,7 +96,8 @@ pub fn none_found() -> Failure {
     )
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -1,6 +1,7 @@
 //! The shells' start-up files: one marked block in each that puts the shim directory first on PATH, added once and removed
 //! whole. A file is edited by atomic replacement, keeps its mode, and is followed where it is a link; nothing outside
-//! the block is touched.
+//! the block is touched. The block notes what it changed around itself (a file made, a last line ended), so that removing
+//! it leaves every byte as it was.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,10 @@ use crate::sys;
 
 const BEGIN: &str = "# >>> azward >>>";
 const END: &str = "# <<< azward <<<";
+/// Notes that the file was made for the block.
+const MADE: &str = "# (this file was made for it)\n";
+/// Notes that the line above had no end, and was given one.
+const ENDED: &str = "# (the line above had no end)\n";
 
 /// One start-up file and the shell whose language it is in.
 #[derive(Debug)]
@@ -56,51 +61,56 @@ impl StartUpFile {
     /// `Storage`.
     pub fn add(&self, directory: &Path) -> Result<bool> {
         let before = self.read()?;
-        let mut after = without_block(&before);
-        if !after.is_empty() && !after.ends_with('\n') {
+        let rest = before.as_deref().and_then(without_block);
+        let note = match &rest {
+            None => MADE,
+            Some(text) if !text.is_empty() && !text.ends_with('\n') => ENDED,
+            Some(_) => "",
+        };
+        let mut after = rest.unwrap_or_default();
+        if note == ENDED {
             after.push('\n');
         }
-        after.push_str(&self.block(directory));
-        self.write(&before, &after)
+        after.push_str(&self.block(directory, note));
+        self.write(before.as_deref(), &after)
     }
 
-    /// Removes the block; a file that held nothing else goes with it. Says whether the file changed.
+    /// Removes the block; a file that was made for it goes with it. Says whether the file changed.
     ///
     /// # Errors
     /// `Storage`.
     pub fn remove(&self) -> Result<bool> {
-        let before = self.read()?;
-        let after = without_block(&before);
-        if after.is_empty() && !before.is_empty() {
+        let Some(before) = self.read()? else { return Ok(false) };
+        let Some(after) = without_block(&before) else {
             std::fs::remove_file(&self.path).map_err(|error| Failure::storage("remove", &self.path, &error))?;
             return Ok(true);
-        }
-        self.write(&before, &after)
+        };
+        self.write(Some(&before), &after)
     }
 
-    fn block(&self, directory: &Path) -> String {
+    fn block(&self, directory: &Path, note: &str) -> String {
         let quoted = format!("'{}'", directory.display().to_string().replace('\'', r"'\''"));
         if self.is_fish {
             let quoted = format!("'{}'", directory.display().to_string().replace('\\', r"\\").replace('\'', r"\'"));
             return format!(
-                "{BEGIN}\nif not contains -- {quoted} $PATH\n    set -gx PATH {quoted} $PATH\nend\n{END}\n"
+                "{BEGIN}\n{note}if not contains -- {quoted} $PATH\n    set -gx PATH {quoted} $PATH\nend\n{END}\n"
             );
         }
         format!(
-            "{BEGIN}\ncase \":$PATH:\" in\n    *:{quoted}:*) ;;\n    *) export PATH={quoted}\":$PATH\" ;;\nesac\n{END}\n"
+            "{BEGIN}\n{note}case \":$PATH:\" in\n    *:{quoted}:*) ;;\n    *) export PATH={quoted}\":$PATH\" ;;\nesac\n{END}\n"
         )
     }
 
-    fn read(&self) -> Result<String> {
+    fn read(&self) -> Result<Option<String>> {
         match std::fs::read_to_string(&self.path) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::storage("read", &self.path, &error)),
         }
     }
 
-    fn write(&self, before: &str, after: &str) -> Result<bool> {
-        if before == after {
+    fn write(&self, before: Option<&str>, after: &str) -> Result<bool> {
+        if before == Some(after) {
             return Ok(false);
         }
         let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -124,16 +134,21 @@ fn replace(target: &Path, text: &str) -> std::io::Result<()> {
     sys::rename_over(&replacement, target)
 }
 
-fn without_block(text: &str) -> String {
-    let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else { return text.to_owned() };
-    let after = text[end + END.len()..].strip_prefix('\n').unwrap_or(&text[end + END.len()..]);
-    if begin > end {
-        return text.to_owned();
-    }
-    format!("{}{after}", &text[..begin])
+/// The text as it was before the block; `None` when there was no file.
+fn without_block(text: &str) -> Option<String> {
+    let parts = text.split_once(BEGIN).and_then(|(above, rest)| Some((above, rest.split_once(END)?)));
+    let Some((above, (block, below))) = parts else { return Some(text.to_owned()) };
+    let below = below.strip_prefix('\n').unwrap_or(below);
+    let above = match above.strip_suffix('\n') {
+        Some(line) if block.contains(ENDED) && below.is_empty() => line,
+        _ => above,
+    };
+    let rest = format!("{above}{below}");
+    (!rest.is_empty() || !block.contains(MADE)).then_some(rest)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
@@ -145,20 +160,38 @@ mod tests {
     #[test]
     fn a_block_is_added_once_and_removed_without_a_trace() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join(".bashrc"), "alias ll='ls -l'").unwrap();
-        let bash = files(home.path(), "/bin/bash");
-        let names: Vec<_> = bash.iter().map(|file| file.path().file_name().unwrap().to_owned()).collect();
-        assert_eq!(names, [".bashrc", ".profile"]);
-        for file in &bash {
-            assert!(file.add(Path::new("/x/it's here")).unwrap());
-            assert!(!file.add(Path::new("/x/it's here")).unwrap());
+        for text in ["alias ll='ls -l'", "alias ll='ls -l'\n", "\n", ""] {
+            std::fs::write(home.path().join(".bashrc"), text).unwrap();
+            let bash = files(home.path(), "/bin/bash");
+            let names: Vec<_> = bash.iter().map(|file| file.path().file_name().unwrap().to_owned()).collect();
+            assert_eq!(names, [".bashrc", ".profile"]);
+            for file in &bash {
+                assert!(file.add(Path::new("/x/it's here")).unwrap());
+                assert!(!file.add(Path::new("/x/it's here")).unwrap());
+                assert!(file.add(Path::new("/y")).unwrap());
+            }
+            for file in &bash {
+                assert!(file.remove().unwrap());
+                assert!(!file.remove().unwrap());
+            }
+            assert_eq!(std::fs::read_to_string(home.path().join(".bashrc")).unwrap(), text);
+            assert!(!home.path().join(".profile").exists(), "a file that was made for the block goes with it");
         }
-        for file in &bash {
-            assert!(file.remove().unwrap());
-            assert!(!file.remove().unwrap());
-        }
-        assert_eq!(std::fs::read_to_string(home.path().join(".bashrc")).unwrap(), "alias ll='ls -l'\n");
-        assert!(!home.path().join(".profile").exists(), "a file that only held the block goes with it");
+    }
+
+    #[test]
+    fn what_was_written_around_the_block_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".bashrc");
+        std::fs::write(&path, "a").unwrap();
+        let file = files(home.path(), "/bin/sh").remove(0);
+        file.add(Path::new("/x")).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}b\n")).unwrap();
+        assert!(file.remove().unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\n");
+        std::fs::write(&path, format!("{END}\n{BEGIN}\n")).unwrap();
+        assert!(!file.remove().unwrap(), "half a block is none");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
         return Err(failure);
     }
     vault::remove_master_key(context, settings)?;
-    for name in ["config.json", "journal.jsonl", "journal.1.jsonl"] {
+    for name in ["config.json", "journal.jsonl", "journal.1.jsonl", "key.lock"] {
         let _ = std::fs::remove_file(home.join(name));
     }
     let _ = std::fs::remove_dir_all(home.join("run"));

@@ -121,7 +121,8 @@ pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
