@@ -32,7 +32,7 @@ if [ -z "$build" ]; then
         echo "hint: install Rust, or name a directory with built programs in AZWARD_BUILD" >&2
         exit 1
     fi
-    echo "building azward (about a minute the first time)"
+    echo "building azward (a few minutes the first time)"
     cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
     build=${CARGO_TARGET_DIR:-$root/target}/release
 fi
