@@ -26,6 +26,9 @@ pub enum Section {
 }
 
 impl Section {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::AccessToken, Self::RefreshToken, Self::Account, Self::AppMetadata, Self::IdToken];
+
     /// The section's name in the file (msal 1.39.0, `token_cache.py`, `TokenCache.CredentialType`).
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -34,9 +34,10 @@ impl<'a> TokenCache<'a> {
         }
         let sections: Members<'a> = serde_json::from_str(text).map_err(|error| foreign(&error))?;
         let cache = Self { text, sections };
-        for section in [Section::RefreshToken, Section::Account] {
-            if cache.sections.named(section.name()).count() > 1 {
-                return Err(foreign(&format_args!("the section {} stands twice", section.name())));
+        for section in Section::ALL {
+            let bodies: Vec<&RawValue> = cache.sections.named(section.name()).collect();
+            if bodies.len() > 1 || bodies.iter().any(|body| !body.get().starts_with('{')) {
+                return Err(foreign(&format_args!("the section {} stands twice or is none", section.name())));
             }
         }
         for entry in cache.entries(Section::RefreshToken)? {
@@ -251,9 +252,15 @@ mod tests {
     #[test]
     fn what_is_not_a_cache_is_foreign_and_is_not_quoted() {
         let twice = r#"{"RefreshToken": {}, "RefreshToken": {}}"#;
-        for text in
-            ["[]", "{", "nonsense", "{\"RefreshToken\": 7}", "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}", twice]
-        {
+        for text in [
+            "[]",
+            "{",
+            "nonsense",
+            "{\"RefreshToken\": 7}",
+            "{\"AccessToken\": 1}",
+            "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}",
+            twice,
+        ] {
             assert_eq!(TokenCache::parse(text).unwrap_err().kind, Kind::CacheForeign, "{text}");
         }
         let failure = TokenCache::parse(r#"{"RefreshToken": "hush"}"#).unwrap_err();
