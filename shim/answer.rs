@@ -114,7 +114,13 @@ impl<'a> Answer<'a> {
         if !in_place.vault.exists() {
             return None;
         }
-        let rotation = Rotation { context: self.context, config_dir: self.config_dir, in_place, journal: self.journal };
+        let rotation = Rotation {
+            context: self.context,
+            config_dir: self.config_dir,
+            in_place,
+            journal: self.journal,
+            command: COMMAND,
+        };
         match rotation.rotate(&self.wanted) {
             Rotated::Fresh => {
                 let text = in_place.cache.read().ok()??;
@@ -156,7 +162,7 @@ impl<'a> Answer<'a> {
 
     fn note(&self, outcome: &str, began: Instant) {
         let mut event = Event::new(self.context.now(), Deed::Answer, outcome);
-        event.command = Some("account get-access-token".to_owned());
+        event.command = Some(COMMAND.to_owned());
         event.account = Some(self.wanted.username.clone());
         event.tenant = Some(self.wanted.tenant.clone());
         event.scope = Some(self.wanted.scope.clone());
@@ -165,6 +171,9 @@ impl<'a> Answer<'a> {
         self.journal.record(&event);
     }
 }
+
+/// The command that is answered.
+const COMMAND: &str = "account get-access-token";
 
 /// The answer's keys, in the order in which az prints them.
 const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];

@@ -68,8 +68,13 @@ impl Run<'_> {
         let deed = command_group(arguments);
         let in_place = InPlace::new(self.context, self.settings, self.config_dir, self.journal);
         let wanted = self.wanted(&in_place, &deed);
-        let rotation =
-            Rotation { context: self.context, config_dir: self.config_dir, in_place: &in_place, journal: self.journal };
+        let rotation = Rotation {
+            context: self.context,
+            config_dir: self.config_dir,
+            in_place: &in_place,
+            journal: self.journal,
+            command: &deed,
+        };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = deed == "account get-access-token";
         let mut turn = if is_for_a_token || left_to_az.is_some() { in_place.turn() } else { None };
@@ -81,7 +86,7 @@ impl Run<'_> {
             self.journal.warn(self.context.now(), failure);
         }
         if let (Some(wanted), Some(lock), None) = (&wanted, left_to_az, &handicap) {
-            self.rotate_through_az(wanted, &in_place);
+            self.rotate_through_az(wanted, &rotation);
             drop(lock);
             turn = turn.filter(|_| is_for_a_token);
         }
@@ -99,7 +104,7 @@ impl Run<'_> {
         let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
         self.end(&in_place, exposed, forgetting(arguments, succeeded), &deed);
         let status = outcome?;
-        self.note(deed, &status, began);
+        self.note(deed, wanted, &status, began);
         // A cache that is not one makes az fail in its own words; everything else that we could not do is ours to say.
         let handicap = handicap.filter(|failure| failure.kind != Kind::CacheForeign && !status.success());
         Ok(Finished { status, handicap })
@@ -131,15 +136,15 @@ impl Run<'_> {
             .is_ok_and(|keys| keys.is_some())
     }
 
-    fn rotate_through_az(&self, wanted: &Wanted, in_place: &InPlace<'_>) {
+    fn rotate_through_az(&self, wanted: &Wanted, rotation: &Rotation<'_>) {
         let began = Instant::now();
         let az = supervise::command(&self.real_az, &self.marker);
-        let outcome = match through_az::rotate(wanted, &in_place.cache, self.context.now(), az) {
+        let outcome = match through_az::rotate(wanted, &rotation.in_place.cache, self.context.now(), az) {
             Ok(true) => "renewed by the real az".to_owned(),
             Ok(false) => "not renewed by the real az: the old token serves".to_owned(),
             Err(failure) => failure.what,
         };
-        rotate::note(self.journal, self.context.now(), wanted, outcome, began);
+        rotation.note(wanted, outcome, began);
     }
 
     fn end(&self, in_place: &InPlace<'_>, exposed: Exposed, forgetting: Forgetting, deed: &str) {
@@ -148,14 +153,23 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, deed: String, status: &ExitStatus, began: Instant) {
+    fn note(&self, deed: String, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {
         let mut event = Event::new(self.context.now(), Deed::Run, status.to_string());
         event.command = Some(deed);
+        if let Some(wanted) = wanted {
+            event.account = Some(wanted.username);
+            event.tenant = Some(wanted.tenant);
+            event.scope = Some(wanted.scope);
+        }
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
         self.journal.record(&event);
     }
 }
+
+/// The commands of one word: the next may be a value that az complains about, or that it searches for.
+const ALONE: [&str; 10] =
+    ["configure", "feedback", "find", "interactive", "login", "logout", "next", "rest", "survey", "upgrade"];
 
 /// The command's first two words: what may be told of it. Values of arguments are nobody's business, and a word that
 /// does not look like a command is taken for one.
@@ -171,7 +185,8 @@ fn command_group(arguments: &[OsString]) -> String {
         .take(2)
         .map(str::to_lowercase)
         .collect();
-    words.join(" ")
+    let length = if words.first().is_some_and(|word| ALONE.contains(&word.as_str())) { 1 } else { words.len() };
+    words[..length].join(" ")
 }
 
 /// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
@@ -197,6 +212,7 @@ mod tests {
     fn no_value_is_told() {
         assert_eq!(command_group(&arguments("Account get-access-token --tenant secret")), "account get-access-token");
         assert_eq!(command_group(&arguments("config set core.output=json")), "config set");
+        assert_eq!(command_group(&arguments("Find password")), "find");
         assert_eq!(command_group(&arguments("--debug login")), "");
     }
 

@@ -22,6 +22,7 @@ use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::in_place::InPlace;
 use crate::secret::fingerprint;
+use crate::sys;
 
 /// How long to wait for another process's request: as long as one can take, and a little.
 const PATIENCE: Duration = Duration::from_millis(6500);
@@ -48,6 +49,8 @@ pub struct Rotation<'a> {
     pub in_place: &'a InPlace<'a>,
     /// Where to note what happened.
     pub journal: &'a Journal,
+    /// The group of the command that it is for.
+    pub command: &'a str,
 }
 
 /// What the rotation lock's file says of the last denial.
@@ -70,11 +73,11 @@ impl Rotation<'_> {
         match self.rotate_with(wanted, &client) {
             Ok(None) => Rotated::Fresh,
             Ok(Some((rotated, outcome))) => {
-                note(self.journal, self.context.now(), wanted, outcome, began);
+                self.note(wanted, outcome, began);
                 rotated
             }
             Err(failure) => {
-                note(self.journal, self.context.now(), wanted, failure.what, began);
+                self.note(wanted, failure.what, began);
                 Rotated::Denied
             }
         }
@@ -101,31 +104,53 @@ impl Rotation<'_> {
         if !self.is_needed(wanted)? {
             return Ok(None);
         }
-        let Some(redeemable) = self.in_place.redeemable(wanted)? else {
+        let Some(mut redeemable) = self.in_place.redeemable(wanted)? else {
             return denied("the vault has no refresh token for this account");
         };
         let now = self.context.now();
         let last = LastDenial::read(&mut lock);
-        let token = redeemable.refresh_token.fingerprint();
-        if last.refresh_token == token && now < last.quiet_until {
+        if last.refresh_token == redeemable.refresh_token.fingerprint() && now < last.quiet_until {
             return denied("not asked: the same request was denied a moment ago");
         }
-        let request = RefreshRequest {
-            wanted,
-            home_account_id: &redeemable.account.home_account_id,
-            refresh_token: &redeemable.refresh_token,
-            declares_cp1: client.declares_cp1(),
-        };
-        let granted = match client.redeem(&request) {
-            Ok(granted) => granted,
-            Err(Denial { what, is_foreign: true, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
-            Err(Denial { what, quiet_for, .. }) => {
-                LastDenial { refresh_token: token, quiet_until: self.context.now() + quiet_for }.write(&mut lock);
-                return denied(&what);
+        let mut is_first = true;
+        loop {
+            let request = RefreshRequest {
+                wanted,
+                home_account_id: &redeemable.account.home_account_id,
+                refresh_token: &redeemable.refresh_token,
+                declares_cp1: client.declares_cp1(),
+            };
+            let Denial { what, quiet_for, is_refusal, .. } = match client.redeem(&request) {
+                Ok(granted) => {
+                    self.in_place.store(wanted, &redeemable, &granted)?;
+                    return Ok(Some((Rotated::Fresh, "renewed".to_owned())));
+                }
+                Err(Denial { what, is_foreign: true, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
+                Err(denial) => denial,
+            };
+            let token = redeemable.refresh_token.fingerprint();
+            // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile.
+            let current = if is_refusal && is_first { self.in_place.redeemable(wanted)? } else { None };
+            if let Some(newer) = current.filter(|current| current.refresh_token.fingerprint() != token) {
+                redeemable = newer;
+                is_first = false;
+                continue;
             }
-        };
-        self.in_place.store(wanted, &redeemable, &granted)?;
-        Ok(Some((Rotated::Fresh, "renewed".to_owned())))
+            LastDenial { refresh_token: token, quiet_until: self.context.now() + quiet_for }.write(&mut lock);
+            return denied(&what);
+        }
+    }
+
+    /// Notes a rotation in the journal.
+    pub(super) fn note(&self, wanted: &Wanted, outcome: String, began: Instant) {
+        let mut event = Event::new(self.context.now(), Deed::Rotation, outcome);
+        event.command = Some(self.command.to_owned());
+        event.account = Some(wanted.username.clone());
+        event.tenant = Some(wanted.tenant.clone());
+        event.scope = Some(wanted.scope.clone());
+        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        event.caller = sys::process_name(sys::parent_id());
+        self.journal.record(&event);
     }
 
     /// Whether the cache has no token that serves and is not due.
@@ -136,16 +161,6 @@ impl Rotation<'_> {
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };
         Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
     }
-}
-
-/// Notes a rotation in the journal.
-pub(super) fn note(journal: &Journal, now: i64, wanted: &Wanted, outcome: String, began: Instant) {
-    let mut event = Event::new(now, Deed::Rotation, outcome);
-    event.account = Some(wanted.username.clone());
-    event.tenant = Some(wanted.tenant.clone());
-    event.scope = Some(wanted.scope.clone());
-    event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
-    journal.record(&event);
 }
 
 impl LastDenial {
