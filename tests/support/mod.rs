@@ -7,6 +7,7 @@
 //! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
 //! | [`config_dir`] | the Azure config directory as tests read and age it |
 //! | [`canary`] | finds refresh tokens in the clear |
+//! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 
@@ -19,6 +20,7 @@ pub(crate) mod fake_az;
 pub(crate) mod invocation;
 pub(crate) mod isolated;
 pub(crate) mod keyring;
+pub(crate) mod native;
 pub(crate) mod outcome;
 pub(crate) mod provision;
 pub(crate) mod pty;
@@ -27,6 +29,7 @@ pub(crate) mod sandbox;
 pub(crate) use config_dir::ConfigDir;
 pub(crate) use invocation::{Invocation, Running, wait_until};
 pub(crate) use keyring::{SecretService, State};
+pub(crate) use native::LOUD;
 pub(crate) use outcome::{End, Outcome};
 pub(crate) use pty::Terminal;
 pub(crate) use rustix::process::Signal;

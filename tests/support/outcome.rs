@@ -64,6 +64,15 @@ impl Outcome {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
+    /// What is on stderr, with whatever has the form of an id or of a time made equal.
+    pub(crate) fn err_without_ids(&self) -> String {
+        let is_id = |word: &str| word.len() > 7 && word.bytes().all(|byte| b"0123456789abcdef-:.TZ'".contains(&byte));
+        // A line break ends a word too, so it is put back in the end.
+        let text = self.err().replace('\n', " \n ");
+        let words: Vec<&str> = text.split(' ').map(|word| if is_id(word) { "…" } else { word }).collect();
+        words.join(" ").replace(" \n ", "\n")
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))

@@ -1,0 +1,112 @@
+//! What the tests of native answers share: a box in which somebody is logged in, what tells an answer from a run (azward's
+//! journal, an az behind the shim that is none), and outcomes compared but for the moment they came at.
+
+use std::fs;
+
+use chrono::NaiveDateTime;
+use entra::{Entra, User};
+use serde_json::Value;
+
+use super::outcome::{End, Outcome};
+use super::sandbox::Sandbox;
+
+/// What an az says that nobody should have started.
+pub(crate) const LOUD: &str = "echo 'the real az was started' >&2; exit 77";
+
+impl Sandbox {
+    /// A box with the real az in which alice is logged in; her refresh tokens roll strictly.
+    pub(crate) fn logged_in() -> (Self, Entra) {
+        let sandbox = Self::new().with_real_az();
+        let entra = sandbox.start_entra(|_| {});
+        sandbox.login(&entra, User::Alice);
+        (sandbox, entra)
+    }
+
+    /// The same with no az behind the shim any more: whatever is answered is answered natively.
+    pub(crate) fn without_az() -> (Self, Entra) {
+        let (sandbox, entra) = Self::logged_in();
+        sandbox.wrap_script(LOUD);
+        (sandbox, entra)
+    }
+
+    /// The journal's lines, oldest first. Panics if one is no JSON object.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.azward_home().join("journal.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("the journal is JSON lines")).collect()
+    }
+
+    /// How many lines of the journal are of this deed.
+    pub(crate) fn deeds(&self, deed: &str) -> usize {
+        self.journal().iter().filter(|line| line["deed"] == deed).count()
+    }
+
+    /// What `action` returns, and the deeds that were written down meanwhile.
+    pub(crate) fn deeds_of<T>(&self, action: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let before = self.journal().len();
+        let value = action();
+        let new = self.journal().split_off(before);
+        (value, new.iter().map(|line| line["deed"].as_str().unwrap_or("?").to_owned()).collect())
+    }
+
+    /// From now on this `/bin/sh` script is the az behind the shim, whatever was there before.
+    pub(crate) fn wrap_script(&self, script: &str) {
+        let directory = tempfile::Builder::new().prefix("az-").tempdir_in(self.root()).expect("the box can be written");
+        let directory = directory.keep();
+        self.make_script(&directory.join("az"), script);
+        let path = [self.root().join("bin"), directory, "/usr/bin".into(), "/bin".into()];
+        self.set_env("PATH", std::env::join_paths(path).expect("no colon in it"));
+    }
+}
+
+impl Outcome {
+    /// The access token that was answered.
+    #[track_caller]
+    pub(crate) fn token(&self) -> String {
+        self.json()["accessToken"].as_str().unwrap_or_else(|| panic!("no token: {self:?}")).to_owned()
+    }
+
+    /// The last line on stderr: of a traceback, what went wrong.
+    pub(crate) fn last_err_line(&self) -> String {
+        self.err().lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+/// What is visible of an outcome with its times (and, in errors, ids) taken out, and the times.
+fn without_clock(outcome: &Outcome) -> ((End, String, String), Vec<i64>) {
+    let (end, out, _) = outcome.visible();
+    let (out, times) = times_taken_out(&out);
+    ((end, out, outcome.err_without_ids()), times)
+}
+
+/// Takes out what looks like `expires_on` and `expiresOn`; the latter is told as if it were UTC.
+pub(crate) fn times_taken_out(text: &str) -> (String, Vec<i64>) {
+    const LOCAL: &str = "2026-01-01 00:00:00.000000";
+    let (mut kept, mut times, mut rest) = (String::new(), Vec::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let local =
+            rest.get(..LOCAL.len()).and_then(|t| NaiveDateTime::parse_from_str(t, "%Y-%m-%d %H:%M:%S.%6f").ok());
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (time, length) = match local {
+            Some(time) => (Some(time.and_utc().timestamp()), LOCAL.len()),
+            None if digits == 10 => (rest[..10].parse().ok(), 10),
+            None => (None, digits.max(first.len_utf8())),
+        };
+        times.extend(time);
+        kept.push_str(if time.is_some() { "TIME" } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    (kept, times)
+}
+
+/// Asserts that two outcomes are the same but for one second.
+#[track_caller]
+pub(crate) fn assert_same(ours: &Outcome, theirs: &Outcome) {
+    let ((our, our_times), (their, their_times)) = (without_clock(ours), without_clock(theirs));
+    assert_eq!(our, their, "{}", ours.line);
+    let is_close = our_times.iter().zip(&their_times).all(|(our, their)| our.abs_diff(*their) <= 1);
+    assert!(is_close && our_times.len() == their_times.len(), "{}: {our_times:?}, {their_times:?}", ours.line);
+    // Both times of one answer are of the same instant: they differ by a zone's offset, which is whole quarters.
+    if let [local, epoch] = our_times[..] {
+        assert_eq!((local - epoch) % 900, 0, "{ours:?}");
+    }
+}
