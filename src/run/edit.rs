@@ -189,11 +189,17 @@ pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new
     Ok(())
 }
 
-/// The cache's text with the granted tokens in it; a refresh token that is exposed there gives way to the vault's.
+/// The cache's text with the granted tokens in it; a refresh token that is exposed there gives way to the one in
+/// `contents`, and so does, exposed or not, the one that the vault could not take (`homeless`).
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn add_tokens(cache: &TokenCache<'_>, additions: &Additions, contents: &Contents) -> Result<Zeroizing<String>> {
+pub fn add_tokens(
+    cache: &TokenCache<'_>,
+    additions: &Additions,
+    contents: &Contents,
+    homeless: Option<&Redeemable>,
+) -> Result<Zeroizing<String>> {
     let mut text = cache.with_upserted(Section::AccessToken, &[as_raw(&additions.access_token)])?;
     if let Some(id_token) = &additions.id_token {
         text = TokenCache::parse(&text)?.with_upserted(Section::IdToken, &[as_raw(id_token)])?;
@@ -203,7 +209,9 @@ pub fn add_tokens(cache: &TokenCache<'_>, additions: &Additions, contents: &Cont
     let newer: Vec<Entry<'_>> = contents
         .refresh_tokens
         .iter()
-        .filter(|kept| exposed.iter().any(|entry| entry.key == kept.key))
+        .filter(|kept| {
+            exposed.iter().any(|entry| entry.key == kept.key) || homeless.is_some_and(|token| token.key == kept.key)
+        })
         .map(|kept| Entry { key: &kept.key, value: kept.entry.expose_text() })
         .collect();
     if !newer.is_empty() {

@@ -190,7 +190,8 @@ impl<'a> InPlace<'a> {
     }
 
     /// Stores what was granted, as MSAL would have: the new refresh token in the vault first, then the access token in the
-    /// cache, and the refresh token there too if a run has the old one exposed.
+    /// cache, and the refresh token there too if a run has the old one exposed. A vault that cannot be written (a full disk)
+    /// leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
     ///
     /// # Errors
     /// Whatever kept it from being stored. The old refresh token is still in the vault.
@@ -199,9 +200,10 @@ impl<'a> InPlace<'a> {
         let Some(fields) = granted.fields() else { return Ok(()) };
         let vault_lock = self.vault.lock(DEADLINE)?;
         let mut contents = self.vault.load()?;
+        let mut stored = Ok(());
         if let Some(refresh_token) = fields.refresh_token {
             edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
-            self.vault.commit(&vault_lock, &contents)?;
+            stored = self.vault.commit(&vault_lock, &contents);
         }
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.remove_leftover();
@@ -212,7 +214,9 @@ impl<'a> InPlace<'a> {
             return Ok(());
         }
         let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
-        self.cache.replace(&edit::add_tokens(&cache, &additions, &contents)?)
+        let homeless = stored.is_err().then_some(redeemed);
+        self.cache.replace(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+        stored
     }
 
     /// Puts every refresh token of the vault back into the file for good and says how many there are: the end of
