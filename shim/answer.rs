@@ -55,10 +55,10 @@ pub(crate) fn answer(
     let Some(answer) = Answer::of(context, config_dir, journal, arguments) else { return false };
     let in_place = InPlace::new(context, settings, config_dir, journal);
     let Some(text) = answer.text(&in_place) else { return false };
-    // A caller that went away is told by nobody; az would die of the same.
+    // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = std::io::stdout().write_all(text.as_bytes()).is_ok();
-    answer.note(if is_written { "answered" } else { "answered, but nobody read it" }, began);
-    true
+    answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
+    is_written
 }
 
 impl<'a> Answer<'a> {

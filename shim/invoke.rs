@@ -25,18 +25,25 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     if given.as_ref().is_some_and(Marker::is_circle) {
         return Err(real_az::none_found());
     }
-    let settings = Settings::load(&context.azward_home);
-    let settings = settings.unwrap_or_else(|failure| {
-        journal.warn(context.now(), &failure);
+    let is_bypassed = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
+    let settings = Settings::load(&context.azward_home).unwrap_or_else(|failure| {
+        if !is_bypassed {
+            journal.warn(context.now(), &failure);
+        }
         Settings::default()
     });
     let config_dir = ConfigDir::of(context);
-    let is_bypassed = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
     let is_completion = context.has_variable("_ARGCOMPLETE");
-    if !is_bypassed && !is_completion && answer(context, &settings, &config_dir, &journal, arguments) {
+    // Without a stdout there is nobody to answer, and az has something to say about it.
+    let may_answer = !is_bypassed && !is_completion && sys::has_stdout();
+    if may_answer && answer(context, &settings, &config_dir, &journal, arguments) {
         return Ok(ExitCode::SUCCESS);
     }
-    let real_az = real_az::find(context, &settings, marker::tried(given.as_ref()))?;
+    let real_az = match real_az::find(context, &settings, marker::tried(given.as_ref())) {
+        // What was tried may be a real az that starts another, and then there need be no second one.
+        Err(_) if !marker::is_bounce(given.as_ref()) => real_az::find(context, &settings, &[])?,
+        found => found?,
+    };
     if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {
         // The secrets are at hand already; the run above harvests what this az changes.
         return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));

@@ -2,6 +2,8 @@
 //! or gone, a full disk, a vault that does not open, a lost key, a directory or a pipe where the cache should be, a lock
 //! that a dead process left, settings that are none.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+
 mod support;
 
 use std::path::PathBuf;

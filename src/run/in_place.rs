@@ -115,9 +115,8 @@ impl<'a> InPlace<'a> {
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
     pub fn expose(&self, by: &str) -> Result<Exposed> {
-        if !self.vault.exists() && !self.is_in_the_clear() {
-            // Nobody has logged in yet, or az keeps its tokens elsewhere: nothing to hand over, no key needed. The share
-            // is for what a login is about to write.
+        if self.has_nothing() {
+            // Nothing to hand over, no key needed. The share is for what a login is about to write.
             return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
         }
         self.prepare_vault()?;
@@ -135,6 +134,7 @@ impl<'a> InPlace<'a> {
                 // What could not be stored stays in the file, and what the vault has is handed over all the same.
                 Err(failure) => self.journal.warn(self.context.now(), &failure),
             }
+            self.note_warnings();
         }
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
@@ -163,7 +163,7 @@ impl<'a> InPlace<'a> {
         let Exposed { share, before } = exposed;
         drop(share);
         let nobody = self.lease.nobody()?;
-        if !self.vault.exists() && !self.is_in_the_clear() {
+        if self.has_nothing() {
             return Ok(());
         }
         self.settle_file(&before, forgetting, by, nobody.as_ref())
@@ -271,6 +271,7 @@ impl<'a> InPlace<'a> {
         let mut stored = Ok(());
         if harvest.is_changed || was_lost || !forgotten.is_empty() {
             stored = self.vault.commit(&vault_lock, &contents);
+            self.note_warnings();
         }
         match &stored {
             Ok(()) => {
@@ -290,6 +291,12 @@ impl<'a> InPlace<'a> {
         stored
     }
 
+    /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or
+    /// the config directory is not there.
+    fn has_nothing(&self) -> bool {
+        !self.config_dir.path().is_dir() || (!self.vault.exists() && !self.is_in_the_clear())
+    }
+
     /// Gets the master key before any lock is held. A lost one is no obstacle: the commit begins a new vault.
     ///
     /// # Errors
@@ -305,9 +312,7 @@ impl<'a> InPlace<'a> {
     /// to store, and is set aside by the commit, which `true` asks for.
     fn open_vault(&self, cache: &TokenCache<'_>) -> Result<(Contents, bool)> {
         let loaded = self.vault.load();
-        for warning in self.vault.warnings() {
-            self.journal.warn(self.context.now(), &warning);
-        }
+        self.note_warnings();
         match loaded {
             Ok(contents) => Ok((contents, false)),
             Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
@@ -325,6 +330,13 @@ impl<'a> InPlace<'a> {
         let text = self.cache.read().ok().flatten().unwrap_or_else(|| Zeroizing::new(String::new()));
         let accounts = TokenCache::parse(&text).and_then(|cache| edit::accounts(&cache));
         accounts.map(|accounts| accounts.into_iter().map(|account| account.id).collect()).unwrap_or_default()
+    }
+
+    /// What the vault did that its owner should know of: it fell back, it set something aside.
+    fn note_warnings(&self) {
+        for warning in self.vault.warnings() {
+            self.journal.warn(self.context.now(), &warning);
+        }
     }
 
     fn note_adoption(&self, count: usize) {

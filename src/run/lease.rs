@@ -3,19 +3,24 @@
 //! needs the secrets any more, and scrubs. A lease that cannot be had means that nothing is exposed.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::azure::ConfigDir;
 use crate::context::Context;
-use crate::failure::Result;
+use crate::failure::{Kind, Result};
 use crate::lock::{Lock, Mode};
 use crate::private;
 
 /// A scrub takes milliseconds; only a suspended one takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long to wait for one's turn: a command for a token takes a fraction of a second, and its caller gives it ten.
-const TURN_DEADLINE: Duration = Duration::from_secs(5);
+/// How long one turn may take before whoever waits for it gives up: a command for a token takes a fraction of a second, and
+/// its caller gives it ten.
+const TURN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long to wait for one's turn while it goes round: on a busy machine many may be before us, and all who give up at
+/// once tear one another's cache.
+const TURNS_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The lease file of one config directory.
 #[derive(Debug)]
@@ -60,7 +65,28 @@ impl Lease {
     #[must_use]
     pub fn turn(&self) -> Option<Turn> {
         self.make_directory().ok()?;
-        Lock::acquire(&self.turn, Mode::Exclusive, TURN_DEADLINE).ok().map(Turn)
+        let began = Instant::now();
+        loop {
+            let last_taken = self.turn_taken();
+            match Lock::acquire(&self.turn, Mode::Exclusive, TURN_DEADLINE) {
+                Ok(mut lock) => {
+                    // What cannot be noted costs the others their patience, no more.
+                    let _ = lock.file().set_modified(SystemTime::now());
+                    return Some(Turn(lock));
+                }
+                Err(failure) if failure.kind == Kind::Busy && began.elapsed() < TURNS_DEADLINE => {
+                    if self.turn_taken() == last_taken {
+                        return None;
+                    }
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// When somebody last took the turn.
+    fn turn_taken(&self) -> Option<SystemTime> {
+        self.turn.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
     /// Asks whether nobody needs what is exposed; `None` when somebody does.

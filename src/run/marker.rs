@@ -110,15 +110,25 @@ impl Marker {
     }
 }
 
-/// What must not be tried again: when the az that a shim started turns out to be another shim that leads straight back
-/// (pyenv's, asdf's), we are that shim's child or have become itself. A real az that starts an az has a process of its
-/// own in between, and the same real az is right again.
+/// What must not be tried again, if there is anything else: when the az that a shim started turns out to be another shim
+/// that leads straight back (pyenv's, asdf's), we are that shim's child or have become itself. A real az that starts an
+/// az has, most often, a process of its own in between, and the same real az is right again.
 #[must_use]
 pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
     match given {
         Some(given) if [std::process::id(), sys::parent_id()].contains(&given.hop) => &given.tried,
         _ => &[],
     }
+}
+
+/// Whether what was tried leads back to us for certain: the shim above waits for this very process, or this very process
+/// was that shim. (Our parent may also be what a shim became: a script that calls az, or a real az that starts another.)
+#[must_use]
+pub fn is_bounce(given: Option<&Marker>) -> bool {
+    given.is_some_and(|given| {
+        let waits = given.supervises && given.hop == given.process;
+        given.hop == std::process::id() || (waits && given.hop == sys::parent_id())
+    })
 }
 
 #[cfg(test)]

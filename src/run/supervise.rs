@@ -26,6 +26,7 @@ pub fn command(path: &Path, marker: &Marker) -> Command {
 /// [`Kind::NotStarted`].
 pub fn run(mut az: Command, arguments: &[OsString], meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
     az.args(arguments);
+    sys::give_back_inherited(&mut az);
     let mut child = sys::spawn(&mut az).map_err(|error| not_started(&az, &error))?;
     let end = End::default();
     std::thread::scope(|scope| {
@@ -43,6 +44,7 @@ pub fn run(mut az: Command, arguments: &[OsString], meanwhile: impl FnOnce(&End)
 #[must_use]
 pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
     az.args(arguments);
+    sys::give_back_inherited(&mut az);
     let error = sys::replace_process(&mut az);
     not_started(&az, &error)
 }

@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+mod inherited;
 #[cfg(target_os = "linux")]
 mod keyctl_linux;
 #[cfg(windows)]
@@ -14,6 +16,8 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(unix)]
+pub use inherited::*;
 #[cfg(target_os = "linux")]
 pub use keyctl_linux::*;
 #[cfg(windows)]

@@ -156,6 +156,15 @@ pub fn pending_signal() -> Option<i32> {
     PENDING.load(Ordering::SeqCst).then_some(ENDED_BY_EVENT)
 }
 
+/// What is written to one that is missing goes nowhere here.
+#[must_use]
+pub fn has_stdout() -> bool {
+    true
+}
+
+/// Nothing to do: no runtime changes here what the caller gave.
+pub fn give_back_inherited(_command: &mut Command) {}
+
 /// Starts `command` in our own console, whose events are its own from now on. One that came just before it could have it
 /// ends it at once.
 ///

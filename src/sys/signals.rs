@@ -1,7 +1,7 @@
-//! Signals while az runs, as `system(3)` treats them: INT and QUIT are az's to answer, TERM, HUP, USR1 and USR2 are handed
-//! on to it, and what it died of is what we die of. Handlers are used and never "ignore", because "ignore" survives the
-//! exec and would reach az; a signal that the caller had us ignore stays ignored. TSTP and CONT keep their default action:
-//! az is in the same process group, so both stop and both go on.
+//! Signals while az runs, as `system(3)` treats them: INT and QUIT are az's to answer; TERM, HUP, USR1, USR2 and ALRM (a
+//! caller's alarm outlives its exec) are handed on to it, and what it died of is what we die of. Handlers are used and
+//! never "ignore", because "ignore" survives the exec and would reach az; a signal that the caller had us ignore stays
+//! ignored. TSTP and CONT keep their default action: az is in the same process group, so both stop and both go on.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,7 @@ static CHILD: AtomicI32 = AtomicI32::new(0);
 static PENDING: AtomicI32 = AtomicI32::new(0);
 
 const LEFT_TO_AZ: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
-const HANDED_ON: [i32; 4] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+const HANDED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM];
 
 extern "C" fn handle(signal: i32) {
     let child = CHILD.load(Ordering::SeqCst);
@@ -31,6 +31,9 @@ extern "C" fn handle(signal: i32) {
 
 /// Starts to treat signals as the module says. From here on none of them ends this process by surprise.
 pub fn take_signals() {
+    // While it is ignored, the kernel keeps no child's end for us to learn of. az gets it as the caller had it.
+    // SAFETY: the default action takes no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     for signal in LEFT_TO_AZ.into_iter().chain(HANDED_ON) {
         // SAFETY: an all-zero sigaction is a valid value, the handler only touches atomics and calls kill, and both
         // pointers are to live locals.

@@ -110,7 +110,10 @@ impl Vault {
     /// # Errors
     /// [`Kind::Busy`], [`Kind::Storage`].
     pub fn lock(&self, deadline: Duration) -> Result<VaultLock> {
-        private::make_dir(&self.files.directory)?;
+        // The azward home first: whoever could write there could replace all that is in it.
+        for directory in self.files.directory.parent().into_iter().chain([self.files.directory.as_path()]) {
+            private::make_dir(directory)?;
+        }
         let lock = Lock::acquire(&self.files.lock, Mode::Exclusive, deadline)?;
         Ok(VaultLock { _lock: lock, path: self.files.lock.clone() })
     }

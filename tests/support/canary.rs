@@ -60,7 +60,10 @@ impl Search {
 
     /// Appends what was searched to `target/canary-scan.log`.
     pub(crate) fn write_down(&self, name: &str) {
-        let path = provision::target_dir().join("canary-scan.log");
+        let directory = provision::target_dir();
+        // Cargo makes it unless CARGO_TARGET_DIR names another. What fails here fails below, with the path.
+        let _ = fs::create_dir_all(&directory);
+        let path = directory.join("canary-scan.log");
         let log = fs::OpenOptions::new().append(true).create(true).open(&path);
         let line = format!("{name}: {} files, {} bytes, {} found\n", self.files, self.bytes, self.found.len());
         // One write, so that the lines of parallel tests do not mix.
