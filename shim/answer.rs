@@ -251,9 +251,9 @@ fn writes_a_log(context: &Context, config: &Ini) -> bool {
 
 /// Whether a switch is set to anything but off; the environment wins (knack 0.13, `config.py`, `CLIConfig.get`).
 fn is_set(context: &Context, config: &Ini, variable: &str, section: &str, option: &str) -> bool {
-    let value = match context.variable(variable) {
-        Some(value) => value.to_str(),
-        None => config.get(section, option),
+    let value = match context.has_variable(variable) {
+        true => Some(context.variable(variable).and_then(|value| value.to_str()).unwrap_or("not a boolean")),
+        false => config.get(section, option),
     };
     value.is_some_and(|value| !["false", "no", "0", "off"].contains(&value.to_lowercase().as_str()))
 }
