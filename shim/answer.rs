@@ -83,7 +83,7 @@ impl<'a> Answer<'a> {
         if tenant.is_some() && subscription.is_some() {
             return None;
         }
-        let cloud = Cloud::active(context, config_dir)?;
+        let cloud = Cloud::active_by(context, config_dir, &config)?;
         let profile = Profile::read(&config_dir.profile());
         let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
         let scope = scope(&cloud, &request)?;

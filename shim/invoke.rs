@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
-use azward::failure::{Failure, Result};
+use azward::failure::Result;
 use azward::journal::Journal;
 use azward::run::in_place::InPlace;
 use azward::run::marker::{self, Marker};
@@ -64,12 +64,8 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
     let run = Run { context, settings: &settings, config_dir: &config_dir, journal: &journal, real_az, marker };
     let finished = run.perform(arguments)?;
-    report_handicap(finished.handicap.as_ref());
-    sys::exit_as(finished.status)
-}
-
-fn report_handicap(handicap: Option<&Failure>) {
-    if let Some(failure) = handicap {
+    if let Some(failure) = &finished.handicap {
         report(failure);
     }
+    sys::exit_as(finished.status)
 }

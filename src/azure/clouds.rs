@@ -97,11 +97,16 @@ impl Cloud {
     /// registered in `clouds.config`, else as az knows them (azure-cli-core 2.91.0, `cloud.py`, `get_active_cloud`).
     #[must_use]
     pub fn active(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
+        Self::active_by(context, config_dir, &Ini::read(&config_dir.path().join("config"))?)
+    }
+
+    /// The same, for whoever has read `config` already.
+    #[must_use]
+    pub fn active_by(context: &Context, config_dir: &ConfigDir, config: &Ini) -> Option<Self> {
         // Clouds from a metadata server, and config files found along the working directory, are az's own business.
         if context.has_variable("ARM_CLOUD_METADATA_URL") {
             return None;
         }
-        let config = Ini::read(&config_dir.path().join("config"))?;
         let name = match context.variable("AZURE_CLOUD_NAME") {
             Some(name) => name.to_str()?.to_owned(),
             None => config.get("cloud", "name").unwrap_or("AzureCloud").to_owned(),

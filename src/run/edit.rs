@@ -52,17 +52,15 @@ pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &s
             harvest.taken.push(entry.key.to_owned());
             continue;
         };
-        if kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(&secret) {
+        if has_or_had(kept, &entry, &secret) {
             continue;
         }
         let own = fingerprint_of(&Entry { key: &kept.key, value: kept.entry.expose_text() })?;
         let mut predecessors = std::mem::take(&mut kept.predecessors);
         if own != secret {
-            predecessors.push(own);
+            remember(&mut predecessors, own);
             harvest.taken.push(entry.key.to_owned());
         }
-        let excess = predecessors.len().saturating_sub(PREDECESSORS);
-        predecessors.drain(..excess);
         *kept = keep(&entry, predecessors, now, by);
         harvest.is_changed = true;
     }
@@ -96,7 +94,7 @@ pub struct Harvest {
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
 pub fn forget(before: &[AccountId], after: &TokenCache<'_>, contents: &mut Contents) -> Result<Vec<String>> {
-    let after: HashSet<AccountId> = accounts(after)?.into_iter().map(|account| account.id).collect();
+    let after: HashSet<AccountId> = account_ids(after)?;
     let gone: HashSet<&AccountId> = before.iter().filter(|account| !after.contains(*account)).collect();
     let mut names = Vec::new();
     let mut keep_token = |kept: &KeptToken| Ok(!gone.contains(&owner_of(kept)?));
@@ -122,10 +120,8 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
     let mut left = Vec::new();
     for entry in &entries {
         let secret = fingerprint_of(entry)?;
-        let is_kept = contents.refresh_tokens.iter().any(|kept| {
-            kept.key == entry.key
-                && (kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(&secret))
-        });
+        let mut same_key = contents.refresh_tokens.iter().filter(|kept| kept.key == entry.key);
+        let is_kept = same_key.any(|kept| has_or_had(kept, entry, &secret));
         if !is_kept {
             left.push(*entry);
         }
@@ -168,8 +164,8 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
 }
 
 /// Puts a new refresh token in the place of the one redeemed, as MSAL does: secret and time change, the rest stays
-/// (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`). One that was replaced meanwhile by another process is let be:
-/// that process's is as new.
+/// (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`). One that the vault has forgotten meanwhile (a logout) stays
+/// forgotten; one that another process replaced meanwhile is replaced in its turn, and remembered.
 ///
 /// # Errors
 /// `CacheForeign` when an entry is not one, which the vault never holds.
@@ -181,9 +177,7 @@ pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new
     let time = format!("\"{now}\"");
     let text = entry.with_fields(&[("secret", &secret), ("last_modification_time", &time)])?;
     kept.entry = Secret::new(text.as_bytes().to_vec());
-    kept.predecessors.push(old);
-    let excess = kept.predecessors.len().saturating_sub(PREDECESSORS);
-    kept.predecessors.drain(..excess);
+    remember(&mut kept.predecessors, old);
     kept.stored_at = now;
     "rotation".clone_into(&mut kept.stored_by);
     Ok(())
@@ -232,8 +226,16 @@ pub fn accounts(cache: &TokenCache<'_>) -> Result<Vec<AccountFields>> {
     cache.entries(Section::Account)?.iter().map(Entry::account).collect()
 }
 
+/// Which accounts a cache has.
+///
+/// # Errors
+/// `CacheForeign` when the section is not what it should be.
+pub fn account_ids<C: FromIterator<AccountId>>(cache: &TokenCache<'_>) -> Result<C> {
+    cache.entries(Section::Account)?.iter().map(|entry| Ok(entry.account()?.id)).collect()
+}
+
 fn inject_tokens(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
-    let present: HashSet<AccountId> = accounts(cache)?.into_iter().map(|account| account.id).collect();
+    let present: HashSet<AccountId> = account_ids(cache)?;
     let before = cache.entries(Section::RefreshToken)?;
     let mut after = Vec::new();
     for kept in &contents.refresh_tokens {
@@ -275,6 +277,18 @@ fn restore_accounts(cache: &TokenCache<'_>, contents: &Contents, lost: &[&KeptEn
     let known: Vec<&str> = clients.iter().map(|entry| entry.key).collect();
     clients.extend(contents.app_metadata.iter().map(as_entry).filter(|entry| !known.contains(&entry.key)));
     Ok(restored.with_entries(Section::AppMetadata, &clients))
+}
+
+/// Whether the vault has this very entry, or has replaced its secret.
+fn has_or_had(kept: &KeptToken, entry: &Entry<'_>, secret: &String) -> bool {
+    kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(secret)
+}
+
+/// Adds a replaced secret's fingerprint, and lets the oldest go.
+fn remember(predecessors: &mut Vec<String>, replaced: String) {
+    predecessors.push(replaced);
+    let excess = predecessors.len().saturating_sub(PREDECESSORS);
+    predecessors.drain(..excess);
 }
 
 fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {

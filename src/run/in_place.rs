@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::CacheFile;
@@ -140,7 +138,7 @@ impl<'a> InPlace<'a> {
         if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
             self.cache.replace(&text)?;
         }
-        Ok(Exposed { share: Some(share), before: edit::accounts(&cache)?.into_iter().map(|a| a.id).collect() })
+        Ok(Exposed { share: Some(share), before: edit::account_ids(&cache)? })
     }
 
     /// See [`Lease::turn`].
@@ -327,9 +325,8 @@ impl<'a> InPlace<'a> {
     }
 
     fn accounts(&self) -> Vec<AccountId> {
-        let text = self.cache.read().ok().flatten().unwrap_or_else(|| Zeroizing::new(String::new()));
-        let accounts = TokenCache::parse(&text).and_then(|cache| edit::accounts(&cache));
-        accounts.map(|accounts| accounts.into_iter().map(|account| account.id).collect()).unwrap_or_default()
+        let text = self.cache.read().ok().flatten().unwrap_or_default();
+        TokenCache::parse(&text).and_then(|cache| edit::account_ids(&cache)).unwrap_or_default()
     }
 
     /// What the vault did that its owner should know of: it fell back, it set something aside.

@@ -1,6 +1,6 @@
 //! The key file, `$AZWARD_HOME/key`: 32 random bytes, and the key derived from them with HKDF-SHA256 whose salt is this
 //! machine's id and the user's. A copy of the azward home on another machine, or under another user, opens nothing by
-//! itself; whoever can read this file here, or knows both ids, can: it is no keyring, and `azward doctor` says so.
+//! itself; whoever can read this file here, or knows both ids, can: it is no keyring, and `azward status` says which one is used.
 //!
 //! It is made under `key.lock`, written and fsynced under another name and then linked to its own, so that one that is
 //! there is never overwritten. One that does not give a key is [`Kind::KeyLost`] and is renamed, never removed.
