@@ -9,33 +9,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use entra::{Entra, Fault, Options, Refusal, Rolling, TENANT_A, TENANT_B, Trouble, User};
-use support::{ConfigDir, Sandbox};
+use entra::{Entra, Fault, Options, Refusal, TENANT_B, Trouble};
+use support::Sandbox;
+use support::native::{age, arm_token, with_copy};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
-const ARM_SCOPE: &str = "https://management.core.windows.net//.default";
 const VAULT: &str = "https://vault.azure.net";
 const VAULT_SCOPE: &str = "https://vault.azure.net/.default";
-
-/// A box in which az logged alice in without azward, and a copy of its config directory, refresh token and all.
-fn with_copy() -> (Sandbox, Entra, ConfigDir) {
-    let sandbox = Sandbox::new().with_real_az();
-    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
-    sandbox.plain_login(&entra, User::Alice);
-    let copy = sandbox.config().copy_to(sandbox.root().join("copy"));
-    sandbox.expect_clear(copy.path());
-    sandbox.az(TOKEN).run().ok().silent();
-    (sandbox, entra, copy)
-}
-
-fn age(sandbox: &Sandbox, entra: &Entra, seconds_left: i64) {
-    sandbox.config().age_access_tokens(seconds_left, "management");
-    entra.clear_journal();
-}
-
-fn arm_token(config: &ConfigDir) -> String {
-    config.access_token(TENANT_A.id, ARM_SCOPE).unwrap()["secret"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a_refusal_is_told_by_the_real_az_when_the_token_has_expired() {

@@ -12,35 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use entra::{Entra, Fault, Request, Rolling, TENANT_A, TENANT_B, Trouble, User};
+use entra::{Entra, Fault, Request, TENANT_A, TENANT_B, Trouble, User};
 use support::canary::Search;
 use support::fake_az::json::Json;
+use support::native::{ARM_SCOPE, age, arm_token, with_copy};
 use support::{ConfigDir, Sandbox};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
-const ARM_SCOPE: &str = "https://management.core.windows.net//.default";
 const VAULT: &str = "https://vault.azure.net";
 const VAULT_SCOPE: &str = "https://vault.azure.net/.default";
-
-/// A box in which az logged alice in without azward, and a copy of its config directory, refresh token and all.
-fn with_copy() -> (Sandbox, Entra, ConfigDir) {
-    let sandbox = Sandbox::new().with_real_az();
-    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
-    sandbox.plain_login(&entra, User::Alice);
-    let copy = sandbox.config().copy_to(sandbox.root().join("copy"));
-    sandbox.expect_clear(copy.path());
-    sandbox.az(TOKEN).run().ok().silent();
-    (sandbox, entra, copy)
-}
-
-fn age(sandbox: &Sandbox, entra: &Entra, seconds_left: i64) {
-    sandbox.config().age_access_tokens(seconds_left, "management");
-    entra.clear_journal();
-}
-
-fn arm_token(config: &ConfigDir) -> String {
-    config.access_token(TENANT_A.id, ARM_SCOPE).unwrap()["secret"].as_str().unwrap().to_owned()
-}
 
 /// The only request, as it was sent.
 #[track_caller]

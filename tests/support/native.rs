@@ -4,14 +4,43 @@
 use std::fs;
 
 use chrono::NaiveDateTime;
-use entra::{Entra, User};
+use entra::{Entra, Rolling, TENANT_A, User};
 use serde_json::Value;
 
+use super::config_dir::ConfigDir;
 use super::outcome::{End, Outcome};
 use super::sandbox::Sandbox;
 
 /// What an az says that nobody should have started.
 pub(crate) const LOUD: &str = "echo 'the real az was started' >&2; exit 77";
+
+/// Resource Manager's scope.
+pub(crate) const ARM_SCOPE: &str = "https://management.core.windows.net//.default";
+
+/// A box in which az logged alice in without azward, and a copy of its config directory, refresh token and all.
+pub(crate) fn with_copy() -> (Sandbox, Entra, ConfigDir) {
+    let sandbox = Sandbox::new().with_real_az();
+    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
+    sandbox.plain_login(&entra, User::Alice);
+    let copy = sandbox.config().copy_to(sandbox.root().join("copy"));
+    sandbox.expect_clear(copy.path());
+    sandbox.az(["account", "get-access-token"]).run().ok().silent();
+    (sandbox, entra, copy)
+}
+
+/// Leaves the token for Resource Manager so many seconds, and forgets what was requested until now.
+pub(crate) fn age(sandbox: &Sandbox, entra: &Entra, seconds_left: i64) {
+    sandbox.config().age_access_tokens(seconds_left, "management");
+    entra.clear_journal();
+}
+
+/// The token for Resource Manager that a config directory has.
+pub(crate) fn arm_token(config: &ConfigDir) -> String {
+    config.access_token(TENANT_A.id, ARM_SCOPE).expect("a token for Resource Manager")["secret"]
+        .as_str()
+        .expect("its secret")
+        .to_owned()
+}
 
 impl Sandbox {
     /// A box with the real az in which alice is logged in; her refresh tokens roll strictly.
