@@ -20,6 +20,19 @@ pub enum KeyStoreChoice {
     KeyFile,
 }
 
+/// How the secrets are handed to a run.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExposureChoice {
+    /// Private where the system allows it, else in place.
+    #[default]
+    Auto,
+    /// In a mount namespace of the run's own, or not at all.
+    Private,
+    /// In the real token cache, for as long as a run needs it.
+    InPlace,
+}
+
 /// The settings of one azward home.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +42,8 @@ pub struct Settings {
     pub real_az: Option<PathBuf>,
     /// Where the master key of a new vault is kept.
     pub key_store: KeyStoreChoice,
+    /// How the secrets are handed to a run.
+    pub exposure: ExposureChoice,
 }
 
 impl Settings {
@@ -74,7 +89,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let home = tempfile::tempdir().unwrap();
-        let settings = Settings { real_az: Some("/usr/bin/az".into()), key_store: KeyStoreChoice::KeyFile };
+        let settings = Settings {
+            real_az: Some("/usr/bin/az".into()),
+            key_store: KeyStoreChoice::KeyFile,
+            exposure: ExposureChoice::InPlace,
+        };
         std::fs::write(Settings::path(home.path()), serde_json::to_vec(&settings).unwrap()).unwrap();
         assert_eq!(Settings::load(home.path()).unwrap(), settings);
     }

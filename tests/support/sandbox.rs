@@ -23,6 +23,9 @@ use super::invocation::Invocation;
 use super::outcome::Outcome;
 use super::provision;
 
+/// How every box hands the secrets over, unless its test says otherwise.
+const EXPOSURE: &str = "AZWARD_TEST_EXPOSURE";
+
 /// One test's box.
 pub(crate) struct Sandbox {
     name: String,
@@ -70,7 +73,31 @@ impl Sandbox {
         let environment = environment.map(|(name, value)| (OsString::from(name), value)).into();
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         let changing = Changing { environment, expected: Vec::new(), search: Search::default() };
-        Self { name, _directory: directory, root, wrapped_az, programs: vec![shim], changing: Mutex::new(changing) }
+        let sandbox = Self {
+            name,
+            _directory: directory,
+            root,
+            wrapped_az,
+            programs: vec![shim],
+            changing: Mutex::new(changing),
+        };
+        if let Ok(exposure) = std::env::var(EXPOSURE) {
+            sandbox.set_exposure(&exposure);
+        }
+        sandbox
+    }
+
+    /// Has the secrets handed over `private`, `in-place`, or as the machine allows (`auto`). Without a word, what the
+    /// variable `AZWARD_TEST_EXPOSURE` says holds, so that the whole suite can be run either way.
+    pub(crate) fn set_exposure(&self, exposure: &str) {
+        let home = self.azward_home();
+        fs::create_dir_all(&home).expect("the box can be written");
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("the directory is ours");
+        let path = home.join("config.json");
+        let text = fs::read(&path).unwrap_or_else(|_| b"{}".to_vec());
+        let mut settings: Value = serde_json::from_slice(&text).expect("the settings are JSON");
+        settings["exposure"] = exposure.into();
+        fs::write(&path, settings.to_string()).expect("the box can be written");
     }
 
     /// Puts the real az behind the shim.
