@@ -15,7 +15,7 @@ use azward::azure::python_json::{Escape, quote};
 use azward::azure::token_cache::{Section, TokenCache};
 use azward::context::Context;
 use azward::journal::{Deed, Event, Journal};
-use azward::run::in_place::InPlace;
+use azward::run::custody::Custody;
 use azward::run::rotate::{Rotated, Rotation};
 use azward::settings::Settings;
 use azward::sys;
@@ -53,8 +53,8 @@ pub(crate) fn answer(
 ) -> bool {
     let began = Instant::now();
     let Some(answer) = Answer::of(context, config_dir, journal, arguments) else { return false };
-    let in_place = InPlace::new(context, settings, config_dir, journal);
-    let Some(text) = answer.text(&in_place) else { return false };
+    let custody = Custody::new(context, settings, config_dir, journal);
+    let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = std::io::stdout().write_all(text.as_bytes()).is_ok();
     answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
@@ -97,11 +97,11 @@ impl<'a> Answer<'a> {
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
-    fn text(&self, in_place: &InPlace<'_>) -> Option<Zeroizing<String>> {
-        let text = in_place.cache.read().ok()?.unwrap_or_default();
+    fn text(&self, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
+        let text = custody.cache.read().ok()?.unwrap_or_default();
         let cache = TokenCache::parse(&text).ok()?;
-        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || in_place.cache.has_leftover())
-            && let Err(failure) = in_place.sweep()
+        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || custody.cache.has_leftover())
+            && let Err(failure) = custody.sweep()
         {
             self.journal.warn(self.context.now(), &failure);
         }
@@ -111,19 +111,20 @@ impl<'a> Answer<'a> {
         if let Some(found) = found.filter(|found| !found.is_due(now)) {
             return Some(self.print(&found));
         }
-        if !in_place.vault.exists() {
+        // In a private mount az renews the token where the run above finds it.
+        if !custody.vault.exists() || sys::is_privately_mounted(custody.cache.path()) {
             return None;
         }
         let rotation = Rotation {
             context: self.context,
             config_dir: self.config_dir,
-            in_place,
+            custody,
             journal: self.journal,
             command: COMMAND,
         };
         match rotation.rotate(&self.wanted) {
             Rotated::Fresh => {
-                let text = in_place.cache.read().ok()??;
+                let text = custody.cache.read().ok()??;
                 let cache = TokenCache::parse(&text).ok()?;
                 let found = self.wanted.find(&cache, &account, self.context.now()).ok()??;
                 Some(self.print(&found))

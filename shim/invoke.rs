@@ -8,7 +8,7 @@ use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::journal::Journal;
-use azward::run::in_place::InPlace;
+use azward::run::custody::Custody;
 use azward::run::marker::{self, Marker};
 use azward::run::{Run, supervise};
 use azward::settings::Settings;
@@ -52,11 +52,12 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         let marker = Marker::of_this_process(given.as_ref(), &config_dir, false, &real_az);
         supervise::become_az(supervise::command(&real_az, &marker), arguments)
     };
-    if is_bypassed {
+    // Inside a private mount, whoever took the marker away, the secrets are at hand as well.
+    if is_bypassed || sys::is_privately_mounted(&config_dir.token_cache()) {
         return Err(pass());
     }
     if recognise(arguments, is_completion) == Invocation::Pass {
-        if let Err(failure) = InPlace::new(context, &settings, &config_dir, &journal).sweep() {
+        if let Err(failure) = Custody::new(context, &settings, &config_dir, &journal).sweep() {
             journal.warn(context.now(), &failure);
         }
         return Err(pass());

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use azward::context::Context;
 use azward::failure::Failure;
+use azward::run::guardian;
 use azward::sys;
 
 fn main() -> ExitCode {
@@ -22,7 +23,13 @@ fn main() -> ExitCode {
             report(&failure);
         }
     }));
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    let arguments: Vec<OsString> = arguments.collect();
+    if name.is_some_and(|name| name == guardian::NAME) {
+        guardian::guard(&Context::from_process());
+        return ExitCode::SUCCESS;
+    }
     match invoke::invoke(&Context::from_process(), &arguments) {
         Ok(code) => code,
         Err(failure) => {

@@ -59,6 +59,18 @@ impl Lock {
         Ok(try_lock(&file, path, mode)?.then_some(Self { file }))
     }
 
+    /// The lock on an open file that another process took and handed on.
+    #[must_use]
+    pub fn held(file: File) -> Self {
+        Self { file }
+    }
+
+    /// The file that is locked.
+    #[must_use]
+    pub fn as_file(&self) -> &File {
+        &self.file
+    }
+
     /// The file that is locked, for what its holders tell each other in it.
     pub fn file(&mut self) -> &mut File {
         &mut self.file

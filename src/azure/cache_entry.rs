@@ -3,7 +3,7 @@
 //!
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -52,7 +52,7 @@ pub struct Entry<'a> {
 }
 
 /// Which account an entry belongs to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 pub struct AccountId {
     /// `{oid}.{tid}` of the account's home.
     pub home_account_id: String,
@@ -129,6 +129,22 @@ impl<'a> Entry<'a> {
             return Err(foreign(&"a refresh token is not a string"));
         }
         Ok(fields)
+    }
+
+    /// Whose the entry is; `None` for one that is nobody's.
+    #[must_use]
+    pub fn owner(&self) -> Option<AccountId> {
+        self.read().ok()
+    }
+
+    /// When an access token was stored, in seconds since the epoch; 0 where that is not told.
+    #[must_use]
+    pub fn cached_at(&self) -> i64 {
+        #[derive(Deserialize)]
+        struct Time {
+            cached_at: String,
+        }
+        self.read::<Time>().ok().and_then(|time| time.cached_at.parse().ok()).unwrap_or(0)
     }
 
     /// Reads an account entry.

@@ -85,7 +85,8 @@ impl CacheFile {
     }
 
     /// The file that the bytes are in: a link's target, be it there or not.
-    fn target(&self) -> PathBuf {
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
         if let Ok(target) = std::fs::canonicalize(&self.path) {
             return target;
         }

@@ -54,7 +54,22 @@ impl<'a> TokenCache<'a> {
     /// # Errors
     /// [`Kind::CacheForeign`] when the section is not an object.
     pub fn entries(&self, section: Section) -> Result<Vec<Entry<'a>>> {
-        let Some(raw) = self.sections.named(section.name()).next() else { return Ok(Vec::new()) };
+        self.entries_named(section.name())
+    }
+
+    /// The names of all sections, those included that azward does not know.
+    #[must_use]
+    pub fn section_names(&self) -> Vec<Cow<'a, str>> {
+        let sections = self.sections.0.iter().filter(|(_, body)| body.get().starts_with('{'));
+        sections.filter_map(|(name, _)| serde_json::from_str(name.get()).ok()).collect()
+    }
+
+    /// The entries of the section of that name; see [`Self::entries`].
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub fn entries_named(&self, name: &str) -> Result<Vec<Entry<'a>>> {
+        let Some(raw) = self.sections.named(name).next() else { return Ok(Vec::new()) };
         let members: Members<'a> = serde_json::from_str(raw.get()).map_err(|error| foreign(&error))?;
         Ok(members.0.into_iter().map(|(key, value)| Entry { key: key.get(), value: value.get() }).collect())
     }
@@ -79,8 +94,14 @@ impl<'a> TokenCache<'a> {
     /// is absent is added at the end, unless there is nothing to put in it.
     #[must_use]
     pub fn with_entries(&self, section: Section, entries: &[Entry<'_>]) -> Zeroizing<String> {
+        self.with_entries_named(section.name(), entries)
+    }
+
+    /// The same for the section of that name.
+    #[must_use]
+    pub fn with_entries_named(&self, name: &str, entries: &[Entry<'_>]) -> Zeroizing<String> {
         let body = render(entries);
-        if let Some(raw) = self.sections.named(section.name()).next() {
+        if let Some(raw) = self.sections.named(name).next() {
             let (start, end) = place_of(raw, self.text);
             return splice(self.text, start, end, &[&body]);
         }
@@ -90,8 +111,8 @@ impl<'a> TokenCache<'a> {
         let end = self.text.rfind('}').unwrap_or(self.text.len());
         let kept = self.text[..end].trim_end().len();
         let comma = if self.sections.0.is_empty() { "" } else { "," };
-        let key = section.name();
-        splice(self.text, kept, end, &[comma, "\n    \"", key, "\": ", &body, "\n"])
+        let key = serde_json::Value::from(name).to_string();
+        splice(self.text, kept, end, &[comma, "\n    ", &key, ": ", &body, "\n"])
     }
 }
 

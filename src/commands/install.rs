@@ -9,7 +9,7 @@ use crate::commands::Surroundings;
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
-use crate::run::in_place::InPlace;
+use crate::run::custody::Custody;
 use crate::settings::Settings;
 use crate::sys;
 
@@ -51,9 +51,9 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     } else {
         println!("left PATH alone: put `{}` first on it", directory.display());
     }
-    let in_place = InPlace::new(context, settings, config_dir, journal);
-    let found = in_place.exposed_tokens().unwrap_or(0);
-    in_place.sweep()?;
+    let custody = Custody::new(context, settings, config_dir, journal);
+    let found = custody.exposed_tokens().unwrap_or(0);
+    custody.sweep()?;
     match found {
         0 => println!("no login lies in the clear in `{}`", config_dir.path().display()),
         n => println!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display()),

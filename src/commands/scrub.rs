@@ -3,7 +3,7 @@
 
 use crate::commands::Surroundings;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::in_place::InPlace;
+use crate::run::custody::Custody;
 
 /// Scrubs the config directory and says what that came to.
 ///
@@ -11,13 +11,13 @@ use crate::run::in_place::InPlace;
 /// Whatever kept it from scrubbing; `Busy` while a run needs the tokens.
 pub fn scrub(surroundings: &Surroundings) -> Result<()> {
     let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
-    let in_place = InPlace::new(context, settings, config_dir, journal);
-    let before = in_place.exposed_tokens()?;
-    in_place.sweep()?;
-    if in_place.is_in_the_clear() {
+    let custody = Custody::new(context, settings, config_dir, journal);
+    let before = custody.exposed_tokens()?;
+    custody.sweep()?;
+    if custody.is_in_the_clear() {
         return Err(Failure::new(
             Kind::Busy,
-            format!("a run needs the refresh tokens in `{}`", in_place.cache.path().display()),
+            format!("a run needs the refresh tokens in `{}`", custody.cache.path().display()),
             "they are scrubbed when it ends; `azward status` shows whether they are",
         ));
     }

@@ -8,8 +8,8 @@ use crate::commands::Surroundings;
 use crate::commands::install::shim_directory;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event};
+use crate::run::custody::Custody;
 use crate::run::edit;
-use crate::run::in_place::InPlace;
 use crate::vault::{Contents, KeptToken, KeyStoreKind, VaultState};
 
 /// How many warnings are shown, newest last.
@@ -22,8 +22,8 @@ const WARNINGS: usize = 5;
 /// was shown.
 pub fn status(surroundings: &Surroundings) -> Result<()> {
     let Surroundings { context, settings, settings_failure, config_dir, journal } = surroundings;
-    let in_place = InPlace::new(context, settings, config_dir, journal);
-    let state = in_place.vault.describe();
+    let custody = Custody::new(context, settings, config_dir, journal);
+    let state = custody.vault.describe();
     row("config directory", &config_dir.path().display().to_string());
     row("real az", &real_az_line(surroundings));
     row("shim", &shim_line(surroundings));
@@ -36,9 +36,9 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     for aside in &state.set_aside {
         row("set aside", &aside.display().to_string());
     }
-    let clear = in_place.exposed_tokens();
-    let is_needed = in_place.is_needed().unwrap_or(false);
-    row("in the clear", &clear_line(&clear, is_needed, in_place.cache.has_leftover()));
+    let clear = custody.exposed_tokens();
+    let is_needed = custody.is_needed().unwrap_or(false);
+    row("in the clear", &clear_line(&clear, is_needed, custody.cache.has_leftover()));
     if let Some(failure) = settings_failure {
         row("warning", &failure.what);
     }
@@ -49,7 +49,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     if let Some(trouble) = state.trouble {
         return Err(trouble);
     }
-    let is_clean = matches!(clear, Ok(0)) && !in_place.cache.has_leftover();
+    let is_clean = matches!(clear, Ok(0)) && !custody.cache.has_leftover();
     if is_clean || is_needed || clear.is_err() {
         return Ok(());
     }

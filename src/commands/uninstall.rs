@@ -9,7 +9,7 @@ use crate::commands::Surroundings;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::in_place::InPlace;
+use crate::run::custody::Custody;
 use crate::vault;
 
 /// Uninstalls, and says what it did.
@@ -21,15 +21,15 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
     let mut kept = None;
     for (directory, _) in vault::all_vaults(context, settings)? {
         let config_dir = ConfigDir::at(&directory);
-        let in_place = InPlace::new(context, settings, &config_dir, journal);
-        if in_place.is_needed()? {
+        let custody = Custody::new(context, settings, &config_dir, journal);
+        if custody.is_needed()? {
             return Err(Failure::new(
                 Kind::Busy,
                 format!("an az is running on `{}`", directory.display()),
                 "run this again when it has ended",
             ));
         }
-        match in_place.give_back() {
+        match custody.give_back() {
             Ok(count) => println!("gave {count} login(s) back to `{}`", directory.display()),
             Err(failure) => {
                 println!("kept the vault of `{}`: {}", directory.display(), failure.what);

@@ -32,9 +32,9 @@ pub fn inject(
     if !lost.is_empty() {
         let text = restore_accounts(cache, contents, &lost)?;
         let restored = TokenCache::parse(&text)?;
-        return Ok(Some(inject_tokens(&restored, contents)?.unwrap_or(text)));
+        return Ok(Some(inject_present(&restored, contents)?.unwrap_or(text)));
     }
-    inject_tokens(cache, contents)
+    inject_present(cache, contents)
 }
 
 /// Takes what is new in the cache into `contents`: refresh tokens that azward has not seen, and the accounts and clients
@@ -226,6 +226,14 @@ pub fn accounts(cache: &TokenCache<'_>) -> Result<Vec<AccountFields>> {
     cache.entries(Section::Account)?.iter().map(Entry::account).collect()
 }
 
+/// The accounts of the vault.
+///
+/// # Errors
+/// `CacheForeign` when an entry is not one, which the vault never holds.
+pub fn vault_accounts(contents: &Contents) -> Result<Vec<AccountFields>> {
+    contents.accounts.iter().map(|kept| as_entry(kept).account()).collect()
+}
+
 /// Which accounts a cache has.
 ///
 /// # Errors
@@ -234,7 +242,11 @@ pub fn account_ids<C: FromIterator<AccountId>>(cache: &TokenCache<'_>) -> Result
     cache.entries(Section::Account)?.iter().map(|entry| Ok(entry.account()?.id)).collect()
 }
 
-fn inject_tokens(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+/// Puts the vault's refresh tokens of the accounts that are there into the cache. `None` when it has them all already.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn inject_present(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
     let present: HashSet<AccountId> = account_ids(cache)?;
     let before = cache.entries(Section::RefreshToken)?;
     let mut after = Vec::new();

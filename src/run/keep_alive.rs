@@ -1,13 +1,18 @@
-//! Keep alive: while a run lives (a deployment of two hours), its access token is renewed before it expires and put where
-//! the running az finds it. A thread waits beside the run and ends with it; what it cannot renew az renews by itself, as
-//! it always did.
+//! What goes on beside a run, on a thread of its own, and ends with it. Keep alive: while the run lives (a deployment of two
+//! hours), its access token is renewed before it expires and put where the running az finds it. In a private exposure,
+//! what az stores goes into the vault at once, and what others renew comes to it. What fails here az does by itself, as it
+//! always did, and the harvest at the end takes what was missed.
 
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::azure::access_token::{WINDOW, Wanted};
 use crate::azure::token_cache::TokenCache;
+use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
+use crate::sys::{Alarm, Watch, Woken};
+
+/// Tells the thread that the run has ended.
+pub type End = Alarm;
 
 /// How long to wait at the most before looking again: the token may be another by then, and a machine may have slept.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -15,48 +20,63 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How long to wait after a rotation that was denied.
 const AFTER_DENIAL: Duration = Duration::from_secs(60);
 
-/// Tells the thread that the run has ended.
-#[derive(Debug, Default)]
-pub struct End {
-    has_come: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl End {
-    /// The run has ended.
-    pub fn come(&self) {
-        *self.has_come.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_all();
-    }
-
-    /// Waits for the end, no longer than `time`, and says whether it has come.
-    fn wait(&self, time: Duration) -> bool {
-        let has_come = self.has_come.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.signal.wait_timeout_while(has_come, time, |has_come| !*has_come);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-/// Renews `wanted` whenever it is due, until the end comes or the authority turns out to be the real az's to speak to.
-pub fn keep_alive(rotation: &Rotation<'_>, wanted: &Wanted, end: &End) {
-    let mut pause = until_due(rotation, wanted);
-    while !end.wait(pause) {
-        pause = until_due(rotation, wanted);
-        if pause.is_zero() {
-            pause = match rotation.rotate(wanted) {
-                Rotated::Fresh => until_due(rotation, wanted).max(Duration::from_secs(1)),
-                Rotated::Denied => AFTER_DENIAL,
-                Rotated::LeftToAz => return,
-            };
+/// Keeps what a run needs up to date until its end comes.
+pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option<&PrivateCopy>, end: &End) {
+    let watch = copy.and_then(|copy| watch(rotation, copy));
+    let mut wanted = wanted;
+    let mut due = Instant::now() + wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
+    loop {
+        match end.wait(due.saturating_duration_since(Instant::now()), watch.as_ref()) {
+            Woken::Rung => return,
+            Woken::Changed => {
+                if let Some((watch, copy)) = watch.as_ref().zip(copy) {
+                    watch.drain();
+                    keep_together(rotation, copy);
+                    watch.drain();
+                }
+            }
+            Woken::Late => {
+                let pause = wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
+                let pause = match wanted.filter(|_| pause.is_zero()).map(|wanted| (wanted, rotation.rotate(wanted))) {
+                    None => pause,
+                    Some((wanted, Rotated::Fresh)) => until_due(rotation, wanted).max(Duration::from_secs(1)),
+                    Some((_, Rotated::Denied)) => AFTER_DENIAL,
+                    Some((_, Rotated::LeftToAz)) => {
+                        wanted = None;
+                        LONGEST
+                    }
+                };
+                due = Instant::now() + pause;
+            }
         }
     }
+}
+
+/// Watches the run's copy for what az stores, and the vault and the real cache for what others do.
+fn watch(rotation: &Rotation<'_>, copy: &PrivateCopy) -> Option<Watch> {
+    let watch = Watch::new().ok()?;
+    watch.add_file(&copy.file).ok()?;
+    let vault = rotation.custody.vault.path().parent();
+    for directory in vault.into_iter().chain([rotation.config_dir.path()]) {
+        // A directory that is not there yet has nothing to tell.
+        let _ = watch.add_directory(directory);
+    }
+    Some(watch)
+}
+
+/// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.
+fn keep_together(rotation: &Rotation<'_>, copy: &PrivateCopy) {
+    let custody = rotation.custody;
+    let outcome = custody.harvest_living(copy, rotation.command).and_then(|()| custody.refresh_living(copy));
+    // A copy that az is writing at this moment is not whole; the next change tells of it again.
+    let _ = outcome;
 }
 
 /// How long until the token is due; a token that is not there is az's to get.
 fn until_due(rotation: &Rotation<'_>, wanted: &Wanted) -> Duration {
     let now = rotation.context.now();
     let left = || {
-        let text = rotation.in_place.cache.read().ok()??;
+        let text = rotation.custody.cache.read().ok()??;
         let cache = TokenCache::parse(&text).ok()?;
         let account = wanted.account(&cache).ok()??;
         let found = wanted.find(&cache, &account, now).ok()??;

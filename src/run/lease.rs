@@ -2,6 +2,7 @@
 //! place". The kernel counts the runs and drops a dead one's lock, so whoever gets the file exclusively knows that nobody
 //! needs the secrets any more, and scrubs. A lease that cannot be had means that nothing is exposed.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,7 +32,27 @@ pub struct Lease {
 
 /// One run's share in a lease.
 #[derive(Debug)]
-pub struct Share(#[expect(dead_code, reason = "held for its lock")] Lock);
+pub struct Share(Lock);
+
+impl Share {
+    /// The same share in another process, which holds it too until one of the two gives it up.
+    #[must_use]
+    pub fn from_file(file: File) -> Self {
+        Self(Lock::held(file))
+    }
+
+    /// The file whose lock it is.
+    #[must_use]
+    pub fn as_file(&self) -> &File {
+        self.0.as_file()
+    }
+
+    /// Gives it up, whoever else has the same one.
+    pub fn give_up(mut self) {
+        // Where this fails (under wine) nobody else has it, and dropping does.
+        let _ = self.0.file().unlock();
+    }
+}
 
 /// The knowledge that no run needs what is exposed, for as long as this is held.
 #[derive(Debug)]

@@ -20,6 +20,8 @@ const DEPTH: u32 = 8;
 pub struct Marker {
     /// Whether the shim that wrote it supervises a run; it replaced itself by az otherwise.
     supervises: bool,
+    /// Whether the secrets are exposed in a private mount.
+    is_private: bool,
     /// The shim's process.
     process: u32,
     /// When that process started, to tell it from a later one with the same id.
@@ -50,6 +52,7 @@ impl Marker {
         tried.push(real_az.to_owned());
         Self {
             supervises,
+            is_private: false,
             process,
             start: sys::process_start(process).unwrap_or(0),
             config_dir: config_dir.id(),
@@ -59,10 +62,18 @@ impl Marker {
         }
     }
 
-    /// Whether a live run above us has the secrets of `config_dir` exposed.
+    /// The same marker for an az in a private mount, or in none.
+    #[must_use]
+    pub fn with_private_mount(&self, is_private: bool) -> Self {
+        Self { is_private, ..self.clone() }
+    }
+
+    /// Whether a live run above us has the secrets of `config_dir` exposed, as seen from here: not everything that an az
+    /// starts need be in its mount namespace.
     #[must_use]
     pub fn covers(&self, config_dir: &ConfigDir) -> bool {
-        self.supervises && self.config_dir == config_dir.id()
+        let is_seen = || !self.is_private || sys::is_privately_mounted(&config_dir.token_cache());
+        self.supervises && self.config_dir == config_dir.id() && is_seen()
     }
 
     /// For an az that is handed straight on inside a live run: that run stays the one above.
@@ -85,7 +96,11 @@ impl Marker {
     /// The value of the environment variable.
     #[must_use]
     pub fn to_value(&self) -> OsString {
-        let kind = if self.supervises { "run" } else { "pass" };
+        let kind = match (self.supervises, self.is_private) {
+            (true, true) => "private",
+            (true, false) => "run",
+            (false, _) => "pass",
+        };
         let Self { process, start, config_dir, hop, depth, .. } = self;
         let head = format!("1;{kind};{process};{start};{config_dir};{hop};{depth};");
         let mut value = OsString::from(head);
@@ -98,8 +113,10 @@ impl Marker {
         if fields.next()? != "1" {
             return None;
         }
+        let kind = fields.next()?;
         Some(Self {
-            supervises: fields.next()? == "run",
+            supervises: kind != "pass",
+            is_private: kind == "private",
             process: fields.next()?.parse().ok()?,
             start: fields.next()?.parse().ok()?,
             config_dir: fields.next()?.to_owned(),

@@ -2,14 +2,22 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
+pub mod custody;
 pub mod edit;
+pub mod exposure;
+pub mod guardian;
+pub mod handover;
 pub mod in_place;
 pub mod keep_alive;
 pub mod lease;
 pub mod marker;
+pub mod merge;
+pub mod private;
 #[cfg(test)]
 mod property_tests;
 pub mod rotate;
+pub mod stamp;
+pub mod stray;
 pub mod supervise;
 pub mod through_az;
 
@@ -25,7 +33,10 @@ use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event, Journal};
 use crate::lock::Lock;
-use crate::run::in_place::{Exposed, Forgetting, InPlace};
+use crate::run::custody::{Custody, Forgetting};
+use crate::run::exposure::Exposure;
+use crate::run::guardian::Guardian;
+use crate::run::handover::{Handover, Start};
 use crate::run::marker::Marker;
 use crate::run::rotate::{Rotated, Rotation};
 use crate::settings::Settings;
@@ -58,7 +69,7 @@ pub struct Finished {
 }
 
 impl Run<'_> {
-    /// Exposes, rotates if due, runs az, harvests, scrubs.
+    /// Sweeps, rotates if due, exposes, runs az, harvests, scrubs.
     ///
     /// # Errors
     /// [`Kind::NotStarted`] when az could not be started; the file is scrubbed all the same.
@@ -66,43 +77,62 @@ impl Run<'_> {
         sys::take_signals();
         let began = Instant::now();
         let deed = command_group(arguments);
-        let in_place = InPlace::new(self.context, self.settings, self.config_dir, self.journal);
-        let wanted = self.wanted(&in_place, &deed);
+        let custody = Custody::new(self.context, self.settings, self.config_dir, self.journal);
+        let exposure = Exposure::new(self.context, self.settings, &self.real_az);
+        let guardian = Guardian::start();
+        let start = Start { arguments, marker: &self.marker, is_quiet: false };
+        let mut handover = Handover::begin(&custody, &exposure, &guardian, &deed, start)?;
+        let wanted = self.wanted(&custody, &deed);
         let rotation = Rotation {
             context: self.context,
             config_dir: self.config_dir,
-            in_place: &in_place,
+            custody: &custody,
             journal: self.journal,
             command: &deed,
         };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = deed == "account get-access-token";
-        let mut turn = if is_for_a_token || left_to_az.is_some() { in_place.turn() } else { None };
-        let (exposed, handicap) = match in_place.expose(&deed) {
-            Ok(exposed) => (exposed, None),
-            Err(failure) => (in_place.unexposed(), Some(failure)),
+        let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
+        let is_private = handover.is_private()?;
+        let through_az = wanted.as_ref().zip(left_to_az);
+        let rotate_through_az = |wanted: &Wanted| {
+            let command = through_az::COMMAND.map(OsString::from);
+            let start = Start { arguments: &command, marker: &self.marker, is_quiet: true };
+            let quiet = Handover::begin(&custody, &exposure, &guardian, "account get-access-token", start);
+            self.rotate_through_az(wanted, &rotation, quiet, is_private);
         };
+        if is_private && let Some((wanted, _)) = &through_az {
+            rotate_through_az(wanted);
+        }
+        let handicap = handover.expose(&[]).err();
         if let Some(failure) = &handicap {
             self.journal.warn(self.context.now(), failure);
         }
-        if let (Some(wanted), Some(lock), None) = (&wanted, left_to_az, &handicap) {
-            self.rotate_through_az(wanted, &rotation);
-            drop(lock);
+        if !is_private
+            && handicap.is_none()
+            && let Some((wanted, _)) = &through_az
+        {
+            rotate_through_az(wanted);
+        }
+        if through_az.is_some() {
             turn = turn.filter(|_| is_for_a_token);
         }
+        drop(through_az);
         if let Some(signal) = sys::pending_signal() {
-            self.end(&in_place, exposed, Forgetting::Never, &deed);
+            self.end(handover, Forgetting::Never, true);
+            guardian.dismiss();
             sys::die_of(signal);
         }
-        let az = supervise::command(&self.real_az, &self.marker);
-        let outcome = supervise::run(az, arguments, |end| {
-            if let Some(wanted) = &wanted {
-                keep_alive::keep_alive(&rotation, wanted, end);
+        let outcome = handover.run(|end, copy| {
+            if wanted.is_some() || copy.is_some() {
+                keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);
             }
         });
         drop(turn);
         let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
-        self.end(&in_place, exposed, forgetting(arguments, succeeded), &deed);
+        if self.end(handover, forgetting(arguments, succeeded), !succeeded) {
+            guardian.dismiss();
+        }
         let status = outcome?;
         self.note(deed, wanted, &status, began);
         // A cache that is not one makes az fail in its own words; everything else that we could not do is ours to say.
@@ -111,8 +141,8 @@ impl Run<'_> {
     }
 
     /// The token that the command is going to use for Resource Manager. Logging in and out need none.
-    fn wanted(&self, in_place: &InPlace<'_>, deed: &str) -> Option<Wanted> {
-        if matches!(deed, "login" | "logout" | "account clear") || !in_place.vault.exists() {
+    fn wanted(&self, custody: &Custody<'_>, deed: &str) -> Option<Wanted> {
+        if matches!(deed, "login" | "logout" | "account clear") || !custody.vault.exists() {
             return None;
         }
         Wanted::for_resource_manager(self.context, self.config_dir)
@@ -120,7 +150,7 @@ impl Run<'_> {
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
     fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &Wanted) -> Option<Lock> {
-        let is_due = || self.is_due(wanted, rotation.in_place);
+        let is_due = || self.is_due(wanted, rotation.custody);
         if !is_due() || rotation.rotate(wanted) != Rotated::LeftToAz {
             return None;
         }
@@ -129,17 +159,21 @@ impl Run<'_> {
         is_due().then_some(lock)
     }
 
-    fn is_due(&self, wanted: &Wanted, in_place: &InPlace<'_>) -> bool {
-        let Ok(Some(text)) = in_place.cache.read() else { return false };
+    fn is_due(&self, wanted: &Wanted, custody: &Custody<'_>) -> bool {
+        let Ok(Some(text)) = custody.cache.read() else { return false };
         TokenCache::parse(&text)
             .and_then(|cache| wanted.due(&cache, self.context.now()))
             .is_ok_and(|keys| keys.is_some())
     }
 
-    fn rotate_through_az(&self, wanted: &Wanted, rotation: &Rotation<'_>) {
+    fn rotate_through_az(&self, wanted: &Wanted, rotation: &Rotation<'_>, az: Result<Handover<'_>>, is_private: bool) {
         let began = Instant::now();
-        let az = supervise::command(&self.real_az, &self.marker);
-        let outcome = match through_az::rotate(wanted, &rotation.in_place.cache, self.context.now(), az) {
+        let now = self.context.now();
+        let outcome = az.and_then(|az| match is_private {
+            true => through_az::rotate_privately(wanted, rotation.custody, az, now),
+            false => through_az::rotate_in_place(wanted, &rotation.custody.cache, now, az),
+        });
+        let outcome = match outcome {
             Ok(true) => "renewed by the real az".to_owned(),
             Ok(false) => "not renewed by the real az: the old token serves".to_owned(),
             Err(failure) => failure.what,
@@ -147,10 +181,13 @@ impl Run<'_> {
         rotation.note(wanted, outcome, began);
     }
 
-    fn end(&self, in_place: &InPlace<'_>, exposed: Exposed, forgetting: Forgetting, deed: &str) {
-        if let Err(failure) = in_place.settle(exposed, forgetting, deed) {
-            self.journal.warn(self.context.now(), &failure);
+    /// Says whether all is settled.
+    fn end(&self, handover: Handover<'_>, forgetting: Forgetting, has_failed: bool) -> bool {
+        let outcome = handover.settle(forgetting, has_failed);
+        if let Err(failure) = &outcome {
+            self.journal.warn(self.context.now(), failure);
         }
+        outcome.is_ok()
     }
 
     fn note(&self, deed: String, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {

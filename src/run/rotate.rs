@@ -20,7 +20,7 @@ use crate::failure::Result;
 use crate::journal::{Deed, Event, Journal};
 use crate::lock::{Lock, Mode};
 use crate::private;
-use crate::run::in_place::InPlace;
+use crate::run::custody::Custody;
 use crate::secret::fingerprint;
 use crate::sys;
 
@@ -46,7 +46,7 @@ pub struct Rotation<'a> {
     /// The config directory.
     pub config_dir: &'a ConfigDir,
     /// Its cache and vault.
-    pub in_place: &'a InPlace<'a>,
+    pub custody: &'a Custody<'a>,
     /// Where to note what happened.
     pub journal: &'a Journal,
     /// The group of the command that it is for.
@@ -99,12 +99,12 @@ impl Rotation<'_> {
     /// `None` when somebody else did it while we waited, else what became of our own request.
     fn rotate_with(&self, wanted: &Wanted, client: &Client) -> Result<Option<(Rotated, String)>> {
         let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
-        self.in_place.prepare_vault()?;
+        self.custody.prepare_vault()?;
         let mut lock = self.lock(wanted)?;
         if !self.is_needed(wanted)? {
             return Ok(None);
         }
-        let Some(mut redeemable) = self.in_place.redeemable(wanted)? else {
+        let Some(mut redeemable) = self.custody.redeemable(wanted)? else {
             return denied("the vault has no refresh token for this account");
         };
         let now = self.context.now();
@@ -122,7 +122,7 @@ impl Rotation<'_> {
             };
             let Denial { what, quiet_for, is_refusal, .. } = match client.redeem(&request) {
                 Ok(granted) => {
-                    self.in_place.store(wanted, &redeemable, &granted)?;
+                    self.custody.store(wanted, &redeemable, &granted)?;
                     return Ok(Some((Rotated::Fresh, "renewed".to_owned())));
                 }
                 Err(Denial { what, is_foreign: true, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
@@ -130,7 +130,7 @@ impl Rotation<'_> {
             };
             let token = redeemable.refresh_token.fingerprint();
             // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile.
-            let current = if is_refusal && is_first { self.in_place.redeemable(wanted)? } else { None };
+            let current = if is_refusal && is_first { self.custody.redeemable(wanted)? } else { None };
             if let Some(newer) = current.filter(|current| current.refresh_token.fingerprint() != token) {
                 redeemable = newer;
                 is_first = false;
@@ -155,7 +155,7 @@ impl Rotation<'_> {
 
     /// Whether the cache has no token that serves and is not due.
     fn is_needed(&self, wanted: &Wanted) -> Result<bool> {
-        let Some(text) = self.in_place.cache.read()? else { return Ok(true) };
+        let Some(text) = self.custody.cache.read()? else { return Ok(true) };
         let cache = TokenCache::parse(&text)?;
         let now = self.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };

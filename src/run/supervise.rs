@@ -3,41 +3,98 @@
 //! caller. An az that cannot be started is [`Kind::NotStarted`].
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::run::keep_alive::End;
 use crate::run::marker::{self, Marker};
-use crate::sys;
+use crate::sys::{self, ChildProcess, PrivateMount, Program, WaitingChild};
 
-/// The command that runs the real az at `path` under `marker`.
+/// A real az that waits to be let go.
+#[derive(Debug)]
+pub struct WaitingAz {
+    path: PathBuf,
+    child: WaitingChild,
+}
+
+impl WaitingAz {
+    /// Forks one that will run `arguments`; a quiet one has nothing of the caller's standard streams.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`].
+    pub fn fork(
+        path: &Path,
+        arguments: &[OsString],
+        marker: &Marker,
+        mount: Option<&PrivateMount>,
+        is_quiet: bool,
+    ) -> Result<Self> {
+        let program = Program::new(path, arguments, (marker::VARIABLE, &marker.to_value()));
+        let program = if is_quiet { program.and_then(Program::quietly) } else { program };
+        let child = program.and_then(|program| WaitingChild::fork(&program, mount));
+        let child = child.map_err(|error| not_started(path, &error))?;
+        Ok(Self { path: path.to_owned(), child })
+    }
+
+    /// The child, for who asks about its private mount, or watches it.
+    #[must_use]
+    pub fn child(&self) -> &WaitingChild {
+        &self.child
+    }
+
+    /// Lets it go and waits for its end; `meanwhile` runs beside it, on a thread of its own, and is told when the end has
+    /// come.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`].
+    pub fn run(self, meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
+        let failed = |error: io::Error| not_started(&self.path, &error);
+        let end = End::new().map_err(failed)?;
+        let mut child = self.child.go().map_err(failed)?;
+        child.hand_signals();
+        std::thread::scope(|scope| {
+            // A thread that cannot be had is one rotation less.
+            let beside = std::thread::Builder::new().spawn_scoped(scope, || meanwhile(&end));
+            let ended = child.wait();
+            end.ring();
+            drop(beside);
+            ended
+        })
+        .map_err(failed)
+    }
+
+    /// Lets it go and says whether it succeeded before the deadline, and before a signal asked us to stop.
+    #[must_use]
+    pub fn succeeds_within(self, deadline: Duration) -> bool {
+        self.child.go().is_ok_and(|child| succeeds(child, deadline))
+    }
+}
+
+fn succeeds(mut child: ChildProcess, deadline: Duration) -> bool {
+    let end = Instant::now() + deadline;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if Instant::now() < end && sys::pending_signal().is_none() => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            _ => {
+                child.kill();
+                return false;
+            }
+        }
+    }
+}
+
+/// The command that becomes the real az at `path` under `marker`.
 #[must_use]
 pub fn command(path: &Path, marker: &Marker) -> Command {
     let mut command = Command::new(path);
     command.env(marker::VARIABLE, marker.to_value());
     command
-}
-
-/// Runs the real az to its end and says how it ended; `meanwhile` runs beside it, on a thread of its own, and is told when
-/// the end has come.
-///
-/// # Errors
-/// [`Kind::NotStarted`].
-pub fn run(mut az: Command, arguments: &[OsString], meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
-    az.args(arguments);
-    sys::give_back_inherited(&mut az);
-    let mut child = sys::spawn(&mut az).map_err(|error| not_started(&az, &error))?;
-    let end = End::default();
-    std::thread::scope(|scope| {
-        // A thread that cannot be had is one rotation less.
-        let beside = std::thread::Builder::new().spawn_scoped(scope, || meanwhile(&end));
-        let ended = sys::wait_for(&mut child);
-        end.come();
-        drop(beside);
-        ended
-    })
-    .map_err(|error| not_started(&az, &error))
 }
 
 /// Becomes the real az; returns only if that failed.
@@ -46,13 +103,13 @@ pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
     az.args(arguments);
     sys::give_back_inherited(&mut az);
     let error = sys::replace_process(&mut az);
-    not_started(&az, &error)
+    not_started(Path::new(az.get_program()), &error)
 }
 
-fn not_started(az: &Command, error: &std::io::Error) -> Failure {
+fn not_started(path: &Path, error: &io::Error) -> Failure {
     Failure::new(
         Kind::NotStarted,
-        format!("cannot start the real az, `{}`: {error}", Path::new(az.get_program()).display()),
+        format!("cannot start the real az, `{}`: {error}", path.display()),
         "repair that installation, or name another one in AZWARD_REAL_AZ",
     )
 }

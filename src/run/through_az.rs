@@ -1,31 +1,49 @@
-//! Rotation by the real az, for authorities that azward does not speak to itself (ADFS, verification switched off): the
-//! token that is due is set aside, az is asked for a fresh one, and if it has none to give the old one goes back, so
-//! that an unreachable endpoint costs nobody a token that is still good.
+//! Rotation by the real az, for authorities that azward does not speak to itself (ADFS, verification switched off): an az
+//! is run that does not see the token that is due, and so gets a fresh one. In private exposure the token is left out of
+//! that az's copy; in place it is set aside, and goes back if az has none to give, so that an unreachable endpoint costs
+//! nobody a token that is still good.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::CacheFile;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::Result;
+use crate::run::custody::{Custody, Forgetting};
+use crate::run::handover::Handover;
 use crate::secret::Secret;
-use crate::sys;
 
 /// How long the real az may take for a fresh token before the old one has to do.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// Asks the real az for a fresh token in the place of the one that is due; the refresh tokens are exposed already.
-/// Says whether there is one now.
+/// The command that has az renew the token for Resource Manager.
+pub const COMMAND: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
+
+/// Asks an az for a fresh token that does not see the one that is due in its private copy. Says whether there is one now.
+///
+/// # Errors
+/// When the copy cannot be had.
+pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Handover<'_>, now: i64) -> Result<bool> {
+    let Some(text) = custody.cache.read()? else { return Ok(false) };
+    let due = wanted.due(&TokenCache::parse(&text)?, now)?.unwrap_or_default();
+    if due.is_empty() {
+        return Ok(false);
+    }
+    handover.expose(&due)?;
+    let has_renewed = handover.succeeds_within(DEADLINE);
+    handover.settle(Forgetting::Never, !has_renewed)?;
+    Ok(has_renewed)
+}
+
+/// Asks `az` for a fresh token in the place of the one that is due; the refresh tokens are exposed in place already. Says
+/// whether there is one now.
 ///
 /// # Errors
 /// When the cache cannot be edited; the old token is in it.
-pub fn rotate(wanted: &Wanted, cache: &CacheFile, now: i64, mut az: Command) -> Result<bool> {
+pub fn rotate_in_place(wanted: &Wanted, cache: &CacheFile, now: i64, mut az: Handover<'_>) -> Result<bool> {
     let Some(aside) = set_aside(wanted, cache, now)? else { return Ok(false) };
-    az.args(["account", "get-access-token", "--output", "none", "--only-show-errors"]);
-    az.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if succeeds(az) {
+    if az.succeeds_within(DEADLINE) {
         return Ok(true);
     }
     put_back(&aside, cache)?;
@@ -59,22 +77,4 @@ fn put_back(aside: &Aside, file: &CacheFile) -> Result<()> {
     let missing = aside.iter().filter(|(key, _)| !newer.contains(&key.as_str()));
     entries.extend(missing.map(|(key, value)| Entry { key, value: value.expose_text() }));
     file.replace(&cache.with_entries(Section::AccessToken, &entries))
-}
-
-/// Runs to the end, within the deadline, unless a signal asks us to stop.
-fn succeeds(mut az: Command) -> bool {
-    let Ok(mut child) = az.spawn() else { return false };
-    let end = Instant::now() + DEADLINE;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) if Instant::now() < end && sys::pending_signal().is_none() => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            _ => {
-                sys::kill_child(&mut child);
-                return false;
-            }
-        }
-    }
 }

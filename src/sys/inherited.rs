@@ -45,28 +45,34 @@ pub fn has_stdout() -> bool {
     NOTED.load(Ordering::SeqCst) & (1 << 1) == 0
 }
 
+/// Gives the program that this process is about to become what the caller gave us and the runtime took. For a child between
+/// fork and exec.
+pub(super) fn give_back_in_child() {
+    let noted = NOTED.load(Ordering::SeqCst);
+    for descriptor in 0..3 {
+        if noted & (1 << descriptor) != 0 {
+            close_quietly(descriptor);
+        }
+    }
+    for (signal, bit) in IGNORED {
+        let action = if noted & bit == 0 { libc::SIG_DFL } else { libc::SIG_IGN };
+        // SAFETY: async-signal-safe, and no handler is involved.
+        unsafe { libc::signal(signal, action) };
+    }
+}
+
 /// Has `command` start with what the caller gave us and the runtime took.
 pub fn give_back_inherited(command: &mut Command) {
-    let noted = NOTED.load(Ordering::SeqCst);
-    if noted == 0 {
-        // The usual case keeps the standard library's fast way to start a process.
-        return;
-    }
-    let restore = move || {
-        for descriptor in 0..3 {
-            if noted & (1 << descriptor) != 0 {
-                // SAFETY: async-signal-safe; nothing here uses that descriptor before the exec.
-                unsafe { libc::close(descriptor) };
-            }
-        }
-        for (signal, bit) in IGNORED {
-            if noted & bit != 0 {
-                // SAFETY: async-signal-safe, and no handler is involved.
-                unsafe { libc::signal(signal, libc::SIG_IGN) };
-            }
-        }
+    let restore = || {
+        give_back_in_child();
         Ok(())
     };
     // SAFETY: the closure allocates nothing and calls only what may be called between fork and exec.
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, restore) };
+}
+
+/// Closes a descriptor, whether or not it is open.
+pub(super) fn close_quietly(descriptor: i32) {
+    // SAFETY: async-signal-safe; nobody uses that descriptor before the exec.
+    unsafe { libc::close(descriptor) };
 }

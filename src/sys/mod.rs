@@ -4,27 +4,53 @@
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
+mod alarm;
+#[cfg(unix)]
+mod detached;
+#[cfg(unix)]
 mod inherited;
 #[cfg(target_os = "linux")]
 mod keyctl_linux;
+#[cfg(unix)]
+mod messages;
+#[cfg(target_os = "linux")]
+mod mount_namespace_linux;
+#[cfg(not(target_os = "linux"))]
+mod no_namespaces;
 #[cfg(windows)]
 mod processes_windows;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+mod waiting_child;
+#[cfg(target_os = "linux")]
+mod watch_linux;
 #[cfg(windows)]
 mod windows;
 
 #[cfg(unix)]
+pub use alarm::*;
+#[cfg(unix)]
+pub use detached::*;
+#[cfg(unix)]
 pub use inherited::*;
 #[cfg(target_os = "linux")]
 pub use keyctl_linux::*;
+#[cfg(target_os = "linux")]
+pub use mount_namespace_linux::*;
+#[cfg(not(target_os = "linux"))]
+pub use no_namespaces::*;
 #[cfg(windows)]
 pub use processes_windows::*;
 #[cfg(unix)]
 pub use signals::*;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(unix)]
+pub use waiting_child::*;
+#[cfg(target_os = "linux")]
+pub use watch_linux::*;
 #[cfg(windows)]
 pub use windows::*;

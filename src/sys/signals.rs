@@ -3,9 +3,8 @@
 //! never "ignore", because "ignore" survives the exec and would reach az; a signal that the caller had us ignore stays
 //! ignored. TSTP and CONT keep their default action: az is in the same process group, so both stop and both go on.
 
-use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The child that signals are handed to; 0 while there is none.
@@ -21,8 +20,8 @@ extern "C" fn handle(signal: i32) {
     if child == 0 {
         PENDING.store(signal, Ordering::SeqCst);
     } else if HANDED_ON.contains(&signal) {
-        // SAFETY: kill is async-signal-safe. The id is that of a child not yet waited for: `wait_for` clears it before it
-        // reaps, so it cannot have come to belong to another process.
+        // SAFETY: kill is async-signal-safe. The id is that of a child not yet waited for: `ChildProcess::wait` clears it
+        // before it reaps, so it cannot have come to belong to another process.
         unsafe {
             libc::kill(child, signal);
         }
@@ -61,53 +60,19 @@ pub fn pending_signal() -> Option<i32> {
     }
 }
 
-/// Starts `command` in our own process group and hands signals to it from now on, those included that came just before.
-///
-/// # Errors
-/// The operating system's.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
-    let child = command.spawn()?;
-    CHILD.store(child.id().cast_signed(), Ordering::SeqCst);
+/// Hands signals to the process `child` from now on, those included that came just before; to nobody if it is 0.
+pub(super) fn hand_signals_to(child: i32) {
+    CHILD.store(child, Ordering::SeqCst);
+    if child == 0 {
+        return;
+    }
     if let Some(signal) = pending_signal() {
         PENDING.store(0, Ordering::SeqCst);
         // SAFETY: the child was just started and has not been waited for.
         unsafe {
-            libc::kill(child.id().cast_signed(), signal);
+            libc::kill(child, signal);
         }
     }
-    Ok(child)
-}
-
-/// Waits for the child's end. The id is only reaped after signals have stopped going to it.
-///
-/// # Errors
-/// The operating system's.
-pub fn wait_for(child: &mut Child) -> io::Result<ExitStatus> {
-    loop {
-        // SAFETY: an all-zero siginfo is a valid value and the pointer is to a live local; WNOWAIT leaves the child to be
-        // reaped below.
-        let code = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            libc::waitid(libc::P_PID, child.id(), &raw mut info, libc::WEXITED | libc::WNOWAIT)
-        };
-        if code == 0 {
-            break;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    CHILD.store(0, Ordering::SeqCst);
-    child.wait()
-}
-
-/// Ends a child at once.
-pub fn kill_child(child: &mut Child) {
-    CHILD.store(0, Ordering::SeqCst);
-    // The child may be gone already, which is what was wanted.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Ends this process as the child ended: with its exit code, or by its signal.

@@ -65,6 +65,36 @@ pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+/// How a file looks from outside: it looks another way after every change, unless two come within one tick of a clock.
+#[derive(Debug)]
+pub struct Look {
+    /// Device, inode, size, and the times of the last changes, as text.
+    pub text: String,
+    /// How long ago the last change was; nothing for one from the future.
+    pub rested: Duration,
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// The operating system's.
+pub fn look_of(path: &Path) -> io::Result<Look> {
+    let metadata = std::fs::metadata(path)?;
+    let text = format!(
+        "{} {} {} {}.{} {}.{}",
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec()
+    );
+    let changed = Duration::new(metadata.ctime().unsigned_abs(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(Look { text, rested: now.checked_sub(changed).unwrap_or_default() })
+}
+
 /// How many names the open file still has; 0 when it was removed under us.
 ///
 /// # Errors
@@ -237,6 +267,17 @@ pub fn harden() {
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
     }
+}
+
+/// Has this process told of under `name`, where it would go by its file's.
+pub fn set_process_name(name: &std::ffi::CStr) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the string is NUL-terminated and alive; the kernel copies what it has room for.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
 }
 
 /// Puts `from` in the place of `to` in one step.

@@ -1,0 +1,258 @@
+//! Custody: the token cache of one config directory and the vault that belongs to it, and what exposures, sweeps and
+//! rotations do with the two. Everything that changes cache or vault happens in one critical section under the vault's
+//! lock and then MSAL's, and in this order: what is new in the file goes into the vault, durably; only then is the file
+//! touched.
+//!
+//! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
+//! is told so that az can run all the same.
+
+use std::time::Duration;
+
+use crate::azure::ConfigDir;
+use crate::azure::access_token::Wanted;
+use crate::azure::cache_file::CacheFile;
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::profile::Profile;
+use crate::azure::token_cache::{AccountId, Section, TokenCache};
+use crate::context::Context;
+use crate::entra::Granted;
+use crate::failure::{Failure, Kind, Result};
+use crate::journal::{Deed, Event, Journal};
+use crate::run::edit::{self, Redeemable};
+use crate::run::lease::Lease;
+use crate::settings::Settings;
+use crate::vault::{Contents, Vault, VaultLock};
+
+/// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
+pub(super) const DEADLINE: Duration = Duration::from_secs(6);
+
+/// How often a commit is tried.
+const COMMIT_ATTEMPTS: u32 = 3;
+
+/// The token cache of one config directory and the vault that belongs to it.
+#[derive(Debug)]
+pub struct Custody<'a> {
+    pub(super) context: &'a Context,
+    pub(super) config_dir: &'a ConfigDir,
+    /// The token cache's file.
+    pub cache: CacheFile,
+    /// The vault.
+    pub vault: Vault,
+    pub(super) lease: Lease,
+    pub(super) journal: &'a Journal,
+}
+
+/// What a run may have done to the accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgetting {
+    /// Nothing: an account that is missing afterwards was lost, not forgotten.
+    Never,
+    /// `az logout` succeeded: the accounts that it took out of the cache are forgotten.
+    Vanished,
+    /// `az account clear` succeeded: a removed cache means that all accounts are forgotten.
+    Removed,
+    /// One of the two ended, and how is not known: accounts that neither the cache nor the profile has any more are
+    /// forgotten.
+    IfProven,
+}
+
+impl<'a> Custody<'a> {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(context: &'a Context, settings: &Settings, config_dir: &'a ConfigDir, journal: &'a Journal) -> Self {
+        Self {
+            context,
+            config_dir,
+            cache: CacheFile::at(config_dir.token_cache()),
+            vault: Vault::of(context, settings, config_dir),
+            lease: Lease::of(context, config_dir),
+            journal,
+        }
+    }
+
+    /// Whether the config directory holds a refresh token at this moment, as far as can be seen without a lock.
+    #[must_use]
+    pub fn is_in_the_clear(&self) -> bool {
+        self.cache.has_leftover() || self.exposed_tokens().is_ok_and(|count| count > 0)
+    }
+
+    /// How many refresh tokens are in the file at this moment.
+    ///
+    /// # Errors
+    /// `CacheForeign` or `Storage`.
+    pub fn exposed_tokens(&self) -> Result<usize> {
+        let Some(text) = self.cache.read()? else { return Ok(0) };
+        Ok(TokenCache::parse(&text)?.entries(Section::RefreshToken)?.len())
+    }
+
+    /// Whether a run holds a share in the lease now.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn is_needed(&self) -> Result<bool> {
+        Ok(self.lease.nobody()?.is_none())
+    }
+
+    /// The refresh token to redeem for `wanted`, with what a living run changed in the file taken in first. `None` when
+    /// the vault has none for that account.
+    ///
+    /// # Errors
+    /// Whatever kept vault or cache from being read.
+    pub fn redeemable(&self, wanted: &Wanted) -> Result<Option<Redeemable>> {
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        let Some(account) = wanted.account(&cache)? else { return Ok(None) };
+        let mut contents = self.vault.load()?;
+        if !cache.entries(Section::RefreshToken)?.is_empty() {
+            let lock = self.vault.lock(DEADLINE)?;
+            contents = self.vault.load()?;
+            if edit::harvest(&cache, &mut contents, self.context.now(), "rotation")?.is_changed {
+                self.commit(&lock, &contents)?;
+            }
+        }
+        edit::redeemable(&contents, &account)
+    }
+
+    /// Stores what was granted, as MSAL would have: the new refresh token in the vault first, then the access token in the
+    /// cache, and the refresh token there too if a run has the old one exposed. A vault that cannot be written (a full disk)
+    /// leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
+    ///
+    /// # Errors
+    /// Whatever kept it from being stored. The old refresh token is still in the vault.
+    pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
+        let now = self.context.now();
+        let Some(fields) = granted.fields() else { return Ok(()) };
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let mut contents = self.vault.load()?;
+        let mut stored = Ok(());
+        if let Some(refresh_token) = fields.refresh_token {
+            edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
+            stored = self.commit(&vault_lock, &contents);
+        }
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.remove_leftover();
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        // An account that was logged out meanwhile stays logged out.
+        if wanted.account(&cache)?.as_ref() != Some(&redeemed.account) {
+            return Ok(());
+        }
+        let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
+        let homeless = stored.is_err().then_some(redeemed);
+        self.cache.replace(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+        stored
+    }
+
+    /// Puts every refresh token of the vault back into the file for good and says how many there are: the end of
+    /// azward's care for this directory.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the vault still has them.
+    pub fn give_back(&self) -> Result<usize> {
+        drop(self.expose("uninstall")?);
+        let tokens = self.exposed_tokens()?;
+        let kept = self.vault.load()?.refresh_tokens.len();
+        if tokens < kept {
+            return Err(Failure::new(
+                Kind::CacheForeign,
+                format!(
+                    "{} of {kept} logins could not be put back into `{}`",
+                    kept - tokens,
+                    self.cache.path().display()
+                ),
+                "their users are no longer in that directory's profile; the vault keeps them",
+            ));
+        }
+        let lock = self.vault.lock(DEADLINE)?;
+        self.vault.remove(&lock)?;
+        Ok(tokens)
+    }
+
+    /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or
+    /// the config directory is not there.
+    pub(super) fn has_nothing(&self) -> bool {
+        !self.config_dir.path().is_dir() || (!self.vault.exists() && !self.is_in_the_clear())
+    }
+
+    /// Gets the master key before any lock is held. A lost one is no obstacle: the commit begins a new vault.
+    ///
+    /// # Errors
+    /// `KeyUnavailable`, `VaultDamaged`, `Storage`.
+    pub fn prepare_vault(&self) -> Result<()> {
+        match self.vault.prepare() {
+            Err(failure) if failure.kind != Kind::KeyLost => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// The vault's contents. One that is damaged or whose key is lost gives way to a new one as soon as there is something
+    /// to store, and is set aside by the commit, which `true` asks for.
+    pub(super) fn open_vault(&self, cache: &TokenCache<'_>) -> Result<(Contents, bool)> {
+        let loaded = self.vault.load();
+        self.note_warnings();
+        match loaded {
+            Ok(contents) => Ok((contents, false)),
+            Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
+                if cache.entries(Section::RefreshToken)?.is_empty() {
+                    return Err(failure);
+                }
+                self.journal.warn(self.context.now(), &failure);
+                Ok((Contents::default(), true))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(super) fn accounts(&self) -> Vec<AccountId> {
+        let text = self.cache.read().ok().flatten().unwrap_or_default();
+        TokenCache::parse(&text).and_then(|cache| edit::account_ids(&cache)).unwrap_or_default()
+    }
+
+    /// The vault's accounts whose user the profile no longer lists.
+    pub(super) fn signed_out(&self, contents: &Contents) -> Result<Vec<AccountId>> {
+        let profile = Profile::read(&self.config_dir.profile());
+        let accounts = edit::vault_accounts(contents)?;
+        Ok(accounts
+            .into_iter()
+            .filter(|account| !profile.has_user(&account.username))
+            .map(|account| account.id)
+            .collect())
+    }
+
+    /// Commits, and tries again when it fails: what a moment's shortage kept from the disk would stay in the clear.
+    ///
+    /// # Errors
+    /// Those of [`Vault::commit`].
+    pub(super) fn commit(&self, lock: &VaultLock, contents: &Contents) -> Result<()> {
+        let mut outcome = self.vault.commit(lock, contents);
+        for _ in 1..COMMIT_ATTEMPTS {
+            match &outcome {
+                Err(failure) if failure.kind == Kind::Storage => outcome = self.vault.commit(lock, contents),
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    /// What the vault did that its owner should know of: it fell back, it set something aside.
+    pub(super) fn note_warnings(&self) {
+        for warning in self.vault.warnings() {
+            self.journal.warn(self.context.now(), &warning);
+        }
+    }
+
+    pub(super) fn note_adoption(&self, count: usize) {
+        if count > 0 {
+            let outcome = format!("{count} refresh token(s) that azward had not put there were taken into the vault");
+            self.journal.record(&Event::new(self.context.now(), Deed::Adoption, outcome));
+        }
+    }
+
+    pub(super) fn note_forgetting(&self, names: &[String]) {
+        for name in names {
+            let mut event = Event::new(self.context.now(), Deed::Forgetting, "az logged it out");
+            event.account = Some(name.clone());
+            self.journal.record(&event);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Which exposure a run gets: private where the system allows it and nothing speaks against it, else in place. What the
+//! system refused is remembered until the next boot, and an az that replaces its cache by rename, which no mount lets it
+//! do, until that az changes; so neither is tried twice. A memory that cannot be read or written costs another try.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::failure::{Failure, Kind};
+use crate::private;
+use crate::settings::{ExposureChoice, Settings};
+use crate::sys;
+
+/// What is to be done with the secrets of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Private exposure.
+    Private,
+    /// In-place exposure, and why.
+    InPlace(String),
+    /// None: the command needs no secret, or removes the file.
+    Nothing,
+}
+
+/// What was learned about this system and this az.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Memory {
+    /// The boot and the namespaces in which the system refused, and what it said.
+    refused: Option<(String, String)>,
+    /// The az that replaces its cache by rename: its file, and how that looked.
+    renames: Option<(PathBuf, String)>,
+}
+
+/// Decides for one run.
+#[derive(Debug)]
+pub struct Exposure<'a> {
+    context: &'a Context,
+    choice: ExposureChoice,
+    real_az: &'a Path,
+}
+
+impl<'a> Exposure<'a> {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn new(context: &'a Context, settings: &Settings, real_az: &'a Path) -> Self {
+        Self { context, choice: settings.exposure, real_az }
+    }
+
+    /// What is set.
+    #[must_use]
+    pub fn choice(&self) -> ExposureChoice {
+        self.choice
+    }
+
+    /// The az that all this is about.
+    #[must_use]
+    pub fn real_az(&self) -> &Path {
+        self.real_az
+    }
+
+    /// What to do for `az <arguments>`, whose command group is `deed`.
+    #[must_use]
+    pub fn plan(&self, deed: &str, arguments: &[OsString]) -> Plan {
+        if deed == "account clear" {
+            return Plan::Nothing;
+        }
+        match self.in_general() {
+            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(self.context, deed, arguments) => {
+                Plan::InPlace("a browser must not be started in a namespace".to_owned())
+            }
+            plan => plan,
+        }
+    }
+
+    /// What to do for a command about which nothing is known.
+    #[must_use]
+    pub fn in_general(&self) -> Plan {
+        match self.choice {
+            ExposureChoice::Private => Plan::Private,
+            ExposureChoice::InPlace => Plan::InPlace("it is set so in config.json".to_owned()),
+            ExposureChoice::Auto => self.objection().map_or(Plan::Private, Plan::InPlace),
+        }
+    }
+
+    /// What speaks against private exposure, as far as is known.
+    fn objection(&self) -> Option<String> {
+        if !cfg!(target_os = "linux") {
+            return Some("this system has no mount namespaces".to_owned());
+        }
+        let memory = self.recall();
+        let refused = memory.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
+        let renames = memory.renames.filter(|(az, look)| az == self.real_az && Some(look) == look_of(az).as_ref());
+        let renamer = || format!("`{}` replaces its token cache by rename", self.real_az.display());
+        refused.map(|(_, reason)| reason).or_else(|| renames.map(|_| renamer()))
+    }
+
+    /// Remembers what the system refused, if it will refuse it again.
+    pub fn note_refusal(&self, refused: &sys::Refused) -> String {
+        let reason = format!("this system refuses {}: {}", refused.step, refused.error);
+        let is_lasting = matches!(refused.error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+            // `user.max_user_namespaces` at 0 is told as a full disk.
+            || refused.error.kind() == ErrorKind::StorageFull;
+        if is_lasting {
+            self.remember(|memory| memory.refused = Some((sys::boot_and_namespaces(), reason.clone())));
+        }
+        reason
+    }
+
+    /// Remembers that this az replaces its cache by rename.
+    pub fn note_rename(&self) {
+        if let Some(look) = look_of(self.real_az) {
+            self.remember(|memory| memory.renames = Some((self.real_az.to_owned(), look)));
+        }
+    }
+
+    /// Forgets what the system refused: something may have been done about it.
+    pub fn forget_refusal(&self) {
+        if self.recall().refused.is_some() {
+            self.remember(|memory| memory.refused = None);
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.context.azward_home.join("run").join("exposure.json")
+    }
+
+    fn recall(&self) -> Memory {
+        let text = std::fs::read(self.path()).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn remember(&self, change: impl FnOnce(&mut Memory)) {
+        let mut memory = self.recall();
+        change(&mut memory);
+        let path = self.path();
+        let Some(directory) = path.parent() else { return };
+        let text = serde_json::to_vec(&memory).unwrap_or_default();
+        if private::make_dir(directory).is_ok()
+            && let Ok(mut file) = private::open(&path)
+        {
+            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, &text));
+        }
+    }
+}
+
+/// The failure of a run that was to be exposed privately and nothing else.
+#[must_use]
+pub fn refused(reason: &str) -> Failure {
+    Failure::new(
+        Kind::Storage,
+        format!("nothing was handed to az, because {reason}"),
+        "set `exposure` to `auto` in azward's config.json, or see the README on what private exposure needs",
+    )
+}
+
+/// Whether a login may start a browser: one that was started in a namespace would stay there for as long as it runs, and
+/// some (snaps) do not start there at all. Root's namespace keeps nothing from anybody.
+fn opens_a_browser(context: &Context, deed: &str, arguments: &[OsString]) -> bool {
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| context.variable(name).is_some());
+    let is_told_otherwise = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
+        // Any beginning of an option that is none other's is that option to argparse.
+        ["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]
+            .iter()
+            .any(|own| argument.starts_with(own))
+    });
+    deed == "login" && has_display && !is_told_otherwise && sys::user_id() != "0"
+}
+
+fn look_of(path: &Path) -> Option<String> {
+    sys::look_of(path).ok().map(|look| look.text)
+}

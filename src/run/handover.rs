@@ -1,0 +1,228 @@
+//! The handover of the secrets to one az, from the fork of a child that waits to become it until everything is settled: by
+//! private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place instead.
+
+use std::ffi::OsString;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::run::custody::{Custody, Forgetting};
+use crate::run::exposure::{self, Exposure, Plan};
+use crate::run::guardian::Guardian;
+use crate::run::in_place::Exposed;
+use crate::run::keep_alive::End;
+use crate::run::marker::Marker;
+use crate::run::private::PrivateCopy;
+use crate::run::stray;
+use crate::run::supervise::WaitingAz;
+use crate::settings::ExposureChoice;
+use crate::sys::{self, PrivateMount};
+
+/// One az and what is handed to it.
+#[derive(Debug)]
+pub struct Handover<'a> {
+    custody: &'a Custody<'a>,
+    exposure: &'a Exposure<'a>,
+    guardian: &'a Guardian,
+    deed: &'a str,
+    start: Start<'a>,
+    az: Option<WaitingAz>,
+    plan: Plan,
+    held: Held,
+}
+
+/// How az is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// The marker for it.
+    pub marker: &'a Marker,
+    /// Whether it has nothing of the caller's standard streams.
+    pub is_quiet: bool,
+}
+
+/// What is held while az runs.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    InPlace(Exposed),
+    Private(PrivateCopy),
+}
+
+impl<'a> Handover<'a> {
+    /// Forks the child that waits to become az; in a private mount if that is the plan.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`].
+    pub fn begin(
+        custody: &'a Custody<'a>,
+        exposure: &'a Exposure<'a>,
+        guardian: &'a Guardian,
+        deed: &'a str,
+        start: Start<'a>,
+    ) -> Result<Self> {
+        let mut plan = exposure.plan(deed, start.arguments);
+        if plan == Plan::Private && deed != "login" && custody.has_nothing() {
+            plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
+        }
+        let mut handover = Self { custody, exposure, guardian, deed, start, az: None, plan, held: Held::Nothing };
+        let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
+        handover.az = Some(handover.fork(mount.as_ref())?);
+        Ok(handover)
+    }
+
+    /// Waits until it is certain which exposure it is going to be. Says whether it is private.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`].
+    pub fn is_private(&mut self) -> Result<bool> {
+        if self.plan != Plan::Private || matches!(self.held, Held::Private(_)) {
+            return Ok(self.plan == Plan::Private);
+        }
+        let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
+            Some(Ok(Ok(file))) => {
+                self.held = Held::Private(PrivateCopy { file, base: Default::default() });
+                return Ok(true);
+            }
+            Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
+            Some(Err(error)) => format!("the child ended early: {error}"),
+            None => "there is no child".to_owned(),
+        };
+        self.go_without_mount(refused)?;
+        Ok(false)
+    }
+
+    /// Hands the secrets over, without the access tokens `left_out` of a private copy.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; az can be run all the same.
+    pub fn expose(&mut self, left_out: &[String]) -> Result<()> {
+        self.is_private()?;
+        let process = self.process();
+        match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Private(copy) => {
+                // An az that logs in stores what it gets, whatever could be handed to it.
+                self.held = Held::Private(copy);
+                let Held::Private(copy) = &mut self.held else { return Ok(()) };
+                let outcome = self.custody.expose_privately(copy, self.deed, left_out);
+                self.guardian.watch_private(process, copy, self.deed);
+                outcome
+            }
+            _ if self.plan == Plan::Nothing => {
+                self.hold_unexposed(process);
+                match self.deed {
+                    "account clear" => Ok(()),
+                    _ => Err(exposure::refused("private exposure is set and cannot be had")),
+                }
+            }
+            _ => {
+                // No lock is held while a keyring waits for a person.
+                let prepared = if self.custody.has_nothing() { Ok(()) } else { self.custody.prepare_vault() };
+                // Before the first byte is in the clear.
+                self.hold_unexposed(process);
+                prepared?;
+                let exposed = self.custody.expose(self.deed)?;
+                if let Held::InPlace(held) = &mut self.held {
+                    held.before = exposed.before;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets az go and waits for its end; see [`WaitingAz::run`].
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`].
+    pub fn run(&mut self, beside: impl FnOnce(&End, Option<&PrivateCopy>) + Send) -> Result<ExitStatus> {
+        let Some(az) = self.az.take() else { return Err(no_child()) };
+        let copy = match &self.held {
+            Held::Private(copy) => Some(copy),
+            _ => None,
+        };
+        az.run(|end| beside(end, copy))
+    }
+
+    /// See [`WaitingAz::succeeds_within`].
+    #[must_use]
+    pub fn succeeds_within(&mut self, deadline: Duration) -> bool {
+        self.az.take().is_some_and(|az| az.succeeds_within(deadline))
+    }
+
+    /// Settles what az left, or what was handed to one that never ran.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
+    pub fn settle(mut self, forgetting: Forgetting, has_failed: bool) -> Result<()> {
+        drop(self.az.take());
+        match self.held {
+            Held::Nothing => Ok(()),
+            Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, self.deed),
+            Held::Private(copy) => {
+                if has_failed && stray::take_in(self.custody, &copy)? {
+                    self.exposure.note_rename();
+                }
+                self.custody.settle_privately(&copy, forgetting, self.deed)
+            }
+        }
+    }
+
+    fn hold_unexposed(&mut self, process: u32) {
+        let exposed = self.custody.unexposed();
+        if let Some(share) = &exposed.share {
+            self.guardian.watch_in_place(process, share, self.deed);
+        }
+        self.held = Held::InPlace(exposed);
+    }
+
+    /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
+    fn mount(&mut self) -> Option<PrivateMount> {
+        let stage = self.custody.context.azward_home.join("run");
+        let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder());
+        let target = self.custody.cache.target();
+        let mode = target.metadata().map_or(0o600, |metadata| sys::mode_of(&metadata));
+        let mount = match made {
+            Ok(()) => PrivateMount::over(&target, &stage, mode).map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.what),
+        };
+        match mount {
+            Ok(Ok(mount)) => return Some(mount),
+            Ok(Err(reason)) => self.plan = self.instead(reason.to_owned()),
+            Err(reason) => self.plan = self.instead(reason),
+        }
+        None
+    }
+
+    fn go_without_mount(&mut self, reason: String) -> Result<()> {
+        self.plan = self.instead(reason);
+        self.az = None;
+        self.az = Some(self.fork(None)?);
+        Ok(())
+    }
+
+    /// The plan when private exposure cannot be had.
+    fn instead(&self, reason: String) -> Plan {
+        match self.exposure.choice() {
+            ExposureChoice::Private => {
+                self.custody.journal.warn(self.custody.context.now(), &exposure::refused(&reason));
+                Plan::Nothing
+            }
+            _ => Plan::InPlace(reason),
+        }
+    }
+
+    fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
+        let Start { arguments, marker, is_quiet } = self.start;
+        let marker = marker.with_private_mount(mount.is_some());
+        WaitingAz::fork(self.exposure.real_az(), arguments, &marker, mount, is_quiet)
+    }
+
+    fn process(&self) -> u32 {
+        self.az.as_ref().map_or(0, |az| az.child().id())
+    }
+}
+
+fn no_child() -> Failure {
+    Failure::new(Kind::NotStarted, "the real az was started already", "report this with the command's name")
+}

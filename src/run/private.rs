@@ -1,0 +1,306 @@
+//! Private exposure: the whole token cache, refresh tokens and all, in a file that only the run can see, mounted over the
+//! real one, which never holds any. The harvest reads that file through a descriptor of ours, whatever became of the run.
+//! Critical sections and order are those of `custody`.
+//!
+//! While the run lives, a refresh token that az stores there goes into the vault at once, and what other processes renew
+//! comes back the other way, so that runs side by side live with one another even where a refresh token is good for one
+//! use. Whoever wipes the file at the end leaves what az needs no secret for.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+
+use zeroize::Zeroizing;
+
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::profile::Profile;
+use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
+use crate::failure::{Failure, Kind, Result};
+use crate::run::custody::{Custody, DEADLINE, Forgetting};
+use crate::run::edit;
+use crate::run::merge::{Base, gone_elsewhere, merge};
+use crate::sys;
+use crate::vault::Contents;
+
+/// A run's private copy of the token cache.
+#[derive(Debug)]
+pub struct PrivateCopy {
+    /// The file, as az sees it.
+    pub file: File,
+    /// What it was made of.
+    pub base: Base,
+}
+
+impl PrivateCopy {
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn read(&self) -> Result<Zeroizing<String>> {
+        let mut file = &self.file;
+        let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
+        // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
+        let mut text = Zeroizing::new(String::with_capacity(size + 4096));
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(|error| unusable(&error))?;
+        Ok(text)
+    }
+
+    /// Writes it whole. az, which takes no lock to read, never finds it shorter than the new text, nor with something of the
+    /// old text at its end: white space fills the rest.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn write(&self, text: &str) -> Result<()> {
+        let mut file = &self.file;
+        let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
+        let mut padded = Zeroizing::new(String::with_capacity(size.max(text.len())));
+        padded.push_str(text);
+        while padded.len() < size {
+            padded.push(' ');
+        }
+        file.rewind()
+            .and_then(|()| file.write_all(padded.as_bytes()))
+            .and_then(|()| sys::set_modified_ahead(file))
+            .map_err(|error| unusable(&error))
+    }
+}
+
+/// What became of the vault at a run's end.
+struct Settled {
+    contents: Contents,
+    has_forgotten: bool,
+}
+
+impl Custody<'_> {
+    /// Puts the whole cache into the copy, without the access tokens `left_out`, taking in first what is new in the real one.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; az can run all the same, with what the real file has.
+    pub fn expose_privately(&self, copy: &mut PrivateCopy, by: &str, left_out: &[String]) -> Result<()> {
+        if self.has_nothing() {
+            let text = self.cache.read()?.unwrap_or_default();
+            let cache = TokenCache::parse(&text)?;
+            copy.base = Base::of(&cache, &cache, self.context.now())?;
+            return copy.write(&text);
+        }
+        self.prepare_vault()?;
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.remove_leftover();
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        let (mut contents, was_lost) = self.open_vault(&cache)?;
+        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by)?;
+        if harvest.is_changed || was_lost {
+            match self.commit(&vault_lock, &contents) {
+                Ok(()) => self.note_adoption(harvest.taken.len()),
+                // What could not be stored stays in the file, and what the vault has is handed over all the same.
+                Err(failure) => self.journal.warn(self.context.now(), &failure),
+            }
+            self.note_warnings();
+        }
+        let profile = Profile::read(&self.config_dir.profile());
+        let whole = edit::inject(&cache, &contents, |name| profile.has_user(name))?.unwrap_or(text.clone());
+        let handed = TokenCache::parse(&whole)?;
+        copy.base = Base::of(&cache, &handed, self.context.now())?;
+        if left_out.is_empty() {
+            return copy.write(&whole);
+        }
+        let mut tokens = handed.entries(Section::AccessToken)?;
+        tokens.retain(|entry| !left_out.iter().any(|key| key == entry.key));
+        copy.write(&handed.with_entries(Section::AccessToken, &tokens))
+    }
+
+    /// Ends a run's private exposure: takes what it changed into the vault and the rest into the real cache, and wipes the
+    /// copy. What the vault cannot take goes into the real cache, as az itself would have left it.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so. A copy that az left torn is `CacheForeign`, and the login is as it was before.
+    pub fn settle_privately(&self, copy: &PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
+        let text = copy.read()?;
+        let after = TokenCache::parse(&text)?;
+        if self.has_nothing() && after.section_names().is_empty() {
+            return self.remove_placeholder();
+        }
+        // An empty copy is a write cut short, not a logout.
+        let forgetting = if text.trim().is_empty() { Forgetting::Never } else { forgetting };
+        let stored = self.settle_vault(&copy.base, &after, forgetting, by);
+        let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
+
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.remove_leftover();
+        let real_text = self.cache.read()?.unwrap_or_default();
+        let real = TokenCache::parse(&real_text)?;
+        let may_forget = stored.as_ref().is_ok_and(|settled| settled.has_forgotten);
+        let is_whole = !text.trim().is_empty();
+        let mut new = if is_whole { merge(&copy.base, &after, &real, may_forget)? } else { None };
+        if !homeless.is_empty() {
+            let whole = new.as_ref().unwrap_or(&real_text);
+            new = Some(TokenCache::parse(whole)?.with_upserted(Section::RefreshToken, &homeless)?);
+        }
+        // What the vault has on disk may be scrubbed, but for what another run needs in place.
+        if let Ok(settled) = &stored
+            && self.lease.nobody()?.is_some()
+        {
+            let scrubbed = edit::scrub(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, &settled.contents)?;
+            new = scrubbed.or(new);
+        }
+        if let Some(text) = &new {
+            self.cache.replace(text)?;
+        }
+        let rest = TokenCache::parse(new.as_ref().unwrap_or(&real_text))?;
+        copy.write(&rest.with_entries(Section::RefreshToken, &[]))?;
+        stored.map(drop)
+    }
+
+    /// Takes what the run changed, and what an unwrapped az may have stored meanwhile, into the vault.
+    fn settle_vault(&self, base: &Base, after: &TokenCache<'_>, forgetting: Forgetting, by: &str) -> Result<Settled> {
+        let real_text = self.cache.read().ok().flatten().unwrap_or_default();
+        // A real cache that somebody is writing at this moment tells nothing.
+        let real = TokenCache::parse(&real_text).or_else(|_| TokenCache::parse(""))?;
+        let is_empty =
+            |cache: &TokenCache<'_>| cache.entries(Section::RefreshToken).is_ok_and(|tokens| tokens.is_empty());
+        if !self.vault.exists() && is_empty(after) && is_empty(&real) {
+            return Ok(Settled { contents: Contents::default(), has_forgotten: false });
+        }
+        self.prepare_vault()?;
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let (mut contents, was_lost) = self.open_vault(after)?;
+        let found = edit::harvest(&real, &mut contents, self.context.now(), by)?;
+        let taken = self.take_in(base, after, &real, &mut contents, by)?;
+        let forgotten = match forgetting {
+            Forgetting::Never => Vec::new(),
+            Forgetting::IfProven => edit::forget(&self.signed_out(&contents)?, after, &mut contents)?,
+            Forgetting::Vanished | Forgetting::Removed => edit::forget(base.handed(), after, &mut contents)?,
+        };
+        if found.is_changed || taken.is_changed || was_lost || !forgotten.is_empty() {
+            let stored = self.commit(&vault_lock, &contents);
+            self.note_warnings();
+            stored?;
+            self.note_forgetting(&forgotten);
+        }
+        Ok(Settled { contents, has_forgotten: !forgotten.is_empty() })
+    }
+
+    /// Takes the refresh tokens that az has just stored in its copy into the vault, if there are any that it does not have.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the copy still has them.
+    pub fn harvest_living(&self, copy: &PrivateCopy, by: &str) -> Result<()> {
+        let text = copy.read()?;
+        let after = TokenCache::parse(&text)?;
+        if after.entries(Section::RefreshToken)?.is_empty() {
+            return Ok(());
+        }
+        self.prepare_vault()?;
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let real_text = self.cache.read()?.unwrap_or_default();
+        let real = TokenCache::parse(&real_text)?;
+        let (mut contents, was_lost) = self.open_vault(&after)?;
+        let taken = self.take_in(&copy.base, &after, &real, &mut contents, by)?;
+        if taken.is_changed || was_lost {
+            self.commit(&vault_lock, &contents)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a living run what others have renewed since: refresh tokens of its accounts, and access tokens that are newer
+    /// than its own.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the copy is as it was.
+    pub fn refresh_living(&self, copy: &PrivateCopy) -> Result<()> {
+        if !self.vault.exists() {
+            return Ok(());
+        }
+        self.prepare_vault()?;
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        let text = copy.read()?;
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let own = TokenCache::parse(&text)?;
+        let real_text = self.cache.read()?.unwrap_or_default();
+        let real = TokenCache::parse(&real_text)?;
+        let mut contents = self.vault.load()?;
+        // What az stored a moment ago and nobody has taken in yet is the newest there is.
+        if self.take_in(&copy.base, &own, &real, &mut contents, "run")?.is_changed {
+            self.commit(&vault_lock, &contents)?;
+        }
+        let mut newer = edit::inject_present(&own, &contents)?;
+        let held = own.entries(Section::AccessToken)?;
+        let renewed: Vec<Entry<'_>> = real
+            .entries(Section::AccessToken)?
+            .into_iter()
+            .filter(|entry| {
+                let same = held.iter().find(|other| other.key == entry.key);
+                same.is_none_or(|other| other.value != entry.value && other.cached_at() < entry.cached_at())
+            })
+            .collect();
+        if !renewed.is_empty() {
+            let whole = newer.as_ref().unwrap_or(&text);
+            newer = Some(TokenCache::parse(whole)?.with_upserted(Section::AccessToken, &renewed)?);
+        }
+        match newer {
+            Some(text) => copy.write(&text),
+            None => Ok(()),
+        }
+    }
+
+    /// Harvests a copy, but for the accounts that somebody else logged out meanwhile.
+    fn take_in(
+        &self,
+        base: &Base,
+        after: &TokenCache<'_>,
+        real: &TokenCache<'_>,
+        contents: &mut Contents,
+        by: &str,
+    ) -> Result<edit::Harvest> {
+        let kept: Vec<AccountId> = edit::vault_accounts(contents)?.into_iter().map(|account| account.id).collect();
+        let gone = gone_elsewhere(base, real)?;
+        let is_gone = |owner: &AccountId| gone.contains(owner) && !kept.contains(owner);
+        let tokens = after.entries(Section::RefreshToken)?;
+        let mut own = tokens.clone();
+        own.retain(|entry| !entry.owner().is_some_and(|owner| is_gone(&owner)));
+        if own.len() == tokens.len() {
+            return edit::harvest(after, contents, self.context.now(), by);
+        }
+        let text = after.with_entries(Section::RefreshToken, &own);
+        edit::harvest(&TokenCache::parse(&text)?, contents, self.context.now(), by)
+    }
+
+    /// Makes the file that a private mount needs to cover, as az would: an empty one is an empty cache to MSAL.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn make_placeholder(&self) -> Result<()> {
+        let path = self.cache.path();
+        if path.exists() {
+            return Ok(());
+        }
+        let failed = |error| Failure::storage("make", path, &error);
+        std::fs::create_dir_all(self.config_dir.path()).map_err(failed)?;
+        match sys::create_new(path, 0o600) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes that file if nothing was ever put into it.
+    fn remove_placeholder(&self) -> Result<()> {
+        let path = self.cache.path();
+        let _msal_lock = MsalLock::acquire(path, DEADLINE)?;
+        if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            std::fs::remove_file(path).map_err(|error| Failure::storage("remove", path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn unusable(error: &std::io::Error) -> Failure {
+    Failure::new(
+        Kind::Storage,
+        format!("the run's private token cache cannot be used: {error}"),
+        "set `exposure` to `in-place` in azward's config.json if this goes on",
+    )
+}

@@ -1,0 +1,77 @@
+//! The sweep's stamp: how the token cache looked, from outside, when it last held no refresh token. A cache that still
+//! looks so need not be read. A stamp that is missing, torn or of something else costs a reading, no more; it is only made
+//! of a file that has rested for a while, because two changes within one tick of the kernel's clock look the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::azure::ConfigDir;
+use crate::azure::cache_file::CacheFile;
+use crate::context::Context;
+use crate::private;
+use crate::sys;
+
+/// How long the cache must have rested: several ticks of the coarsest clock.
+const REST: Duration = Duration::from_millis(50);
+
+/// The stamp of one config directory.
+#[derive(Debug)]
+pub struct Stamp {
+    path: PathBuf,
+}
+
+impl Stamp {
+    /// The stamp of `config_dir`; nothing is read yet.
+    #[must_use]
+    pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
+        Self { path: context.azward_home.join("run").join(format!("{}.swept", config_dir.id())) }
+    }
+
+    /// Whether the cache looks as it did when the stamp was made. One that is not there holds nothing either.
+    #[must_use]
+    pub fn is_valid(&self, cache: &CacheFile) -> bool {
+        match sys::look_of(cache.path()) {
+            Ok(look) => std::fs::read(&self.path).is_ok_and(|stamp| stamp == look.text.as_bytes()),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Makes the stamp of a cache that was just found without a refresh token.
+    pub fn renew(&self, cache: &CacheFile) {
+        let Ok(look) = sys::look_of(cache.path()) else { return };
+        if look.rested < REST {
+            return;
+        }
+        // Without a stamp the next sweep reads the cache again.
+        let Some(directory) = self.path.parent() else { return };
+        if private::make_dir(directory).is_ok()
+            && let Ok(mut file) = private::open(&self.path)
+        {
+            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, look.text.as_bytes()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None, false);
+        let stamp = Stamp::of(&context, &ConfigDir::at(Path::new("/c")));
+        let cache = CacheFile::at(dir.path().join("cache.json"));
+        assert!(stamp.is_valid(&cache), "there is nothing");
+        cache.replace("{}").unwrap();
+        stamp.renew(&cache);
+        assert!(!stamp.is_valid(&cache), "it is too fresh");
+        std::thread::sleep(REST * 2);
+        stamp.renew(&cache);
+        assert!(stamp.is_valid(&cache));
+        std::fs::write(cache.path(), "[]").unwrap();
+        assert!(!stamp.is_valid(&cache), "same size, other time");
+    }
+}

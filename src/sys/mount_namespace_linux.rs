@@ -1,0 +1,236 @@
+//! A file of one's own over another, for one process and all that it starts: a mount namespace in which a small tmpfs file
+//! is bound over the token cache. Root needs no more than that; everybody else a user namespace as well, which maps the
+//! user and the group to themselves.
+//!
+//! [`PrivateMount::enter`] is called in a child between fork and exec: it allocates nothing, takes no lock and calls
+//! nothing but system calls on what was made ready before the fork. What the kernel refuses is told by its step.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What is to be mounted where, made ready before the fork.
+#[derive(Debug)]
+pub struct PrivateMount {
+    /// The file that is covered.
+    target: CString,
+    /// A directory that is covered for a moment, in the new namespace only.
+    stage: CString,
+    /// The new file, as it is named on the stage.
+    staged: CString,
+    /// The new file's permission bits.
+    mode: u32,
+    /// The lines for `uid_map` and `gid_map`; none for root.
+    maps: Option<(CString, CString)>,
+}
+
+/// What the kernel was asked for when it refused.
+pub(super) const STEPS: [&str; 9] = [
+    "to unshare namespaces",
+    "to map users",
+    "to deny setgroups",
+    "to map the user",
+    "to map the group",
+    "to keep mounts to ourselves",
+    "to mount a tmpfs",
+    "to make a file on it",
+    "to bind that file over the token cache",
+];
+
+/// The name of the tmpfs in `/proc/self/mountinfo`, by which it is known again.
+const SOURCE: &CStr = c"azward";
+
+impl PrivateMount {
+    /// A mount over `target`, an existing file without links in its path, by way of the directory `stage`. The inner error
+    /// says why this process should not be put into a namespace although the kernel might do it.
+    ///
+    /// # Errors
+    /// The operating system's, for paths that no system call takes.
+    pub fn over(target: &Path, stage: &Path, mode: u32) -> io::Result<Result<Self, &'static str>> {
+        let maps = match identity() {
+            Ok(maps) => maps,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let name = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+        let (target, staged) = (name(target)?, name(&stage.join("msal_token_cache.json"))?);
+        Ok(Ok(Self { target, staged, stage: name(stage)?, mode, maps }))
+    }
+
+    /// Enters the namespace and returns a descriptor of the new, empty file; or the step that was refused, an index into
+    /// [`STEPS`], and the error's number.
+    pub(super) fn enter(&self) -> Result<RawFd, (u8, i32)> {
+        let none = std::ptr::null();
+        let options = c"mode=0700,size=64m,nr_inodes=16";
+        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        let kind = if self.maps.is_some() { libc::CLONE_NEWUSER } else { 0 } | libc::CLONE_NEWNS;
+        // SAFETY: all pointers are null where the call takes that, or to NUL-terminated strings that live as long as `self`;
+        // none of these calls writes to our memory.
+        unsafe {
+            if let Some((user, group)) = &self.maps {
+                // A process that is not dumpable cannot write its own maps. It has no secret in it at this moment.
+                libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
+                step(0, libc::unshare(kind))?;
+                // Kernels before 3.19 have no such file and need no such denial.
+                write_to(c"/proc/self/setgroups", c"deny").or_else(|error| allow(2, error, libc::ENOENT))?;
+                write_to(c"/proc/self/uid_map", user).map_err(|error| (3, error))?;
+                write_to(c"/proc/self/gid_map", group).map_err(|error| (4, error))?;
+                libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+            } else {
+                step(0, libc::unshare(kind))?;
+            }
+            // A slave sees what is mounted outside later on, and nothing that is mounted inside gets out.
+            step(5, libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_SLAVE, none.cast()))?;
+            // Only root may keep a tmpfs out of the swap, and only since Linux 6.4.
+            let unswapped = c"mode=0700,size=64m,nr_inodes=16,noswap";
+            let mount = |options: &CStr| {
+                libc::mount(SOURCE.as_ptr(), self.stage.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast())
+            };
+            if self.maps.is_some() || mount(unswapped) != 0 {
+                step(6, mount(options))?;
+            }
+            let create = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+            let file = libc::open(self.staged.as_ptr(), create, 0o600);
+            step(7, file)?;
+            step(7, libc::fchmod(file, self.mode as libc::mode_t))?;
+            step(8, libc::mount(self.staged.as_ptr(), self.target.as_ptr(), none, libc::MS_BIND, none.cast()))?;
+            // The file stays mounted where it was bound to; a stage that stays covered would hide azward's own files.
+            step(8, libc::umount2(self.stage.as_ptr(), libc::MNT_DETACH))?;
+            Ok(file)
+        }
+    }
+}
+
+/// The maps for the user and group that this process acts as; none for root.
+fn identity() -> Result<Option<(CString, CString)>, &'static str> {
+    // SAFETY: these calls take no argument and cannot fail.
+    let (user, group, real) = unsafe { (libc::geteuid(), libc::getegid(), (libc::getuid(), libc::getgid())) };
+    if user == 0 {
+        return Ok(None);
+    }
+    if real != (user, group) {
+        return Err("the process acts as another user than its own");
+    }
+    if has_capabilities() {
+        return Err("the process has capabilities, which a user namespace would take");
+    }
+    let line = |id: u32| CString::new(format!("{id} {id} 1\n")).unwrap_or_default();
+    Ok(Some((line(user), line(group))))
+}
+
+/// Whether the process may do anything that its user may not.
+fn has_capabilities() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
+    line.is_some_and(|line| line.trim().bytes().any(|digit| digit != b'0'))
+}
+
+fn step(step: u8, code: i32) -> Result<(), (u8, i32)> {
+    if code < 0 { Err((step, errno())) } else { Ok(()) }
+}
+
+fn allow(step: u8, error: i32, allowed: i32) -> Result<(), (u8, i32)> {
+    if error == allowed { Ok(()) } else { Err((step, error)) }
+}
+
+fn errno() -> i32 {
+    // SAFETY: the C library's pointer to this thread's own variable.
+    unsafe { *libc::__errno_location() }
+}
+
+fn write_to(path: &CStr, text: &CStr) -> Result<(), i32> {
+    let bytes = text.to_bytes();
+    // SAFETY: the strings are NUL-terminated and alive; the descriptor is the one just opened.
+    unsafe {
+        let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file < 0 {
+            return Err(errno());
+        }
+        let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
+        let error = errno();
+        libc::close(file);
+        if written == bytes.len() as isize { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Whether `path` is covered, for this process, by a file of a run above it.
+#[must_use]
+pub fn is_privately_mounted(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.dev());
+    // A file that is on its directory's device is covered by nothing; that is nearly always so, and cheap to see.
+    let Some(own) = device(path) else { return false };
+    if path.parent().and_then(device) == Some(own) {
+        return false;
+    }
+    let Ok(path) = path.canonicalize() else { return false };
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().any(|line| is_ours(line, &path))
+}
+
+/// Whether a line of `mountinfo` tells of a tmpfs of ours over `path` (proc_pid_mountinfo(5)).
+fn is_ours(line: &str, path: &Path) -> bool {
+    let Some((left, right)) = line.split_once(" - ") else { return false };
+    let place = left.split(' ').nth(4).unwrap_or_default();
+    let mut kind = right.split(' ');
+    kind.next() == Some("tmpfs")
+        && kind.next() == SOURCE.to_str().ok()
+        && unescape(place) == path.as_os_str().as_bytes()
+}
+
+/// Undoes `mountinfo`'s octal escapes for white space and the backslash.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, more)) = rest.split_first() {
+        let code = more.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &more[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = more;
+            }
+        }
+    }
+    bytes
+}
+
+/// A file without a name, in memory.
+///
+/// # Errors
+/// The operating system's.
+pub fn memory_file() -> io::Result<std::fs::File> {
+    // SAFETY: the string is NUL-terminated and alive.
+    let descriptor = unsafe { libc::memfd_create(c"azward".as_ptr(), libc::MFD_CLOEXEC) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) })
+}
+
+/// What tells this boot, and the namespaces that this process is in, from others.
+#[must_use]
+pub fn boot_and_namespaces() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let link = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap_or_default();
+    format!("{} {} {}", boot.trim(), link("user").display(), link("mnt").display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_of_ours_is_known_by_its_source_and_place() {
+        let line = "36 35 0:44 /x /home/u/my\\040az/c.json rw,nosuid shared:2 - tmpfs azward rw,size=1k";
+        assert!(is_ours(line, Path::new("/home/u/my az/c.json")));
+        assert!(!is_ours(line, Path::new("/home/u/c.json")));
+        assert!(!is_ours(&line.replace("azward", "tmpfs"), Path::new("/home/u/my az/c.json")));
+        assert!(!is_privately_mounted(Path::new("/proc/self/status")));
+    }
+}

@@ -1,0 +1,310 @@
+//! A child that waits for the word to become az. It is forked before any secret is in memory, enters a private mount if it
+//! is given one, and then waits; when its parent lets it go it executes the program, and when its parent dies before that
+//! it ends. It is in its parent's process group and has everything that the caller gave us (terminal, descriptors,
+//! working directory), and back what Rust's runtime took (`inherited`).
+//!
+//! Between fork and exec the child allocates nothing and makes system calls only, because its parent may have threads.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use super::{PrivateMount, STEPS, close_quietly, give_back_in_child, messages, signals};
+
+/// A program ready to be executed: its file, its arguments, its environment.
+#[derive(Debug)]
+pub struct Program {
+    path: CString,
+    arguments: Vec<CString>,
+    /// What a shell is given in their place, for a script that names no interpreter.
+    shell_arguments: Vec<CString>,
+    environment: Vec<CString>,
+    /// Where its standard streams lead instead of to the caller's.
+    nowhere: Option<File>,
+}
+
+impl Program {
+    /// The program at `path` with our own environment and one variable more, or another.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a NUL byte where none can be.
+    pub fn new(path: &Path, arguments: &[OsString], variable: (&str, &OsStr)) -> io::Result<Self> {
+        let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
+        let path = text(path.as_os_str())?;
+        let own = arguments.iter().map(|argument| text(argument)).collect::<io::Result<Vec<_>>>()?;
+        let with = |first: &[&CString]| first.iter().copied().chain(&own).cloned().collect();
+        let arguments = with(&[&path]);
+        let shell_arguments = with(&[&c"/bin/sh".to_owned(), &path]);
+        let mut environment = Vec::new();
+        let others = std::env::vars_os().filter(|(name, _)| name != variable.0);
+        for (name, value) in others.chain([(variable.0.into(), variable.1.to_owned())]) {
+            let entry = [name.into_vec(), b"=".to_vec(), value.into_vec()].concat();
+            environment.push(CString::new(entry)?);
+        }
+        Ok(Self { path, arguments, shell_arguments, environment, nowhere: None })
+    }
+
+    /// The same without the caller's standard streams.
+    ///
+    /// # Errors
+    /// When `/dev/null` cannot be opened.
+    pub fn quietly(mut self) -> io::Result<Self> {
+        self.nowhere = Some(File::options().read(true).write(true).open("/dev/null")?);
+        Ok(self)
+    }
+}
+
+/// A child that has not become its program yet. Dropped, it ends.
+#[derive(Debug)]
+pub struct WaitingChild {
+    id: libc::pid_t,
+    channel: UnixStream,
+    is_reaped: bool,
+}
+
+/// What the kernel refused on the way into a private mount.
+#[derive(Debug)]
+pub struct Refused {
+    /// What it was asked for.
+    pub step: &'static str,
+    /// What it said.
+    pub error: io::Error,
+}
+
+impl WaitingChild {
+    /// Forks a child that waits to become `program`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn fork(program: &Program, mount: Option<&PrivateMount>) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let plan = Plan {
+            program,
+            arguments: pointers(&program.arguments),
+            shell_arguments: pointers(&program.shell_arguments),
+            environment: pointers(&program.environment),
+            mount,
+            parent: ours.as_raw_fd(),
+            channel: theirs.as_raw_fd(),
+        };
+        // SAFETY: the child calls `Plan::follow`, which makes system calls only and never returns.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => plan.follow(),
+            id => Ok(Self { id, channel: ours, is_reaped: false }),
+        }
+    }
+
+    /// The child's process id, which is az's later on.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id.unsigned_abs()
+    }
+
+    /// Waits until the child is in its private mount, and returns the file there. The inner error is the kernel's refusal.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub fn private_file(&self) -> io::Result<Result<File, Refused>> {
+        let mut report = [0; 8];
+        let (count, mut files) = messages::receive(&self.channel, &mut report)?;
+        if count < report.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let error = i32::from_ne_bytes([report[4], report[5], report[6], report[7]]);
+        Ok(match files.pop() {
+            Some(file) => Ok(file.into()),
+            None => Err(Refused {
+                step: STEPS.get(usize::from(report[0])).copied().unwrap_or("something"),
+                error: io::Error::from_raw_os_error(error),
+            }),
+        })
+    }
+
+    /// Lets the child become its program.
+    ///
+    /// # Errors
+    /// The operating system's, when the program cannot be executed; the child has ended then.
+    pub fn go(mut self) -> io::Result<ChildProcess> {
+        self.channel.write_all(b"g")?;
+        let mut error = Vec::new();
+        // The end of this channel is closed by a successful exec.
+        (&self.channel).take(4).read_to_end(&mut error)?;
+        if let Ok(number) = <[u8; 4]>::try_from(error) {
+            return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(number)));
+        }
+        self.is_reaped = true;
+        Ok(ChildProcess { id: self.id })
+    }
+}
+
+impl Drop for WaitingChild {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            let _ = self.channel.shutdown(std::net::Shutdown::Both);
+            // SAFETY: the id is that of a child not waited for yet; a null status is allowed.
+            unsafe { libc::waitpid(self.id, std::ptr::null_mut(), 0) };
+        }
+    }
+}
+
+/// A child that has become its program.
+#[derive(Debug)]
+pub struct ChildProcess {
+    id: libc::pid_t,
+}
+
+impl ChildProcess {
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id.unsigned_abs()
+    }
+
+    /// Hands signals to the child from now on, those included that came just before.
+    pub fn hand_signals(&self) {
+        signals::hand_signals_to(self.id);
+    }
+
+    /// Waits for the child's end. The id is only reaped after signals have stopped going to it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        // SAFETY: an all-zero siginfo is a valid value and the pointer is to a live local; WNOWAIT leaves the child to be
+        // reaped below.
+        retry(|| unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(libc::P_PID, self.id(), &raw mut info, libc::WEXITED | libc::WNOWAIT)
+        })?;
+        signals::hand_signals_to(0);
+        self.reap(0).and_then(|status| status.ok_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    /// How the child ended, if it did.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.reap(libc::WNOHANG)
+    }
+
+    /// Ends the child at once.
+    pub fn kill(&mut self) {
+        // SAFETY: the child has not been waited for, so the id is still its own. It may have ended: just as well.
+        unsafe { libc::kill(self.id, libc::SIGKILL) };
+        let _ = self.reap(0);
+    }
+
+    fn reap(&mut self, options: i32) -> io::Result<Option<ExitStatus>> {
+        let mut status = 0;
+        // SAFETY: the pointer is to a live local.
+        let id = retry(|| unsafe { libc::waitpid(self.id, &raw mut status, options) })?;
+        Ok((id != 0).then(|| ExitStatus::from_raw(status)))
+    }
+}
+
+/// Repeats a system call that a signal interrupted.
+pub(super) fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
+    loop {
+        let code = call();
+        if code >= 0 {
+            return Ok(code);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Pointers to the strings, and a null at the end.
+pub(super) fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// All that the child needs, made ready before the fork.
+struct Plan<'a> {
+    program: &'a Program,
+    arguments: Vec<*const libc::c_char>,
+    shell_arguments: Vec<*const libc::c_char>,
+    environment: Vec<*const libc::c_char>,
+    mount: Option<&'a PrivateMount>,
+    parent: RawFd,
+    channel: RawFd,
+}
+
+impl Plan<'_> {
+    /// The child's whole life.
+    fn follow(&self) -> ! {
+        // While this end is open here, the parent's death would not be seen.
+        close_quietly(self.parent);
+        if let Some(mount) = self.mount {
+            let mut report = [0; 8];
+            let sent = match mount.enter() {
+                Ok(file) => messages::send_raw(self.channel, &report, &[file]),
+                Err((step, error)) => {
+                    report[0] = step;
+                    report[4..].copy_from_slice(&error.to_ne_bytes());
+                    let _ = messages::send_raw(self.channel, &report, &[]);
+                    exit(1);
+                }
+            };
+            if sent.is_err() {
+                exit(1);
+            }
+        }
+        if !self.is_let_go() {
+            exit(1);
+        }
+        if let Some(nowhere) = &self.program.nowhere {
+            for descriptor in 0..3 {
+                // SAFETY: both are numbers of descriptors; what was at the second is closed, as it should be.
+                unsafe { libc::dup2(nowhere.as_raw_fd(), descriptor) };
+            }
+        } else {
+            give_back_in_child();
+        }
+        let error = self.execute().to_ne_bytes();
+        // SAFETY: the pointer is to a live local of that size.
+        unsafe { libc::write(self.channel, error.as_ptr().cast(), error.len()) };
+        exit(127);
+    }
+
+    /// Waits for the parent's word; its death is a no.
+    fn is_let_go(&self) -> bool {
+        let mut word = 0_u8;
+        loop {
+            // SAFETY: the pointer is to a live local of one byte.
+            let count = unsafe { libc::read(self.channel, (&raw mut word).cast(), 1) };
+            if count >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return count == 1;
+            }
+        }
+    }
+
+    /// Executes the program; returns only the error's number.
+    fn execute(&self) -> i32 {
+        // SAFETY: the strings are NUL-terminated, the arrays end with a null, and all of them outlive the call.
+        unsafe {
+            libc::execve(self.program.path.as_ptr(), self.arguments.as_ptr(), self.environment.as_ptr());
+            if io::Error::last_os_error().raw_os_error() == Some(libc::ENOEXEC) {
+                // As execvp(3) and every shell do with a script that names no interpreter.
+                libc::execve(c"/bin/sh".as_ptr(), self.shell_arguments.as_ptr(), self.environment.as_ptr());
+            }
+        }
+        io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
+    }
+}
+
+/// Ends this process without anything of its parent's being flushed or run.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: _exit may be called anywhere and does not return.
+    unsafe { libc::_exit(code) }
+}
