@@ -101,14 +101,19 @@ impl<'a> Handover<'a> {
         self.is_private()?;
         let process = self.process();
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Private(copy) => {
-                // An az that logs in stores what it gets, whatever could be handed to it.
-                self.held = Held::Private(copy);
-                let Held::Private(copy) = &mut self.held else { return Ok(()) };
-                let outcome = self.custody.expose_privately(copy, self.deed, left_out);
-                self.guardian.watch_private(process, copy, self.deed);
-                outcome
-            }
+            Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.deed, left_out) {
+                Ok(()) => {
+                    self.guardian.watch_private(process, &copy, self.deed);
+                    self.held = Held::Private(copy);
+                    Ok(())
+                }
+                Err(failure) => {
+                    // What the real file has is better than a copy with nothing in it.
+                    self.go_without_mount(failure.what.clone())?;
+                    self.hold_unexposed(self.process());
+                    Err(failure)
+                }
+            },
             _ if self.plan == Plan::Nothing => {
                 self.hold_unexposed(process);
                 match self.deed {

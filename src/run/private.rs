@@ -118,9 +118,6 @@ impl Custody<'_> {
     pub fn settle_privately(&self, copy: &PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
-        if self.has_nothing() && after.section_names().is_empty() {
-            return self.remove_placeholder();
-        }
         // An empty copy is a write cut short, not a logout.
         let forgetting = if text.trim().is_empty() { Forgetting::Never } else { forgetting };
         let stored = self.settle_vault(&copy.base, &after, forgetting, by);
@@ -144,8 +141,9 @@ impl Custody<'_> {
             let scrubbed = edit::scrub(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, &settled.contents)?;
             new = scrubbed.or(new);
         }
-        if let Some(text) = &new {
-            self.cache.replace(text)?;
+        match &new {
+            Some(text) => self.cache.replace(text)?,
+            None => self.remove_placeholder()?,
         }
         let rest = TokenCache::parse(new.as_ref().unwrap_or(&real_text))?;
         copy.write(&rest.with_entries(Section::RefreshToken, &[]))?;
@@ -286,11 +284,10 @@ impl Custody<'_> {
         }
     }
 
-    /// Removes that file if nothing was ever put into it.
+    /// Removes that file if nothing was ever put into it. The caller holds MSAL's lock.
     fn remove_placeholder(&self) -> Result<()> {
         let path = self.cache.path();
-        let _msal_lock = MsalLock::acquire(path, DEADLINE)?;
-        if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
             std::fs::remove_file(path).map_err(|error| Failure::storage("remove", path, &error))?;
         }
         Ok(())

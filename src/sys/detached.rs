@@ -43,9 +43,9 @@ pub fn detach(name: &OsStr) -> io::Result<Channel> {
     } else {
         CString::new(std::env::current_exe()?.as_os_str().as_bytes())?
     };
-    let argument = CString::new(name.as_bytes())?;
-    let environment = environment()?;
-    let (arguments, environment) = (pointers(&[argument.clone()]), pointers(&environment));
+    // The pointers are into these strings.
+    let (own_arguments, own_environment) = ([CString::new(name.as_bytes())?], environment()?);
+    let (arguments, environment) = (pointers(&own_arguments), pointers(&own_environment));
     // SAFETY: both children make system calls only, and never return.
     let go_between = unsafe { libc::fork() };
     if go_between == 0 {
