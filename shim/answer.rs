@@ -98,7 +98,7 @@ impl<'a> Answer<'a> {
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
     fn text(&self, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
-        let text = custody.cache.read().ok()?.unwrap_or_default();
+        let text = custody.glance().ok()?;
         let cache = TokenCache::parse(&text).ok()?;
         if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || custody.cache.has_leftover())
             && let Err(failure) = custody.sweep()
@@ -124,7 +124,7 @@ impl<'a> Answer<'a> {
         };
         match rotation.rotate(&self.wanted) {
             Rotated::Fresh => {
-                let text = custody.cache.read().ok()??;
+                let text = custody.glance().ok()?;
                 let cache = TokenCache::parse(&text).ok()?;
                 let found = self.wanted.find(&cache, &account, self.context.now()).ok()??;
                 Some(self.print(&found))

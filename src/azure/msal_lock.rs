@@ -3,7 +3,7 @@
 //! `CrossPlatLock`). Installs without portalocker know only the file's existence (`filelock.py`), so both are honoured.
 //!
 //! A lock file whose process is gone costs az 5 s and, without portalocker, every later command: one that nobody has
-//! flocked, whose process is dead and that is older than [`STALE_AFTER`] is taken over. The lock is held for one
+//! flocked is taken over when the process that signed it is dead, or, unsigned, when it is older than [`STALE_AFTER`]. The lock is held for one
 //! read-modify-write of the cache, never across a run, the network or a prompt.
 
 use std::fs::{File, TryLockError};
@@ -89,16 +89,14 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let metadata = file.metadata()?;
-    let age = metadata.modified().ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-    // A file from the future (the clock was set back) is as old as we like to think.
-    if age.is_some_and(|age| age < STALE_AFTER) {
-        return Ok(None);
-    }
     let mut holder = String::new();
     (&file).take(64).read_to_string(&mut holder).unwrap_or_default();
     let id = holder.split_ascii_whitespace().next().and_then(|id| id.parse().ok());
-    if id.is_some_and(sys::process_exists) {
+    let age = file.metadata()?.modified().ok().and_then(|made| SystemTime::now().duration_since(made).ok());
+    // Whoever signed it had flocked it before. One that nobody signed may be signed at any moment, if it is young; a file
+    // from the future (the clock was set back) is as old as we like to think.
+    let is_held = id.map_or(age.is_some_and(|age| age < STALE_AFTER), sys::process_exists);
+    if is_held {
         return Ok(None);
     }
     let Some(mut file) = flock(file)? else { return Ok(None) };
@@ -150,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_process_s_old_file_is_taken_over_and_a_young_or_living_one_is_not() {
+    fn a_dead_process_s_file_is_taken_over_and_a_young_unsigned_or_living_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let (cache, file) = (dir.path().join("cache.json"), dir.path().join("cache.json.lockfile"));
         let mut gone = std::process::Command::new("true").spawn().unwrap();
         gone.wait().unwrap();
-        std::fs::write(&file, format!("{} az", gone.id())).unwrap();
+        std::fs::write(&file, "").unwrap();
         assert_eq!(MsalLock::acquire(&cache, Duration::ZERO).unwrap_err().kind, Kind::Busy, "young");
-        age(&file, 60);
+        std::fs::write(&file, format!("{} az", gone.id())).unwrap();
         drop(MsalLock::acquire(&cache, Duration::ZERO).unwrap());
         std::fs::write(&file, format!("{} az", std::process::id())).unwrap();
         age(&file, 60);

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::edit;
+use crate::run::exposure::{Exposure, Plan};
 use crate::vault::{Contents, KeptToken, KeyStoreKind, VaultState};
 
 /// How many warnings are shown, newest last.
@@ -27,7 +28,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("config directory", &config_dir.path().display().to_string());
     row("real az", &real_az_line(surroundings));
     row("shim", &shim_line(surroundings));
-    row("exposure", "in place");
+    row("exposure", &exposure_line(surroundings));
     row("vault", &vault_line(&state));
     row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(logins) {
@@ -83,6 +84,17 @@ fn shim_line(surroundings: &Surroundings) -> String {
             format!("not in use: PATH leads to `{}`; put `{}` before it", path.display(), directory.display())
         }
         None => "not on PATH".to_owned(),
+    }
+}
+
+/// Which exposure a run gets, and why: tried out, because what holds may have changed since the last run.
+fn exposure_line(surroundings: &Surroundings) -> String {
+    let Surroundings { context, settings, .. } = surroundings;
+    let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
+    match Exposure::new(context, settings, &real_az).try_out() {
+        Plan::Private => "private: refresh tokens are never in the config directory".to_owned(),
+        Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
+        Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),
     }
 }
 

@@ -22,7 +22,7 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
     for (directory, _) in vault::all_vaults(context, settings)? {
         let config_dir = ConfigDir::at(&directory);
         let custody = Custody::new(context, settings, &config_dir, journal);
-        if custody.is_needed()? {
+        if custody.has_run()? {
             return Err(Failure::new(
                 Kind::Busy,
                 format!("an az is running on `{}`", directory.display()),

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::CacheFile;
@@ -25,6 +27,10 @@ use crate::vault::{Contents, Vault, VaultLock};
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
 pub(super) const DEADLINE: Duration = Duration::from_secs(6);
+
+/// How often, and how far apart, a cache that is found empty or torn is read again.
+const GLANCES: u32 = 20;
+const GLANCE_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often a commit is tried.
 const COMMIT_ATTEMPTS: u32 = 3;
@@ -85,12 +91,37 @@ impl<'a> Custody<'a> {
         Ok(TokenCache::parse(&text)?.entries(Section::RefreshToken)?.len())
     }
 
-    /// Whether a run holds a share in the lease now.
+    /// Whether a run needs what is exposed in place now.
     ///
     /// # Errors
     /// `Storage`.
     pub fn is_needed(&self) -> Result<bool> {
         Ok(self.lease.nobody()?.is_none())
+    }
+
+    /// Whether an az runs now, whatever its exposure.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn has_run(&self) -> Result<bool> {
+        Ok(self.is_needed()? || self.lease.is_attended()?)
+    }
+
+    /// The token cache's text, for a look without a lock; nothing if there is no file. az truncates the file before it
+    /// writes it, so one that is found empty or torn, with a vault that knows of a login, is read again for a moment.
+    ///
+    /// # Errors
+    /// `CacheForeign` or `Storage`.
+    pub fn glance(&self) -> Result<Zeroizing<String>> {
+        let is_whole = |text: &str| !text.is_empty() && TokenCache::parse(text).is_ok();
+        for _ in 1..GLANCES {
+            let Some(text) = self.cache.read()? else { return Ok(Zeroizing::default()) };
+            if is_whole(&text) || !self.vault.exists() {
+                return Ok(text);
+            }
+            std::thread::sleep(GLANCE_PAUSE);
+        }
+        Ok(self.cache.read()?.unwrap_or_default())
     }
 
     /// The refresh token to redeem for `wanted`, with what a living run changed in the file taken in first. `None` when
@@ -99,7 +130,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// Whatever kept vault or cache from being read.
     pub fn redeemable(&self, wanted: &Wanted) -> Result<Option<Redeemable>> {
-        let text = self.cache.read()?.unwrap_or_default();
+        let text = self.glance()?;
         let cache = TokenCache::parse(&text)?;
         let Some(account) = wanted.account(&cache)? else { return Ok(None) };
         let mut contents = self.vault.load()?;

@@ -2,7 +2,7 @@
 //! system refused is remembered until the next boot, and an az that replaces its cache by rename, which no mount lets it
 //! do, until that az changes; so neither is tried twice. A memory that cannot be read or written costs another try.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::private;
 use crate::settings::{ExposureChoice, Settings};
-use crate::sys;
+use crate::sys::{self, PrivateMount, Program, Refused, WaitingChild};
 
 /// What is to be done with the secrets of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,39 @@ impl<'a> Exposure<'a> {
         }
     }
 
+    /// What a run would get now, tried out with a process that ends at once. What was remembered wrongly is forgotten.
+    #[must_use]
+    pub fn try_out(&self) -> Plan {
+        let known = self.in_general();
+        let is_remembered = self.choice == ExposureChoice::Auto && self.recall().refused.is_some();
+        if known != Plan::Private && !is_remembered {
+            return known;
+        }
+        let instead = |reason: String| match self.choice {
+            ExposureChoice::Private => Plan::Nothing,
+            _ => Plan::InPlace(reason),
+        };
+        match self.enter_somewhere() {
+            Ok(Ok(())) => {
+                self.forget_refusal();
+                self.in_general()
+            }
+            Ok(Err(reason)) => instead(reason),
+            Err(error) => instead(error.to_string()),
+        }
+    }
+
+    /// Has a child enter a private mount over this very program, by way of a directory that is always there.
+    fn enter_somewhere(&self) -> std::io::Result<Result<(), String>> {
+        let program = std::env::current_exe()?;
+        let mount = match PrivateMount::over(&program, Path::new("/proc"), 0o600)? {
+            Ok(mount) => mount,
+            Err(reason) => return Ok(Err(reason.to_owned())),
+        };
+        let child = WaitingChild::fork(&Program::new(&program, &[], ("AZWARD_RUN", OsStr::new("")))?, Some(&mount))?;
+        Ok(child.private_file()?.map(drop).map_err(|refused| reason_of(&refused)))
+    }
+
     /// What speaks against private exposure, as far as is known.
     fn objection(&self) -> Option<String> {
         if !cfg!(target_os = "linux") {
@@ -98,8 +131,8 @@ impl<'a> Exposure<'a> {
     }
 
     /// Remembers what the system refused, if it will refuse it again.
-    pub fn note_refusal(&self, refused: &sys::Refused) -> String {
-        let reason = format!("this system refuses {}: {}", refused.step, refused.error);
+    pub fn note_refusal(&self, refused: &Refused) -> String {
+        let reason = reason_of(refused);
         let is_lasting = matches!(refused.error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
             // `user.max_user_namespaces` at 0 is told as a full disk.
             || refused.error.kind() == ErrorKind::StorageFull;
@@ -144,6 +177,10 @@ impl<'a> Exposure<'a> {
             let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, &text));
         }
     }
+}
+
+fn reason_of(refused: &Refused) -> String {
+    format!("this system refuses {}: {}", refused.step, refused.error)
 }
 
 /// The failure of a run that was to be exposed privately and nothing else.

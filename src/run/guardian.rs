@@ -17,7 +17,7 @@ use crate::failure::Result;
 use crate::journal::{Deed, Event, Journal};
 use crate::run::custody::{Custody, Forgetting};
 use crate::run::in_place::Exposed;
-use crate::run::lease::Share;
+use crate::run::lease::{Attendance, Share};
 use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::settings::Settings;
@@ -74,7 +74,8 @@ impl Guardian {
         let base = serde_json::to_vec(&copy.base).unwrap_or_default();
         let Ok(mut file) = sys::memory_file() else { return };
         if file.write_all(&base).is_ok() {
-            self.tell(process, true, deed, &[&copy.file, &file]);
+            let attendance = copy.attendance.as_ref().map(Attendance::as_file);
+            self.tell(process, true, deed, &[&copy.file, &file].into_iter().chain(attendance).collect::<Vec<_>>());
         }
     }
 
@@ -86,6 +87,8 @@ impl Guardian {
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.
         let _ = channel.send(&line, files);
+        // az's caller is not to find a dead process beside az.
+        channel.reap();
     }
 
     /// Says that the run is over and settled, and waits for the guardian's end.
@@ -147,12 +150,14 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Resu
         let share = files.pop().map(Share::from_file);
         return custody.settle(Exposed { share, before: Vec::new() }, forgetting, &deed);
     }
-    let (base, file) = (files.pop(), files.pop());
-    let Some((mut base, file)) = base.zip(file) else { return Ok(()) };
+    let mut files = files.into_iter();
+    let Some((file, mut base)) = files.next().zip(files.next()) else { return Ok(()) };
+    // Held until all is settled.
+    let _attendance = files.next();
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let copy = PrivateCopy { file, base };
+    let copy = PrivateCopy { file, base, attendance: None };
     stray::take_in(custody, &copy)?;
     custody.settle_privately(&copy, forgetting, &deed)
 }

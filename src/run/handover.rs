@@ -12,6 +12,7 @@ use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
 use crate::run::marker::Marker;
+use crate::run::merge::Base;
 use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::run::supervise::WaitingAz;
@@ -82,7 +83,8 @@ impl<'a> Handover<'a> {
         }
         let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
             Some(Ok(Ok(file))) => {
-                self.held = Held::Private(PrivateCopy { file, base: Default::default() });
+                self.held =
+                    Held::Private(PrivateCopy { file, base: Base::default(), attendance: self.custody.lease.attend() });
                 return Ok(true);
             }
             Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),

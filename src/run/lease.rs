@@ -28,6 +28,19 @@ const TURNS_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Lease {
     path: PathBuf,
     turn: PathBuf,
+    attendance: PathBuf,
+}
+
+/// The knowledge of everybody else that a run is going on to which nothing is exposed in place.
+#[derive(Debug)]
+pub struct Attendance(Lock);
+
+impl Attendance {
+    /// The file whose lock it is; another process that has it too is in attendance.
+    #[must_use]
+    pub fn as_file(&self) -> &File {
+        self.0.as_file()
+    }
 }
 
 /// One run's share in a lease.
@@ -67,7 +80,7 @@ impl Lease {
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         let file = |ending: &str| context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
-        Self { path: file("lease"), turn: file("turn") }
+        Self { path: file("lease"), turn: file("turn"), attendance: file("attendance") }
     }
 
     /// Says that a run needs what is exposed.
@@ -117,6 +130,22 @@ impl Lease {
     pub fn nobody(&self) -> Result<Option<NobodyNeedsIt>> {
         self.make_directory()?;
         Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
+    }
+
+    /// Says that a run is going on that needs nothing in place. `None` where that cannot be said.
+    #[must_use]
+    pub fn attend(&self) -> Option<Attendance> {
+        self.make_directory().ok()?;
+        Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).ok().map(Attendance)
+    }
+
+    /// Whether somebody said so.
+    ///
+    /// # Errors
+    /// `Storage` when the file cannot be made.
+    pub fn is_attended(&self) -> Result<bool> {
+        self.make_directory()?;
+        Ok(Lock::attempt(&self.attendance, Mode::Exclusive)?.is_none())
     }
 
     fn make_directory(&self) -> Result<()> {

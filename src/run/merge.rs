@@ -47,6 +47,13 @@ impl Base {
         })
     }
 
+    /// Takes access tokens out of it that were left out of the copy: that they are not there is not the run's doing.
+    pub fn leave_out(&mut self, keys: &[String]) {
+        if let Some(known) = self.entries.get_mut(Section::AccessToken.name()) {
+            known.retain(|key, _| !keys.contains(key));
+        }
+    }
+
     /// When it was made, in seconds since the epoch.
     #[must_use]
     pub fn began(&self) -> i64 {

@@ -128,11 +128,11 @@ impl Run<'_> {
                 keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);
             }
         });
-        drop(turn);
         let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
         if self.end(handover, forgetting(arguments, succeeded), !succeeded) {
             guardian.dismiss();
         }
+        drop(turn);
         let status = outcome?;
         self.note(deed, wanted, &status, began);
         // A cache that is not one makes az fail in its own words; everything else that we could not do is ours to say.
@@ -160,7 +160,7 @@ impl Run<'_> {
     }
 
     fn is_due(&self, wanted: &Wanted, custody: &Custody<'_>) -> bool {
-        let Ok(Some(text)) = custody.cache.read() else { return false };
+        let Ok(text) = custody.glance() else { return false };
         TokenCache::parse(&text)
             .and_then(|cache| wanted.due(&cache, self.context.now()))
             .is_ok_and(|keys| keys.is_some())

@@ -17,6 +17,7 @@ use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
+use crate::run::lease::Attendance;
 use crate::run::merge::{Base, gone_elsewhere, merge};
 use crate::sys;
 use crate::vault::Contents;
@@ -28,6 +29,8 @@ pub struct PrivateCopy {
     pub file: File,
     /// What it was made of.
     pub base: Base,
+    /// Says that the run is going on.
+    pub attendance: Option<Attendance>,
 }
 
 impl PrivateCopy {
@@ -105,6 +108,7 @@ impl Custody<'_> {
         if left_out.is_empty() {
             return copy.write(&whole);
         }
+        copy.base.leave_out(left_out);
         let mut tokens = handed.entries(Section::AccessToken)?;
         tokens.retain(|entry| !left_out.iter().any(|key| key == entry.key));
         copy.write(&handed.with_entries(Section::AccessToken, &tokens))

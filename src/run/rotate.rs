@@ -155,7 +155,7 @@ impl Rotation<'_> {
 
     /// Whether the cache has no token that serves and is not due.
     fn is_needed(&self, wanted: &Wanted) -> Result<bool> {
-        let Some(text) = self.custody.cache.read()? else { return Ok(true) };
+        let text = self.custody.glance()?;
         let cache = TokenCache::parse(&text)?;
         let now = self.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };

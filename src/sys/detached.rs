@@ -2,6 +2,7 @@
 //! and nobody for a parent, so that neither a signal to the caller's group nor the end of the caller's process tree
 //! reaches it. Between fork and exec there are system calls only.
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
@@ -24,7 +25,7 @@ const OUTLIVED: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIG
 pub struct Channel {
     socket: UnixStream,
     /// The process in between, which ends at once and is waited for later.
-    go_between: Option<libc::pid_t>,
+    go_between: Cell<Option<libc::pid_t>>,
 }
 
 /// Starts this program again, detached, as `name`, and returns the channel to it.
@@ -62,7 +63,7 @@ pub fn detach(name: &OsStr) -> io::Result<Channel> {
     if go_between < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Channel { socket: ours, go_between: Some(go_between) })
+    Ok(Channel { socket: ours, go_between: Cell::new(Some(go_between)) })
 }
 
 fn environment() -> io::Result<Vec<CString>> {
@@ -123,7 +124,7 @@ impl Channel {
         let socket: UnixStream = unsafe { std::os::fd::FromRawFd::from_raw_fd(CHANNEL) };
         // A file is no channel.
         socket.peer_addr()?;
-        Ok(Self { socket, go_between: None })
+        Ok(Self { socket, go_between: Cell::new(None) })
     }
 
     /// Sends bytes, and a copy of each of `files` (at most three).
@@ -151,7 +152,7 @@ impl Channel {
     }
 
     /// Waits for the process in between, which has ended by now.
-    pub fn reap(&mut self) {
+    pub fn reap(&self) {
         if let Some(id) = self.go_between.take() {
             // SAFETY: the id is that of a child not waited for yet; a null status is allowed.
             let _ = retry(|| unsafe { libc::waitpid(id, std::ptr::null_mut(), 0) });

@@ -37,8 +37,8 @@ fn a_clock_that_jumps_loses_nothing() {
     fs::rename(sandbox.wrapped_az(), &fake).unwrap();
     let cache = sandbox.config().token_cache_path();
     let script = "if [ $1 = at ]; then
-            sed -i 's/\"last_modification_time\": \"[0-9]*\"/\"last_modification_time\": \"'$2'\"/' CACHE
-            touch -d @$2 CACHE; shift 2; fi";
+            text=$(sed 's/\"last_modification_time\": \"[0-9]*\"/\"last_modification_time\": \"'$2'\"/' CACHE)
+            printf '%s' \"$text\" >CACHE; touch -d @$2 CACHE; shift 2; fi";
     let script = script.replace("CACHE", cache.to_str().unwrap());
     sandbox.make_script(
         sandbox.wrapped_az(),

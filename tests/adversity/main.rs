@@ -36,7 +36,7 @@ fn logged_in() -> Sandbox {
 /// Fails unless az has so many refresh tokens and, afterwards, nothing is in the clear.
 fn assert_kept(sandbox: &Sandbox, count: u64) {
     sandbox.az(["look"]).run().ok().silent();
-    assert_eq!(look(sandbox)["refresh_tokens"], count);
+    assert_eq!(look(sandbox)["refresh_tokens"], count, "{:?} {:?}", sandbox.fake_log().last(), sandbox.journal());
     sandbox.assert_nothing_in_the_clear();
 }
 

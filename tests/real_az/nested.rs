@@ -73,9 +73,12 @@ fn a_marker_of_a_dead_run_counts_for_nothing() {
     with(&[(2, "garbage".into())]).ok().silent();
     sandbox.assert_nothing_in_the_clear();
     // A living one is believed, and then nobody exposes anything.
-    let refused = with(&[(2, own.clone()), (3, start.to_string())]).exited(1);
+    let living = [(2, own.clone()), (3, start.to_string())];
+    let refused = with(&[living.clone().as_slice(), &[(1, "run".into())]].concat()).exited(1);
     assert!(refused.err().contains("Can't find token"), "{refused:?}");
-    with(&[(2, own.clone()), (3, start.to_string()), (4, "other".into())]).ok().silent();
+    // Not so if its private mount is not to be seen from here.
+    with(&[living.clone().as_slice(), &[(1, "private".into())]].concat()).ok().silent();
+    with(&[living.as_slice(), &[(1, "run".into()), (4, "other".into())]].concat()).ok().silent();
     assert_none(with(&[(2, own), (3, start.to_string()), (6, "99".into())]));
 }
 

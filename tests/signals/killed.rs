@@ -62,32 +62,41 @@ fn a_termination_during_a_rotation_leaves_the_old_token_in_place() {
     assert_kept(&sandbox);
 }
 
-#[test]
-fn what_az_rolls_after_the_shim_was_killed_is_adopted() {
-    let sandbox = logged_in();
-    let az = sandbox.az(["look", "sleep", "1500", "roll", "look"]).start();
-    wait_for_look(&sandbox, 1);
-    az.signal(Signal::KILL);
-    // az still has the pipes, and its caller hears it out.
-    assert_eq!(az.finish().end(), End::Signal(9));
-    wait_for_look(&sandbox, 2);
-    assert_eq!(sandbox.config().refresh_token_count(), 1, "nobody was left to scrub");
-    // A command that needs no secret sweeps as well.
-    sandbox.az(["version"]).run().ok().silent();
-    assert_kept(&sandbox);
+/// Waits until the guardian has cleaned up, with no further invocation.
+fn wait_for_guardian(sandbox: &Sandbox) {
+    wait_until("the guardian cleans up", || sandbox.is_nothing_in_the_clear());
 }
 
 #[test]
-fn a_killed_group_is_swept_up_after() {
+fn what_az_rolls_after_the_shim_was_killed_is_stored_by_the_guardian() {
+    for exposure in ["private", "in-place"] {
+        let sandbox = logged_in();
+        sandbox.set_exposure(exposure);
+        let az = sandbox.az(["look", "sleep", "1500", "roll", "look"]).start();
+        wait_for_look(&sandbox, 1);
+        az.signal(Signal::KILL);
+        // az still has the pipes, and its caller hears it out.
+        assert_eq!(az.finish().end(), End::Signal(9));
+        wait_for_look(&sandbox, 2);
+        let rolled = sandbox.fake_log().pop().unwrap()["cache"]["fingerprint"].clone();
+        wait_for_guardian(&sandbox);
+        sandbox.az(["look"]).run().ok().silent();
+        assert_eq!(sandbox.fake_log().pop().unwrap()["cache"]["fingerprint"], rolled, "{exposure}");
+        assert_kept(&sandbox);
+    }
+}
+
+#[test]
+fn a_killed_group_is_cleaned_up_after() {
     let sandbox = logged_in();
-    for next in [["account", "show"], ["print", "next"]] {
+    for exposure in ["private", "in-place"] {
+        sandbox.set_exposure(exposure);
         let looks = sandbox.fake_log().iter().filter(|line| line["event"] == "look").count();
         let az = sandbox.az(["roll", "look", "sleep", "20000"]).start();
         wait_for_look(&sandbox, looks + 1);
         az.signal_group(Signal::KILL);
         assert_eq!(az.finish().end(), End::Signal(9));
-        assert_eq!(sandbox.config().refresh_token_count(), 1);
-        sandbox.az(next).run().ok().silent();
+        wait_for_guardian(&sandbox);
         assert_kept(&sandbox);
     }
     // In the middle of a rotation only the access token that was set aside is lost.
@@ -97,6 +106,7 @@ fn a_killed_group_is_swept_up_after() {
     wait_until("the rotation is under way", || sandbox.home().join("rotating").exists());
     az.signal_group(Signal::KILL);
     assert_eq!(az.finish().end(), End::Signal(9));
+    wait_for_guardian(&sandbox);
     sandbox.az(["account", "get-access-token"]).run().ok().silent();
     sandbox.az(["look"]).run().ok().silent();
     assert_kept(&sandbox);

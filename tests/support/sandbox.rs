@@ -261,6 +261,13 @@ impl Sandbox {
         assert!(found.is_empty(), "a refresh token is in the clear in {found:?}");
     }
 
+    /// Whether there is no refresh token in the clear anywhere in the box, at this moment.
+    pub(crate) fn is_nothing_in_the_clear(&self) -> bool {
+        let changing = self.changing();
+        let is_expected = |path: &PathBuf| changing.expected.iter().any(|expected| path.starts_with(expected));
+        Search::below(&self.root, &self.programs).found.iter().all(is_expected)
+    }
+
     /// Searches what a command said; called by [`Invocation`] and its like.
     pub(crate) fn search_output(&self, command: &str, output: &[u8]) {
         self.changing().search.bytes += output.len() as u64;
