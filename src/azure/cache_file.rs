@@ -1,17 +1,35 @@
-//! The token cache's file: read whole, replaced atomically. A replacement goes to a file of a fixed name beside the real
-//! one (a symlinked cache's target), gets its mode and owner, is fsynced and renamed over it; whoever holds MSAL's lock
-//! and finds such a file left by a killed process removes it. Where no second file can be made (a full disk, a
-//! directory that may not be written) a text that is no longer than the old one is written over it instead, so that a
-//! scrub still works. A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
+//! The token cache's file: read whole, replaced whole. A replacement goes to a draft of a fixed name beside the real one (a
+//! symlinked cache's target), gets its mode and owner, is fsynced and renamed over it; whoever holds MSAL's lock and finds
+//! a draft left by a killed process removes it. Where no second file can be made (a full disk, a directory that may not
+//! be written) a text that is no longer than the old one is written over it instead, so that a scrub still works.
+//!
+//! A rename takes away what is mounted over the old file in other mount namespaces. While runs have private mounts there,
+//! the text is written over the old one, from a second file that is whole on the disk before the first byte changes and
+//! from which the cache is repaired if the writer is killed on the way. A cache that is being written over begins with
+//! [`UNDER_WAY`], so that it is never taken for a whole one.
+//!
+//! A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::sys;
+
+/// What a cache begins with while its text is written over.
+const UNDER_WAY: u8 = b'!';
+
+/// How a text gets into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// A new file takes the old one's name.
+    Rename,
+    /// The old file stays the one it is: something is mounted over it.
+    Overwrite,
+}
 
 /// The token cache of one config directory, as a file.
 #[derive(Clone, Debug)]
@@ -61,27 +79,59 @@ impl CacheFile {
     ///
     /// # Errors
     /// [`Kind::Storage`]; the file then has its old text.
-    pub fn replace(&self, text: &str) -> Result<()> {
+    pub fn replace(&self, text: &str, means: Means) -> Result<()> {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
-        let renamed = replace_by_rename(&target, text, before.as_ref());
-        let Err(error) = renamed else { return Ok(()) };
-        self.remove_leftover();
-        if before.is_some_and(|before| before.is_file() && before.len() >= text.len() as u64) {
+        let draft = write_draft(&target, text, before.as_ref());
+        let replaced = match (&before, means) {
+            (Some(_), Means::Overwrite) => draft.and_then(|draft| {
+                let whole = beside(&target, WHOLE);
+                sys::rename_over(&draft, &whole)?;
+                overwrite(&target, text)?;
+                std::fs::remove_file(whole)
+            }),
+            _ => draft.and_then(|draft| sys::rename_over(&draft, &target)),
+        };
+        let Err(error) = replaced else { return Ok(()) };
+        let _ = std::fs::remove_file(beside(&target, DRAFT));
+        if self.repair(&target).is_err()
+            || before.is_some_and(|before| before.is_file() && before.len() >= text.len() as u64)
+        {
             return overwrite(&target, text).map_err(|error| Failure::storage("replace", &self.path, &error));
         }
         Err(Failure::storage("replace", &self.path, &error))
     }
 
-    /// Whether a process that was killed while it replaced the cache left its file behind.
+    /// Whether a process that was killed while it replaced the cache left a file behind.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
-        std::fs::symlink_metadata(replacement_of(&self.target())).is_ok()
+        let target = self.target();
+        [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
     }
 
-    /// Removes such a file. The caller holds MSAL's lock, so nobody is writing it.
-    pub fn remove_leftover(&self) {
-        let _ = std::fs::remove_file(replacement_of(&self.target()));
+    /// Removes such files, after repairing the cache if it was killed in the middle. The caller holds MSAL's lock, so nobody
+    /// is writing any of them.
+    pub fn clear_leftovers(&self) {
+        let target = self.target();
+        let _ = std::fs::remove_file(beside(&target, DRAFT));
+        // One that cannot be repaired stays with what it can be repaired from.
+        let _ = self.repair(&target);
+    }
+
+    /// Finishes what a killed writer began. A cache that is not under way has been written, by that writer or by az since.
+    fn repair(&self, target: &Path) -> io::Result<()> {
+        let whole = beside(target, WHOLE);
+        let text = match std::fs::read_to_string(&whole) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut first = [0];
+        let is_under_way = File::open(target)?.read(&mut first)? == 1 && first[0] == UNDER_WAY;
+        if is_under_way {
+            overwrite(target, &text)?;
+        }
+        std::fs::remove_file(whole)
     }
 
     /// The file that the bytes are in: a link's target, be it there or not.
@@ -105,19 +155,23 @@ impl CacheFile {
     }
 }
 
-fn replacement_of(target: &Path) -> PathBuf {
+/// The ending of a file that is being written.
+const DRAFT: &str = ".azward";
+/// The ending of a file that is whole and on the disk.
+const WHOLE: &str = ".azward-whole";
+
+fn beside(target: &Path, ending: &str) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".azward");
+    name.push(ending);
     target.with_file_name(name)
 }
 
-fn replace_by_rename(target: &Path, text: &str, before: Option<&Metadata>) -> io::Result<()> {
-    let replacement = replacement_of(target);
-    let mode = before.map_or(0o600, sys::mode_of);
-    let mut file = match sys::create_new(&replacement, 0o600) {
+fn write_draft(target: &Path, text: &str, before: Option<&Metadata>) -> io::Result<PathBuf> {
+    let draft = beside(target, DRAFT);
+    let mut file = match sys::create_new(&draft, 0o600) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            std::fs::remove_file(&replacement)?;
-            sys::create_new(&replacement, 0o600)?
+            std::fs::remove_file(&draft)?;
+            sys::create_new(&draft, 0o600)?
         }
         other => other?,
     };
@@ -125,19 +179,27 @@ fn replace_by_rename(target: &Path, text: &str, before: Option<&Metadata>) -> io
         sys::copy_owner(&file, before)?;
     }
     file.write_all(text.as_bytes())?;
-    sys::set_mode(&replacement, mode)?;
-    sys::set_modified_ahead(&file)?;
+    let mode = before.map_or(0o600, sys::mode_of);
+    if sys::mode_of(&file.metadata()?) != mode {
+        sys::set_mode(&draft, mode)?;
+    }
+    // An az that does not see the change at once sees it a little later.
+    let _ = sys::set_modified_ahead(&file);
     file.sync_all()?;
-    drop(file);
-    sys::rename_over(&replacement, target)
+    Ok(draft)
 }
 
-/// Writes over the file without ever making it shorter than the new text: no new block is needed.
+/// Writes over the file without ever making it shorter than the new text: no new block is needed where it was as long.
 fn overwrite(target: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(target)?;
-    file.write_all(text.as_bytes())?;
+    let (first, rest) = text.as_bytes().split_at(text.len().min(1));
+    file.write_all(&[UNDER_WAY])?;
+    file.write_all(rest)?;
     file.set_len(text.len() as u64)?;
-    sys::set_modified_ahead(&file)?;
+    file.sync_data()?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(first)?;
+    let _ = sys::set_modified_ahead(&file);
     file.sync_all()
 }
 
@@ -157,10 +219,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
         assert!(file.read().unwrap().is_none());
-        file.replace("{}").unwrap();
+        file.replace("{}", Means::Rename).unwrap();
         assert_eq!(mode(file.path()), 0o600);
         sys::set_mode(file.path(), 0o640).unwrap();
-        file.replace("{ }").unwrap();
+        file.replace("{ }", Means::Rename).unwrap();
         assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o640, "{ }"));
         assert!(!file.has_leftover());
     }
@@ -171,8 +233,8 @@ mod tests {
         let (real, link) = (dir.path().join("real.json"), dir.path().join("link.json"));
         symlink("real.json", &link).unwrap();
         let file = CacheFile::at(link.clone());
-        file.replace("{}").unwrap();
-        file.replace("{ }").unwrap();
+        file.replace("{}", Means::Rename).unwrap();
+        file.replace("{ }", Means::Rename).unwrap();
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "{ }");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     }
@@ -183,7 +245,7 @@ mod tests {
         let file = CacheFile::at(dir.path().join("cache.json"));
         std::fs::write(dir.path().join("cache.json.azward"), "old").unwrap();
         assert!(file.has_leftover());
-        file.replace("{}").unwrap();
+        file.replace("{}", Means::Rename).unwrap();
         assert!(!file.has_leftover());
     }
 
@@ -191,13 +253,41 @@ mod tests {
     fn without_room_for_a_second_file_a_shorter_text_is_written_over_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
-        file.replace("{\"a\": 1}").unwrap();
+        file.replace("{\"a\": 1}", Means::Rename).unwrap();
         // A directory where the second file would be refuses it, for root too.
         std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
-        file.replace("{}").unwrap();
+        file.replace("{}", Means::Rename).unwrap();
         assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
-        assert_eq!(file.replace("{\"longer\": \"text\"}").unwrap_err().kind, Kind::Storage);
+        assert_eq!(file.replace("{\"longer\": \"text\"}", Means::Rename).unwrap_err().kind, Kind::Storage);
         assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
+    }
+
+    #[test]
+    fn a_file_that_is_written_over_stays_the_same_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        file.replace("{\"a\": 1}", Means::Overwrite).unwrap();
+        let identity = sys::file_identity(file.path()).unwrap();
+        for text in ["{\"longer\": \"text\"}", "{}"] {
+            file.replace(text, Means::Overwrite).unwrap();
+            assert_eq!(file.read().unwrap().unwrap().as_str(), text);
+        }
+        assert_eq!(sys::file_identity(file.path()).unwrap(), identity);
+        assert!(!file.has_leftover());
+    }
+
+    #[test]
+    fn a_cache_whose_writer_was_killed_is_repaired_and_one_written_since_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        for (found, repaired) in [("!\"a\": 1} and the old text's end", "{\"a\": 1}"), ("{\"b\": 2}", "{\"b\": 2}")] {
+            std::fs::write(file.path(), found).unwrap();
+            std::fs::write(dir.path().join("cache.json.azward-whole"), "{\"a\": 1}").unwrap();
+            assert!(file.has_leftover());
+            file.clear_leftovers();
+            assert_eq!(file.read().unwrap().unwrap().as_str(), repaired);
+            assert!(!file.has_leftover());
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
-use crate::azure::cache_file::CacheFile;
+use crate::azure::cache_file::{CacheFile, Means};
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
@@ -104,7 +104,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// `Storage`.
     pub fn has_run(&self) -> Result<bool> {
-        Ok(self.is_needed()? || self.lease.is_attended()?)
+        Ok(self.is_needed()? || self.lease.unattended().is_none())
     }
 
     /// The token cache's text, for a look without a lock; nothing if there is no file. az truncates the file before it
@@ -161,7 +161,7 @@ impl<'a> Custody<'a> {
             stored = self.commit(&vault_lock, &contents);
         }
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.remove_leftover();
+        self.cache.clear_leftovers();
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         // An account that was logged out meanwhile stays logged out.
@@ -170,7 +170,7 @@ impl<'a> Custody<'a> {
         }
         let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
         let homeless = stored.is_err().then_some(redeemed);
-        self.cache.replace(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+        self.replace(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
         stored
     }
 
@@ -248,6 +248,18 @@ impl<'a> Custody<'a> {
             .filter(|account| !profile.has_user(&account.username))
             .map(|account| account.id)
             .collect())
+    }
+
+    /// Replaces the real cache's text, by a means that takes no private mount away. The caller holds MSAL's lock.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(super) fn replace(&self, text: &str) -> Result<()> {
+        // Held until it is done: nobody can come to mount something meanwhile.
+        match self.lease.unattended() {
+            Some(_unattended) => self.cache.replace(text, Means::Rename),
+            None => self.cache.replace(text, Means::Overwrite),
+        }
     }
 
     /// Commits, and tries again when it fails: what a moment's shortage kept from the disk would stay in the clear.

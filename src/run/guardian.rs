@@ -152,12 +152,11 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Resu
     }
     let mut files = files.into_iter();
     let Some((file, mut base)) = files.next().zip(files.next()) else { return Ok(()) };
-    // Held until all is settled.
-    let _attendance = files.next();
+    let attendance = files.next().map(Attendance::from_file);
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let copy = PrivateCopy { file, base, attendance: None };
+    let mut copy = PrivateCopy { file, base, attendance };
     stray::take_in(custody, &copy)?;
-    custody.settle_privately(&copy, forgetting, &deed)
+    custody.settle_privately(&mut copy, forgetting, &deed)
 }

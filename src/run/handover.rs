@@ -11,6 +11,7 @@ use crate::run::exposure::{self, Exposure, Plan};
 use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
+use crate::run::lease::Attendance;
 use crate::run::marker::Marker;
 use crate::run::merge::Base;
 use crate::run::private::PrivateCopy;
@@ -29,6 +30,7 @@ pub struct Handover<'a> {
     start: Start<'a>,
     az: Option<WaitingAz>,
     plan: Plan,
+    attendance: Option<Attendance>,
     held: Held,
 }
 
@@ -67,7 +69,8 @@ impl<'a> Handover<'a> {
         if plan == Plan::Private && deed != "login" && custody.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
-        let mut handover = Self { custody, exposure, guardian, deed, start, az: None, plan, held: Held::Nothing };
+        let mut handover =
+            Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };
         let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
         handover.az = Some(handover.fork(mount.as_ref())?);
         Ok(handover)
@@ -84,7 +87,7 @@ impl<'a> Handover<'a> {
         let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
             Some(Ok(Ok(file))) => {
                 self.held =
-                    Held::Private(PrivateCopy { file, base: Base::default(), attendance: self.custody.lease.attend() });
+                    Held::Private(PrivateCopy { file, base: Base::default(), attendance: self.attendance.take() });
                 return Ok(true);
             }
             Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
@@ -166,11 +169,11 @@ impl<'a> Handover<'a> {
         match self.held {
             Held::Nothing => Ok(()),
             Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, self.deed),
-            Held::Private(copy) => {
+            Held::Private(mut copy) => {
                 if has_failed && stray::take_in(self.custody, &copy)? {
                     self.exposure.note_rename();
                 }
-                self.custody.settle_privately(&copy, forgetting, self.deed)
+                self.custody.settle_privately(&mut copy, forgetting, self.deed)
             }
         }
     }
@@ -187,6 +190,8 @@ impl<'a> Handover<'a> {
     fn mount(&mut self) -> Option<PrivateMount> {
         let stage = self.custody.context.azward_home.join("run");
         let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder());
+        // Before there is something that a rename could take away.
+        self.attendance = self.custody.lease.attend();
         let target = self.custody.cache.target();
         let mode = target.metadata().map_or(0o600, |metadata| sys::mode_of(&metadata));
         let mount = match made {
@@ -198,10 +203,12 @@ impl<'a> Handover<'a> {
             Ok(Err(reason)) => self.plan = self.instead(reason.to_owned()),
             Err(reason) => self.plan = self.instead(reason),
         }
+        self.attendance = None;
         None
     }
 
     fn go_without_mount(&mut self, reason: String) -> Result<()> {
+        self.attendance = None;
         self.plan = self.instead(reason);
         self.az = None;
         self.az = Some(self.fork(None)?);

@@ -54,7 +54,7 @@ impl Custody<'_> {
         let share = self.lease.share()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.remove_leftover();
+        self.cache.clear_leftovers();
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
@@ -69,7 +69,7 @@ impl Custody<'_> {
         }
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
-            self.cache.replace(&text)?;
+            self.replace(&text)?;
         }
         Ok(Exposed { share: Some(share), before: edit::account_ids(&cache)? })
     }
@@ -111,7 +111,7 @@ impl Custody<'_> {
         self.prepare_vault()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.remove_leftover();
+        self.cache.clear_leftovers();
         let text = self.cache.read()?;
         let is_removed = text.is_none();
         let text = text.unwrap_or_default();
@@ -145,7 +145,7 @@ impl Custody<'_> {
         if nobody.is_some()
             && let Some(text) = edit::scrub(&cache, &contents)?
         {
-            self.cache.replace(&text)?;
+            self.replace(&text)?;
         }
         stored
     }

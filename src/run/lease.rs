@@ -31,15 +31,27 @@ pub struct Lease {
     attendance: PathBuf,
 }
 
-/// The knowledge of everybody else that a run is going on to which nothing is exposed in place.
+/// Says to everybody that a run has a private mount over the cache.
 #[derive(Debug)]
 pub struct Attendance(Lock);
 
 impl Attendance {
-    /// The file whose lock it is; another process that has it too is in attendance.
+    /// The same attendance in another process.
+    #[must_use]
+    pub fn from_file(file: File) -> Self {
+        Self(Lock::held(file))
+    }
+
+    /// The file whose lock it is.
     #[must_use]
     pub fn as_file(&self) -> &File {
         self.0.as_file()
+    }
+
+    /// Ends it, whoever else is in the same one.
+    pub fn end(mut self) {
+        // Where this fails (under wine) nobody else has it, and dropping does.
+        let _ = self.0.file().unlock();
     }
 }
 
@@ -70,6 +82,10 @@ impl Share {
 /// The knowledge that no run needs what is exposed, for as long as this is held.
 #[derive(Debug)]
 pub struct NobodyNeedsIt(#[expect(dead_code, reason = "held for its lock")] Lock);
+
+/// The knowledge that there is no private mount, and that there will be none for as long as this is held.
+#[derive(Debug)]
+pub struct Unattended(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 /// The turn of one az that rewrites the cache.
 #[derive(Debug)]
@@ -132,20 +148,18 @@ impl Lease {
         Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
     }
 
-    /// Says that a run is going on that needs nothing in place. `None` where that cannot be said.
+    /// Says that there is about to be a private mount. `None` where that cannot be said.
     #[must_use]
     pub fn attend(&self) -> Option<Attendance> {
         self.make_directory().ok()?;
         Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).ok().map(Attendance)
     }
 
-    /// Whether somebody said so.
-    ///
-    /// # Errors
-    /// `Storage` when the file cannot be made.
-    pub fn is_attended(&self) -> Result<bool> {
-        self.make_directory()?;
-        Ok(Lock::attempt(&self.attendance, Mode::Exclusive)?.is_none())
+    /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.
+    #[must_use]
+    pub fn unattended(&self) -> Option<Unattended> {
+        self.make_directory().ok()?;
+        Lock::attempt(&self.attendance, Mode::Exclusive).ok()?.map(Unattended)
     }
 
     fn make_directory(&self) -> Result<()> {

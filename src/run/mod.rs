@@ -171,7 +171,7 @@ impl Run<'_> {
         let now = self.context.now();
         let outcome = az.and_then(|az| match is_private {
             true => through_az::rotate_privately(wanted, rotation.custody, az, now),
-            false => through_az::rotate_in_place(wanted, &rotation.custody.cache, now, az),
+            false => through_az::rotate_in_place(wanted, rotation.custody, now, az),
         });
         let outcome = match outcome {
             Ok(true) => "renewed by the real az".to_owned(),

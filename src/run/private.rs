@@ -88,7 +88,7 @@ impl Custody<'_> {
         self.prepare_vault()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.remove_leftover();
+        self.cache.clear_leftovers();
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
@@ -119,7 +119,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so. A copy that az left torn is `CacheForeign`, and the login is as it was before.
-    pub fn settle_privately(&self, copy: &PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
+    pub fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         // An empty copy is a write cut short, not a logout.
@@ -127,8 +127,10 @@ impl Custody<'_> {
         let stored = self.settle_vault(&copy.base, &after, forgetting, by);
         let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
 
+        // From here on the mount may go.
+        copy.attendance.take().map(Attendance::end);
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.remove_leftover();
+        self.cache.clear_leftovers();
         let real_text = self.cache.read()?.unwrap_or_default();
         let real = TokenCache::parse(&real_text)?;
         let may_forget = stored.as_ref().is_ok_and(|settled| settled.has_forgotten);
@@ -146,7 +148,7 @@ impl Custody<'_> {
             new = scrubbed.or(new);
         }
         match &new {
-            Some(text) => self.cache.replace(text)?,
+            Some(text) => self.replace(text)?,
             None => self.remove_placeholder()?,
         }
         let rest = TokenCache::parse(new.as_ref().unwrap_or(&real_text))?;
@@ -291,6 +293,7 @@ impl Custody<'_> {
     /// Removes that file if nothing was ever put into it. The caller holds MSAL's lock.
     fn remove_placeholder(&self) -> Result<()> {
         let path = self.cache.path();
+        let Some(_unattended) = self.lease.unattended() else { return Ok(()) };
         if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
             std::fs::remove_file(path).map_err(|error| Failure::storage("remove", path, &error))?;
         }

@@ -65,7 +65,7 @@ mod tests {
         let stamp = Stamp::of(&context, &ConfigDir::at(Path::new("/c")));
         let cache = CacheFile::at(dir.path().join("cache.json"));
         assert!(stamp.is_valid(&cache), "there is nothing");
-        cache.replace("{}").unwrap();
+        cache.replace("{}", crate::azure::cache_file::Means::Rename).unwrap();
         stamp.renew(&cache);
         assert!(!stamp.is_valid(&cache), "it is too fresh");
         std::thread::sleep(REST * 2);

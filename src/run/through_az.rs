@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use crate::azure::access_token::Wanted;
-use crate::azure::cache_file::CacheFile;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::Result;
@@ -41,12 +40,12 @@ pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Ha
 ///
 /// # Errors
 /// When the cache cannot be edited; the old token is in it.
-pub fn rotate_in_place(wanted: &Wanted, cache: &CacheFile, now: i64, mut az: Handover<'_>) -> Result<bool> {
-    let Some(aside) = set_aside(wanted, cache, now)? else { return Ok(false) };
+pub fn rotate_in_place(wanted: &Wanted, custody: &Custody<'_>, now: i64, mut az: Handover<'_>) -> Result<bool> {
+    let Some(aside) = set_aside(wanted, custody, now)? else { return Ok(false) };
     if az.succeeds_within(DEADLINE) {
         return Ok(true);
     }
-    put_back(&aside, cache)?;
+    put_back(&aside, custody)?;
     Ok(false)
 }
 
@@ -56,25 +55,25 @@ type Aside = Vec<(String, Secret)>;
 /// How long to wait for MSAL's lock.
 const LOCK_DEADLINE: Duration = Duration::from_secs(6);
 
-fn set_aside(wanted: &Wanted, file: &CacheFile, now: i64) -> Result<Option<Aside>> {
-    let _lock = MsalLock::acquire(file.path(), LOCK_DEADLINE)?;
-    let Some(text) = file.read()? else { return Ok(None) };
+fn set_aside(wanted: &Wanted, custody: &Custody<'_>, now: i64) -> Result<Option<Aside>> {
+    let _lock = MsalLock::acquire(custody.cache.path(), LOCK_DEADLINE)?;
+    let Some(text) = custody.cache.read()? else { return Ok(None) };
     let cache = TokenCache::parse(&text)?;
     let Some(keys) = wanted.due(&cache, now)? else { return Ok(None) };
     let (aside, kept): (Vec<_>, Vec<_>) =
         cache.entries(Section::AccessToken)?.into_iter().partition(|entry| keys.iter().any(|key| key == entry.key));
-    file.replace(&cache.with_entries(Section::AccessToken, &kept))?;
+    custody.replace(&cache.with_entries(Section::AccessToken, &kept))?;
     let secret = |entry: Entry<'_>| (entry.key.to_owned(), Secret::new(entry.value.as_bytes().to_vec()));
     Ok(Some(aside.into_iter().map(secret).collect()))
 }
 
-fn put_back(aside: &Aside, file: &CacheFile) -> Result<()> {
-    let _lock = MsalLock::acquire(file.path(), LOCK_DEADLINE)?;
-    let Some(text) = file.read()? else { return Ok(()) };
+fn put_back(aside: &Aside, custody: &Custody<'_>) -> Result<()> {
+    let _lock = MsalLock::acquire(custody.cache.path(), LOCK_DEADLINE)?;
+    let Some(text) = custody.cache.read()? else { return Ok(()) };
     let cache = TokenCache::parse(&text)?;
     let mut entries = cache.entries(Section::AccessToken)?;
     let newer: Vec<&str> = entries.iter().map(|entry| entry.key).collect();
     let missing = aside.iter().filter(|(key, _)| !newer.contains(&key.as_str()));
     entries.extend(missing.map(|(key, value)| Entry { key, value: value.expose_text() }));
-    file.replace(&cache.with_entries(Section::AccessToken, &entries))
+    custody.replace(&cache.with_entries(Section::AccessToken, &entries))
 }
