@@ -252,6 +252,13 @@ impl Running<'_> {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether the command has ended and so has its output, which what it left behind may hold open: `finish` then does not
+    /// wait.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let has_ended = |stream: &Stream| stream.wait(Instant::now(), |_, is_over| is_over.then_some(())).is_some();
+        !self.is_running() && has_ended(&self.stdout) && has_ended(&self.stderr)
+    }
+
     /// Waits until the command has written `text` to stdout.
     pub(crate) fn wait_for(&self, text: &str) {
         let is_said = |bytes: &[u8], _| memchr::memmem::find(bytes, text.as_bytes()).map(drop);

@@ -1,0 +1,118 @@
+//! The ground that a scenario stands on: a box with the real az and a stand-in, whose home is brought into one state once,
+//! saved, and put back before every fault.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use azward::azure::ConfigDir;
+use azward::context::Context;
+use azward::settings::Settings;
+use azward::vault::Vault;
+use entra::{Entra, Request, Rolling, User};
+use serde_json::Value;
+
+use crate::scenarios::Scenario;
+use crate::support::Sandbox;
+use crate::support::canary::Search;
+
+/// How long an access token lives: longer than a scenario takes with all its faults, and not long enough to be renewed
+/// before its time.
+const LIFETIME: u64 = 7200;
+
+pub(crate) struct Ground {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) entra: Entra,
+    pub(crate) scenario: &'static Scenario,
+    exposure: &'static str,
+    /// The number of alice's newest refresh token when the ground was saved; 0 before her first login.
+    pub(crate) generation: u64,
+}
+
+impl Ground {
+    pub(crate) fn prepare(scenario: &'static Scenario, exposure: &'static str) -> Self {
+        let sandbox = Sandbox::new().with_real_az();
+        sandbox.set_exposure(exposure);
+        // Every search here is the judge's.
+        sandbox.expect_clear(sandbox.root());
+        let entra = sandbox.start_entra(|knobs| {
+            knobs.rolling = Rolling::Entra;
+            knobs.lifetime = LIFETIME;
+        });
+        (scenario.prepare)(&sandbox, &entra);
+        let generation = newest(&entra.journal(), |_| true);
+        let ground = Self { sandbox, entra, scenario, exposure, generation };
+        copy(&ground.sandbox.home(), &ground.saved());
+        ground
+    }
+
+    /// Puts the home back as it was saved, and forgets what was asked of the stand-in.
+    pub(crate) fn restore(&self) {
+        let home = self.sandbox.home();
+        fs::remove_dir_all(&home).expect("the box can be emptied");
+        copy(&self.saved(), &home);
+        (self.scenario.before)(&self.sandbox);
+        self.entra.clear_journal();
+    }
+
+    fn saved(&self) -> PathBuf {
+        self.sandbox.root().join("saved")
+    }
+
+    /// Has the exposure hold again where the settings went with the azward home.
+    pub(crate) fn set_exposure(&self) {
+        self.sandbox.set_exposure(self.exposure);
+    }
+
+    /// The files of the config directory with a refresh token in the clear.
+    pub(crate) fn in_the_clear(&self) -> Vec<PathBuf> {
+        Search::below(&self.sandbox.config_dir(), &[]).found
+    }
+
+    pub(crate) fn msal_lock(&self) -> PathBuf {
+        self.sandbox.config_dir().join("msal_token_cache.json.lockfile")
+    }
+
+    /// The refresh tokens that the vault holds, as the library reads it; none if it cannot be read.
+    pub(crate) fn in_the_vault(&self) -> Vec<String> {
+        let context = Context::new(self.sandbox.environment(), None, false);
+        let settings = Settings::load(&context.azward_home).unwrap_or_default();
+        let contents = Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default();
+        let secret = |entry: &str| {
+            let entry: Value = serde_json::from_str(entry).unwrap_or_default();
+            entry["secret"].as_str().unwrap_or_default().to_owned()
+        };
+        contents.refresh_tokens.iter().map(|kept| secret(kept.entry.expose_text())).collect()
+    }
+
+    /// The refresh tokens that the token cache holds; none if it cannot be read.
+    pub(crate) fn in_the_cache(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.sandbox.config().token_cache_path()).unwrap_or_default();
+        let cache: Value = serde_json::from_str(&text).unwrap_or_default();
+        let entries = cache["RefreshToken"].as_object().cloned().unwrap_or_default();
+        entries.values().filter_map(|entry| entry["secret"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The number of a refresh token: the stand-in's first is 1.
+    pub(crate) fn number(&self, token: &str) -> u64 {
+        let place = self.entra.refresh_tokens_issued().iter().position(|issued| issued == token);
+        place.map_or(0, |place| place as u64 + 1)
+    }
+}
+
+/// The number of the newest refresh token that alice was given in answer to such requests.
+pub(crate) fn newest(requests: &[Request], is_meant: impl Fn(&Request) -> bool) -> u64 {
+    let is_alice = |request: &&Request| request.account.as_deref() == Some(User::Alice.username());
+    let granted = requests.iter().filter(is_alice).filter(|request| request.status == Some(200) && is_meant(request));
+    granted.filter_map(|request| request.issued_generation).max().unwrap_or(0)
+}
+
+/// Whether a request came from azward itself.
+pub(crate) fn is_azward_s(request: &Request) -> bool {
+    request.user_agent.as_deref().is_some_and(|agent| agent.starts_with("azward"))
+}
+
+fn copy(from: &PathBuf, to: &PathBuf) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot copy `{}`", from.display());
+}

@@ -1,0 +1,204 @@
+//! What must hold after every fault: no refresh token is in the config directory, the next az works at once and redeems the
+//! newest refresh token that anybody alive knew, no lock is left in its way, and a command whose az was reached ended as if
+//! nothing had happened.
+
+use std::time::{Duration, Instant};
+
+use entra::{Request, User};
+
+use crate::calls::Call;
+use crate::ground::{Ground, is_azward_s, newest};
+use crate::support::native::times_taken_out;
+use crate::support::{End, Outcome};
+use crate::tracer::{Blow, Traced};
+
+/// How long the guardian has after the end of az before anything else happens.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the next az may take: far longer than anything but waiting for somebody who does not come.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// What is wrong, in a word for the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wrong {
+    /// A refresh token is in the config directory.
+    Clear,
+    /// No refresh token that the endpoint accepts is left, or the next az does not find it.
+    Lost,
+    /// An older one is left than a process that lived knew.
+    Stale,
+    /// Something hangs or takes very long.
+    Blocked,
+    /// MSAL's lock file is left behind.
+    Lock,
+    /// The command did not end as it would have.
+    Changed,
+}
+
+pub(crate) struct Violation {
+    pub(crate) wrong: Wrong,
+    pub(crate) what: String,
+}
+
+/// What was found after one fault.
+#[derive(Default)]
+pub(crate) struct Verdict {
+    pub(crate) violations: Vec<Violation>,
+    /// A refresh token stayed in the file until the next az: it could not be stored and was nowhere else, or nobody was left
+    /// to take in what an az without azward had left there.
+    pub(crate) is_kept_back: bool,
+    /// The secrets could not be handed over: az said in its own words that it had none, and azward why.
+    pub(crate) is_explained: bool,
+}
+
+impl Verdict {
+    fn find(&mut self, wrong: Wrong, what: impl Into<String>) {
+        self.violations.push(Violation { wrong, what: what.into() });
+    }
+}
+
+/// Judges what a struck command left behind. `number` is the fault's: what is costly is done for some only.
+pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blow, number: usize) -> Verdict {
+    let mut verdict = Verdict::default();
+    let Some(call) = &traced.struck else { return verdict };
+    if traced.is_hung {
+        verdict.find(Wrong::Blocked, format!("it hung: {:?}", traced.outcome));
+    }
+    let is_killed = !matches!(blow, Blow::Fail(_));
+    if is_killed {
+        let deadline = Instant::now() + GRACE;
+        let is_settled = || ground.in_the_clear().is_empty() && !ground.msal_lock().exists();
+        while ground.scenario.is_a_run && !is_settled() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    } else {
+        outcome(ground, sound, &traced.outcome, &mut verdict);
+    }
+    let requests = ground.entra.journal();
+    // What azward had in hand when it was killed, or what was lost on its way to it, nobody can store.
+    let is_lost_with_it = is_killed || call.is_on_the_wire;
+    let known = newest(&requests, |request| !(is_lost_with_it && is_azward_s(request))).max(ground.generation);
+    let found = ground.in_the_clear();
+    if !found.is_empty() && !ground.scenario.gives_back {
+        let in_the_vault = ground.in_the_vault().iter().map(|token| ground.number(token)).max().unwrap_or(0);
+        let in_the_file: Vec<u64> = ground.in_the_cache().iter().map(|token| ground.number(token)).collect();
+        let is_homeless = !in_the_file.is_empty() && in_the_file.iter().all(|number| *number > in_the_vault);
+        let is_only_there = is_homeless && found == [ground.sandbox.config().token_cache_path()];
+        verdict.is_kept_back = if is_killed { ground.scenario.begins_in_the_clear } else { is_only_there };
+        if !verdict.is_kept_back {
+            let what = format!("in {found:?}, #{in_the_file:?}, and the vault has #{in_the_vault}");
+            verdict.find(Wrong::Clear, what);
+        }
+    }
+    // Of what has no guardian, and of a file that cannot be removed, the next az takes the lock over.
+    let is_left_to_next = if is_killed { !ground.scenario.is_a_run } else { call.place.name == "unlink" };
+    if ground.msal_lock().exists() && !is_left_to_next {
+        verdict.find(Wrong::Lock, "it is left behind");
+    }
+    if ground.scenario.is_azward_s && number.is_multiple_of(2) {
+        again(ground, &mut verdict);
+    }
+    next(ground, known, number, &mut verdict);
+    verdict
+}
+
+/// A command whose az was reached ends as it always did, and says what it always said.
+fn outcome(ground: &Ground, sound: &Visible, outcome: &Outcome, verdict: &mut Verdict) {
+    if visible(outcome) == *sound {
+        return;
+    }
+    let says = outcome.err();
+    if ground.scenario.is_a_run && outcome.end() == End::Code(1) && says.contains("\nazward: ") {
+        verdict.is_explained = true;
+        return;
+    }
+    let may_fail = ground.scenario.is_azward_s || says.contains("cannot start the real az");
+    let is_failure = matches!(outcome.end(), End::Code(1..)) && !says.contains("a fault in azward");
+    if !(may_fail && is_failure && !says.is_empty()) {
+        verdict.find(Wrong::Changed, format!("{outcome:?}"));
+    }
+}
+
+/// A command of azward's own that was cut short goes through when it is given again.
+fn again(ground: &Ground, verdict: &mut Verdict) {
+    let outcome = (ground.scenario.command)(&ground.sandbox).run();
+    if outcome.end() != End::Code(0) {
+        verdict.find(Wrong::Lost, format!("given again: {outcome:?}"));
+    }
+    if !ground.scenario.gives_back && !ground.in_the_clear().is_empty() {
+        verdict.find(Wrong::Clear, "after the command was given again");
+    }
+}
+
+/// The next az: it redeems what the vault has, or says truthfully that nobody is logged in.
+fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
+    let sandbox = &ground.sandbox;
+    ground.set_exposure();
+    ground.entra.clear_journal();
+    let resource = format!("https://next-{number}.example");
+    let is_logged_in = known > 0 && !sandbox.config().subscriptions().is_empty();
+    let outcome = sandbox.az(["account", "get-access-token", "--resource", &resource]).run();
+    if outcome.took > PROMPT {
+        verdict.find(Wrong::Blocked, format!("the next az took {:?}", outcome.took));
+    }
+    let requests = ground.entra.journal();
+    let is_grant = |request: &&Request| {
+        request.grant_type.as_deref() == Some("refresh_token")
+            && request.account.as_deref() == Some(User::Alice.username())
+            && request.status == Some(200)
+    };
+    let redeemed = requests.iter().find(is_grant).and_then(|request| request.presented_generation);
+    match (outcome.end(), redeemed) {
+        (End::Code(0), Some(redeemed)) if !outcome.stderr.is_empty() => {
+            verdict.find(Wrong::Changed, format!("the next az redeems #{redeemed} and says {:?}", outcome.err()));
+        }
+        (End::Code(0), Some(redeemed)) if redeemed < known => {
+            verdict.find(Wrong::Stale, format!("#{redeemed} is redeemed, and #{known} was known"));
+        }
+        (End::Code(0), Some(_)) => {}
+        (End::Code(1), None) if !is_logged_in && outcome.err().contains("az login") => {}
+        _ => verdict.find(Wrong::Lost, format!("the next az: {outcome:?}")),
+    }
+    if is_logged_in && number.is_multiple_of(RUNS) {
+        let outcome = sandbox.az(["group", "list", "--query", "[].name", "--output", "tsv"]).run();
+        if visible(&outcome) != (End::Code(0), "rg-web rg-data ".to_owned(), String::new()) {
+            verdict.find(Wrong::Lost, format!("the next run: {outcome:?}"));
+        }
+        if outcome.took > PROMPT {
+            verdict.find(Wrong::Blocked, format!("the next run took {:?}", outcome.took));
+        }
+    }
+    let found = ground.in_the_clear();
+    if !found.is_empty() {
+        verdict.find(Wrong::Clear, format!("in {found:?} after the next az"));
+    }
+    if ground.msal_lock().exists() {
+        verdict.find(Wrong::Lock, "it is left behind after the next az");
+    }
+}
+
+/// After every how manieth fault the next az is the real one.
+const RUNS: usize = 4;
+
+/// What a caller can see of an outcome.
+pub(crate) type Visible = (End, String, String);
+
+/// What a caller can see of an outcome, but for what is another every time.
+pub(crate) fn visible(outcome: &Outcome) -> Visible {
+    let (end, out, err) = outcome.visible();
+    let out = times_taken_out(&out).0;
+    let word = |word: &str| {
+        let is_code = word.len() == 9 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let is_token = word.len() > 200;
+        let is_in_the_box = word.contains("/azward-");
+        if is_code || is_token || is_in_the_box { "…" } else { word }.to_owned()
+    };
+    let words = |text: &str| text.split([' ', '\n']).map(word).collect::<Vec<_>>().join(" ");
+    (end, words(&out), words(&err))
+}
+
+/// A call as a person reads it, without what is another in every box.
+pub(crate) fn shown(ground: &Ground, call: &Call) -> String {
+    let arguments = call.arguments.replace(&ground.sandbox.root().display().to_string(), "");
+    format!("{}({arguments})", call.place.name)
+}

@@ -1,0 +1,76 @@
+//! Which faults are injected: all of them (`AZWARD_FAULTS=full`), those whose name begins as the variable says
+//! (`AZWARD_FAULTS=run/in-place/0.rename.2/EIO`), or, without a word, a sample that is the same every time.
+
+use crate::calls::Call;
+use crate::scenarios::{SCENARIOS, Scenario};
+use crate::tracer::Blow;
+
+const VARIABLE: &str = "AZWARD_FAULTS";
+
+/// Of how many faults the sample takes one.
+const SAMPLE: usize = 37;
+
+/// One fault: what happens at which call.
+#[derive(Clone)]
+pub(crate) struct Fault {
+    pub(crate) name: String,
+    pub(crate) call: Call,
+    pub(crate) blow: Blow,
+    pub(crate) number: usize,
+}
+
+pub(crate) struct Plan {
+    chosen: String,
+}
+
+impl Plan {
+    pub(crate) fn from_environment() -> Self {
+        Self { chosen: std::env::var(VARIABLE).unwrap_or_default() }
+    }
+
+    /// The scenarios of which at least one fault may be chosen, each with each exposure.
+    pub(crate) fn grounds(&self) -> Vec<(&'static Scenario, &'static str)> {
+        let only = std::env::var("AZWARD_TEST_EXPOSURE").unwrap_or_default();
+        let exposures = ["in-place", "private"].into_iter().filter(|exposure| only.is_empty() || only == *exposure);
+        let all = exposures.flat_map(|exposure| SCENARIOS.iter().map(move |scenario| (scenario, exposure)));
+        let is_chosen =
+            |name: &str| self.is_by_name().is_none_or(|prefix| prefix.starts_with(name) || name.starts_with(prefix));
+        all.filter(|(scenario, exposure)| is_chosen(&format!("{}/{exposure}/", scenario.name))).collect()
+    }
+
+    /// The faults at these calls that are chosen.
+    pub(crate) fn faults(&self, scenario: &Scenario, exposure: &str, calls: &[Call]) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for call in calls {
+            let tear = call.is_divisible.then_some(Blow::Tear);
+            let fail = call.errors.iter().map(|error| Blow::Fail(*error));
+            for blow in std::iter::once(Blow::Kill).chain(tear).chain(fail) {
+                let name = format!("{}/{exposure}/{}/{}", scenario.name, call.place, kind(blow));
+                faults.push(Fault { name, call: call.clone(), blow, number: faults.len() });
+            }
+        }
+        match self.is_by_name() {
+            Some(prefix) => faults.retain(|fault| fault.name.starts_with(prefix)),
+            None if self.chosen == "full" => {}
+            // Another part of each scenario and exposure, so that every kind of fault has its turn.
+            None => {
+                let begin = scenario.name.len() * 5 + exposure.len();
+                faults.retain(|fault| (fault.number + begin).is_multiple_of(SAMPLE));
+            }
+        }
+        faults
+    }
+
+    fn is_by_name(&self) -> Option<&str> {
+        Some(self.chosen.as_str()).filter(|chosen| chosen.contains('/'))
+    }
+}
+
+/// The word for a blow.
+pub(crate) fn kind(blow: Blow) -> String {
+    match blow {
+        Blow::Kill => "SIGKILL".to_owned(),
+        Blow::Tear => "half".to_owned(),
+        Blow::Fail(error) => format!("{error:?}"),
+    }
+}

@@ -1,0 +1,183 @@
+//! The crowd: keeps so many processes alive, kills some of them somewhere in the middle of what they do, and has each judged
+//! by what became of it.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::Plan;
+use crate::cast::{Deed, Part};
+use crate::chance::Chance;
+use crate::mender::Mender;
+use crate::processes;
+use crate::support::{Running, Sandbox};
+use crate::tally::Tally;
+use crate::verdict::{self, Circumstances, Token};
+
+/// How many of a hundred answers are killed, and how many of a hundred other commands.
+const KILLED: [u64; 2] = [8, 30];
+
+/// The shortest time between two answers, so that they leave the real az something of the machine.
+const PACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 8 });
+
+/// For how long at the end no plain az runs, so that none of them was the last to write.
+const WRAPPED_ALONE: Duration = Duration::from_secs(3);
+
+/// How long it takes until everybody is killed in the end.
+const LAST_ACT: Duration = Duration::from_millis(500);
+
+/// Who a SIGKILL goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Victim {
+    Shim,
+    Az,
+    Group,
+}
+
+struct Member<'a> {
+    part: Part,
+    running: Running<'a>,
+    began: Instant,
+    kill: Option<(Instant, Victim)>,
+    killed: Option<Victim>,
+}
+
+pub(crate) struct Crowd<'a> {
+    sandbox: &'a Sandbox,
+    plan: &'a Plan,
+    chance: Chance,
+    members: Vec<Member<'a>>,
+    tokens: Vec<Token>,
+    started: u64,
+    last_native: Instant,
+    /// When the last logout ended.
+    last_logout: Option<Instant>,
+}
+
+impl<'a> Crowd<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox, plan: &'a Plan, chance: Chance) -> Self {
+        let (members, tokens) = (Vec::new(), Vec::new());
+        let last_native = Instant::now();
+        Self { sandbox, plan, chance, members, tokens, started: 0, last_native, last_logout: None }
+    }
+
+    /// Runs the race until the time is up, kills whoever is alive then, and returns what was answered when all have ended.
+    pub(crate) fn race(mut self, tally: &mut Tally) -> Vec<Token> {
+        let mut mender = Mender::new(self.sandbox);
+        let began = Instant::now();
+        let mut end = began + Duration::from_secs(self.plan.seconds);
+        let mut is_last_act = false;
+        while Instant::now() < end || !self.members.is_empty() {
+            self.kill_whose_time_has_come(tally);
+            self.judge_whoever_is_over(tally);
+            mender.check();
+            tally.alive(self.members.len());
+            let now = Instant::now();
+            // As long as one is left, so is the time that wrapped ones have after it.
+            if self.members.iter().any(|member| member.part.deed.is_plain()) {
+                end = end.max(now + WRAPPED_ALONE);
+            }
+            if now < end {
+                self.start_some(now + 2 * WRAPPED_ALONE < end);
+            } else if !is_last_act {
+                is_last_act = true;
+                self.have_everybody_killed();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        tally.mended = mender.finish();
+        tally.took = began.elapsed();
+        self.tokens
+    }
+
+    fn start_some(&mut self, may_be_plain: bool) {
+        let real = self.members.iter().filter(|member| !member.part.deed.is_native()).count();
+        if real < self.plan.real_az {
+            let part = Part::real(&mut self.chance, self.started, may_be_plain);
+            self.start(part);
+        }
+        if self.last_native.elapsed() < PACE {
+            return;
+        }
+        self.last_native = Instant::now();
+        // Two, so that the crowd grows again after a moment in which nobody could be started.
+        for _ in self.members.len()..self.plan.processes.min(self.members.len() + 2) {
+            let part = Part::native(&mut self.chance);
+            self.start(part);
+        }
+    }
+
+    fn start(&mut self, part: Part) {
+        self.started += 1;
+        let running = part.invocation(self.sandbox).start();
+        let is_native = part.deed.is_native();
+        let kill = self.chance.percent(KILLED[usize::from(!is_native)]).then(|| {
+            let victim =
+                self.chance.pick(&[(1, Victim::Shim), (u64::from(!is_native), Victim::Az), (1, Victim::Group)]);
+            (Instant::now() + self.chance.moment(part.deed.span()), victim)
+        });
+        self.members.push(Member { part, running, began: Instant::now(), kill, killed: None });
+    }
+
+    /// No shim is left to clean up, only the guardians.
+    fn have_everybody_killed(&mut self) {
+        for member in &mut self.members {
+            let victim = self.chance.pick(&[(1, Victim::Shim), (3, Victim::Group)]);
+            member.kill = Some((Instant::now() + self.chance.moment(LAST_ACT), victim));
+        }
+    }
+
+    /// What azward wrote down last: it may tell why something failed.
+    fn last_events(&self) -> String {
+        let text = std::fs::read_to_string(self.sandbox.azward_home().join("journal.jsonl")).unwrap_or_default();
+        let is_of_interest = |line: &&str| line.contains("\"warning\"") || !line.contains("\"answered\"");
+        let lines: Vec<&str> = text.lines().rev().filter(is_of_interest).take(8).collect();
+        lines.join("\n")
+    }
+
+    fn kill_whose_time_has_come(&mut self, tally: &mut Tally) {
+        let now = Instant::now();
+        for member in &mut self.members {
+            let Some((_, victim)) = member.kill.filter(|(time, _)| *time <= now) else { continue };
+            // An az that is not there yet is waited for.
+            if member.running.is_running() && kill(member.running.pid(), victim) {
+                member.kill = None;
+                member.killed = Some(victim);
+                tally.killed(victim);
+            }
+        }
+    }
+
+    fn judge_whoever_is_over(&mut self, tally: &mut Tally) {
+        let mut place = 0;
+        while place < self.members.len() {
+            if !self.members[place].running.is_over() {
+                place += 1;
+                continue;
+            }
+            let Member { part: Part { deed, .. }, running, began, killed, .. } = self.members.swap_remove(place);
+            if deed == Deed::Logout {
+                self.last_logout = Some(Instant::now());
+            }
+            let met_logout = self.last_logout.is_some_and(|time| time >= began)
+                || self.members.iter().any(|member| member.part.deed == Deed::Logout);
+            let outcome = running.finish();
+            let around = Circumstances { deed, killed, met_logout, is_private: self.plan.exposure == "private" };
+            let verdict = verdict::judge(&around, &outcome, &mut self.tokens);
+            tally.add(deed, &verdict, || format!("{outcome:?}\n--- journal ---\n{}", self.last_events()));
+        }
+    }
+}
+
+/// Kills; false if there was nobody to kill. The process that was started is not reaped yet, so its number is its own.
+fn kill(process: Pid, victim: Victim) -> bool {
+    let killed = match victim {
+        Victim::Shim => kill_process(process, Signal::KILL),
+        Victim::Group => kill_process_group(process, Signal::KILL),
+        Victim::Az => match processes::az_below(process) {
+            Some(az) => kill_process(az, Signal::KILL),
+            None => return false,
+        },
+    };
+    killed.is_ok()
+}

@@ -1,0 +1,110 @@
+//! Races: a crowd of answers, runs with new scopes, logins and logouts of a second user, `account set` and plain unwrapped az
+//! on one config directory, with SIGKILL at random to shims, to az and to both. While it lasts, whatever is answered is a
+//! valid token of the right user, and nothing fails but what was killed or what az does to itself. When the dust has settled,
+//! nothing is in the clear, the first user's login is kept and good, and nothing is locked or left running.
+//!
+//! `cargo test --test races` is the short form. The long one, whose figures go into BENCHMARKS.md:
+//!
+//! ```text
+//! AZWARD_RACE_SECONDS=60 cargo test --release --test races -- --nocapture
+//! ```
+//!
+//! `AZWARD_RACE_PROCESSES` and `AZWARD_RACE_AZ` say how many processes, and how many real az among them, are kept alive, and
+//! `AZWARD_RACE_SEED` repeats a schedule, as far as the machine goes along.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+
+mod aftermath;
+mod cast;
+mod chance;
+mod crowd;
+mod mender;
+mod processes;
+#[path = "../support/mod.rs"]
+mod support;
+mod tally;
+mod verdict;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use entra::{Fault, Rolling, Trouble, User};
+use support::{Sandbox, provision};
+
+use crate::chance::Chance;
+use crate::crowd::Crowd;
+use crate::tally::Tally;
+
+/// How a race is run.
+struct Plan {
+    exposure: &'static str,
+    seconds: u64,
+    /// How many processes are kept alive, and how many of them may be a real az.
+    processes: usize,
+    real_az: usize,
+    seed: u64,
+}
+
+impl Plan {
+    fn from_environment(exposure: &'static str) -> Self {
+        let number = |name: &str| Some(std::env::var(name).ok()?.parse::<u64>().expect(name));
+        let seconds = number("AZWARD_RACE_SECONDS");
+        let size = |name: &str, short, long| {
+            let default = if seconds.is_some() { long } else { short };
+            number(name).map_or(default, |count| usize::try_from(count).expect(name))
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
+        Self {
+            exposure,
+            seconds: seconds.unwrap_or(10),
+            processes: size("AZWARD_RACE_PROCESSES", 30, 100),
+            real_az: size("AZWARD_RACE_AZ", 8, 24),
+            seed: number("AZWARD_RACE_SEED").unwrap_or(now % 1_000_000),
+        }
+    }
+}
+
+/// One race at a time: each of them takes the machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn race(exposure: &'static str) {
+    let _alone = alone();
+    let plan = Plan::from_environment(exposure);
+    provision::announce(&format!(
+        "a race, {exposure}: {} s, {} processes, {} az among them, AZWARD_RACE_SEED={}",
+        plan.seconds, plan.processes, plan.real_az, plan.seed
+    ));
+    let sandbox = Sandbox::new().with_real_az();
+    sandbox.set_exposure(exposure);
+    let entra = sandbox.start_entra(|knobs| {
+        knobs.rolling = Rolling::Entra;
+        // Due again after two seconds.
+        knobs.lifetime = 1202;
+        // Who waits for an answer is alive at little cost, and in the middle of something.
+        knobs.faults = vec![Fault::new(Trouble::Delay(Duration::from_millis(500))).for_grant("refresh_token")];
+        knobs.arm_delay = Duration::from_millis(1000);
+    });
+    sandbox.login(&entra, User::Alice);
+    entra.knobs(|knobs| knobs.next_login = User::Bob);
+
+    let mut tally = Tally::default();
+    let tokens = Crowd::new(&sandbox, &plan, Chance::new(plan.seed)).race(&mut tally);
+    verdict::judge_tokens(&entra, &tokens, &mut tally);
+    aftermath::inspect(&sandbox, &entra, &mut tally);
+    provision::announce(&tally.summary(&plan));
+    assert!(tally.violations.is_empty(), "{} violation(s), seed {}", tally.violations.len(), plan.seed);
+}
+
+#[test]
+fn a_race_in_place() {
+    race("in-place");
+}
+
+#[test]
+fn a_race_in_private() {
+    race("private");
+}
