@@ -40,12 +40,33 @@ pub(crate) fn parse(arguments: &[OsString]) -> Option<TokenRequest> {
             // argparse takes whatever begins with a dash for an option.
             None => arguments.next().filter(|value| !value.starts_with('-'))?,
         };
-        if value.starts_with('@') {
+        if !is_valid(name, value) {
             return None;
         }
         *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
     }
     Some(request)
+}
+
+/// The formats that `--output` takes, in any case.
+const OUTPUTS: [&str; 7] = ["json", "jsonc", "none", "table", "tsv", "yaml", "yamlc"];
+
+/// What `--resource-type` takes.
+const RESOURCE_TYPES: [&str; 7] = ["oss-rdbms", "arm", "aad-graph", "ms-graph", "batch", "media", "data-lake"];
+
+/// Whether az takes a value as it stands. It looks at every one, also where a later one counts.
+fn is_valid(name: &str, value: &str) -> bool {
+    match name {
+        "--output" => OUTPUTS.iter().any(|output| value.eq_ignore_ascii_case(output)),
+        "--resource-type" => RESOURCE_TYPES.contains(&value),
+        // Of a query's language, as much as is the name of a key.
+        "--query" => {
+            value.starts_with(|first: char| first.is_ascii_alphabetic())
+                && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        }
+        // argparse drops a value that is two dashes, attached or not.
+        _ => !value.starts_with('@') && value != "--",
+    }
 }
 
 /// Splits an option from the value attached to it: `--output=json`, `-o=json`, `-ojson`. Short names are made long.
@@ -128,6 +149,10 @@ mod tests {
             &["-"],
             &[""],
             &["ä"],
+            &["-s--"],
+            &["-o", "teapot", "-o", "json"],
+            &["--query", "a b", "--query", "tenant"],
+            &["--resource", "r", "--resource-type", "teapot"],
         ] {
             assert_eq!(of(line), None, "{line:?}");
         }

@@ -3,6 +3,8 @@
 //! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
 //! leaves the matter to the real az.
 
+use serde::Deserialize;
+
 use crate::azure::ConfigDir;
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
@@ -108,7 +110,7 @@ impl Wanted {
     /// `CacheForeign` when an entry is not what it should be.
     pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &AccountId, now: i64) -> Result<Option<Found<'a>>> {
         let serving = self.serving(cache, account)?;
-        Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.expires_on - now >= USELESS))
+        Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.left(now) >= USELESS))
     }
 
     /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation, or
@@ -129,15 +131,25 @@ impl Wanted {
     fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, Found<'a>)>> {
         let prefix = self.key_prefix(account);
         let mut serving = Vec::new();
+        let mut keys = Vec::new();
         for entry in cache.entries(Section::AccessToken)? {
+            // One that is escaped may be another's equal.
+            if entry.key.contains('\\') {
+                return Err(foreign("the key of an access token is not a plain string"));
+            }
             let Some(targets) = entry.key.strip_prefix(prefix.as_str()).map(|rest| rest.trim_end_matches('"')) else {
                 continue;
             };
+            // To MSAL only the last one is there.
+            if keys.contains(&entry.key) {
+                return Err(foreign("an access token stands twice"));
+            }
+            keys.push(entry.key);
             let token = entry.access_token()?;
             let serves = token.client_id == AZURE_CLI_CLIENT_ID
                 && token.realm == self.tenant
                 && token.account == *account
-                && token.ext_cache_key.is_none()
+                && !token.has_ext_cache_key
                 && token.target.split(' ').any(|scope| scope == self.scope);
             if !serves {
                 continue;
@@ -160,15 +172,20 @@ impl Wanted {
 }
 
 impl Found<'_> {
+    /// How many seconds are left.
+    fn left(&self, now: i64) -> i64 {
+        self.expires_on.saturating_sub(now)
+    }
+
     /// Whether the token is to be rotated: it expires within [`WINDOW`], or its issuer wants it refreshed by now.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
-        self.expires_on - now < WINDOW || self.refresh_on.is_some_and(|time| time < now)
+        self.left(now) < WINDOW || self.refresh_on.is_some_and(|time| time < now)
     }
 }
 
 /// The fields of an access token entry. Times are decimal strings in the file.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
     secret: &'a serde_json::value::RawValue,
@@ -180,8 +197,13 @@ struct Fields<'a> {
     expires_on: String,
     #[serde(default)]
     refresh_on: Option<String>,
-    #[serde(default)]
-    ext_cache_key: Option<String>,
+    #[serde(default, rename = "ext_cache_key", deserialize_with = "is_there")]
+    has_ext_cache_key: bool,
+}
+
+/// Whether a field is there, be it null.
+fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl<'a> Fields<'a> {
@@ -280,7 +302,20 @@ mod tests {
     fn the_first_with_five_minutes_left_is_found_and_an_agent_s_is_not() {
         assert_eq!(found(&[(1299, ""), (1300, "")], "x//.default").as_deref(), Some("\"s1\""));
         assert_eq!(found(&[(9000, ", \"ext_cache_key\": \"k\"")], "x//.default"), None);
+        assert_eq!(found(&[(9000, ", \"ext_cache_key\": null")], "x//.default"), None);
         assert_eq!(found(&[(9000, "")], "x/.default"), None);
+        assert_eq!(found(&[(i64::MIN, "")], "x//.default"), None);
+    }
+
+    #[test]
+    fn a_token_that_stands_twice_is_not_guessed() {
+        let text = cache(&[(9000, ""), (9000, "")]);
+        let wanted = wanted("x//.default");
+        for text in [text.replace("x1", "x0"), text.replace("-x1", "-\\u00780")] {
+            let cache = TokenCache::parse(&text).unwrap();
+            let account = wanted.account(&cache).unwrap().unwrap();
+            assert!(wanted.find(&cache, &account, 1000).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -120,6 +120,10 @@ impl Cloud {
         if known.is_none() && !registered.has_section(&name) {
             return None;
         }
+        // az takes every `endpoint_` out of an option's name, so that two names can stand for one endpoint.
+        if registered.options(&name).any(|option| option.matches("endpoint_").count() > 1) {
+            return None;
+        }
         let endpoint = |option: &str, default: Option<&str>| {
             registered.get(&name, &format!("endpoint_{option}")).or(default).map(str::to_owned)
         };

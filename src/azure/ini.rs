@@ -25,8 +25,8 @@ impl Ini {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut ini = Self::default();
-        // Python's text files end a line at any of these; the last two nobody writes.
-        if text.contains(['\r', '\u{b}', '\u{c}']) && text.replace("\r\n", "\n").contains('\r') {
+        // Python ends a line at a lone carriage return too, and takes four control characters for white space.
+        if text.contains(['\u{1c}', '\u{1d}', '\u{1e}', '\u{1f}']) || text.replace("\r\n", "\n").contains('\r') {
             return None;
         }
         for line in text.lines() {
@@ -38,7 +38,7 @@ impl Ini {
                 return None;
             }
             if let Some(rest) = trimmed.strip_prefix('[') {
-                let name = rest.strip_suffix(']').filter(|name| !name.contains(']'))?;
+                let name = rest.strip_suffix(']').filter(|name| !name.is_empty() && !name.contains(']'))?;
                 // `DEFAULT` lends its options to every section.
                 if name == "DEFAULT" || ini.section(name).is_some() {
                     return None;
@@ -49,7 +49,7 @@ impl Ini {
             let (option, value) = trimmed.split_once(['=', ':'])?;
             let (option, value) = (option.trim().to_lowercase(), value.trim());
             let options = &mut ini.sections.last_mut()?.1;
-            if value.contains('%') || options.iter().any(|(name, _)| *name == option) {
+            if option.is_empty() || value.contains('%') || options.iter().any(|(name, _)| *name == option) {
                 return None;
             }
             options.push((option, value.to_owned()));
@@ -61,6 +61,11 @@ impl Ini {
     #[must_use]
     pub fn get(&self, section: &str, option: &str) -> Option<&str> {
         self.section(section)?.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str())
+    }
+
+    /// The options of a section, by their names in lower case.
+    pub fn options(&self, section: &str) -> impl Iterator<Item = &str> {
+        self.section(section).into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
     /// The values of an option in every section that has it.
@@ -95,6 +100,8 @@ mod tests {
     #[test]
     fn what_needs_configparser_s_finer_points_is_not_understood() {
         for text in ["[a]\nx = 1\n  more\n", "[a]\n[a]\n", "x = 1\n", "[a]\nx = %(y)s\n", "[DEFAULT]\nx = 1\n", "[a\n"]
+            .into_iter()
+            .chain(["[]\nx = 1\n", "[a]\n= 1\n", "[a]\nx = 1\u{1f}\n", "[a]\rx = 1\r"])
         {
             assert!(Ini::parse(text).is_none(), "{text}");
         }

@@ -8,6 +8,8 @@ use serde::Deserialize;
 /// The profile, as far as azward needs it.
 #[derive(Debug, Default, Deserialize)]
 pub struct Profile {
+    #[serde(flatten)]
+    _others: Others,
     /// Every subscription of every cloud, in the file's order.
     #[serde(default)]
     pub subscriptions: Vec<Subscription>,
@@ -17,6 +19,8 @@ pub struct Profile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
+    #[serde(flatten)]
+    _others: Others,
     /// Its id.
     pub id: String,
     /// Its name.
@@ -39,6 +43,8 @@ pub struct Subscription {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    #[serde(flatten)]
+    _others: Others,
     /// The user's name, or a service principal's client id.
     #[serde(default)]
     pub name: String,
@@ -52,6 +58,10 @@ pub struct User {
     #[serde(default, rename = "cloudShellID")]
     pub cloud_shell_id: Option<bool>,
 }
+
+/// What else an object has. It is there because serde takes a list for a record, but not for one with this in it.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Others {}
 
 impl Profile {
     /// Reads the file at `path`.
@@ -124,8 +134,11 @@ mod tests {
     #[test]
     fn what_is_not_a_profile_has_no_subscriptions() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("p"), "{\"subscriptions\": 7}").unwrap();
-        assert!(Profile::read(&dir.path().join("p")).subscriptions.is_empty());
+        let lists = "{\"subscriptions\": [[\"s1\", \"One\", true, \"t\", \"AzureCloud\", [\"ann\", \"user\"]]]}";
+        for text in ["{\"subscriptions\": 7}", lists] {
+            std::fs::write(dir.path().join("p"), text).unwrap();
+            assert!(Profile::read(&dir.path().join("p")).subscriptions.is_empty(), "{text}");
+        }
         assert!(Profile::read(&dir.path().join("none")).subscriptions.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! `SerializableTokenCache.serialize`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -40,6 +41,9 @@ impl<'a> TokenCache<'a> {
                 return Err(foreign(&format_args!("the section {} stands twice or is none", section.name())));
             }
         }
+        for section in [Section::RefreshToken, Section::Account, Section::AppMetadata] {
+            cache.refuse_twins(section)?;
+        }
         for entry in cache.entries(Section::RefreshToken)? {
             entry.refresh_token()?;
         }
@@ -47,6 +51,18 @@ impl<'a> TokenCache<'a> {
             entry.account()?;
         }
         Ok(cache)
+    }
+
+    /// Of two entries with one key Python has the last only, and what is kept by its key would be another one.
+    fn refuse_twins(&self, section: Section) -> Result<()> {
+        let mut keys: HashSet<Cow<'_, str>> = HashSet::new();
+        for entry in self.entries(section)? {
+            let key = serde_json::from_str(entry.key).map_err(|error| foreign(&error))?;
+            if !keys.insert(key) {
+                return Err(foreign(&format_args!("an entry of the section {} stands twice", section.name())));
+            }
+        }
+        Ok(())
     }
 
     /// The entries of a section, in the file's order; none when the section is absent.
@@ -281,6 +297,7 @@ mod tests {
             "{\"AccessToken\": 1}",
             "{\"RefreshToken\": {\"k\": {\"secret\": 1}}}",
             twice,
+            "{\"AppMetadata\": {\"k\": {}, \"\\u006b\": {}}}",
         ] {
             assert_eq!(TokenCache::parse(text).unwrap_err().kind, Kind::CacheForeign, "{text}");
         }

@@ -33,6 +33,9 @@ pub struct GrantedFields<'a> {
     scope: Option<String>,
     #[serde(default)]
     foci: Option<String>,
+    /// An answer with an error in it is no grant, whatever else it has.
+    #[serde(default, rename = "error", deserialize_with = "none_of_it")]
+    _error: (),
     /// How long the access token lives, in seconds.
     #[serde(deserialize_with = "seconds")]
     pub expires_in: i64,
@@ -67,7 +70,7 @@ impl Granted {
     ///
     /// # Errors
     /// A [`Denial`] for whatever is not a grant.
-    pub(super) fn read(status: u16, retry_after: Option<i64>, body: Secret) -> Result<Self, Denial> {
+    pub fn read(status: u16, retry_after: Option<i64>, body: Secret) -> Result<Self, Denial> {
         if status == 429 || status >= 500 {
             return Err(Denial::busy(format!("the endpoint answered {status}"), retry_after));
         }
@@ -89,7 +92,7 @@ impl Granted {
     /// The answer's fields; `None` when it is not of that shape.
     #[must_use]
     pub fn fields(&self) -> Option<GrantedFields<'_>> {
-        serde_json::from_slice(self.0.expose()).ok()
+        from_object(self.0.expose())
     }
 }
 
@@ -152,7 +155,7 @@ impl GrantedFields<'_> {
             utid: String,
         }
         let json = URL_SAFE_NO_PAD.decode(self.client_info?.trim_end_matches('=')).ok()?;
-        let info: ClientInfo = serde_json::from_slice(&json).ok()?;
+        let info: ClientInfo = from_object(&json)?;
         Some(format!("{}.{}", info.uid, info.utid))
     }
 }
@@ -176,17 +179,28 @@ fn object(fields: &[(&str, &str)]) -> Zeroizing<String> {
     object
 }
 
-/// A number of seconds, which some endpoints write as a string.
+/// Reads an object: serde takes a list for a record, too.
+fn from_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(json).ok().filter(|_| json.trim_ascii_start().starts_with(b"{"))
+}
+
+fn none_of_it<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(serde::de::Error::custom("a refusal"))
+}
+
+/// A number of seconds, which some endpoints write as a string: less than a lifetime, so that times can be reckoned with it.
 fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Seconds {
-        Number(i64),
+        Number(i32),
         Text(String),
     }
     match Seconds::deserialize(deserializer)? {
-        Seconds::Number(number) => Ok(number),
-        Seconds::Text(text) => text.parse().map_err(|_| serde::de::Error::custom("not a number of seconds")),
+        Seconds::Number(number) => Ok(number.into()),
+        Seconds::Text(text) => {
+            text.parse::<i32>().map(i64::from).map_err(|_| serde::de::Error::custom("not a number of seconds"))
+        }
     }
 }
 
@@ -245,6 +259,13 @@ mod tests {
         assert!(read(404, "<html>").unwrap_err().is_foreign && !read(200, "<html>").unwrap_err().is_foreign);
         assert_eq!(read(429, "{}").unwrap_err().quiet_for, 7);
         assert_eq!(Granted::read(503, None, Secret::from_text(String::new())).unwrap_err().quiet_for, 5);
+        for not_quite in [
+            r#"{"error": null, "access_token": "at", "expires_in": 1}"#,
+            r#"{"access_token": "at", "expires_in": 9223372036854775807}"#,
+            r#"["at", null, null, null, null, null, null, null, 1, null, null]"#,
+        ] {
+            assert!(read(200, not_quite).is_err(), "{not_quite}");
+        }
         assert!(
             read(200, "<html>").is_err() && read(200, "{}").is_err() && read(404, "{\"access_token\": 1}").is_err()
         );

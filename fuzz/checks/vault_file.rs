@@ -1,0 +1,191 @@
+//! The vault file. The bytes are taken for a whole file, which opens only if it was sealed with the key; then for what is
+//! sealed in one, which opens as exactly what it is; then a bit of that one is changed, and it opens no more. Whatever
+//! does not open is not changed by reading it, and is set aside whole, not overwritten, when a new vault is committed.
+//!
+//! Files are sealed and opened here by a second implementation of the format that `src/vault/sealed.rs` describes.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use azward::azure::ConfigDir;
+use azward::context::Context;
+use azward::failure::Kind;
+use azward::secret::Secret;
+use azward::settings::{KeyStoreChoice, Settings};
+use azward::vault::{Contents, KeptEntry, KeptToken, Vault};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hkdf::Hkdf;
+use sha2::{Digest, Sha256};
+
+use super::Scratch;
+use super::json::{Json, NotRead};
+
+/// The config directory that the vault belongs to. It need not be there.
+const DIRECTORY: &str = "/nonexistent/.azure";
+
+/// An azward home with a key file whose key is known.
+struct Home {
+    scratch: Scratch,
+    context: Context,
+    settings: Settings,
+    key: [u8; 32],
+    key_id: [u8; 8],
+}
+
+thread_local! {
+    static HOME: Home = Home::new();
+}
+
+/// Checks one vault file; says whether it opened, as the file or as what is in one.
+pub(crate) fn check(bytes: &[u8]) -> bool {
+    HOME.with(|home| {
+        let opened = home.file(bytes);
+        let sealed = home.seal(bytes);
+        let is_contents = home.file(&sealed);
+        let mut changed = sealed;
+        let number: usize = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() + bytes.len();
+        let at = number % changed.len();
+        changed[at] ^= 1 << (number % 8);
+        assert!(!home.file(&changed), "byte {at} was changed, and it opened");
+        opened || is_contents
+    })
+}
+
+impl Home {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let user = scratch.path().metadata().unwrap().uid();
+        let random = [7; 32];
+        let mut key = [0; 32];
+        let salt = format!("user={user}\n");
+        Hkdf::<Sha256>::new(Some(salt.as_bytes()), &random).expand(b"azward key file v1", &mut key).unwrap();
+        let digest = Sha256::new().chain_update(b"azward master key id\0").chain_update(key).finalize();
+        let key_id: [u8; 8] = std::array::from_fn(|place| digest[place]);
+        let check: String = key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let random = STANDARD.encode(random);
+        let text = format!("{{\"version\":1,\"bound_to\":[\"user\"],\"random\":\"{random}\",\"check\":\"{check}\"}}");
+        scratch.write("key", text.as_bytes());
+        std::fs::create_dir(scratch.path().join("vaults")).unwrap();
+        let variables = [("HOME".into(), scratch.path().into()), ("AZWARD_HOME".into(), scratch.path().into())];
+        let context = Context::new(variables, None, false);
+        let settings = Settings { key_store: KeyStoreChoice::KeyFile, ..Settings::default() };
+        Self { scratch, context, settings, key, key_id }
+    }
+
+    /// Checks `bytes` as the current generation, with none before it; says whether it opened.
+    fn file(&self, bytes: &[u8]) -> bool {
+        let directory = self.scratch.path().join("vaults");
+        let vault = Vault::of(&self.context, &self.settings, &ConfigDir::at(DIRECTORY.as_ref()));
+        std::fs::write(vault.path(), bytes).unwrap();
+        let plain = self.open(bytes);
+        let loaded = vault.load();
+        assert_eq!(std::fs::read(vault.path()).unwrap(), bytes, "it was changed by reading it");
+        let is_open = match loaded {
+            Ok(contents) => {
+                let plain = plain.expect("it was not sealed with this key");
+                let text = std::str::from_utf8(&plain).expect("JSON is UTF-8");
+                match Json::read(text) {
+                    Ok(document) => assert_eq!(Some(&contents), read(&document).as_ref()),
+                    Err(flaw) => assert_eq!(flaw, NotRead::TooDeep),
+                }
+                self.commit(&vault, &contents);
+                true
+            }
+            Err(failure) => {
+                let clear = [Kind::VaultDamaged, Kind::KeyLost, Kind::KeyUnavailable];
+                assert!(clear.contains(&failure.kind) && !failure.what.is_empty(), "{failure}");
+                let is_newer = failure.what.contains("newer azward");
+                if failure.kind == Kind::VaultDamaged && !is_newer {
+                    self.commit(&vault, &Contents::default());
+                    let kept = files(&directory).into_iter().any(|path| std::fs::read(path).unwrap() == bytes);
+                    assert!(kept, "what did not open is gone: {failure}");
+                }
+                false
+            }
+        };
+        files(&directory).into_iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        is_open
+    }
+
+    /// Commits `contents`, and reads them again as another process would.
+    fn commit(&self, vault: &Vault, contents: &Contents) {
+        let lock = vault.lock(Duration::from_secs(60)).unwrap();
+        vault.commit(&lock, contents).unwrap();
+        drop(lock);
+        let again = Vault::of(&self.context, &self.settings, &ConfigDir::at(DIRECTORY.as_ref()));
+        assert_eq!(&again.load().unwrap(), contents);
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.key.into())
+    }
+
+    /// A vault file whose contents are `body`.
+    fn seal(&self, body: &[u8]) -> Vec<u8> {
+        let nonce = [9; 24];
+        let mut file = b"azward vault\n\x01\x00\x02".to_vec();
+        file.extend(self.key_id);
+        file.extend(1_u64.to_le_bytes());
+        file.extend(nonce);
+        file.extend(u16::try_from(DIRECTORY.len()).unwrap().to_le_bytes());
+        file.extend(DIRECTORY.as_bytes());
+        let sealed = self.cipher().encrypt(&nonce.into(), Payload { msg: body, aad: &file }).unwrap();
+        file.extend(sealed);
+        file
+    }
+
+    /// What is sealed in a file of this directory and this key.
+    fn open(&self, file: &[u8]) -> Option<Vec<u8>> {
+        let length = u16::from_le_bytes(file.get(56..58)?.try_into().ok()?);
+        let end = 58 + usize::from(length);
+        let (header, sealed) = (file.get(..end)?, file.get(end..)?);
+        let is_ours = header.starts_with(b"azward vault\n\x01\x00\x02")
+            && header[16..24] == self.key_id
+            && header[58..] == *DIRECTORY.as_bytes();
+        let nonce: [u8; 24] = header[32..56].try_into().ok()?;
+        let opened = self.cipher().decrypt(&nonce.into(), Payload { msg: sealed, aad: header }).ok()?;
+        is_ours.then_some(opened)
+    }
+}
+
+fn files(directory: &std::path::Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// What is in a vault, read from its JSON.
+fn read(document: &Json) -> Option<Contents> {
+    let mut contents = Contents::default();
+    for record in field(document, 0, "refresh_tokens")?.values() {
+        let text = |place, name| field(record, place, name)?.as_text();
+        let Json::Word(stored_at) = field(record, 3, "stored_at")? else { return None };
+        contents.refresh_tokens.push(KeptToken {
+            key: text(0, "key")?,
+            entry: Secret::new(STANDARD.decode(text(1, "entry")?).ok()?),
+            predecessors: field(record, 2, "predecessors")?
+                .values()
+                .iter()
+                .map(Json::as_text)
+                .collect::<Option<_>>()?,
+            stored_at: stored_at.parse().ok()?,
+            stored_by: text(4, "stored_by")?,
+        });
+    }
+    for (place, name, kept) in
+        [(1, "accounts", &mut contents.accounts), (2, "app_metadata", &mut contents.app_metadata)]
+    {
+        for record in field(document, place, name)?.values() {
+            let text = |place, name| field(record, place, name)?.as_text();
+            kept.push(KeptEntry { key: text(0, "key")?, entry: text(1, "entry")? });
+        }
+    }
+    Some(contents)
+}
+
+/// A record's field by its name; or by its place, because serde takes a list for a record. Nobody but azward can seal one.
+fn field<'a>(record: &'a Json, place: usize, name: &str) -> Option<&'a Json> {
+    record.get(name).or_else(|| record.values().get(place))
+}
