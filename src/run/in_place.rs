@@ -93,7 +93,9 @@ impl Custody<'_> {
     pub fn settle(&self, exposed: Exposed, forgetting: Forgetting, by: &str) -> Result<()> {
         let Exposed { share, before } = exposed;
         // The guardian has the same share.
-        share.map(Share::give_up);
+        if let Some(share) = share {
+            share.give_up();
+        }
         let nobody = self.lease.nobody()?;
         if self.has_nothing() {
             return Ok(());

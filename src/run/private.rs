@@ -128,7 +128,9 @@ impl Custody<'_> {
         let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
 
         // From here on the mount may go.
-        copy.attendance.take().map(Attendance::end);
+        if let Some(attendance) = copy.attendance.take() {
+            attendance.end();
+        }
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.clear_leftovers();
         let real_text = self.cache.read()?.unwrap_or_default();

@@ -5,6 +5,8 @@
 
 #[cfg(unix)]
 mod alarm;
+#[cfg(windows)]
+mod children_windows;
 #[cfg(unix)]
 mod detached;
 #[cfg(unix)]
@@ -32,6 +34,8 @@ mod windows;
 
 #[cfg(unix)]
 pub use alarm::*;
+#[cfg(windows)]
+pub use children_windows::*;
 #[cfg(unix)]
 pub use detached::*;
 #[cfg(unix)]

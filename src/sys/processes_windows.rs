@@ -3,9 +3,9 @@
 //! so there is nothing to hand on. As on Unix, az answers them, and before there is an az they end us.
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use windows_sys::Win32::System::Threading::{
     QueryFullProcessImageNameW, TerminateProcess, WaitForSingleObject,
 };
 use windows_sys::core::BOOL;
+
+use super::ChildProcess;
 
 /// Whether there is a child, whose the events are.
 static HAS_CHILD: AtomicBool = AtomicBool::new(false);
@@ -113,7 +115,12 @@ fn is_alive(process: &OwnedHandle) -> bool {
 #[must_use]
 pub fn replace_process(command: &mut Command) -> io::Error {
     take_signals();
-    match spawn(command).and_then(|mut child| wait_for(&mut child)) {
+    let started = command.spawn().map(ChildProcess::of);
+    let ended = started.and_then(|mut child| {
+        child.hand_signals();
+        child.wait()
+    });
+    match ended {
         Ok(status) => exit_as(status),
         Err(error) => error,
     }
@@ -150,6 +157,20 @@ pub fn take_signals() {
     }
 }
 
+/// Has the console's events be those of the child behind the handle, or ours again. One that came just before the child
+/// could have it ends it at once.
+pub(super) fn hand_events_to(child: Option<RawHandle>) {
+    HAS_CHILD.store(child.is_some(), Ordering::SeqCst);
+    if let Some(child) = child
+        && PENDING.swap(false, Ordering::SeqCst)
+    {
+        // SAFETY: the child's handle is open. That it has ended by itself is as good.
+        unsafe {
+            TerminateProcess(child, ENDED_BY_EVENT.cast_unsigned());
+        }
+    }
+}
+
 /// What to end with when an event arrived before there was an az to have it.
 #[must_use]
 pub fn pending_signal() -> Option<i32> {
@@ -164,41 +185,6 @@ pub fn has_stdout() -> bool {
 
 /// Nothing to do: no runtime changes here what the caller gave.
 pub fn give_back_inherited(_command: &mut Command) {}
-
-/// Starts `command` in our own console, whose events are its own from now on. One that came just before it could have it
-/// ends it at once.
-///
-/// # Errors
-/// The operating system's.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
-    let child = command.spawn()?;
-    HAS_CHILD.store(true, Ordering::SeqCst);
-    if PENDING.swap(false, Ordering::SeqCst) {
-        // SAFETY: the child's handle is open. That it has ended by itself is as good.
-        unsafe {
-            TerminateProcess(child.as_raw_handle(), ENDED_BY_EVENT.cast_unsigned());
-        }
-    }
-    Ok(child)
-}
-
-/// Waits for the child's end.
-///
-/// # Errors
-/// The operating system's.
-pub fn wait_for(child: &mut Child) -> io::Result<ExitStatus> {
-    let status = child.wait();
-    HAS_CHILD.store(false, Ordering::SeqCst);
-    status
-}
-
-/// Ends a child at once; what it started itself goes on.
-pub fn kill_child(child: &mut Child) {
-    HAS_CHILD.store(false, Ordering::SeqCst);
-    // The child may be gone already, which is what was wanted.
-    let _ = child.kill();
-    let _ = child.wait();
-}
 
 /// Ends this process as the child ended: whatever ended it is in its exit code here.
 pub fn exit_as(status: ExitStatus) -> ! {
@@ -216,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_process_is_there_until_it_has_ended() {
-        let mut child =
-            Command::new("cmd.exe").args(["/c", "pause"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let child = Command::new("cmd.exe").args(["/c", "pause"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
         let id = child.id();
         assert!(process_exists(id));
         assert!(process_start(id) >= process_start(std::process::id()));
         assert!(process_name(id).is_some_and(|name| name.eq_ignore_ascii_case("cmd.exe")), "{:?}", process_name(id));
         assert_eq!(recorded_parent(id), Some(std::process::id()));
-        kill_child(&mut child);
+        let mut child = ChildProcess::of(child);
+        child.kill();
         assert!(!process_exists(id) && process_start(id).is_none(), "though its handle is still open");
         drop(child);
         assert!(!process_exists(id));
@@ -232,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_child_s_exit_code_is_told_whole() {
-        let mut child = spawn(Command::new("cmd.exe").args(["/c", "exit 7777"])).unwrap();
-        assert_eq!(wait_for(&mut child).unwrap().code(), Some(7777));
+        let child = Command::new("cmd.exe").args(["/c", "exit 7777"]).spawn().unwrap();
+        assert_eq!(ChildProcess::of(child).wait().unwrap().code(), Some(7777));
     }
 }

@@ -89,6 +89,27 @@ pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((information.dwVolumeSerialNumber.into(), index))
 }
 
+/// How a file looks from outside: it looks another way after every change, unless two come within one tick of a clock.
+#[derive(Debug)]
+pub struct Look {
+    /// Size and times, as text.
+    pub text: String,
+    /// How long ago the last change was; nothing for one from the future.
+    pub rested: Duration,
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// The operating system's.
+pub fn look_of(path: &Path) -> io::Result<Look> {
+    use std::os::windows::fs::MetadataExt;
+    let metadata = std::fs::metadata(path)?;
+    let text = format!("{} {} {}", metadata.file_size(), metadata.creation_time(), metadata.last_write_time());
+    let rested = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
+    Ok(Look { text, rested: rested.unwrap_or_default() })
+}
+
 /// How many names the open file still has; 0 when it was removed under us, as a file that is opened here can be.
 ///
 /// # Errors
