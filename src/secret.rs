@@ -1,10 +1,13 @@
-//! The one type that holds a secret: its bytes are zeroed on drop, it prints as `[redacted]`, and it can be neither
-//! displayed nor cloned by accident. Whoever needs the bytes says so with [`Secret::expose`].
+//! The one type that holds a secret: its bytes are kept out of the swap where that is to be had and zeroed on drop, it
+//! prints as `[redacted]`, and it can be neither displayed nor cloned by accident. Whoever needs the bytes says so with
+//! [`Secret::expose`].
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::sys;
 
 /// Bytes that must never reach an argument, the environment, a log, an error message or a core dump.
 #[derive(PartialEq, Eq)]
@@ -14,6 +17,7 @@ impl Secret {
     /// Takes ownership of `bytes`.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
+        sys::keep_from_swap(&bytes);
         Self(Zeroizing::new(bytes))
     }
 

@@ -180,7 +180,13 @@ impl<'a> Exposure<'a> {
 }
 
 fn reason_of(refused: &Refused) -> String {
-    format!("this system refuses {}: {}", refused.step, refused.error)
+    let restriction = std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+    let help = if restriction.is_ok_and(|text| text.trim() == "1") && sys::user_id() != "0" {
+        " (AppArmor wants a profile for azward, which comes with it: install/apparmor)"
+    } else {
+        ""
+    };
+    format!("this system refuses {}: {}{help}", refused.step, refused.error)
 }
 
 /// The failure of a run that was to be exposed privately and nothing else.

@@ -44,6 +44,7 @@ impl PrivateCopy {
         // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
         let mut text = Zeroizing::new(String::with_capacity(size + 4096));
         file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(|error| unusable(&error))?;
+        sys::keep_from_swap(text.as_bytes());
         Ok(text)
     }
 

@@ -280,6 +280,15 @@ pub fn set_process_name(name: &std::ffi::CStr) {
     let _ = name;
 }
 
+/// Keeps the memory of `bytes` out of the swap for as long as this process lives, as far as its limit allows.
+pub fn keep_from_swap(bytes: &[u8]) {
+    if !bytes.is_empty() {
+        // SAFETY: the range is that of a live slice; the kernel only changes how it keeps those pages. Where the limit is
+        // used up nothing can be done.
+        unsafe { libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
+    }
+}
+
 /// Puts `from` in the place of `to` in one step.
 ///
 /// # Errors

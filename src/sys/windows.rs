@@ -17,6 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_STANDARD_INFO, FileStandardInfo,
     GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
+use windows_sys::Win32::System::Memory::VirtualLock;
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::core::{BOOL, w};
@@ -87,6 +88,12 @@ pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
     done(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;
     let index = u64::from(information.nFileIndexHigh) << 32 | u64::from(information.nFileIndexLow);
     Ok((information.dwVolumeSerialNumber.into(), index))
+}
+
+/// Keeps the memory of `bytes` out of the page file, as far as the working set allows.
+pub fn keep_from_swap(bytes: &[u8]) {
+    // SAFETY: the range is that of a live slice; the system only changes how it keeps those pages.
+    unsafe { VirtualLock(bytes.as_ptr().cast_mut().cast(), bytes.len()) };
 }
 
 /// How a file looks from outside: it looks another way after every change, unless two come within one tick of a clock.

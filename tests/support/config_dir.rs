@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -47,7 +47,12 @@ impl ConfigDir {
         if !self.token_cache_path().exists() {
             return Value::Object(serde_json::Map::new());
         }
-        serde_json::from_str(&self.token_cache_text()).expect("the token cache is JSON")
+        // One who takes no lock may find it half written, as az's own readers do; they look three times.
+        let attempts = (0..3).find_map(|attempt| {
+            std::thread::sleep(Duration::from_millis(attempt * 200));
+            serde_json::from_str(&self.token_cache_text()).ok()
+        });
+        attempts.expect("the token cache is JSON")
     }
 
     /// The entries of one section, without their keys.

@@ -1,0 +1,93 @@
+//! What a run costs on top of the az that it wraps, in both exposures, and its parts: the guardian, the sweep; and how soon a
+//! killed shim is cleaned up after.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use azward::azure::ConfigDir;
+use azward::context::Context;
+use azward::journal::Journal;
+use azward::run::custody::Custody;
+use azward::run::guardian::Guardian;
+use azward::settings::Settings;
+
+use crate::support::{Sandbox, Signal, wait_until};
+use crate::{Bench, MANY, Times, measure, row, sorted};
+
+/// How often a shim is killed.
+const KILLS: usize = 20;
+
+impl Bench<'_> {
+    /// Here the az that is wrapped does nothing.
+    pub(crate) fn wrapped_run(&self) {
+        let empty = self.sandbox.root().join("empty");
+        let direct = measure("a no-op az", MANY, || Command::new(&empty));
+        let beside = format!("the same az alone {}", direct.show());
+        let above = |times: &Times| format!("{:+.2} ms", times.median() - direct.median());
+        for exposure in ["private", "in-place"] {
+            self.sandbox.set_exposure(exposure);
+            let wrapped = measure(&format!("a wrapped no-op az, {exposure}"), MANY, || {
+                self.sandbox.az(["group", "list"]).env("AZWARD_REAL_AZ", &empty).command()
+            });
+            row(&format!("a wrapped run, {exposure}"), &wrapped.show(), &beside, &above(&wrapped));
+        }
+        self.sandbox.set_exposure("auto");
+        let passed =
+            measure("a passed no-op az", MANY, || self.sandbox.az(["version"]).env("AZWARD_REAL_AZ", &empty).command());
+        row("a command that needs no secret", &passed.show(), &beside, &above(&passed));
+    }
+
+    /// In this very process, so that nothing else is measured.
+    pub(crate) fn parts(&self) {
+        let guardian = timed(|| {
+            let began = Instant::now();
+            let guardian = Guardian::start();
+            let started = began.elapsed();
+            // As long as it takes to come up, which nobody waits for in a run.
+            std::thread::sleep(Duration::from_millis(5));
+            let began = Instant::now();
+            guardian.dismiss();
+            started + began.elapsed()
+        });
+        row("of that, the guardian: start and farewell", &guardian.show(), "", "");
+        let context = Context::new(self.sandbox.environment(), None, false);
+        let config_dir = ConfigDir::of(&context);
+        let journal = Journal::at(&context.azward_home);
+        let custody = Custody::new(&context, &Settings::default(), &config_dir, &journal);
+        custody.sweep().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        custody.sweep().unwrap();
+        let sweep = timed(|| {
+            let began = Instant::now();
+            custody.sweep().unwrap();
+            began.elapsed()
+        });
+        row("a sweep with nothing to do", &sweep.show(), "", "");
+    }
+
+    /// From the end of an az whose shim was killed until its refresh token is gone from the file.
+    pub(crate) fn kills(&self) {
+        let sandbox = Sandbox::new().with_fake_az();
+        sandbox.set_exposure("in-place");
+        sandbox.az(["login", "alice@contoso.example"]).run().ok();
+        eprint!("killed shims ");
+        let times = (0..KILLS).map(|_| {
+            eprint!(".");
+            let az = sandbox.az(["print", "going", "sleep", "300", "roll"]).start();
+            az.wait_for("going");
+            az.signal(Signal::KILL);
+            // Its caller hears az out: its output ends when it does.
+            drop(az.finish());
+            let ended = Instant::now();
+            wait_until("the token is gone", || sandbox.config().refresh_token_count() == 0);
+            ended.elapsed()
+        });
+        let times = sorted(times.collect());
+        eprintln!();
+        row("from az's end to a clean file, shim killed, in place", &times.show(), "", "");
+    }
+}
+
+fn timed(once: impl FnMut() -> Duration) -> Times {
+    sorted(std::iter::repeat_with(once).take(MANY).collect())
+}
