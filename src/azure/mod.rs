@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod cache_entry;
 pub mod cache_file;
+pub mod cache_writer;
 pub mod clouds;
 pub mod config_dir;
 pub mod ini;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::azure::cache_writer::replaces_by_rename;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::private;
@@ -30,8 +31,8 @@ pub enum Plan {
 struct Memory {
     /// The boot and the namespaces in which the system refused, and what it said.
     refused: Option<(String, String)>,
-    /// The az that replaces its cache by rename: its file, and how that looked.
-    renames: Option<(PathBuf, String)>,
+    /// The az that was looked at last, how its file looked, and whether it replaces its cache by rename.
+    az: Option<(PathBuf, String, bool)>,
 }
 
 /// Decides for one run.
@@ -125,9 +126,19 @@ impl<'a> Exposure<'a> {
         }
         let memory = self.recall();
         let refused = memory.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
-        let renames = memory.renames.filter(|(az, look)| az == self.real_az && Some(look) == look_of(az).as_ref());
-        let renamer = || format!("`{}` replaces its token cache by rename", self.real_az.display());
-        refused.map(|(_, reason)| reason).or_else(|| renames.map(|_| renamer()))
+        if let Some((_, reason)) = refused {
+            return Some(reason);
+        }
+        let look = sys::look_of(self.real_az).ok()?.text;
+        let renames = match memory.az {
+            Some((az, seen, renames)) if az == self.real_az && seen == look => renames,
+            _ => {
+                let renames = replaces_by_rename(self.real_az);
+                self.note_writer(look, renames);
+                renames
+            }
+        };
+        renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
     }
 
     /// Remembers what the system refused, if it will refuse it again.
@@ -142,11 +153,15 @@ impl<'a> Exposure<'a> {
         reason
     }
 
-    /// Remembers that this az replaces its cache by rename.
+    /// Remembers that this az replaces its cache by rename: it has just tried.
     pub fn note_rename(&self) {
-        if let Some(look) = look_of(self.real_az) {
-            self.remember(|memory| memory.renames = Some((self.real_az.to_owned(), look)));
+        if let Ok(look) = sys::look_of(self.real_az) {
+            self.note_writer(look.text, true);
         }
+    }
+
+    fn note_writer(&self, look: String, renames: bool) {
+        self.remember(|memory| memory.az = Some((self.real_az.to_owned(), look, renames)));
     }
 
     /// Forgets what the system refused: something may have been done about it.
@@ -210,8 +225,4 @@ fn opens_a_browser(context: &Context, deed: &str, arguments: &[OsString]) -> boo
             .any(|own| argument.starts_with(own))
     });
     deed == "login" && has_display && !is_told_otherwise && sys::user_id() != "0"
-}
-
-fn look_of(path: &Path) -> Option<String> {
-    sys::look_of(path).ok().map(|look| look.text)
 }
