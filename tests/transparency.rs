@@ -271,7 +271,8 @@ fn nothing_is_left_behind() {
         let group = az.pid();
         az.finish().ok().silent();
         assert!(rustix::process::test_kill_process_group(group).is_err(), "{words:?}");
-        assert_eq!(processes(), [""; 0], "{words:?}");
+        // The guardian has hung up and is on its way out.
+        wait_until("nothing is left", || processes().is_empty());
     }
     // What az itself leaves behind, as it does for its telemetry, is neither waited for nor ended.
     let file = sandbox.home().join("lingered");

@@ -21,7 +21,7 @@ use crate::run::lease::{Attendance, Share};
 use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::settings::Settings;
-use crate::sys;
+use crate::sys::{self, Watch};
 
 /// The name under which this program is a guardian.
 pub const NAME: &str = "azward-guardian";
@@ -75,7 +75,11 @@ impl Guardian {
         let Ok(mut file) = sys::memory_file() else { return };
         if file.write_all(&base).is_ok() {
             let attendance = copy.attendance.as_ref().map(Attendance::as_file);
-            self.tell(process, true, deed, &[&copy.file, &file].into_iter().chain(attendance).collect::<Vec<_>>());
+            // The last two are only to be kept: az and the shim are not to wait until the kernel has taken them down.
+            let watch = copy.watch.as_ref().map(Watch::as_file);
+            let kept = copy.namespace.as_ref().into_iter().chain(watch);
+            let files = [&copy.file, &file].into_iter().chain(attendance).chain(kept);
+            self.tell(process, true, deed, &files.collect::<Vec<_>>());
         }
     }
 
@@ -132,6 +136,8 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Vec<File>)> {
         while let Some(end) = heard.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = heard.drain(..=end).collect();
             if line == DISMISSED {
+                // Nobody is to wait until the kernel has taken down what is still open here.
+                channel.hang_up();
                 return None;
             }
             if let Ok(watched) = serde_json::from_slice(&line) {
@@ -156,7 +162,7 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Resu
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let mut copy = PrivateCopy { file, base, attendance };
+    let mut copy = PrivateCopy { file, namespace: None, base, attendance, watch: None };
     stray::take_in(custody, &copy)?;
     custody.settle_privately(&mut copy, forgetting, &deed)
 }

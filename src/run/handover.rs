@@ -85,9 +85,14 @@ impl<'a> Handover<'a> {
             return Ok(self.plan == Plan::Private);
         }
         let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
-            Some(Ok(Ok(file))) => {
-                self.held =
-                    Held::Private(PrivateCopy { file, base: Base::default(), attendance: self.attendance.take() });
+            Some(Ok(Ok(private))) => {
+                self.held = Held::Private(PrivateCopy {
+                    file: private.file,
+                    namespace: Some(private.namespace),
+                    base: Base::default(),
+                    attendance: self.attendance.take(),
+                    watch: None,
+                });
                 return Ok(true);
             }
             Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
@@ -108,6 +113,7 @@ impl<'a> Handover<'a> {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.deed, left_out) {
                 Ok(()) => {
+                    copy.watch = self.custody.watch(&copy);
                     self.guardian.watch_private(process, &copy, self.deed);
                     self.held = Held::Private(copy);
                     Ok(())
@@ -188,7 +194,7 @@ impl<'a> Handover<'a> {
 
     /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
     fn mount(&mut self) -> Option<PrivateMount> {
-        let stage = self.custody.context.azward_home.join("run");
+        let stage = self.custody.context.azward_home.join("run/stage");
         let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder());
         // Before there is something that a rename could take away.
         self.attendance = self.custody.lease.attend();

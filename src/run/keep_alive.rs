@@ -9,7 +9,7 @@ use crate::azure::access_token::{WINDOW, Wanted};
 use crate::azure::token_cache::TokenCache;
 use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
-use crate::sys::{Alarm, Watch, Woken};
+use crate::sys::{Alarm, Woken};
 
 /// Tells the thread that the run has ended.
 pub type End = Alarm;
@@ -22,14 +22,14 @@ const AFTER_DENIAL: Duration = Duration::from_secs(60);
 
 /// Keeps what a run needs up to date until its end comes.
 pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option<&PrivateCopy>, end: &End) {
-    let watch = copy.and_then(|copy| watch(rotation, copy));
+    let watch = copy.and_then(|copy| copy.watch.as_ref());
     let mut wanted = wanted;
     let mut due = Instant::now() + wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
     loop {
-        match end.wait(due.saturating_duration_since(Instant::now()), watch.as_ref()) {
+        match end.wait(due.saturating_duration_since(Instant::now()), watch) {
             Woken::Rung => return,
             Woken::Changed => {
-                if let Some((watch, copy)) = watch.as_ref().zip(copy) {
+                if let Some((watch, copy)) = watch.zip(copy) {
                     watch.drain();
                     keep_together(rotation, copy);
                     watch.drain();
@@ -50,18 +50,6 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option
             }
         }
     }
-}
-
-/// Watches the run's copy for what az stores, and the vault and the real cache for what others do.
-fn watch(rotation: &Rotation<'_>, copy: &PrivateCopy) -> Option<Watch> {
-    let watch = Watch::new().ok()?;
-    watch.add_file(&copy.file).ok()?;
-    let vault = rotation.custody.vault.path().parent();
-    for directory in vault.into_iter().chain([rotation.config_dir.path()]) {
-        // A directory that is not there yet has nothing to tell.
-        let _ = watch.add_directory(directory);
-    }
-    Some(watch)
 }
 
 /// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.

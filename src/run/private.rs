@@ -19,7 +19,7 @@ use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, gone_elsewhere, merge};
-use crate::sys;
+use crate::sys::{self, Watch};
 use crate::vault::Contents;
 
 /// A run's private copy of the token cache.
@@ -27,10 +27,14 @@ use crate::vault::Contents;
 pub struct PrivateCopy {
     /// The file, as az sees it.
     pub file: File,
+    /// The namespace in which it is mounted, where it is still of use to keep that.
+    pub namespace: Option<File>,
     /// What it was made of.
     pub base: Base,
     /// Says that the run is going on.
     pub attendance: Option<Attendance>,
+    /// Tells what az stores in it, and what others store in the vault and in the real cache.
+    pub watch: Option<Watch>,
 }
 
 impl PrivateCopy {
@@ -274,6 +278,18 @@ impl Custody<'_> {
         }
         let text = after.with_entries(Section::RefreshToken, &own);
         edit::harvest(&TokenCache::parse(&text)?, contents, self.context.now(), by)
+    }
+
+    /// Watches a living run's copy, and what could be of interest to it.
+    #[must_use]
+    pub fn watch(&self, copy: &PrivateCopy) -> Option<Watch> {
+        let watch = Watch::new().ok()?;
+        watch.add_file(&copy.file).ok()?;
+        for directory in self.vault.path().parent().into_iter().chain([self.config_dir.path()]) {
+            // A directory that is not there yet has nothing to tell.
+            let _ = watch.add_directory(directory);
+        }
+        Some(watch)
     }
 
     /// Makes the file that a private mount needs to cover, as az would: an empty one is an empty cache to MSAL.

@@ -47,7 +47,7 @@ impl Alarm {
     pub fn wait(&self, time: Duration, watch: Option<&Watch>) -> Woken {
         let polled = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         // A negative descriptor is passed over.
-        let mut both = [polled(self.reader.as_raw_fd()), polled(watch.map_or(-1, Watch::as_raw_fd))];
+        let mut both = [polled(self.reader.as_raw_fd()), polled(watch.map_or(-1, |watch| watch.as_file().as_raw_fd()))];
         let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the pointer is to two live locals.
         let _ = retry(|| unsafe { libc::poll(both.as_mut_ptr(), 2, milliseconds) });

@@ -48,6 +48,15 @@ pub struct WaitingChild {
     command: Command,
 }
 
+/// A file in a namespace of a child's own; there is none here.
+#[derive(Debug)]
+pub struct PrivateFile {
+    /// The file.
+    pub file: File,
+    /// What keeps the namespace.
+    pub namespace: File,
+}
+
 /// What the kernel refused on the way into a private mount; nothing is asked of it here.
 #[derive(Debug)]
 pub struct Refused {
@@ -77,7 +86,7 @@ impl WaitingChild {
     ///
     /// # Errors
     /// Always.
-    pub fn private_file(&self) -> io::Result<Result<File, Refused>> {
+    pub fn private_file(&self) -> io::Result<Result<PrivateFile, Refused>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -208,6 +217,11 @@ impl Channel {
     /// # Errors
     /// None.
     pub fn receive(&self, _buffer: &mut [u8]) -> io::Result<(usize, Vec<File>)> {
+        match *self {}
+    }
+
+    /// See the Unix version.
+    pub fn hang_up(&self) {
         match *self {}
     }
 

@@ -127,7 +127,7 @@ impl Channel {
         Ok(Self { socket, go_between: Cell::new(None) })
     }
 
-    /// Sends bytes, and a copy of each of `files` (at most three).
+    /// Sends bytes, and a copy of each of `files` (at most five).
     ///
     /// # Errors
     /// The operating system's; the other process may be gone.
@@ -145,7 +145,12 @@ impl Channel {
         Ok((count, files.into_iter().map(File::from).collect()))
     }
 
-    /// Waits until the other process is gone, no longer than `patience`.
+    /// Says that nothing more will be said or heard.
+    pub fn hang_up(&self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// Waits until the other process is gone, or has hung up, no longer than `patience`.
     pub fn wait_for_end(&self, patience: Duration) {
         let _ = self.socket.set_read_timeout(Some(patience));
         let _ = self.receive(&mut [0; 8]);

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 /// How many files one message can carry.
-const MOST_FILES: usize = 3;
+const MOST_FILES: usize = 5;
 
 /// Room for the control message that carries the files, aligned as the kernel wants it.
 #[repr(C, align(8))]

@@ -16,7 +16,7 @@ use std::path::Path;
 pub struct PrivateMount {
     /// The file that is covered.
     target: CString,
-    /// A directory that is covered for a moment, in the new namespace only.
+    /// A directory that is covered, in the new namespace only. To uncover it again would cost the kernel milliseconds.
     stage: CString,
     /// The new file, as it is named on the stage.
     staged: CString,
@@ -58,9 +58,9 @@ impl PrivateMount {
         Ok(Ok(Self { target, staged, stage: name(stage)?, mode, maps }))
     }
 
-    /// Enters the namespace and returns a descriptor of the new, empty file; or the step that was refused, an index into
-    /// [`STEPS`], and the error's number.
-    pub(super) fn enter(&self) -> Result<RawFd, (u8, i32)> {
+    /// Enters the namespace and returns descriptors of the new, empty file and of the namespace; or the step that was
+    /// refused, an index into [`STEPS`], and the error's number.
+    pub(super) fn enter(&self) -> Result<[RawFd; 2], (u8, i32)> {
         let none = std::ptr::null();
         let options = c"mode=0700,size=64m,nr_inodes=16";
         let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
@@ -95,9 +95,9 @@ impl PrivateMount {
             step(7, file)?;
             step(7, libc::fchmod(file, self.mode as libc::mode_t))?;
             step(8, libc::mount(self.staged.as_ptr(), self.target.as_ptr(), none, libc::MS_BIND, none.cast()))?;
-            // The file stays mounted where it was bound to; a stage that stays covered would hide azward's own files.
-            step(8, libc::umount2(self.stage.as_ptr(), libc::MNT_DETACH))?;
-            Ok(file)
+            let namespace = libc::open(c"/proc/self/ns/mnt".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+            step(0, namespace)?;
+            Ok([file, namespace])
         }
     }
 }

@@ -17,7 +17,7 @@ impl PrivateMount {
     }
 
     #[cfg(unix)]
-    pub(super) fn enter(&self) -> Result<std::os::fd::RawFd, (u8, i32)> {
+    pub(super) fn enter(&self) -> Result<[std::os::fd::RawFd; 2], (u8, i32)> {
         match *self {}
     }
 }
@@ -81,7 +81,7 @@ impl Watch {
 
     /// See the Linux version.
     #[must_use]
-    pub fn as_raw_fd(&self) -> i32 {
+    pub fn as_file(&self) -> &std::fs::File {
         match *self {}
     }
 }

@@ -68,6 +68,16 @@ pub struct WaitingChild {
     is_reaped: bool,
 }
 
+/// A file in a namespace of a child's own.
+#[derive(Debug)]
+pub struct PrivateFile {
+    /// The file.
+    pub file: File,
+    /// Keeps the namespace for as long as it is open: taking one down takes the kernel milliseconds, which the last process
+    /// in it would otherwise spend on its way out.
+    pub namespace: File,
+}
+
 /// What the kernel refused on the way into a private mount.
 #[derive(Debug)]
 pub struct Refused {
@@ -107,19 +117,21 @@ impl WaitingChild {
         self.id.unsigned_abs()
     }
 
-    /// Waits until the child is in its private mount, and returns the file there. The inner error is the kernel's refusal.
+    /// Waits until the child is in its private mount, and returns the file there and the namespace. The inner error is the
+    /// kernel's refusal.
     ///
     /// # Errors
     /// When the child is gone.
-    pub fn private_file(&self) -> io::Result<Result<File, Refused>> {
+    pub fn private_file(&self) -> io::Result<Result<PrivateFile, Refused>> {
         let mut report = [0; 8];
-        let (count, mut files) = messages::receive(&self.channel, &mut report)?;
+        let (count, files) = messages::receive(&self.channel, &mut report)?;
         if count < report.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let error = i32::from_ne_bytes([report[4], report[5], report[6], report[7]]);
-        Ok(match files.pop() {
-            Some(file) => Ok(file.into()),
+        let mut files = files.into_iter().map(File::from);
+        Ok(match files.next().zip(files.next()) {
+            Some((file, namespace)) => Ok(PrivateFile { file, namespace }),
             None => Err(Refused {
                 step: STEPS.get(usize::from(report[0])).copied().unwrap_or("something"),
                 error: io::Error::from_raw_os_error(error),
@@ -248,7 +260,7 @@ impl Plan<'_> {
         if let Some(mount) = self.mount {
             let mut report = [0; 8];
             let sent = match mount.enter() {
-                Ok(file) => messages::send_raw(self.channel, &report, &[file]),
+                Ok(files) => messages::send_raw(self.channel, &report, &files),
                 Err((step, error)) => {
                     report[0] = step;
                     report[4..].copy_from_slice(&error.to_ne_bytes());

@@ -1,15 +1,16 @@
 //! Watches files for changes (inotify) and waits for one, for the end of a run, or for a moment in time.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Tells of changes to what it was told to watch. One that cannot be made watches nothing.
+/// Tells of changes to what it was told to watch. To close the last descriptor of one costs the kernel milliseconds.
 #[derive(Debug)]
 pub struct Watch {
-    queue: OwnedFd,
+    queue: File,
 }
 
 impl Watch {
@@ -24,14 +25,14 @@ impl Watch {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-        Ok(Self { queue: unsafe { OwnedFd::from_raw_fd(queue) } })
+        Ok(Self { queue: unsafe { File::from_raw_fd(queue) } })
     }
 
     /// Watches an open file for whoever closes it after writing, wherever it is mounted.
     ///
     /// # Errors
     /// The operating system's.
-    pub fn add_file(&self, file: &std::fs::File) -> io::Result<()> {
+    pub fn add_file(&self, file: &File) -> io::Result<()> {
         self.add(&Path::new("/proc/self/fd").join(file.as_raw_fd().to_string()), libc::IN_CLOSE_WRITE)
     }
 
@@ -57,9 +58,9 @@ impl Watch {
         while unsafe { libc::read(self.queue.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } > 0 {}
     }
 
-    /// The descriptor that is readable when something has happened.
+    /// What is readable when something has happened.
     #[must_use]
-    pub fn as_raw_fd(&self) -> i32 {
-        self.queue.as_raw_fd()
+    pub fn as_file(&self) -> &File {
+        &self.queue
     }
 }
