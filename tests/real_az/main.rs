@@ -162,6 +162,7 @@ fn assert_none(outcome: Outcome) {
 #[test]
 fn without_any_the_answer_is_a_shell_s() {
     let sandbox = Sandbox::new();
+    sandbox.forget_settings();
     for kind in KINDS {
         for path in [&path(&sandbox, &[]), "/nonexistent"] {
             assert_none(in_namespace(&sandbox, "tmp", path, kind).run());

@@ -100,6 +100,7 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
 #[test]
 fn a_bypass_touches_nothing() {
     let sandbox = Sandbox::new().with_fake_az();
+    sandbox.forget_settings();
     sandbox.expect_clear(sandbox.config_dir());
     sandbox.plain_az(["login", ALICE]).run().ok();
     let both = || [snapshot(&sandbox.azward_home()), snapshot(&sandbox.config_dir())];

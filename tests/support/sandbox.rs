@@ -87,6 +87,12 @@ impl Sandbox {
         sandbox
     }
 
+    /// Takes back every setting, and the azward home with it, for a test of how nothing begins.
+    pub(crate) fn forget_settings(&self) {
+        // There is none unless an exposure was set.
+        let _ = fs::remove_dir_all(self.azward_home());
+    }
+
     /// Has the secrets handed over `private`, `in-place`, or as the machine allows (`auto`). Without a word, what the
     /// variable `AZWARD_TEST_EXPOSURE` says holds, so that the whole suite can be run either way.
     pub(crate) fn set_exposure(&self, exposure: &str) {
