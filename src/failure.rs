@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 /// A failure of azward's own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What kind it is.
     pub kind: Kind,
@@ -92,3 +92,22 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// How often what the operating system refuses is tried.
+const ATTEMPTS: u32 = 3;
+
+/// Does it, and does it anew when the operating system refuses: what a moment's shortage kept from being stored would be
+/// lost, and what it kept from being scrubbed would stay in the clear.
+///
+/// # Errors
+/// The last one when it is refused again and again, and any other at once.
+pub fn persist<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut outcome = attempt();
+    for _ in 1..ATTEMPTS {
+        match &outcome {
+            Err(failure) if failure.kind == Kind::Storage => outcome = attempt(),
+            _ => break,
+        }
+    }
+    outcome
+}

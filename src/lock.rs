@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Kind, Result, persist};
 use crate::private;
 
 /// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
@@ -78,19 +78,19 @@ impl Lock {
 }
 
 fn open(path: &Path) -> Result<File> {
-    private::open(path).map_err(|error| Failure::storage("open", path, &error))
+    persist(|| private::open(path).map_err(|error| Failure::storage("open", path, &error)))
 }
 
 fn try_lock(file: &File, path: &Path, mode: Mode) -> Result<bool> {
-    let taken = match mode {
+    let attempt = || match mode {
         Mode::Shared => file.try_lock_shared(),
         Mode::Exclusive => file.try_lock(),
     };
-    match taken {
+    persist(|| match attempt() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(Failure::storage("lock", path, &error)),
-    }
+    })
 }
 
 #[cfg(test)]

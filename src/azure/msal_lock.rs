@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Kind, Result, persist};
 use crate::sys;
 
 /// How old an abandoned lock file must be: az writes its process id within microseconds of making the file.
@@ -36,10 +36,8 @@ impl MsalLock {
         let path = path_of(cache);
         let end = Instant::now() + deadline;
         loop {
-            match attempt(&path) {
-                Ok(Some(file)) => return Ok(Self { path, file: Some(file) }),
-                Ok(None) => {}
-                Err(error) => return Err(Failure::storage("lock", &path, &error)),
+            if let Some(file) = persist(|| attempt(&path).map_err(|error| Failure::storage("lock", &path, &error)))? {
+                return Ok(Self { path, file: Some(file) });
             }
             if Instant::now() >= end {
                 return Err(Failure::new(
@@ -74,13 +72,23 @@ fn attempt(path: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return take_over_stale(path),
         Err(error) => return Err(error),
     };
-    let Some(mut file) = flock(file)? else { return Ok(None) };
     // az, after five seconds of waiting, opens an existing file and flocks that: it may have removed ours just now.
-    if sys::link_count(&file)? == 0 {
-        return Ok(None);
+    let taken = flock(file).and_then(|file| match file {
+        Some(file) if sys::link_count(&file)? > 0 => Ok(Some(file)),
+        _ => Ok(None),
+    });
+    match taken {
+        Ok(None) => Ok(None),
+        Ok(Some(mut file)) => {
+            sign(&mut file);
+            Ok(Some(file))
+        }
+        Err(error) => {
+            // One that is left behind is in everybody's way.
+            let _ = std::fs::remove_file(path);
+            Err(error)
+        }
     }
-    sign(&mut file)?;
-    Ok(Some(file))
 }
 
 fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
@@ -103,9 +111,8 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
     if sys::link_count(&file)? == 0 {
         return Ok(None);
     }
-    file.set_len(0)?;
-    file.rewind()?;
-    sign(&mut file)?;
+    let _ = file.set_len(0).and_then(|()| file.rewind());
+    sign(&mut file);
     Ok(Some(file))
 }
 
@@ -117,12 +124,9 @@ fn flock(file: File) -> io::Result<Option<File>> {
     }
 }
 
-fn sign(file: &mut File) -> io::Result<()> {
-    // One write, as a reader may look at any time. A full disk does not matter: only the lock does.
-    match file.write_all(format!("{} azward", std::process::id()).as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::StorageFull => Err(error),
-        _ => Ok(()),
-    }
+fn sign(file: &mut File) {
+    // One write, as a reader may look at any time. That it fails (a full disk) does not matter: only the lock does.
+    let _ = file.write_all(format!("{} azward", std::process::id()).as_bytes());
 }
 
 #[cfg(test)]

@@ -45,8 +45,11 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
     let home = &context.azward_home;
     let programs = PROGRAMS.map(|program| shim_directory(home).join(program));
     for program in programs {
-        if std::fs::remove_file(&program).is_ok() {
-            println!("removed `{}`", program.display());
+        match std::fs::remove_file(&program) {
+            Ok(()) => println!("removed `{}`", program.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // It is off PATH, and the real az is what is found there.
+            Err(error) => println!("left `{}`: {error}", program.display()),
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::context::Context;
+use crate::entra::resolver::OnThread;
 use crate::entra::{Denial, Granted, RefreshRequest};
 use crate::secret::Secret;
 
@@ -43,7 +45,7 @@ impl Client {
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .root_certs(roots(context)?)
             .build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .https_only(true)
             .max_redirects(0)
@@ -51,8 +53,8 @@ impl Client {
             .timeout_connect(Some(CONNECT))
             .timeout_global(Some(TOTAL))
             .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
         Some(Self { agent, declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1") })
     }
 

@@ -4,6 +4,7 @@
 
 mod client;
 mod refresh_request;
+mod resolver;
 mod token_response;
 
 pub use client::Client;

@@ -18,7 +18,7 @@ use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::context::Context;
 use crate::entra::Granted;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Kind, Result, persist};
 use crate::journal::{Deed, Event, Journal};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
@@ -31,9 +31,6 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(6);
 /// How often, and how far apart, a cache that is found empty or torn is read again.
 const GLANCES: u32 = 20;
 const GLANCE_PAUSE: Duration = Duration::from_millis(5);
-
-/// How often a commit is tried.
-const COMMIT_ATTEMPTS: u32 = 3;
 
 /// The token cache of one config directory and the vault that belongs to it.
 #[derive(Debug)]
@@ -153,12 +150,13 @@ impl<'a> Custody<'a> {
     pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
         let now = self.context.now();
         let Some(fields) = granted.fields() else { return Ok(()) };
-        let vault_lock = self.vault.lock(DEADLINE)?;
+        let vault_lock = self.vault.lock(DEADLINE);
         let mut contents = self.vault.load()?;
         let mut stored = Ok(());
         if let Some(refresh_token) = fields.refresh_token {
             edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
-            stored = self.commit(&vault_lock, &contents);
+            // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
+            stored = vault_lock.as_ref().map_err(Failure::clone).and_then(|lock| self.commit(lock, &contents));
         }
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.clear_leftovers();
@@ -170,7 +168,8 @@ impl<'a> Custody<'a> {
         }
         let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
         let homeless = stored.is_err().then_some(redeemed);
-        self.replace(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+        let text = edit::add_tokens(&cache, &additions, &contents, homeless)?;
+        self.replace(&text)?;
         stored
     }
 
@@ -257,24 +256,17 @@ impl<'a> Custody<'a> {
     pub(super) fn replace(&self, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
         match self.lease.unattended() {
-            Some(_unattended) => self.cache.replace(text, Means::Rename),
-            None => self.cache.replace(text, Means::Overwrite),
+            Some(_unattended) => persist(|| self.cache.replace(text, Means::Rename)),
+            None => persist(|| self.cache.replace(text, Means::Overwrite)),
         }
     }
 
-    /// Commits, and tries again when it fails: what a moment's shortage kept from the disk would stay in the clear.
+    /// Commits, and tries again when that fails.
     ///
     /// # Errors
     /// Those of [`Vault::commit`].
     pub(super) fn commit(&self, lock: &VaultLock, contents: &Contents) -> Result<()> {
-        let mut outcome = self.vault.commit(lock, contents);
-        for _ in 1..COMMIT_ATTEMPTS {
-            match &outcome {
-                Err(failure) if failure.kind == Kind::Storage => outcome = self.vault.commit(lock, contents),
-                _ => break,
-            }
-        }
-        outcome
+        persist(|| self.vault.commit(lock, contents))
     }
 
     /// What the vault did that its owner should know of: it fell back, it set something aside.

@@ -47,6 +47,8 @@ struct Watched {
     start: u64,
     /// Whether the exposure is private: then a copy and its base come along, else a share in the lease.
     is_private: bool,
+    /// How many files come along: two messages may arrive as one.
+    files: usize,
     /// The command's group.
     deed: String,
 }
@@ -64,9 +66,16 @@ impl Guardian {
         Self { channel: None }
     }
 
+    /// Has it watch the az that waits in `process`, to which nothing is exposed yet: a shim that is killed may leave a lock
+    /// behind. Whatever the command is, it has done nothing yet.
+    pub fn watch_waiting(&self, process: u32) {
+        self.tell(process, false, "run", &[]);
+    }
+
     /// Has it watch the az that waits in `process`, to which the file is exposed in place.
-    pub fn watch_in_place(&self, process: u32, share: &Share, deed: &str) {
-        self.tell(process, false, deed, &[share.as_file()]);
+    pub fn watch_in_place(&self, process: u32, share: Option<&Share>, deed: &str) {
+        self.tell(process, false, deed, &share.map(Share::as_file).into_iter().collect::<Vec<_>>());
+        self.reap();
     }
 
     /// Has it watch the az that waits in `process`, to which `copy` is exposed.
@@ -81,18 +90,22 @@ impl Guardian {
             let files = [&copy.file, &file].into_iter().chain(attendance).chain(kept);
             self.tell(process, true, deed, &files.collect::<Vec<_>>());
         }
+        self.reap();
     }
 
     fn tell(&self, process: u32, is_private: bool, deed: &str, files: &[&File]) {
         let Some(channel) = &self.channel else { return };
-        let watched =
-            Watched { process, start: sys::process_start(process).unwrap_or(0), is_private, deed: deed.to_owned() };
+        let start = sys::process_start(process).unwrap_or(0);
+        let watched = Watched { process, start, is_private, files: files.len(), deed: deed.to_owned() };
         let mut line = serde_json::to_vec(&watched).unwrap_or_default();
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.
         let _ = channel.send(&line, files);
-        // az's caller is not to find a dead process beside az.
-        channel.reap();
+    }
+
+    /// Waits for the process in between: az's caller is not to find a dead process beside az.
+    fn reap(&self) {
+        self.channel.iter().for_each(sys::Channel::reap);
     }
 
     /// Says that the run is over and settled, and waits for the guardian's end.
@@ -140,8 +153,9 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Vec<File>)> {
                 channel.hang_up();
                 return None;
             }
-            if let Ok(watched) = serde_json::from_slice(&line) {
-                last = Some((watched, std::mem::take(&mut attached)));
+            if let Ok(watched) = serde_json::from_slice::<Watched>(&line) {
+                let files = attached.drain(..watched.files.min(attached.len())).collect();
+                last = Some((watched, files));
             }
         }
     }

@@ -73,6 +73,9 @@ impl<'a> Handover<'a> {
             Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };
         let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
         handover.az = Some(handover.fork(mount.as_ref())?);
+        if !start.is_quiet {
+            guardian.watch_waiting(handover.process());
+        }
         Ok(handover)
     }
 
@@ -141,6 +144,7 @@ impl<'a> Handover<'a> {
                 let exposed = self.custody.expose(self.deed)?;
                 if let Held::InPlace(held) = &mut self.held {
                     held.before = exposed.before;
+                    held.share = held.share.take().or(exposed.share);
                 }
                 Ok(())
             }
@@ -186,18 +190,18 @@ impl<'a> Handover<'a> {
 
     fn hold_unexposed(&mut self, process: u32) {
         let exposed = self.custody.unexposed();
-        if let Some(share) = &exposed.share {
-            self.guardian.watch_in_place(process, share, self.deed);
-        }
+        self.guardian.watch_in_place(process, exposed.share.as_ref(), self.deed);
         self.held = Held::InPlace(exposed);
     }
 
     /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
     fn mount(&mut self) -> Option<PrivateMount> {
         let stage = self.custody.context.azward_home.join("run/stage");
-        let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder());
-        // Before there is something that a rename could take away.
-        self.attendance = self.custody.lease.attend();
+        let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder()).and_then(|()| {
+            // Before there is something that a rename could take away.
+            self.attendance = Some(self.custody.lease.attend()?);
+            Ok(())
+        });
         let target = self.custody.cache.target();
         let mode = target.metadata().map_or(0o600, |metadata| sys::mode_of(&metadata));
         let mount = match made {

@@ -5,7 +5,7 @@
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, TokenCache};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
@@ -92,15 +92,13 @@ impl Custody<'_> {
     /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
     pub fn settle(&self, exposed: Exposed, forgetting: Forgetting, by: &str) -> Result<()> {
         let Exposed { share, before } = exposed;
-        // The guardian has the same share.
-        if let Some(share) = share {
-            share.give_up();
-        }
+        // The guardian has the same share, and scrubs when ours cannot be given up.
+        let given_up = share.map_or(Ok(()), Share::give_up);
         let nobody = self.lease.nobody()?;
-        if self.has_nothing() {
-            return Ok(());
+        if !self.has_nothing() {
+            self.settle_file(&before, forgetting, by, nobody.as_ref())?;
         }
-        self.settle_file(&before, forgetting, by, nobody.as_ref())
+        given_up.map_err(|error| Failure::storage("unlock", self.lease.path(), &error))
     }
 
     fn settle_file(

@@ -3,7 +3,7 @@
 //! needs the secrets any more, and scrubs. A lease that cannot be had means that nothing is exposed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::azure::ConfigDir;
@@ -73,9 +73,13 @@ impl Share {
     }
 
     /// Gives it up, whoever else has the same one.
-    pub fn give_up(mut self) {
-        // Where this fails (under wine) nobody else has it, and dropping does.
-        let _ = self.0.file().unlock();
+    ///
+    /// # Errors
+    /// The operating system's; whoever else has it has it still.
+    pub fn give_up(mut self) -> std::io::Result<()> {
+        let outcome = self.0.file().unlock();
+        // Where it always fails (under wine) nobody else has it, and dropping does.
+        if cfg!(windows) { Ok(()) } else { outcome }
     }
 }
 
@@ -97,6 +101,12 @@ impl Lease {
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         let file = |ending: &str| context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
         Self { path: file("lease"), turn: file("turn"), attendance: file("attendance") }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Says that a run needs what is exposed.
@@ -148,11 +158,13 @@ impl Lease {
         Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
     }
 
-    /// Says that there is about to be a private mount. `None` where that cannot be said.
-    #[must_use]
-    pub fn attend(&self) -> Option<Attendance> {
-        self.make_directory().ok()?;
-        Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).ok().map(Attendance)
+    /// Says that there is about to be a private mount.
+    ///
+    /// # Errors
+    /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
+    pub fn attend(&self) -> Result<Attendance> {
+        self.make_directory()?;
+        Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).map(Attendance)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
 use crate::run::lease::Attendance;
@@ -65,10 +65,11 @@ impl PrivateCopy {
         while padded.len() < size {
             padded.push(' ');
         }
-        file.rewind()
-            .and_then(|()| file.write_all(padded.as_bytes()))
-            .and_then(|()| sys::set_modified_ahead(file))
-            .map_err(|error| unusable(&error))
+        let mut write = || file.rewind().and_then(|()| file.write_all(padded.as_bytes()));
+        persist(|| write().map_err(|error| unusable(&error)))?;
+        // An az that does not see the change at once sees it a little later.
+        let _ = sys::set_modified_ahead(file);
+        Ok(())
     }
 }
 

@@ -52,14 +52,16 @@ impl WaitingAz {
     /// [`Kind::NotStarted`].
     pub fn run(self, meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
         let failed = |error: io::Error| not_started(&self.path, &error);
-        let end = End::new().map_err(failed)?;
+        let end = End::new().ok();
         let mut child = self.child.go().map_err(failed)?;
         child.hand_signals();
         std::thread::scope(|scope| {
             // A thread that cannot be had is one rotation less.
-            let beside = std::thread::Builder::new().spawn_scoped(scope, || meanwhile(&end));
+            let beside = end.as_ref().map(|end| std::thread::Builder::new().spawn_scoped(scope, || meanwhile(end)));
             let ended = child.wait();
-            end.ring();
+            if let Some(end) = &end {
+                end.ring();
+            }
             drop(beside);
             ended
         })

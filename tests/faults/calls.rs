@@ -24,8 +24,8 @@ pub(crate) struct Call {
     pub(crate) is_on_the_wire: bool,
 }
 
-/// Where a call stands: in which thread (or child on its way to an exec), and which of its calls of that name it is. Threads
-/// are numbered as they are made, the first is 0. How many calls an answer from the network takes is never sure, so those
+/// Where a call stands: in which thread (or child on its way to an exec), and which of its calls of that name it is. The
+/// first thread is 0, and 12 is the second that was made by the first that it made. How many calls an answer from the network takes is never sure, so those
 /// of other names are not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -120,6 +120,8 @@ const TABLE: &[(c_long, &str, Shape, &[Errno])] = &[
     (libc::SYS_wait4, "wait4", Nothing, &[Errno::EINTR]),
     (libc::SYS_waitid, "waitid", Nothing, &[Errno::EINTR]),
     (libc::SYS_pipe2, "pipe2", Nothing, &[Errno::EMFILE]),
+    (libc::SYS_inotify_init1, "inotify_init1", Nothing, &[Errno::EMFILE]),
+    (libc::SYS_inotify_add_watch, "inotify_add_watch", Descriptor, &[Errno::ENOSPC]),
     (libc::SYS_memfd_create, "memfd_create", Nothing, &[Errno::EMFILE]),
     (libc::SYS_pidfd_open, "pidfd_open", Nothing, &[Errno::EMFILE]),
     (libc::SYS_socket, "socket", Nothing, &[Errno::EMFILE, Errno::EACCES]),
@@ -132,8 +134,8 @@ const TABLE: &[(c_long, &str, Shape, &[Errno])] = &[
     (libc::SYS_recvmsg, "recvmsg", Descriptor, &[Errno::EINTR, Errno::ECONNRESET]),
 ];
 
-const WIRE: [&str; 9] =
-    ["socket", "socketpair", "connect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "pipe2"];
+/// What may speak to the endpoint.
+const WIRE: [&str; 5] = ["socket", "connect", "sendto", "sendmmsg", "recvfrom"];
 
 /// The call that a thread is about to make, if it changes something.
 pub(crate) fn changing(thread: Pid, number: u64, arguments: [u64; 6]) -> Option<Call> {
@@ -159,7 +161,9 @@ pub(crate) fn changing(thread: Pid, number: u64, arguments: [u64; 6]) -> Option<
             match kind {
                 Kind::Own => return None,
                 Kind::Pipe if matches!(shape, Transfer) => errors = vec![Errno::EINTR],
-                Kind::Socket if !WIRE.contains(name) => errors = vec![Errno::EINTR, Errno::ECONNRESET],
+                Kind::Socket if !WIRE.contains(name) && !name.ends_with("msg") => {
+                    errors = vec![Errno::EINTR, Errno::ECONNRESET];
+                }
                 _ => {}
             }
             if matches!(shape, Transfer) {
@@ -171,9 +175,16 @@ pub(crate) fn changing(thread: Pid, number: u64, arguments: [u64; 6]) -> Option<
         }
         Nothing => String::new(),
     };
-    let is_on_the_wire = WIRE.contains(name) || text.starts_with("socket:");
+    let is_on_the_wire = (WIRE.contains(name) || text.starts_with("socket:")) && !is_our_own(thread, &text);
     let place = Place { thread: 0, name, nth: 0 };
     Some(Call { place, arguments: text, errors, is_divisible, is_on_the_wire })
+}
+
+/// Whether a socket is a channel of our own: to a child, or to the guardian.
+fn is_our_own(thread: Pid, socket: &str) -> bool {
+    let Some(number) = socket.strip_prefix("socket:[").and_then(|text| text.split(']').next()) else { return false };
+    let unix = fs::read_to_string(format!("/proc/{thread}/net/unix")).unwrap_or_default();
+    unix.lines().any(|line| line.split_ascii_whitespace().nth(6) == Some(number))
 }
 
 /// What a descriptor is open on.

@@ -32,16 +32,16 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn prepare(scenario: &'static Scenario, exposure: &'static str) -> Self {
         let sandbox = Sandbox::new().with_real_az();
-        sandbox.set_exposure(exposure);
         // Every search here is the judge's.
         sandbox.expect_clear(sandbox.root());
         let entra = sandbox.start_entra(|knobs| {
             knobs.rolling = Rolling::Entra;
             knobs.lifetime = LIFETIME;
         });
-        (scenario.prepare)(&sandbox, &entra);
-        let generation = newest(&entra.journal(), |_| true);
-        let ground = Self { sandbox, entra, scenario, exposure, generation };
+        let mut ground = Self { sandbox, entra, scenario, exposure, generation: 0 };
+        ground.set_exposure();
+        (scenario.prepare)(&ground.sandbox, &ground.entra);
+        ground.generation = newest(&ground.entra.journal(), |_| true);
         copy(&ground.sandbox.home(), &ground.saved());
         ground
     }
@@ -59,9 +59,10 @@ impl Ground {
         self.sandbox.root().join("saved")
     }
 
-    /// Has the exposure hold again where the settings went with the azward home.
+    /// Has the exposure hold again where the settings went with the azward home. Private is what is had by default; a kernel
+    /// that refuses it must not keep az from its secrets.
     pub(crate) fn set_exposure(&self) {
-        self.sandbox.set_exposure(self.exposure);
+        self.sandbox.set_exposure(if self.exposure == "private" { "auto" } else { self.exposure });
     }
 
     /// The files of the config directory with a refresh token in the clear.

@@ -1,5 +1,6 @@
-//! Which faults are injected: all of them (`AZWARD_FAULTS=full`), those whose name begins as the variable says
-//! (`AZWARD_FAULTS=run/in-place/0.rename.2/EIO`), or, without a word, a sample that is the same every time.
+//! Which faults are injected: all of them (`AZWARD_FAULTS=full`), one of so many (`AZWARD_FAULTS=3`), those whose name begins
+//! as the variable says (`AZWARD_FAULTS=run/in-place/0.rename.2/EIO`), or, without a word, a sample that is the same every
+//! time.
 
 use crate::calls::Call;
 use crate::scenarios::{SCENARIOS, Scenario};
@@ -54,8 +55,9 @@ impl Plan {
             None if self.chosen == "full" => {}
             // Another part of each scenario and exposure, so that every kind of fault has its turn.
             None => {
+                let sample = self.chosen.parse().unwrap_or(SAMPLE);
                 let begin = scenario.name.len() * 5 + exposure.len();
-                faults.retain(|fault| (fault.number + begin).is_multiple_of(SAMPLE));
+                faults.retain(|fault| (fault.number + begin).is_multiple_of(sample));
             }
         }
         faults

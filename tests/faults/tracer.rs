@@ -43,9 +43,32 @@ pub(crate) struct Traced {
     /// The call that was struck, if it came to that.
     pub(crate) struck: Option<Call>,
     pub(crate) is_hung: bool,
+    /// The processes that it forked: the real az, the guardian.
+    forked: Vec<Pid>,
+}
+
+impl Traced {
+    /// Waits until everybody that the command left behind is gone. Says whether that came to be.
+    pub(crate) fn is_all_over(&self) -> bool {
+        let deadline = Instant::now() + TIMEOUT;
+        while self.forked.iter().any(|pid| is_alive(*pid)) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+}
+
+/// Whether a process is there and does anything yet.
+fn is_alive(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// Runs a command to its end and to that of everybody who has its output. `strike` says what happens where.
+#[expect(clippy::zombie_processes, reason = "the tracer waits for it by its number")]
 pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -> Traced {
     let line = invocation.line();
     // Stopped until it is traced, and from its exec on it is the command.
@@ -87,9 +110,9 @@ pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -
         took: over - started,
         pipe_lag: over.elapsed(),
     };
-    let Tracer { mut calls, struck, .. } = tracer;
+    let Tracer { mut calls, struck, forked, .. } = tracer;
     calls.sort_by_key(|call| call.place.thread);
-    Traced { outcome, calls, struck, is_hung }
+    Traced { outcome, calls, struck, is_hung, forked }
 }
 
 struct Tracer {
@@ -98,14 +121,19 @@ struct Tracer {
     /// Whether the command has begun.
     is_armed: bool,
     threads: HashMap<Pid, Thread>,
-    made: usize,
+    /// Those that have stopped for the first time before it was told who made them.
+    unknown: Vec<Pid>,
+    forked: Vec<Pid>,
     calls: Vec<Call>,
     struck: Option<Call>,
 }
 
 /// One thread, of the shim or of a child of it.
+#[derive(Default)]
 struct Thread {
     number: usize,
+    /// How many it made itself.
+    made: usize,
     /// How many calls of each name it made.
     calls: HashMap<&'static str, usize>,
     /// What the call that it is in is to end with.
@@ -114,10 +142,16 @@ struct Thread {
 
 impl Tracer {
     fn new(shim: Pid, strike: Option<(Place, Blow)>) -> Self {
-        let mut tracer =
-            Self { shim, strike, is_armed: false, threads: HashMap::new(), made: 0, calls: Vec::new(), struck: None };
-        tracer.thread(shim);
-        tracer
+        Self {
+            shim,
+            strike,
+            is_armed: false,
+            threads: HashMap::from([(shim, Thread::default())]),
+            unknown: Vec::new(),
+            forked: Vec::new(),
+            calls: Vec::new(),
+            struck: None,
+        }
     }
 
     /// Traces until the shim ends.
@@ -153,22 +187,28 @@ impl Tracer {
         if self.is_armed { ptrace::syscall(pid, signal) } else { ptrace::cont(pid, signal) }
     }
 
-    fn thread(&mut self, pid: Pid) -> &mut Thread {
-        let made = &mut self.made;
-        self.threads.entry(pid).or_insert_with(|| {
-            *made += 1;
-            Thread { number: *made - 1, calls: HashMap::new(), ending: None }
-        })
-    }
-
     fn event(&mut self, pid: Pid, event: i32) -> nix::Result<()> {
         match event {
             libc::PTRACE_EVENT_EXEC if pid == self.shim && !self.is_armed => self.is_armed = true,
-            // Another program now: the real az.
+            // Another program now: the real az, or the guardian.
             libc::PTRACE_EVENT_EXEC => return ptrace::detach(pid, None),
             libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK => {
-                let made = ptrace::getevent(pid)?;
-                self.thread(Pid::from_raw(i32::try_from(made).expect("it is a process's number")));
+                let made = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?).expect("it is a process's number"));
+                if event != libc::PTRACE_EVENT_CLONE {
+                    self.forked.push(made);
+                }
+                let maker = self.threads.entry(pid).or_default();
+                maker.made += 1;
+                let number = maker.number * 10 + maker.made;
+                self.threads.insert(made, Thread { number, ..Thread::default() });
+                if let Some(place) = self.unknown.iter().position(|unknown| *unknown == made) {
+                    self.unknown.swap_remove(place);
+                    self.resume(made, None)?;
+                }
+            }
+            _ if !self.threads.contains_key(&pid) => {
+                self.unknown.push(pid);
+                return Ok(());
             }
             _ => {}
         }
@@ -181,7 +221,7 @@ impl Tracer {
         let is_entry = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_ENTRY;
         let shim = self.shim;
         let strike = self.strike;
-        let thread = self.thread(pid);
+        let thread = self.threads.entry(pid).or_default();
         if !is_entry {
             match thread.ending.take() {
                 Some(Blow::Fail(error)) => {
