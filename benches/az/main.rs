@@ -1,5 +1,5 @@
 //! What azward costs and saves, as ratios against the real az and an empty C program in the same run: `cargo bench`. The
-//! table goes to stdout as Markdown (BENCHMARKS.md is one such run), progress to stderr. Nothing here passes or fails; the
+//! table goes to stdout as Markdown (BENCHMARKS.md has one such run), progress to stderr. Nothing here passes or fails; the
 //! figures do not depend on a network, but they do on what else the machine is doing.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing else to say")]
@@ -35,8 +35,8 @@ fn main() {
     let sandbox = sandbox.with_entra(&entra);
     sandbox.login(&entra, User::Alice).ok();
     let bench = Bench { sandbox: &sandbox, entra: &entra };
-    println!("# Benchmarks\n\n`cargo bench > BENCHMARKS.md`. {}\n", machine());
-    println!("Medians of whole processes; in brackets the fastest and the slowest.\n");
+    println!("## Time\n\n`cargo bench` prints this section. {}\n", machine());
+    println!("Medians, of whole processes if nothing else is said; in brackets the fastest and the slowest.\n");
     println!("| what | azward | beside it | ratio |\n| --- | --- | --- | --- |");
     let empty = bench.empty_program();
     bench.answers(empty);
