@@ -16,6 +16,9 @@ use azward::failure::Failure;
 use azward::run::guardian;
 use azward::sys;
 
+#[global_allocator]
+static HEAP: sys::WipedHeap = sys::WipedHeap;
+
 fn main() -> ExitCode {
     sys::harden();
     std::panic::set_hook(Box::new(|panic| {

@@ -14,6 +14,9 @@ use azward::sys;
 use clap::Parser;
 use cli::{Cli, Command};
 
+#[global_allocator]
+static HEAP: sys::WipedHeap = sys::WipedHeap;
+
 fn main() -> ExitCode {
     sys::harden();
     std::panic::set_hook(Box::new(|panic| {

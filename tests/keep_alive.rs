@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entra::{Entra, Fault, Refusal, TENANT_A, Trouble};
-use support::{LOUD, Running, Sandbox, Signal, wait_until};
+use support::{ConfigDir, LOUD, Running, Sandbox, Signal, wait_until};
 
 const ARM_SCOPE: &str = "https://management.core.windows.net//.default";
 
@@ -33,8 +33,8 @@ fn start<'a>(sandbox: &'a Sandbox, entra: &Entra) -> Running<'a> {
     run
 }
 
-fn secrets(sandbox: &Sandbox) -> (String, String) {
-    let config = sandbox.config();
+/// The access token for Resource Manager and the refresh token; no text for one that is not there.
+fn secrets(config: &ConfigDir) -> (String, String) {
     let text = |entry: &serde_json::Value| entry["secret"].as_str().unwrap().to_owned();
     let refresh_token = config.entries("RefreshToken").first().map(text).unwrap_or_default();
     (text(&config.access_token(TENANT_A.id, ARM_SCOPE).unwrap()), refresh_token)
@@ -51,23 +51,25 @@ fn assert_login_is_kept(sandbox: &Sandbox, entra: &Entra) {
     assert_eq!(entra.refreshes(), 1);
 }
 
-#[test]
-fn a_run_finds_a_fresh_token_before_its_own_expires() {
+/// `read` says what the running az sees; the real file is the sandbox's.
+fn finds_a_fresh_token(exposure: &str, read: impl Fn(&Sandbox, &Running<'_>) -> ConfigDir) {
     let (sandbox, entra, stop) = logged_in();
+    sandbox.set_exposure(exposure);
     let run = start(&sandbox, &entra);
-    let (old_access, old_refresh) = secrets(&sandbox);
+    let seen = read(&sandbox, &run);
+    let is_in_place = seen.path() == sandbox.config_dir();
+    let (old_access, old_refresh) = secrets(&seen);
     assert!(entra.is_refresh_token_good(&old_refresh) && entra.journal().is_empty());
-    let before = sandbox.config().token_cache_path().metadata().unwrap().modified().unwrap();
+    let modified = || seen.token_cache_path().metadata().unwrap().modified().unwrap();
+    let before = modified();
     wait_until("the token is renewed", || entra.refreshes() == 1);
-    wait_until("the run has it", || secrets(&sandbox).0 != old_access);
-    let (access, refresh) = secrets(&sandbox);
+    wait_until("the run has it", || secrets(&seen).0 != old_access && secrets(&seen).1 != old_refresh);
+    let (access, refresh) = secrets(&seen);
     assert_eq!(entra.access_tokens_issued().last(), Some(&access));
     assert!(entra.is_refresh_token_good(&refresh), "az could go on with what is in the file");
-    assert!(!entra.is_refresh_token_good(&old_refresh) && refresh != old_refresh);
-    assert!(
-        sandbox.config().token_cache_path().metadata().unwrap().modified().unwrap() > before,
-        "MSAL reads it again"
-    );
+    assert!(!entra.is_refresh_token_good(&old_refresh));
+    assert!(modified() > before, "MSAL reads it again");
+    assert_eq!(sandbox.config().refresh_token_count(), usize::from(is_in_place));
     // A fresh token is left alone.
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(entra.refreshes(), 1);
@@ -79,14 +81,25 @@ fn a_run_finds_a_fresh_token_before_its_own_expires() {
 }
 
 #[test]
+fn a_run_finds_a_fresh_token_before_its_own_expires() {
+    finds_a_fresh_token("in-place", |sandbox, _| sandbox.config());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_private_run_finds_a_fresh_token_before_its_own_expires() {
+    finds_a_fresh_token("private", |sandbox, run| sandbox.config_as_seen_by(run.az()));
+}
+
+#[test]
 fn what_is_denied_is_not_asked_for_again_and_again() {
     let (sandbox, entra, stop) = logged_in();
     entra.knobs(|knobs| knobs.faults = vec![Fault::refuse(Refusal::MfaRequired)]);
     let run = start(&sandbox, &entra);
-    let old = secrets(&sandbox);
+    let old = secrets(&sandbox.config());
     wait_until("it is asked for", || entra.refreshes() == 1);
     std::thread::sleep(Duration::from_secs(6));
-    assert_eq!((entra.refreshes(), secrets(&sandbox)), (1, old));
+    assert_eq!((entra.refreshes(), secrets(&sandbox.config())), (1, old));
     fs::write(&stop, "").unwrap();
     let stopped = std::time::Instant::now();
     run.finish().exited(6).err();
@@ -120,8 +133,8 @@ fn a_run_ends_when_az_does() {
 fn a_run_that_is_killed_in_the_middle_loses_nothing() {
     let (sandbox, entra, stop) = logged_in();
     let run = start(&sandbox, &entra);
-    let old = secrets(&sandbox);
-    wait_until("the run has a fresh token", || entra.refreshes() == 1 && secrets(&sandbox).0 != old.0);
+    let old = secrets(&sandbox.config());
+    wait_until("the run has a fresh token", || entra.refreshes() == 1 && secrets(&sandbox.config()).0 != old.0);
     run.signal_group(Signal::KILL);
     drop(run);
     fs::write(stop, "").unwrap();

@@ -31,8 +31,9 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option
             Woken::Changed => {
                 if let Some((watch, copy)) = watch.zip(copy) {
                     watch.drain();
+                    // What is stored here is told as well, and finds nothing left to do; to forget it would be to forget
+                    // what az stores at the same moment.
                     keep_together(rotation, copy);
-                    watch.drain();
                 }
             }
             Woken::Late => {

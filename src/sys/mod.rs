@@ -31,6 +31,7 @@ mod waiting_child;
 mod watch_linux;
 #[cfg(windows)]
 mod windows;
+mod wiped_heap;
 
 #[cfg(unix)]
 pub use alarm::*;
@@ -58,3 +59,4 @@ pub use waiting_child::*;
 pub use watch_linux::*;
 #[cfg(windows)]
 pub use windows::*;
+pub use wiped_heap::*;

@@ -80,6 +80,9 @@ impl PrivateMount {
             } else {
                 step(0, libc::unshare(kind))?;
             }
+            // Before anything is covered: the stage may be where it is found.
+            let namespace = libc::open(c"/proc/self/ns/mnt".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+            step(0, namespace)?;
             // A slave sees what is mounted outside later on, and nothing that is mounted inside gets out.
             step(5, libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_SLAVE, none.cast()))?;
             // Only root may keep a tmpfs out of the swap, and only since Linux 6.4.
@@ -95,8 +98,6 @@ impl PrivateMount {
             step(7, file)?;
             step(7, libc::fchmod(file, self.mode as libc::mode_t))?;
             step(8, libc::mount(self.staged.as_ptr(), self.target.as_ptr(), none, libc::MS_BIND, none.cast()))?;
-            let namespace = libc::open(c"/proc/self/ns/mnt".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            step(0, namespace)?;
             Ok([file, namespace])
         }
     }

@@ -11,7 +11,12 @@ use super::provision;
 
 /// Tells whether `bytes` hold (part of) a refresh token.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
-    memchr::memmem::find(bytes, entra::REFRESH_TOKEN_CANARY.as_bytes()).is_some()
+    holds(bytes, entra::REFRESH_TOKEN_CANARY)
+}
+
+/// Tells whether `bytes` hold `text`.
+pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }
 
 /// What a search looked at, and where it found a canary.

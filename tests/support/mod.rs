@@ -7,6 +7,7 @@
 //! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
 //! | [`config_dir`] | the Azure config directory as tests read and age it |
 //! | [`canary`] | finds refresh tokens in the clear |
+//! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
@@ -22,6 +23,8 @@ pub(crate) mod isolated;
 pub(crate) mod keyring;
 pub(crate) mod native;
 pub(crate) mod outcome;
+#[cfg(target_os = "linux")]
+pub(crate) mod proc;
 pub(crate) mod provision;
 pub(crate) mod pty;
 pub(crate) mod sandbox;
