@@ -64,6 +64,22 @@ pub fn fingerprint(bytes: &[u8]) -> String {
     Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Wipes what functions that have returned left on this thread's stack: ciphers, digests and parsers keep parts of what
+/// they work on there. For who is about to wait for long.
+#[inline(never)]
+pub fn wipe_stack() {
+    /// Deeper than the deepest of them goes.
+    const DEPTH: usize = 192 * 1024;
+    let mut frame = [0_u8; DEPTH];
+    // Somebody might look: without that there need be no such array.
+    std::hint::black_box(&mut frame);
+    // A copy goes through as many registers as its size asks for, and what it left there may be saved to the stack yet.
+    for size in [24, 48, 96, 200, 400, 900, 2000, 5000] {
+        frame.copy_within(0..size, DEPTH / 2 + 1);
+        std::hint::black_box(&mut frame);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

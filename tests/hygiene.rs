@@ -43,8 +43,10 @@ fn shim(run: &Running<'_>) -> Process {
 }
 
 fn guardian(sandbox: &Sandbox) -> Process {
-    wait_until("there is a guardian", || sandbox.guardians().len() == 1);
-    sandbox.guardians()[0]
+    // The one before may be on its way out still; it has no memory to look into any more.
+    let has_memory = |process: &Process| found_in(*process).is_some() || !rustix::process::geteuid().is_root();
+    wait_until("there is a guardian", || sandbox.guardians().iter().filter(|process| has_memory(process)).count() == 1);
+    sandbox.guardians().into_iter().find(has_memory).unwrap()
 }
 
 /// Where in a process's memory a refresh token is, with what stands around it; `None` where we may not look.

@@ -178,5 +178,11 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Resu
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let mut copy = PrivateCopy { file, namespace: None, base, attendance, watch: None };
     stray::take_in(custody, &copy)?;
-    custody.settle_privately(&mut copy, forgetting, &deed)
+    let settled = custody.settle_privately(&mut copy, forgetting, &deed);
+    if settled.is_err() {
+        drop(copy);
+        // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
+        custody.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, &deed)?;
+    }
+    settled
 }

@@ -5,7 +5,7 @@
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, TokenCache};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, persist};
 use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
@@ -35,10 +35,10 @@ impl Custody<'_> {
             stamp.renew(&self.cache);
             return Ok(());
         }
-        match self.lease.nobody()? {
+        persist(|| match self.lease.nobody()? {
             Some(nobody) => self.settle_file(&[], Forgetting::Never, "sweep", Some(&nobody)),
             None => Ok(()),
-        }
+        })
     }
 
     /// Makes the secrets readable to a run, taking in first what is new in the file.

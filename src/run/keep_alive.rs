@@ -9,6 +9,7 @@ use crate::azure::access_token::{WINDOW, Wanted};
 use crate::azure::token_cache::TokenCache;
 use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
+use crate::secret::wipe_stack;
 use crate::sys::{Alarm, Woken};
 
 /// Tells the thread that the run has ended.
@@ -26,6 +27,7 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option
     let mut wanted = wanted;
     let mut due = Instant::now() + wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
     loop {
+        wipe_stack();
         match end.wait(due.saturating_duration_since(Instant::now()), watch) {
             Woken::Rung => return,
             Woken::Changed => {

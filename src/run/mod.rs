@@ -39,6 +39,7 @@ use crate::run::guardian::Guardian;
 use crate::run::handover::{Handover, Start};
 use crate::run::marker::Marker;
 use crate::run::rotate::{Rotated, Rotation};
+use crate::secret::wipe_stack;
 use crate::settings::Settings;
 use crate::sys;
 
@@ -123,6 +124,7 @@ impl Run<'_> {
             guardian.dismiss();
             sys::die_of(signal);
         }
+        wipe_stack();
         let outcome = handover.run(|end, copy| {
             if wanted.is_some() || copy.is_some() {
                 keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);

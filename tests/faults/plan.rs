@@ -9,7 +9,7 @@ use crate::tracer::Blow;
 const VARIABLE: &str = "AZWARD_FAULTS";
 
 /// Of how many faults the sample takes one.
-const SAMPLE: usize = 37;
+const SAMPLE: usize = 53;
 
 /// One fault: what happens at which call.
 #[derive(Clone)]

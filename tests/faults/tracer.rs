@@ -154,7 +154,7 @@ impl Tracer {
         }
     }
 
-    /// Traces until the shim ends.
+    /// Traces until the shim has ended and whatever it forked has too, or is another program.
     fn run(&mut self) -> ExitStatus {
         waitpid(self.shim, Some(WaitPidFlag::WUNTRACED)).expect("the shell stops");
         let options = Options::PTRACE_O_TRACESYSGOOD
@@ -164,14 +164,20 @@ impl Tracer {
             | Options::PTRACE_O_TRACEEXEC;
         ptrace::seize(self.shim, options).expect("a child can be traced");
         kill(self.shim, Signal::SIGCONT).expect("the shell is there");
+        let mut status = None;
         loop {
             // Of this thread's children alone: others may wait for theirs at the same time.
             let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
             let resumed = match waitpid(None, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.shim => return ExitStatus::from_raw(code << 8),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.shim => {
-                    return ExitStatus::from_raw(signal as i32);
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.shim => {
+                    status = Some(ExitStatus::from_raw(code << 8));
+                    Ok(())
                 }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.shim => {
+                    status = Some(ExitStatus::from_raw(signal as i32));
+                    Ok(())
+                }
+                Err(Errno::ECHILD) => return status.expect("the shim is one of them"),
                 Ok(WaitStatus::PtraceEvent(pid, _, event)) => self.event(pid, event),
                 Ok(WaitStatus::PtraceSyscall(pid)) => self.call(pid).and_then(|()| self.resume(pid, None)),
                 Ok(WaitStatus::Stopped(pid, signal)) => self.resume(pid, Some(signal)),
