@@ -69,6 +69,11 @@ impl<'a> Handover<'a> {
         if plan == Plan::Private && deed != "login" && custody.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
+        if plan == Plan::Private {
+            // What an unwrapped az left in the real file is not to lie there for as long as the run takes. What keeps it
+            // there now is told when the secrets are handed over.
+            let _ = custody.sweep();
+        }
         let mut handover =
             Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };
         let mount = if handover.plan == Plan::Private { handover.mount() } else { None };

@@ -187,3 +187,17 @@ fn all_mounts_are_gone_with_their_runs() {
     let names: Vec<_> = std::fs::read_dir(sandbox.azward_home().join("run")).unwrap().flatten().collect();
     assert!(names.iter().all(|entry| entry.file_name() != "msal_token_cache.json"), "{names:?}");
 }
+
+#[test]
+fn what_an_unwrapped_az_left_is_taken_in_before_a_run_begins() {
+    let sandbox = logged_in("private");
+    sandbox.plain_az(["login", "bob@fabrikam.example"]).run().ok();
+    assert_eq!(sandbox.config().refresh_token_count(), 1);
+    let run = sandbox.az(["trap", "TERM"]).start();
+    run.wait_for("ready");
+    assert_eq!(sandbox.config().refresh_token_count(), 0, "not for as long as the run takes");
+    assert_eq!(sandbox.config_as_seen_by(run.az()).refresh_token_count(), 2);
+    run.signal(Signal::TERM);
+    run.finish();
+    sandbox.assert_nothing_in_the_clear();
+}
