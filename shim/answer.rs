@@ -98,16 +98,26 @@ impl<'a> Answer<'a> {
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
     fn text(&self, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
-        let text = custody.glance().ok()?;
-        let cache = TokenCache::parse(&text).ok()?;
+        let text = custody.cache.read().ok()?.unwrap_or_default();
+        match TokenCache::parse(&text) {
+            Ok(cache) if !text.is_empty() => self.text_from(&cache, custody),
+            // Somebody may be writing it at this moment.
+            _ => {
+                let text = custody.glance().ok()?;
+                self.text_from(&TokenCache::parse(&text).ok()?, custody)
+            }
+        }
+    }
+
+    fn text_from(&self, cache: &TokenCache<'_>, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
         if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || custody.cache.has_leftover())
             && let Err(failure) = custody.sweep()
         {
             self.journal.warn(self.context.now(), &failure);
         }
-        let account = self.wanted.account(&cache).ok()??;
+        let account = self.wanted.account(cache).ok()??;
         let now = self.context.now();
-        let found = self.wanted.find(&cache, &account, now).ok()?;
+        let found = self.wanted.find(cache, &account, now).ok()?;
         if let Some(found) = found.filter(|found| !found.is_due(now)) {
             return Some(self.print(&found));
         }
