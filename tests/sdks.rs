@@ -67,7 +67,8 @@ const { AzureCliCredential, CredentialUnavailableError } = require("@azure/ident
 
 /// The Python of a virtual environment with azure-identity in it.
 fn python() -> PathBuf {
-    let venv = provision::target_dir().join(format!("azure-identity-python-{PYTHON_VERSION}"));
+    let venv = provision::cache_dir()
+        .join(format!("azure-identity-python-{PYTHON_VERSION}-python{}", provision::python_version()));
     let is_whole = |venv: &Path| provision::has_stamp(venv, PYTHON_VERSION) && venv.join("bin/python3").exists();
     provision::make_once(&venv, PYTHON_VERSION, is_whole, |venv| {
         provision::announce(&format!("installing azure-identity {PYTHON_VERSION} for Python: some seconds, once"));
@@ -82,7 +83,7 @@ fn python() -> PathBuf {
 
 /// A directory whose `node_modules` has @azure/identity in it.
 fn node_modules() -> PathBuf {
-    let directory = provision::target_dir().join(format!("azure-identity-javascript-{JAVASCRIPT_VERSION}"));
+    let directory = provision::cache_dir().join(format!("azure-identity-javascript-{JAVASCRIPT_VERSION}"));
     let is_whole = |directory: &Path| provision::has_stamp(directory, JAVASCRIPT_VERSION);
     provision::make_once(&directory, JAVASCRIPT_VERSION, is_whole, |directory| {
         provision::announce(&format!(

@@ -128,7 +128,7 @@ fn require_programs() {
         if is_there() {
             return;
         }
-        let directory = provision::target_dir().join("keyring-programs");
+        let directory = provision::cache_dir().join("keyring-programs");
         provision::make_once(&directory, "installed", |_| is_there(), |directory| {
             let is_root = rustix::process::geteuid().is_root();
             let advice = "the keyring tests need gnome-keyring-daemon and dbus-daemon: apt-get install gnome-keyring dbus dbus-bin";
@@ -138,7 +138,7 @@ fn require_programs() {
             let output = Command::new("/bin/sh").args(["-c", script]).env("DEBIAN_FRONTEND", "noninteractive").output();
             let output = output.expect("/bin/sh starts");
             assert!(output.status.success() && is_there(), "{advice}\n{}", String::from_utf8_lossy(&output.stderr));
-            std::fs::create_dir_all(directory).expect("target can be written");
+            std::fs::create_dir_all(directory).expect("the cache can be written");
         });
     });
 }

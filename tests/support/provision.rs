@@ -1,4 +1,5 @@
-//! The real Azure CLI, made once into a virtual environment under `target/` and shared by every test binary and the demo.
+//! The real Azure CLI, made once into a virtual environment in the user's cache directory and shared by every test binary,
+//! the demo, and every clone of this repository: only a new machine pays for it.
 //!
 //! A virtual environment cannot be moved once it is made, so it is made in its final place and a stamp beside its files
 //! says that it is whole; what has no stamp is thrown away and made again. Processes that race for it wait for one
@@ -17,7 +18,7 @@ pub(crate) const AZURE_CLI_VERSION: &str = "2.91.0";
 /// How often a long step says that it is still under way.
 const PROGRESS: Duration = Duration::from_secs(10);
 
-/// Returns the real az: the one that `AZWARD_TEST_AZ` names, else the one under `target/`, made first if it is missing.
+/// Returns the real az: the one that `AZWARD_TEST_AZ` names, else the one in [`cache_dir`], made first if it is missing.
 ///
 /// # Panics
 /// With what to do about it, when it cannot be made.
@@ -31,11 +32,28 @@ pub(crate) fn real_az() -> PathBuf {
         );
         return named;
     }
-    let venv = target_dir().join(format!("azure-cli-{AZURE_CLI_VERSION}"));
+    let venv = cache_dir().join(format!("azure-cli-{AZURE_CLI_VERSION}-python{}", python_version()));
     // The second half notices a Python that was uninstalled since: the environment's own is only a link to it.
     let is_whole = |venv: &Path| has_stamp(venv, AZURE_CLI_VERSION) && venv.join("bin/python3").exists();
     make_once(&venv, AZURE_CLI_VERSION, is_whole, make_venv);
     venv.join("bin/az")
+}
+
+/// Where what is installed for tests is kept between runs and clones, each under a name with its version:
+/// `AZWARD_TEST_CACHE`, else `azward-tests` in the user's cache directory.
+pub(crate) fn cache_dir() -> PathBuf {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named("AZWARD_TEST_CACHE").unwrap_or_else(|| {
+        let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+        caches.unwrap_or_else(target_dir).join("azward-tests")
+    })
+}
+
+/// The version of Python that a virtual environment is made with, and works with: "3.11".
+pub(crate) fn python_version() -> String {
+    let ask = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"];
+    let answer = Command::new("python3").args(ask).output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&answer).trim().to_owned()
 }
 
 /// The package's `target` directory, whatever `CARGO_TARGET_DIR` says: what is costly to make is shared by all of them.
@@ -53,7 +71,7 @@ pub(crate) fn make_once(directory: &Path, stamp: &str, is_whole: impl Fn(&Path) 
     if is_whole(directory) {
         return;
     }
-    let parent = directory.parent().expect("it is below target/");
+    let parent = directory.parent().expect("it is below a directory");
     std::fs::create_dir_all(parent).unwrap_or_else(|error| panic!("cannot create `{}`: {error}", parent.display()));
     let _lock = lock(&with_suffix(directory, ".lock"));
     if is_whole(directory) {

@@ -109,7 +109,7 @@ impl Sandbox {
     /// Puts the real az behind the shim.
     pub(crate) fn with_real_az(mut self) -> Self {
         let az = provision::real_az();
-        if az.starts_with(provision::target_dir()) {
+        if az.starts_with(provision::cache_dir()) {
             symlink(&az, &self.wrapped_az).expect("the box has no az yet");
             return self;
         }
