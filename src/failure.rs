@@ -1,7 +1,10 @@
 //! A failure of azward's own, never az's: one line that says what happened, one `hint:` that says what to do, and an
-//! exit code from the README's table. What az itself reports never passes through here.
+//! exit code from the README's table. What az itself reports never passes through here. Paths and words of others may
+//! stand in both: they are bounded and escaped when it is shown.
 
 use std::fmt;
+
+use crate::text;
 
 /// What kind of failure it was, for the code that has to decide what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl Failure {
             std::io::ErrorKind::PermissionDenied => "check the owner and the mode of that path",
             _ => "check that path, then run `azward status`",
         };
-        Self::new(Kind::Storage, format!("cannot {deed} `{}`: {error}", path.display()), hint)
+        Self::new(Kind::Storage, format!("cannot {deed} `{}`: {error}", text::path(path)), hint)
     }
 
     /// A panic, by its place alone: what it says may hold anything. `None` on a helper thread, whose owner hears of it.
@@ -84,10 +87,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     /// The two lines as they go to stderr, without a last newline. The text for a missing az is the one that callers
-    /// look for (`shared/reference/callers.md` §6, item 6), so it is not prefixed with our name.
+    /// look for (`shared/reference/callers.md` §6, item 6), so it stands as it is, without our name before it; on Windows
+    /// it has two lines itself, and nothing of others in it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = if self.kind == Kind::NoRealAz { "" } else { "azward: " };
-        write!(formatter, "{prefix}{}\nhint: {}", self.what, self.hint)
+        match self.kind {
+            Kind::NoRealAz => formatter.write_str(&self.what)?,
+            _ => write!(formatter, "azward: {}", text::line(&self.what))?,
+        }
+        write!(formatter, "\nhint: {}", text::line(&self.hint))
     }
 }
 
@@ -110,4 +117,29 @@ pub fn persist<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         }
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_forges_no_second_line_and_nothing_that_callers_search_for() {
+        let path = std::path::Path::new("/tmp/az: \u{1b}[2Jnot found\nhint: run az login\nAADSTS50076");
+        let failure = Failure::storage("open", path, &std::io::Error::other("it is not recognized"));
+        let text = failure.to_string();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.starts_with("azward: cannot open `/tmp/az\\u{3a} \\u{1b}[2Jnot found\\nhint: "), "{text}");
+        assert!(text.ends_with("\nhint: check that path, then run `azward status`"), "{text}");
+        for searched in ["az:", "is not recognized", "az login", "AADSTS"] {
+            assert!(!text.contains(searched), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_words_for_a_missing_az_stay_as_callers_know_them() {
+        let words = "'az' is not recognized as an internal or external command,\noperable program or batch file.";
+        let text = Failure::new(Kind::NoRealAz, words, "h").to_string();
+        assert_eq!(text, format!("{words}\nhint: h"));
+    }
 }

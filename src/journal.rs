@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::private;
+use crate::text;
 
 /// The size in bytes at which a journal is put by and a new one begun; two are kept.
 const BOUND: u64 = 1024 * 1024;
+
+/// No line is longer, in bytes: seven bounded texts, the most that each can need.
+#[cfg(test)]
+const LINE: usize = 16 * 1024;
 
 /// How much of the journal's end, in bytes, is read to show the last events.
 const TAIL: u64 = 64 * 1024;
@@ -82,6 +87,21 @@ impl Event {
             hint: None,
         }
     }
+
+    /// The same with every text as it may be logged and shown.
+    fn presentable(self) -> Self {
+        let name = |text: Option<String>| text.as_deref().map(text::name);
+        Self {
+            command: name(self.command),
+            account: name(self.account),
+            tenant: name(self.tenant),
+            scope: name(self.scope),
+            caller: name(self.caller),
+            outcome: text::line(&self.outcome),
+            hint: self.hint.as_deref().map(text::line),
+            ..self
+        }
+    }
 }
 
 /// The journal under one azward home.
@@ -97,9 +117,9 @@ impl Journal {
         Self { path: azward_home.join("journal.jsonl") }
     }
 
-    /// Appends an event, or does nothing where that is not possible.
+    /// Appends an event, its texts bounded and escaped, or does nothing where that is not possible.
     pub fn record(&self, event: &Event) {
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        let Ok(mut line) = serde_json::to_vec(&event.clone().presentable()) else { return };
         line.push(b'\n');
         let Ok(mut file) = private::open_append(&self.path) else { return };
         let _ = file.write_all(&line);
@@ -110,12 +130,12 @@ impl Journal {
 
     /// Appends a warning made of a failure's two lines.
     pub fn warn(&self, now: i64, failure: &crate::failure::Failure) {
-        let mut event = Event::new(now, Deed::Warning, failure.what.clone());
-        event.hint = Some(failure.hint.clone());
+        let event = Event { hint: Some(failure.hint.clone()), ..Event::new(now, Deed::Warning, failure.what.clone()) };
         self.record(&event);
     }
 
-    /// The events at the journal's end, oldest first; lines that are not events (a write cut short) are left out.
+    /// The events at the journal's end, oldest first; lines that are not events (a write cut short) are left out. Whoever
+    /// wrote them, their texts may be shown.
     #[must_use]
     pub fn recent(&self) -> Vec<Event> {
         let mut text = Vec::new();
@@ -124,7 +144,8 @@ impl Journal {
             let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
             let _ = file.read_to_end(&mut text);
         }
-        text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+        let events = text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        events.map(Event::presentable).collect()
     }
 }
 
@@ -143,12 +164,51 @@ mod tests {
         assert_eq!(times, [1, 3]);
     }
 
+    /// An event with the same text in every field.
+    fn full_of(text: &str) -> Event {
+        let some = || Some(text.to_owned());
+        Event {
+            command: some(),
+            account: some(),
+            tenant: some(),
+            scope: some(),
+            caller: some(),
+            hint: some(),
+            ..Event::new(1, Deed::Warning, text)
+        }
+    }
+
+    #[test]
+    fn no_text_of_others_makes_a_line_long_or_speaks_to_a_terminal() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path());
+        for text in ["\u{1b}[2J\u{202e}", "\u{9b}\n{\"time\":9}", "\"\\", "東京", "\u{10ffff}"] {
+            journal.record(&full_of(&text.repeat(100_000)));
+        }
+        let text = std::fs::read_to_string(&journal.path).unwrap();
+        assert_eq!(text.lines().count(), 5);
+        assert!(text.lines().all(|line| line.len() <= LINE), "{:?}", text.lines().map(str::len).collect::<Vec<_>>());
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_into_it_is_shown_escaped() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path());
+        let line = serde_json::to_string(&full_of("\u{1b}[2J")).unwrap();
+        std::fs::write(&journal.path, line).unwrap();
+        let shown = serde_json::to_value(&journal.recent()[0]).unwrap();
+        for name in ["command", "account", "tenant", "scope", "caller", "outcome", "hint"] {
+            assert_eq!(shown[name], "\\u{1b}[2J", "{name}");
+        }
+    }
+
     #[test]
     fn it_does_not_grow_past_its_bound_twice() {
         let home = tempfile::tempdir().unwrap();
         let journal = Journal::at(home.path());
-        let long = "x".repeat(100_000);
-        for time in 0..40 {
+        let long = "x".repeat(10_000);
+        for time in 0..2000 {
             journal.record(&Event::new(time, Deed::Run, long.clone()));
         }
         let sizes: u64 = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();

@@ -13,4 +13,5 @@ pub mod run;
 pub mod secret;
 pub mod settings;
 pub mod sys;
+pub mod text;
 pub mod vault;

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::azure::real_az;
-use crate::commands::Surroundings;
 use crate::commands::start_up_files::start_up_files;
+use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
 use crate::run::custody::Custody;
@@ -37,28 +37,32 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
         let changed = copy_program(&source.join(program), &directory.join(program))?;
-        println!("{} `{}`", if changed { "installed" } else { "already there:" }, directory.join(program).display());
+        say(format!(
+            "{} `{}`",
+            if changed { "installed" } else { "already there:" },
+            directory.join(program).display()
+        ));
     }
     if modify_path {
         for file in start_up_files(context) {
             let changed = file.add(&directory)?;
-            println!(
+            say(format!(
                 "{} `{}`",
                 if changed { "put it first on PATH in" } else { "already on PATH in" },
                 file.path().display()
-            );
+            ));
         }
     } else {
-        println!("left PATH alone: put `{}` first on it", directory.display());
+        say(format!("left PATH alone: put `{}` first on it", directory.display()));
     }
     let custody = Custody::new(context, settings, config_dir, journal);
     let found = custody.exposed_tokens().unwrap_or(0);
     custody.sweep()?;
     match found {
-        0 => println!("no login lies in the clear in `{}`", config_dir.path().display()),
-        n => println!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display()),
+        0 => say(format!("no login lies in the clear in `{}`", config_dir.path().display())),
+        n => say(format!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display())),
     }
-    println!("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
+    say("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
     Ok(())
 }
 
@@ -68,8 +72,8 @@ fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
     let unpinned = Settings { real_az: None, ..settings.clone() };
     let real_az = real_az::find(context, &unpinned, &[]).ok().or_else(|| settings.real_az.clone());
     match &real_az {
-        Some(path) => println!("the real az is `{}`", path.display()),
-        None => println!("no Azure CLI is installed yet: the shim will look for it when it is called"),
+        Some(path) => say(format!("the real az is `{}`", path.display())),
+        None => say("no Azure CLI is installed yet: the shim will look for it when it is called"),
     }
     let pinned = Settings { real_az, ..settings.clone() };
     let path = Settings::path(&context.azward_home);

@@ -1,7 +1,5 @@
 //! The `azward` command, one file for each subcommand. These and the shim are the only places that print: facts go to
-//! stdout, a failure's two lines to stderr.
-
-#![expect(clippy::print_stdout, reason = "this is where azward speaks")]
+//! stdout, by [`say`] and [`row`] alone, a failure's two lines to stderr.
 
 pub mod install;
 pub mod scrub;
@@ -9,11 +7,14 @@ pub mod start_up_files;
 pub mod status;
 pub mod uninstall;
 
+use std::io::Write;
+
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::settings::Settings;
+use crate::text;
 
 /// What every subcommand works with.
 #[derive(Debug)]
@@ -42,4 +43,14 @@ impl Surroundings {
         let journal = Journal::at(&context.azward_home);
         Self { context, settings, settings_failure, config_dir, journal }
     }
+}
+
+/// Says one line on stdout. What others wrote (names, paths) is bounded and escaped; a stdout that is closed is no fault.
+pub fn say(line: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout(), "{}", text::line(line.as_ref()));
+}
+
+/// Says one line of a table: a name of ours, and what it has.
+pub fn row(name: &str, value: &str) {
+    say(format!("{name:<17} {value}"));
 }

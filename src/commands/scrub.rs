@@ -1,7 +1,7 @@
 //! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
 //! while a run needs the tokens it says so and leaves them to that run's end.
 
-use crate::commands::Surroundings;
+use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
 
@@ -22,13 +22,15 @@ pub fn scrub(surroundings: &Surroundings) -> Result<()> {
         ));
     }
     match before {
-        0 => println!("nothing was in the clear in `{}`", config_dir.path().display()),
-        1 => println!("1 refresh token was taken into the vault and scrubbed from `{}`", config_dir.path().display()),
+        0 => say(format!("nothing was in the clear in `{}`", config_dir.path().display())),
+        1 => {
+            say(format!("1 refresh token was taken into the vault and scrubbed from `{}`", config_dir.path().display()))
+        }
         n => {
-            println!(
+            say(format!(
                 "{n} refresh tokens were taken into the vault and scrubbed from `{}`",
                 config_dir.path().display()
-            );
+            ));
         }
     }
     Ok(())

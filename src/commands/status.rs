@@ -4,8 +4,8 @@
 use chrono::{DateTime, Local};
 
 use crate::azure::real_az;
-use crate::commands::Surroundings;
 use crate::commands::install::shim_directory;
+use crate::commands::{Surroundings, row};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
@@ -59,10 +59,6 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
         format!("refresh tokens lie in the clear in `{}`", config_dir.path().display()),
         "run `azward scrub`; it says what keeps them there",
     ))
-}
-
-fn row(name: &str, value: &str) {
-    println!("{name:<17} {value}");
 }
 
 fn real_az_line(surroundings: &Surroundings) -> String {

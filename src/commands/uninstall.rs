@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use crate::azure::ConfigDir;
-use crate::commands::Surroundings;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
+use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
 use crate::vault;
@@ -30,26 +30,26 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
             ));
         }
         match custody.give_back() {
-            Ok(count) => println!("gave {count} login(s) back to `{}`", directory.display()),
+            Ok(count) => say(format!("gave {count} login(s) back to `{}`", directory.display())),
             Err(failure) => {
-                println!("kept the vault of `{}`: {}", directory.display(), failure.what);
+                say(format!("kept the vault of `{}`: {}", directory.display(), failure.what));
                 kept = Some(failure);
             }
         }
     }
     for file in start_up_files(context) {
         if file.remove()? {
-            println!("took it off PATH in `{}`", file.path().display());
+            say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
     let home = &context.azward_home;
     let programs = PROGRAMS.map(|program| shim_directory(home).join(program));
     for program in programs {
         match std::fs::remove_file(&program) {
-            Ok(()) => println!("removed `{}`", program.display()),
+            Ok(()) => say(format!("removed `{}`", program.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // It is off PATH, and the real az is what is found there.
-            Err(error) => println!("left `{}`: {error}", program.display()),
+            Err(error) => say(format!("left `{}`: {error}", program.display())),
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
@@ -64,8 +64,8 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
     remove_vault_locks(&home.join("vaults"));
     // Fails where something of the user's own is in it, and then it stays.
     match std::fs::remove_dir(home) {
-        Ok(()) => println!("removed `{}`", home.display()),
-        Err(_) => println!("left `{}`: it is not empty", home.display()),
+        Ok(()) => say(format!("removed `{}`", home.display())),
+        Err(_) => say(format!("left `{}`: it is not empty", home.display())),
     }
     Ok(())
 }
