@@ -21,17 +21,11 @@ pub fn scrub(surroundings: &Surroundings) -> Result<()> {
             "they are scrubbed when it ends; `azward status` shows whether they are",
         ));
     }
-    match before {
-        0 => say(format!("nothing was in the clear in `{}`", config_dir.path().display())),
-        1 => {
-            say(format!("1 refresh token was taken into the vault and scrubbed from `{}`", config_dir.path().display()))
-        }
-        n => {
-            say(format!(
-                "{n} refresh tokens were taken into the vault and scrubbed from `{}`",
-                config_dir.path().display()
-            ));
-        }
-    }
+    let directory = config_dir.path().display();
+    say(match before {
+        0 => format!("nothing was in the clear in `{directory}`"),
+        1 => format!("1 refresh token was taken into the vault and scrubbed from `{directory}`"),
+        n => format!("{n} refresh tokens were taken into the vault and scrubbed from `{directory}`"),
+    });
     Ok(())
 }
