@@ -33,6 +33,8 @@ fn logged_in(exposure: &str) -> Sandbox {
 
 /// An az that has done `words`, looked around, and waits for SIGTERM.
 fn waiting<'a>(sandbox: &'a Sandbox, words: &[&str]) -> (Running<'a>, Process) {
+    // That of the last run may still be on its way out.
+    wait_for_guardians(sandbox, 0);
     let run = sandbox.az([words, &["look", "trap", "TERM"]].concat()).start();
     run.wait_for("ready");
     wait_for_guardians(sandbox, 1);
@@ -226,9 +228,12 @@ fn with_both_killed_the_next_invocation_sweeps() {
         sandbox.az(["look"]).run().ok();
         for next in [&["account", "get-access-token"][..], &["version"], &["look"]] {
             let (run, guardian) = waiting(&sandbox, &[]);
+            let az = run.az();
             kill(guardian, Signal::KILL);
             run.signal_group(Signal::KILL);
             run.finish();
+            // As long as one of them is still on its way out, its share in the lease says that the file is needed.
+            wait_until("both are gone", || !guardian.is_alive() && !az.is_alive());
             // In a private exposure nothing was ever there.
             assert_eq!(sandbox.is_nothing_in_the_clear(), exposure == "private");
             sandbox.az(next).run().ok().silent();

@@ -281,10 +281,7 @@ impl Running<'_> {
         };
         let over = Instant::now();
         for stream in [&self.stdout, &self.stderr] {
-            if stream
-                .wait(over + self.timeout.min(Duration::from_secs(10)), |_, is_over| is_over.then_some(()))
-                .is_none()
-            {
+            if stream.wait(over + self.timeout.min(PATIENCE), |_, is_over| is_over.then_some(())).is_none() {
                 panic!(
                     "ended with {status}, but something that it left behind holds its output open: {}",
                     self.so_far()
@@ -334,10 +331,13 @@ pub(crate) fn end_group(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Waits until `condition` holds; fails the test, naming what it waited for, when it does not within ten seconds.
+/// How long what must happen is waited for: on a machine with better things to do, too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds; fails the test, naming what it waited for, when it does not within a minute.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));

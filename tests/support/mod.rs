@@ -11,6 +11,7 @@
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
+//! | [`surroundings`] | what the developer's shell hands down, taken back |
 
 // Every test binary compiles these modules for itself and needs its own part of them only.
 #![allow(dead_code, unused_imports)]
@@ -28,6 +29,7 @@ pub(crate) mod proc;
 pub(crate) mod provision;
 pub(crate) mod pty;
 pub(crate) mod sandbox;
+pub(crate) mod surroundings;
 
 pub(crate) use config_dir::ConfigDir;
 pub(crate) use invocation::{Invocation, Running, wait_until};

@@ -22,6 +22,7 @@ use super::fake_az::fake_az;
 use super::invocation::Invocation;
 use super::outcome::Outcome;
 use super::provision;
+use super::surroundings;
 
 /// How every box hands the secrets over, unless its test says otherwise.
 const EXPOSURE: &str = "AZWARD_TEST_EXPOSURE";
@@ -48,6 +49,7 @@ struct Changing {
 impl Sandbox {
     /// A box without an az to wrap, named for its test.
     pub(crate) fn new() -> Self {
+        surroundings::take_back_signals();
         let directory =
             tempfile::Builder::new().prefix("azward-").tempdir().expect("a temporary directory can be made");
         // On some systems the temporary directory is behind a link; what programs print has no link in it.
