@@ -8,6 +8,15 @@ if [ -z "$home" ]; then
     home=${HOME:?HOME is not set}/.azward
 fi
 
+if [ ! -x "$home/bin/azward" ] && [ -e "$home/home.lock" ] && [ ! -e "$home/vaults" ] && [ ! -e "$home/bin/az" ]; then
+    # An uninstall was killed after its last program was gone.
+    rm -f "$home/config.json" "$home/home.lock"
+    rmdir "$home/bin" 2>/dev/null || true
+    rmdir "$home"
+    echo "removed \`$home\`"
+    exit 0
+fi
+
 if [ ! -x "$home/bin/azward" ]; then
     echo "azward: nothing is installed in \`$home\`" >&2
     echo "hint: name the right home in AZWARD_HOME" >&2

@@ -53,7 +53,8 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         supervise::become_az(supervise::command(&real_az, &marker), arguments)
     };
     // Inside a private mount, whoever took the marker away, the secrets are at hand as well.
-    if is_bypassed || sys::is_privately_mounted(&config_dir.token_cache()) {
+    // Where azward was uninstalled since this process began, the real az has its logins back.
+    if is_bypassed || context.home_lock.is_gone() || sys::is_privately_mounted(&config_dir.token_cache()) {
         return Err(pass());
     }
     if recognise(arguments, is_completion) == Invocation::Pass {

@@ -24,5 +24,9 @@ pub(crate) enum Command {
         no_modify_path: bool,
     },
     /// Give everything back: PATH, and the refresh tokens to the Azure CLI
-    Uninstall,
+    Uninstall {
+        /// Drop the logins that cannot be given back, because their directory or its users are gone
+        #[arg(long)]
+        forget: bool,
+    },
 }

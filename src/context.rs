@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::home_lock::HomeLock;
 use crate::sys;
 
 /// What the process was started with.
@@ -20,6 +21,8 @@ pub struct Context {
     pub home: PathBuf,
     /// `$AZWARD_HOME`: where the vaults, locks, settings and the journal are.
     pub azward_home: PathBuf,
+    /// The lock over all of it.
+    pub home_lock: HomeLock,
     /// Whether a person can be asked something: stdin and stderr are both terminals.
     pub is_interactive: bool,
 }
@@ -48,7 +51,8 @@ impl Context {
             .unwrap_or_else(|| home.join(".azward"));
         // A relative one would mean another vault in every directory.
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
-        Self { environment, executable, home, azward_home, is_interactive }
+        let home_lock = HomeLock::of(&azward_home, executable.as_deref());
+        Self { environment, executable, home, azward_home, home_lock, is_interactive }
     }
 
     /// An environment variable, `None` when it is unset or empty.

@@ -23,6 +23,10 @@ pub enum Kind {
     CacheForeign,
     /// A lock was not free before its deadline.
     Busy,
+    /// What a vault has cannot go back where it came from: the directory is gone, or its users are.
+    NoPlace,
+    /// azward was uninstalled while this process ran: there is no vault any more, and none is made.
+    Gone,
     /// The operating system refused: a full disk, a missing permission.
     Storage,
     /// The command line or a setting makes no sense.
@@ -80,7 +84,7 @@ impl Failure {
             Kind::NotStarted => 126,
             Kind::Usage => 2,
             Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,
-            Kind::CacheForeign | Kind::Busy | Kind::Storage | Kind::Fault => 1,
+            Kind::CacheForeign | Kind::Busy | Kind::NoPlace | Kind::Gone | Kind::Storage | Kind::Fault => 1,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod context;
 pub mod entra;
 pub mod failure;
+pub mod home_lock;
 pub mod journal;
 pub mod lock;
 pub mod private;

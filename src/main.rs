@@ -7,6 +7,7 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
+use azward::commands::uninstall::Leftovers;
 use azward::commands::{self, Surroundings};
 use azward::context::Context;
 use azward::failure::Failure;
@@ -30,7 +31,10 @@ fn main() -> ExitCode {
         Command::Status => commands::status::status(&surroundings),
         Command::Scrub => commands::scrub::scrub(&surroundings),
         Command::Install { no_modify_path } => commands::install::install(&surroundings, !no_modify_path),
-        Command::Uninstall => commands::uninstall::uninstall(&surroundings),
+        Command::Uninstall { forget } => {
+            let leftovers = if forget { Leftovers::Forget } else { Leftovers::Keep };
+            commands::uninstall::uninstall(&surroundings, leftovers)
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

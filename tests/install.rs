@@ -227,7 +227,7 @@ fn nothing_is_uninstalled_under_a_running_az() {
     sandbox.az(["login", "alice@contoso.example"]).run().ok().silent();
     sandbox.assert_nothing_in_the_clear();
     let before = contents(&sandbox.azward_home().join("bin"));
-    let running = sandbox.az(["print", "started", "sleep", "3000"]).start();
+    let running = sandbox.az(["print", "started", "sleep", "9000"]).start();
     running.wait_for("started");
     let refused = script(&sandbox, "uninstall.sh").run().exited(1);
     assert!(refused.err().contains("an az is running"), "{refused:?}");

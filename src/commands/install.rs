@@ -3,11 +3,13 @@
 //! before it standing and az working.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::azure::real_az;
 use crate::commands::start_up_files::start_up_files;
 use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::run::custody::Custody;
 use crate::settings::Settings;
@@ -15,6 +17,9 @@ use crate::sys;
 
 /// The two programs, which are built side by side and installed side by side.
 pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
+
+/// How long another install or an uninstall may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the shim stands.
 #[must_use]
@@ -29,9 +34,8 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
 pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
     let directory = shim_directory(&context.azward_home);
-    for part in [&context.azward_home, &directory] {
-        private::make_dir(part)?;
-    }
+    let alone = context.home_lock.alone(PATIENCE)?;
+    private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
     pin_real_az(surroundings)?;
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
@@ -43,6 +47,8 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
             directory.join(program).display()
         ));
     }
+    // Left by an uninstall that was killed.
+    let _ = std::fs::remove_file(directory.join(SHIM_TAKEN_OUT));
     if modify_path {
         for file in start_up_files(context) {
             let changed = file.add(&directory)?;
@@ -55,6 +61,8 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     } else {
         say(format!("left PATH alone: put `{}` first on it", directory.display()));
     }
+    // What follows may wait for a keyring, and takes the locks that a run takes.
+    drop(alone);
     let custody = Custody::new(context, settings, config_dir, journal);
     let found = custody.exposed_tokens().unwrap_or(0);
     custody.sweep()?;

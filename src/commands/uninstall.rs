@@ -1,50 +1,195 @@
-//! `azward uninstall`: gives everything back. The refresh tokens go into their caches first; only when they are there is
-//! their vault removed, and only when every vault is gone are the key, the programs and PATH. What cannot be given back
-//! stays where it is, with a word about why.
+//! `azward uninstall`: gives everything back, whatever else goes on. The shim is taken out first, so that no new one starts;
+//! then the home's lock is taken alone, when nobody is at work any more; then every login goes back into its cache, and
+//! only when it is there is its vault removed. The key goes when no vault is left that may need it, and `azward` itself
+//! goes last. Each step can be done again: one that was killed anywhere is finished by the next uninstall, and undone by
+//! the next install. What cannot be given back stays in its vault, with its key and a word about why.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::azure::ConfigDir;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::run::custody::Custody;
-use crate::vault;
+use crate::run::idle;
+use crate::sys;
+use crate::vault::{self, Vault};
+
+/// How long those who are at work may take to end, once no new ones come.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether they have.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a directory is tried that somebody put something into meanwhile.
+const ATTEMPTS: u32 = 20;
+
+/// What becomes of logins that cannot be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Their vaults stay, and so does what is needed to uninstall again.
+    Keep,
+    /// Their vaults are dropped.
+    Forget,
+}
 
 /// Uninstalls, and says what it did.
 ///
 /// # Errors
-/// `Busy` while a run is going on; whatever kept a login from being given back.
-pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, journal, .. } = surroundings;
-    let mut kept = None;
-    for (directory, _) in vault::all_vaults(context, settings)? {
-        let config_dir = ConfigDir::at(&directory);
-        let custody = Custody::new(context, settings, &config_dir, journal);
-        if custody.has_run()? {
-            return Err(Failure::new(
-                Kind::Busy,
-                format!("an az is running on `{}`", directory.display()),
-                "run this again when it has ended",
-            ));
-        }
-        match custody.give_back() {
-            Ok(count) => say(format!("gave {count} login(s) back to `{}`", directory.display())),
-            Err(failure) => {
-                say(format!("kept the vault of `{}`: {}", directory.display(), failure.what));
-                kept = Some(failure);
-            }
-        }
+/// `Busy` while somebody is at work; whatever kept a login from being given back.
+pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()> {
+    let Surroundings { context, settings, .. } = surroundings;
+    let home = &context.azward_home;
+    if !home.exists() {
+        say(format!("nothing is left in `{}`", home.display()));
+        return Ok(());
     }
+    // A keyring may want a person: before any lock is held. What keeps a vault shut is told when its turn comes.
+    let prepared: Vec<Prepared> = vault::all_vaults(context, settings)?
+        .into_iter()
+        .map(|(_, vault)| Prepared { outcome: vault.prepare(), vault })
+        .collect();
+    sys::take_signals();
+    let shim = TakenOut::from(&shim_directory(home))?;
+    let alone = alone_at_last(surroundings)?;
+    let kept = give_all_back(surroundings, prepared, leftovers)?;
+    shim.for_good();
     for file in start_up_files(context) {
         if file.remove()? {
             say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
-    let home = &context.azward_home;
-    let programs = PROGRAMS.map(|program| shim_directory(home).join(program));
-    for program in programs {
+    if let Some(failure) = kept {
+        say(format!("`{}` stays: run it again when that is mended", shim_directory(home).join(PROGRAMS[1]).display()));
+        return Err(failure);
+    }
+    vault::remove_master_key(context, settings)?;
+    remove_the_rest(home, &alone);
+    end_if_told_to();
+    Ok(())
+}
+
+/// The shim, put back when this is dropped.
+struct TakenOut {
+    shim: PathBuf,
+    aside: PathBuf,
+    is_for_good: bool,
+}
+
+impl TakenOut {
+    fn from(directory: &Path) -> Result<Self> {
+        let (shim, aside) = (directory.join(SHIM), directory.join(SHIM_TAKEN_OUT));
+        match std::fs::rename(&shim, &aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::storage("take out", &shim, &error));
+            }
+            _ => {}
+        }
+        Ok(Self { shim, aside, is_for_good: false })
+    }
+
+    fn for_good(mut self) {
+        self.is_for_good = true;
+        match std::fs::remove_file(&self.aside) {
+            Ok(()) => say(format!("removed `{}`", self.shim.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // It is off PATH under this name, and the real az is what is found there.
+            Err(error) => say(format!("left `{}`: {error}", self.aside.display())),
+        }
+    }
+}
+
+impl Drop for TakenOut {
+    fn drop(&mut self) {
+        if !self.is_for_good && !self.shim.exists() {
+            // Where this fails the real az is found, and an install puts the shim back.
+            let _ = std::fs::rename(&self.aside, &self.shim);
+        }
+    }
+}
+
+/// Takes the home's lock alone as soon as nobody is at work.
+fn alone_at_last(surroundings: &Surroundings) -> Result<Alone> {
+    let Surroundings { context, settings, .. } = surroundings;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let alone = context.home_lock.alone(end.saturating_duration_since(Instant::now()))?;
+        let Some(id) = idle::at_work(&context.azward_home, None, &alone) else { return Ok(alone) };
+        drop(alone);
+        let is_interrupted = sys::pending_signal().is_some();
+        if is_interrupted || Instant::now() >= end {
+            let vaults = vault::all_vaults(context, settings).unwrap_or_default();
+            let directory = vaults.into_iter().find(|(directory, _)| ConfigDir::at(directory).id() == id);
+            let place = directory.map_or_else(String::new, |(directory, _)| format!(" on `{}`", directory.display()));
+            let what = if is_interrupted { "interrupted while an az is running" } else { "an az is running" };
+            return Err(Failure::new(
+                Kind::Busy,
+                format!("{what}{place}: nothing was changed"),
+                "run this again when it has ended",
+            ));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A vault whose key was asked for before any lock was held, and what came of that.
+struct Prepared {
+    vault: Vault,
+    outcome: Result<()>,
+}
+
+/// Gives every login back that can be. What is returned is why one could not.
+fn give_all_back(
+    surroundings: &Surroundings,
+    mut prepared: Vec<Prepared>,
+    leftovers: Leftovers,
+) -> Result<Option<Failure>> {
+    let Surroundings { context, settings, journal, .. } = surroundings;
+    let mut kept = None;
+    for (directory, found) in vault::all_vaults(context, settings)? {
+        let known = prepared.iter().position(|prepared| prepared.vault.path() == found.path());
+        let Prepared { vault, outcome } =
+            known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
+        let config_dir = ConfigDir::at(&directory);
+        let custody = Custody::with_vault(context, &config_dir, journal, vault);
+        let directory = directory.display();
+        match outcome.and_then(|()| custody.give_back()) {
+            Ok(count) => say(format!("gave {count} login(s) back to `{directory}`")),
+            Err(failure) if leftovers == Leftovers::Forget && is_lost_for_good(failure.kind) => {
+                let count = custody.vault.forget()?;
+                say(format!("dropped the login of `{directory}` ({count} file(s)): {}", failure.what));
+            }
+            Err(failure) => {
+                say(format!("kept the vault of `{directory}`: {}", failure.what));
+                kept = Some(failure);
+            }
+        }
+    }
+    if leftovers == Leftovers::Forget {
+        for path in vault::unclaimed_files(context, settings) {
+            vault::forget_unclaimed(&path)?;
+            say(format!("dropped `{}`, which no vault could open", path.display()));
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether waiting would not help: the directory or its users are gone, or no key opens the vault.
+fn is_lost_for_good(kind: Kind) -> bool {
+    matches!(kind, Kind::NoPlace | Kind::KeyLost | Kind::VaultDamaged)
+}
+
+/// Removes what is left, `azward` itself last of what can be run.
+fn remove_the_rest(home: &Path, _alone: &Alone) {
+    for name in ["journal.jsonl", "journal.1.jsonl", "key.lock"] {
+        let _ = std::fs::remove_file(home.join(name));
+    }
+    try_again(|| std::fs::remove_dir_all(home.join("run")));
+    remove_vault_locks(&home.join("vaults"));
+    for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         match std::fs::remove_file(&program) {
             Ok(()) => say(format!("removed `{}`", program.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -53,21 +198,33 @@ pub fn uninstall(surroundings: &Surroundings) -> Result<()> {
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
-    if let Some(failure) = kept {
-        return Err(failure);
-    }
-    vault::remove_master_key(context, settings)?;
-    for name in ["config.json", "journal.jsonl", "journal.1.jsonl", "key.lock"] {
+    for name in ["config.json", home_lock::NAME] {
         let _ = std::fs::remove_file(home.join(name));
     }
-    let _ = std::fs::remove_dir_all(home.join("run"));
-    remove_vault_locks(&home.join("vaults"));
     // Fails where something of the user's own is in it, and then it stays.
-    match std::fs::remove_dir(home) {
-        Ok(()) => say(format!("removed `{}`", home.display())),
-        Err(_) => say(format!("left `{}`: it is not empty", home.display())),
+    let is_removed = try_again(|| {
+        let _ = std::fs::remove_file(home.join("journal.jsonl"));
+        std::fs::remove_dir(home)
+    });
+    match is_removed {
+        true => say(format!("removed `{}`", home.display())),
+        false => say(format!("left `{}`: it is not empty", home.display())),
     }
-    Ok(())
+}
+
+/// Does it, and again while a process that began before notes something there. Says whether it was done, or nothing was
+/// to be done.
+fn try_again(mut remove: impl FnMut() -> std::io::Result<()>) -> bool {
+    for attempt in 0..ATTEMPTS {
+        match remove() {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::sleep(Duration::from_millis(u64::from(attempt)));
+            }
+            Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
+            Ok(()) => return true,
+        }
+    }
+    false
 }
 
 /// Only locks: a vault that was set aside once is somebody's only copy.
@@ -78,4 +235,11 @@ fn remove_vault_locks(directory: &Path) {
         }
     }
     let _ = std::fs::remove_dir(directory);
+}
+
+/// Dies of a signal that came meanwhile, now that nothing is half done.
+fn end_if_told_to() {
+    if let Some(signal) = sys::pending_signal() {
+        sys::die_of(signal);
+    }
 }

@@ -63,11 +63,17 @@ impl<'a> Custody<'a> {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(context: &'a Context, settings: &Settings, config_dir: &'a ConfigDir, journal: &'a Journal) -> Self {
+        Self::with_vault(context, config_dir, journal, Vault::of(context, settings, config_dir))
+    }
+
+    /// The same with a vault whose key was got already.
+    #[must_use]
+    pub fn with_vault(context: &'a Context, config_dir: &'a ConfigDir, journal: &'a Journal, vault: Vault) -> Self {
         Self {
             context,
             config_dir,
             cache: CacheFile::at(config_dir.token_cache()),
-            vault: Vault::of(context, settings, config_dir),
+            vault,
             lease: Lease::of(context, config_dir),
             journal,
         }
@@ -171,31 +177,6 @@ impl<'a> Custody<'a> {
         let text = edit::add_tokens(&cache, &additions, &contents, homeless)?;
         self.replace(&text)?;
         stored
-    }
-
-    /// Puts every refresh token of the vault back into the file for good and says how many there are: the end of
-    /// azward's care for this directory.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; the vault still has them.
-    pub fn give_back(&self) -> Result<usize> {
-        drop(self.expose("uninstall")?);
-        let tokens = self.exposed_tokens()?;
-        let kept = self.vault.load()?.refresh_tokens.len();
-        if tokens < kept {
-            return Err(Failure::new(
-                Kind::CacheForeign,
-                format!(
-                    "{} of {kept} logins could not be put back into `{}`",
-                    kept - tokens,
-                    self.cache.path().display()
-                ),
-                "their users are no longer in that directory's profile; the vault keeps them",
-            ));
-        }
-        let lock = self.vault.lock(DEADLINE)?;
-        self.vault.remove(&lock)?;
-        Ok(tokens)
     }
 
     /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or

@@ -185,6 +185,7 @@ impl<'a> Exposure<'a> {
         change(&mut memory);
         let path = self.path();
         let Some(directory) = path.parent() else { return };
+        let Ok(_presence) = self.context.home_lock.enter() else { return };
         let text = serde_json::to_vec(&memory).unwrap_or_default();
         if private::make_dir(directory).is_ok()
             && let Ok(mut file) = private::open(&path)

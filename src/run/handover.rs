@@ -202,11 +202,15 @@ impl<'a> Handover<'a> {
     /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
     fn mount(&mut self) -> Option<PrivateMount> {
         let stage = self.custody.context.azward_home.join("run/stage");
-        let made = crate::private::make_dir(&stage).and_then(|()| self.custody.make_placeholder()).and_then(|()| {
-            // Before there is something that a rename could take away.
-            self.attendance = Some(self.custody.lease.attend()?);
-            Ok(())
-        });
+        let presence = self.custody.context.home_lock.enter();
+        let made = presence
+            .and_then(|_presence| crate::private::make_dir(&stage))
+            .and_then(|()| self.custody.make_placeholder())
+            .and_then(|()| {
+                // Before there is something that a rename could take away.
+                self.attendance = Some(self.custody.lease.attend()?);
+                Ok(())
+            });
         let target = self.custody.cache.target();
         let mode = target.metadata().map_or(0o600, |metadata| sys::mode_of(&metadata));
         let mount = match made {

@@ -35,6 +35,12 @@ impl Custody<'_> {
             stamp.renew(&self.cache);
             return Ok(());
         }
+        if self.is_needed()? {
+            return Ok(());
+        }
+        // Nobody is waited for with a lock in hand.
+        self.prepare_vault()?;
+        let _presence = self.context.home_lock.enter()?;
         persist(|| match self.lease.nobody()? {
             Some(nobody) => self.settle_file(&[], Forgetting::Never, "sweep", Some(&nobody)),
             None => Ok(()),
@@ -51,6 +57,7 @@ impl Custody<'_> {
             return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
         }
         self.prepare_vault()?;
+        let _presence = self.context.home_lock.enter()?;
         let share = self.lease.share()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
@@ -94,6 +101,7 @@ impl Custody<'_> {
         let Exposed { share, before } = exposed;
         // The guardian has the same share, and scrubs when ours cannot be given up.
         let given_up = share.map_or(Ok(()), Share::give_up);
+        let _presence = self.context.home_lock.enter()?;
         let nobody = self.lease.nobody()?;
         if !self.has_nothing() {
             self.settle_file(&before, forgetting, by, nobody.as_ref())?;

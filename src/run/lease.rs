@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::{Kind, Result};
+use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
 use crate::private;
 
@@ -29,6 +30,7 @@ pub struct Lease {
     path: PathBuf,
     turn: PathBuf,
     attendance: PathBuf,
+    home: HomeLock,
 }
 
 /// Says to everybody that a run has a private mount over the cache.
@@ -100,7 +102,12 @@ impl Lease {
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         let file = |ending: &str| context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
-        Self { path: file("lease"), turn: file("turn"), attendance: file("attendance") }
+        Self {
+            path: file("lease"),
+            turn: file("turn"),
+            attendance: file("attendance"),
+            home: context.home_lock.clone(),
+        }
     }
 
     /// The file.
@@ -114,7 +121,7 @@ impl Lease {
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
     pub fn share(&self) -> Result<Share> {
-        self.make_directory()?;
+        let _presence = self.enter()?;
         Lock::acquire(&self.path, Mode::Shared, DEADLINE).map(Share)
     }
 
@@ -124,7 +131,8 @@ impl Lease {
     /// then takes its chance, as it always did.
     #[must_use]
     pub fn turn(&self) -> Option<Turn> {
-        self.make_directory().ok()?;
+        // Not for as long as one waits: a run has its lease or attends, and that keeps azward where it is.
+        drop(self.enter().ok()?);
         let began = Instant::now();
         loop {
             let last_taken = self.turn_taken();
@@ -154,7 +162,7 @@ impl Lease {
     /// # Errors
     /// `Storage` when the file cannot be made.
     pub fn nobody(&self) -> Result<Option<NobodyNeedsIt>> {
-        self.make_directory()?;
+        let _presence = self.enter()?;
         Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
     }
 
@@ -163,20 +171,22 @@ impl Lease {
     /// # Errors
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
     pub fn attend(&self) -> Result<Attendance> {
-        self.make_directory()?;
+        let _presence = self.enter()?;
         Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).map(Attendance)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.
     #[must_use]
     pub fn unattended(&self) -> Option<Unattended> {
-        self.make_directory().ok()?;
+        let _presence = self.enter().ok()?;
         Lock::attempt(&self.attendance, Mode::Exclusive).ok()?.map(Unattended)
     }
 
-    fn make_directory(&self) -> Result<()> {
-        let directory = self.path.parent().unwrap_or(&self.path);
-        private::make_dir(directory)
+    /// Makes the directory of the locks, where azward is.
+    fn enter(&self) -> Result<Presence> {
+        let presence = self.home.enter()?;
+        private::make_dir(self.path.parent().unwrap_or(&self.path))?;
+        Ok(presence)
     }
 }
 

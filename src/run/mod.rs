@@ -5,8 +5,10 @@
 pub mod custody;
 pub mod edit;
 pub mod exposure;
+pub mod give_back;
 pub mod guardian;
 pub mod handover;
+pub mod idle;
 pub mod in_place;
 pub mod keep_alive;
 pub mod lease;
@@ -137,8 +139,10 @@ impl Run<'_> {
         drop(turn);
         let status = outcome?;
         self.note(deed, wanted, &status, began);
-        // A cache that is not one makes az fail in its own words; everything else that we could not do is ours to say.
-        let handicap = handicap.filter(|failure| failure.kind != Kind::CacheForeign && !status.success());
+        // A cache that is not one makes az fail in its own words, and where azward is no more az is on its own; everything
+        // else that we could not do is ours to say.
+        let is_az_s = |kind| matches!(kind, Kind::CacheForeign | Kind::Gone);
+        let handicap = handicap.filter(|failure| !is_az_s(failure.kind) && !status.success());
         Ok(Finished { status, handicap })
     }
 

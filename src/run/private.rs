@@ -133,7 +133,8 @@ impl Custody<'_> {
         let stored = self.settle_vault(&copy.base, &after, forgetting, by);
         let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
 
-        // From here on the mount may go.
+        // From here on the mount may go. azward may not: what is scrubbed below is in the vault.
+        let presence = self.context.home_lock.enter();
         if let Some(attendance) = copy.attendance.take() {
             attendance.end();
         }
@@ -150,6 +151,7 @@ impl Custody<'_> {
         }
         // What the vault has on disk may be scrubbed, but for what another run needs in place.
         if let Ok(settled) = &stored
+            && presence.is_ok()
             && self.lease.nobody()?.is_some()
         {
             let scrubbed = edit::scrub(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, &settled.contents)?;

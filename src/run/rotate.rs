@@ -91,9 +91,14 @@ impl Rotation<'_> {
         let Wanted { username, tenant, environment, scope, .. } = wanted;
         let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
         let directory = self.context.azward_home.join("run");
+        let presence = self.context.home_lock.enter()?;
         private::make_dir(&directory)?;
+        drop(presence);
         let path = directory.join(format!("{}.rotate-{}", self.config_dir.id(), fingerprint(name.as_bytes())));
-        Lock::acquire(&path, Mode::Exclusive, PATIENCE)
+        let lock = Lock::acquire(&path, Mode::Exclusive, PATIENCE)?;
+        // An uninstall waits for whoever has this lock, unless it was there while we waited.
+        drop(self.context.home_lock.enter()?);
+        Ok(lock)
     }
 
     /// `None` when somebody else did it while we waited, else what became of our own request.

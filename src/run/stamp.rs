@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::azure::ConfigDir;
 use crate::azure::cache_file::CacheFile;
 use crate::context::Context;
+use crate::home_lock::HomeLock;
 use crate::private;
 use crate::sys;
 
@@ -18,13 +19,15 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Stamp {
     path: PathBuf,
+    home: HomeLock,
 }
 
 impl Stamp {
     /// The stamp of `config_dir`; nothing is read yet.
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
-        Self { path: context.azward_home.join("run").join(format!("{}.swept", config_dir.id())) }
+        let path = context.azward_home.join("run").join(format!("{}.swept", config_dir.id()));
+        Self { path, home: context.home_lock.clone() }
     }
 
     /// Whether the cache looks as it did when the stamp was made. One that is not there holds nothing either.
@@ -44,6 +47,7 @@ impl Stamp {
         }
         // Without a stamp the next sweep reads the cache again.
         let Some(directory) = self.path.parent() else { return };
+        let Ok(_presence) = self.home.enter() else { return };
         if private::make_dir(directory).is_ok()
             && let Ok(mut file) = private::open(&self.path)
         {

@@ -65,6 +65,15 @@ pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+/// The same of an open file, whatever name it has now.
+///
+/// # Errors
+/// The operating system's.
+pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
 /// How a file looks from outside: it looks another way after every change, unless two come within one tick of a clock.
 #[derive(Debug)]
 pub struct Look {

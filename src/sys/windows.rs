@@ -83,6 +83,14 @@ pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
     // No access at all is asked for, so that a file that may not be read has an identity too; the flag lets directories in.
     let file =
         OpenOptions::new().access_mode(0).share_mode(SHARE_ALL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
+    identity_of(&file)
+}
+
+/// The same of an open file, whatever name it has now.
+///
+/// # Errors
+/// The operating system's.
+pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
     let mut information = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open and the pointer is to a live local.
     done(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;

@@ -13,6 +13,7 @@ use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::Settings;
+use crate::sys;
 
 /// What `azward status` shows of a vault.
 #[derive(Debug)]
@@ -52,6 +53,33 @@ impl Vault {
             trouble,
             set_aside: self.files.set_aside_files(),
         }
+    }
+
+    /// Removes every file of this vault, what was set aside of it included, and says how many there were. For what its owner
+    /// does not want any more; the caller has the azward home's lock alone.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    pub fn forget(&self) -> Result<usize> {
+        let files = self.all_files();
+        for path in &files {
+            files::remove(path)?;
+        }
+        files::remove(&self.files.lock)?;
+        if let Err(error) = sys::sync_dir(&self.files.directory) {
+            return Err(Failure::storage("sync", &self.files.directory, &error));
+        }
+        Ok(files.len())
+    }
+
+    /// Every file of this vault that may hold a login: all generations, finished or not, and what was set aside.
+    #[must_use]
+    pub fn all_files(&self) -> Vec<PathBuf> {
+        let current = self.files.current.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut found = files::list(&self.files.directory);
+        found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&current)));
+        found.sort();
+        found
     }
 }
 
@@ -99,6 +127,14 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     found
 }
 
+/// Removes one of the [`unclaimed_files`]. For when its owner does not want it any more.
+///
+/// # Errors
+/// [`Kind::Storage`].
+pub fn forget_unclaimed(path: &Path) -> Result<()> {
+    files::remove(path)
+}
+
 /// Has the kernel forget the master key, where it was cached for the session.
 pub fn forget_cached_key(context: &Context) {
     Keyring::of(&context.azward_home).forget_cached();
@@ -119,7 +155,7 @@ pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
         ));
     }
     let patience = if context.is_interactive { Patience::Person } else { Patience::Nobody };
-    KeyStores::new(&context.azward_home, settings.key_store, context.now()).remove(patience)
+    KeyStores::new(&context.home_lock, settings.key_store, context.now()).remove(patience)
 }
 
 /// The id in the name of a vault's current or previous generation.

@@ -15,8 +15,8 @@ use super::files;
 use super::key_file::{Binding, KeyFile};
 use super::keyring::Keyring;
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
-use crate::private;
 use crate::secret::Secret;
 use crate::settings::KeyStoreChoice;
 use crate::sys;
@@ -58,10 +58,18 @@ pub(super) enum LostKey {
     Replace,
 }
 
+/// The right to make a key where azward is; dropping it releases it.
+#[derive(Debug)]
+pub(super) struct KeyLock {
+    _lock: Lock,
+    _presence: Presence,
+}
+
 /// The key stores of one azward home.
 #[derive(Debug)]
 pub(super) struct KeyStores {
     azward_home: PathBuf,
+    home: HomeLock,
     choice: KeyStoreChoice,
     now: i64,
 }
@@ -128,8 +136,8 @@ impl MasterKey {
 
 impl KeyStores {
     /// The stores of `azward_home`; a key file that must make room is set aside under the time `now`.
-    pub(super) fn new(azward_home: &Path, choice: KeyStoreChoice, now: i64) -> Self {
-        Self { azward_home: azward_home.to_owned(), choice, now }
+    pub(super) fn new(home: &HomeLock, choice: KeyStoreChoice, now: i64) -> Self {
+        Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, now }
     }
 
     pub(super) fn keyring(&self) -> Keyring {
@@ -178,7 +186,8 @@ impl KeyStores {
 
     /// The key that a new vault is sealed with, made if there is none yet.
     pub(super) fn for_new(&self, patience: Patience, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
-        private::make_dir(&self.azward_home)?;
+        // An uninstall from here on is noticed before anything is sealed with the key.
+        drop(self.home.enter()?);
         let key_file = || Ok((KeyStoreKind::KeyFile, self.key_file_or_new(on_lost)?));
         let keyring = |patience| Ok((KeyStoreKind::Keyring, self.keyring_or_new(patience)?));
         match self.choice {
@@ -225,9 +234,11 @@ impl KeyStores {
         file.make()
     }
 
-    fn lock_keys(&self) -> Result<Lock> {
+    fn lock_keys(&self) -> Result<KeyLock> {
+        let presence = self.home.enter()?;
         let path = self.azward_home.join("key.lock");
-        Lock::acquire(&path, Mode::Exclusive, KEY_LOCK_DEADLINE)
+        let lock = Lock::acquire(&path, Mode::Exclusive, KEY_LOCK_DEADLINE)?;
+        Ok(KeyLock { _lock: lock, _presence: presence })
     }
 
     /// Removes the key from every store. For when no vault is left that it could open.
@@ -265,7 +276,7 @@ mod tests {
     use super::*;
 
     fn stores(home: &Path) -> KeyStores {
-        KeyStores::new(home, KeyStoreChoice::KeyFile, 1000)
+        KeyStores::new(&HomeLock::of(home, None), KeyStoreChoice::KeyFile, 1000)
     }
 
     #[test]
@@ -295,7 +306,7 @@ mod tests {
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]));
-        assert_eq!(files::list(home.path()).len(), 2, "the key and its lock");
+        assert_eq!(files::list(home.path()).len(), 3, "the key, its lock and the home's");
     }
 
     #[test]

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use keyring::{Entry, Error};
 
-use super::key_store::{MasterKey, Patience};
+use super::key_store::{KeyLock, MasterKey, Patience};
 #[cfg(target_os = "linux")]
 use super::secret_service;
 use crate::failure::{Failure, Kind, Result};
-use crate::lock::Lock;
 use crate::secret::{Secret, fingerprint};
 #[cfg(target_os = "linux")]
 use crate::sys;
@@ -103,7 +102,7 @@ impl Keyring {
 
     /// Puts a key into an unlocked keyring that has none, and gives back what it has after that. The key lock is held
     /// until the write is over, even when nobody waits for it any more: a late write must not replace another's key.
-    pub(super) fn write_and_read_back(&self, key: MasterKey, lock: Lock) -> Result<MasterKey> {
+    pub(super) fn write_and_read_back(&self, key: MasterKey, lock: KeyLock) -> Result<MasterKey> {
         let user = self.user();
         let id = key.id();
         let keys = within(Patience::Nobody, move || {

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use contents::{Contents, KeptEntry, KeptToken};
-pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
+pub use inventory::{VaultState, all_vaults, forget_cached_key, forget_unclaimed, remove_master_key, unclaimed_files};
 pub use key_store::KeyStoreKind;
 
 use self::files::Files;
@@ -36,6 +36,7 @@ use self::sealed::{Flaw, Header};
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::settings::Settings;
@@ -46,6 +47,7 @@ pub struct Vault {
     files: Files,
     directory: PathBuf,
     stores: KeyStores,
+    home: HomeLock,
     is_interactive: bool,
     now: i64,
     /// The key that was got last, so that it is got once.
@@ -57,6 +59,7 @@ pub struct Vault {
 #[derive(Debug)]
 pub struct VaultLock {
     _lock: Lock,
+    _presence: Presence,
     path: PathBuf,
 }
 
@@ -85,7 +88,8 @@ impl Vault {
         Self {
             files: Files::new(&context.azward_home, id),
             directory: directory.to_owned(),
-            stores: KeyStores::new(&context.azward_home, settings.key_store, now),
+            stores: KeyStores::new(&context.home_lock, settings.key_store, now),
+            home: context.home_lock.clone(),
             is_interactive: context.is_interactive,
             now,
             held: Mutex::default(),
@@ -105,17 +109,19 @@ impl Vault {
         [&self.files.current, &self.files.previous].iter().any(|path| path.symlink_metadata().is_ok())
     }
 
-    /// Takes the vault lock, waiting no longer than `deadline`.
+    /// Takes the vault lock, waiting no longer than `deadline`, with a share in the azward home's: what is committed under
+    /// it is committed where azward is, with a key that is there.
     ///
     /// # Errors
-    /// [`Kind::Busy`], [`Kind::Storage`].
+    /// [`Kind::Gone`] when azward was uninstalled meanwhile, [`Kind::Busy`], [`Kind::Storage`].
     pub fn lock(&self, deadline: Duration) -> Result<VaultLock> {
+        let presence = self.home.enter()?;
         // The azward home first: whoever could write there could replace all that is in it.
         for directory in self.files.directory.parent().into_iter().chain([self.files.directory.as_path()]) {
             private::make_dir(directory)?;
         }
         let lock = Lock::acquire(&self.files.lock, Mode::Exclusive, deadline)?;
-        Ok(VaultLock { _lock: lock, path: self.files.lock.clone() })
+        Ok(VaultLock { _lock: lock, _presence: presence, path: self.files.lock.clone() })
     }
 
     /// Gets the master key, making one for a vault that is not there yet, so that [`Self::load`] and [`Self::commit`] ask
@@ -259,6 +265,7 @@ impl Vault {
         {
             return Ok(held);
         }
+        self.home.note();
         let key = self.stores.find(header.kind, header.key_id, patience)?;
         Ok(self.hold(header.kind, key))
     }

@@ -1,0 +1,64 @@
+//! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for good,
+//! and the vault is removed when all of them are there, on the disk. Critical section and order are those of `custody`. A
+//! vault of which one token cannot be given back stays whole, and so does the one whose cache is not understood.
+
+use std::collections::HashSet;
+
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::profile::Profile;
+use crate::azure::token_cache::{Section, TokenCache};
+use crate::failure::{Failure, Kind, Result};
+use crate::run::custody::{Custody, DEADLINE};
+use crate::run::edit;
+use crate::sys;
+
+impl Custody<'_> {
+    /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is
+    /// waited for.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the vault still has them.
+    pub fn give_back(&self) -> Result<usize> {
+        let directory = self.config_dir.path();
+        if !directory.is_dir() {
+            return Err(Failure::new(
+                Kind::NoPlace,
+                format!("`{}` is not there any more", directory.display()),
+                "bring it back; or run `azward uninstall --forget`, and its logins are dropped",
+            ));
+        }
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.clear_leftovers();
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        let mut contents = self.vault.load()?;
+        // What an unwrapped az stored since is newer than what the vault has of it.
+        edit::harvest(&cache, &mut contents, self.context.now(), "uninstall")?;
+        let profile = Profile::read(&self.config_dir.profile());
+        if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
+            self.replace(&text)?;
+        }
+        let text = self.cache.read()?.unwrap_or_default();
+        let there = TokenCache::parse(&text)?;
+        let there: HashSet<&str> = there.entries(Section::RefreshToken)?.iter().map(|entry| entry.key).collect();
+        let kept: HashSet<&str> = contents.refresh_tokens.iter().map(|kept| kept.key.as_str()).collect();
+        let missing = kept.difference(&there).count();
+        if missing > 0 {
+            return Err(Failure::new(
+                Kind::NoPlace,
+                format!(
+                    "{missing} of {} logins could not be put back into `{}`",
+                    kept.len(),
+                    self.cache.path().display()
+                ),
+                "their users are no longer in that directory's profile; `azward uninstall --forget` drops them",
+            ));
+        }
+        // The vault goes, so the cache's new name is to be on the disk first.
+        sys::sync_dir(self.cache.target().parent().unwrap_or(directory))
+            .map_err(|error| Failure::storage("sync", directory, &error))?;
+        self.vault.remove(&vault_lock)?;
+        Ok(there.len())
+    }
+}

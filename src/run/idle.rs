@@ -1,0 +1,49 @@
+//! Whether anybody is at work in an azward home: a run, its guardian, a rotation, each of which holds a lock in `run/`. Asked
+//! with the home's lock held alone, so that nobody begins meanwhile; a file that cannot be asked counts as held.
+
+use std::path::Path;
+
+use crate::home_lock::Alone;
+use crate::lock::{Lock, Mode};
+
+/// The id of a config directory at which somebody is at work: of any, or of `only`. `None` when nobody is.
+#[must_use]
+pub fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) -> Option<String> {
+    let entries = std::fs::read_dir(azward_home.join("run")).into_iter().flatten().flatten();
+    let mut locks = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let (id, ending) = name.to_str()?.split_once('.')?;
+        let is_lock = matches!(ending, "lease" | "attendance" | "turn") || ending.starts_with("rotate-");
+        let is_asked = only.is_none_or(|only| only == id) && entry.file_type().is_ok_and(|kind| kind.is_file());
+        (is_lock && is_asked).then(|| (id.to_owned(), entry.path()))
+    });
+    locks.find(|(_, path)| !matches!(Lock::attempt(path, Mode::Exclusive), Ok(Some(_)))).map(|(id, _)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::home_lock::HomeLock;
+
+    #[test]
+    fn whoever_holds_a_lock_is_at_work() {
+        let home = tempfile::tempdir().unwrap();
+        let run = home.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let alone = HomeLock::of(home.path(), None).alone(Duration::ZERO).unwrap();
+        for name in ["a.swept", "exposure.json", "a.lease"] {
+            std::fs::write(run.join(name), "").unwrap();
+        }
+        assert_eq!(at_work(home.path(), None, &alone), None);
+        for (name, mode) in [("b.lease", Mode::Shared), ("b.attendance", Mode::Shared), ("b.rotate-1", Mode::Exclusive)]
+        {
+            let lock = Lock::acquire(&run.join(name), mode, Duration::ZERO).unwrap();
+            assert_eq!(at_work(home.path(), None, &alone).as_deref(), Some("b"), "{name}");
+            assert_eq!(at_work(home.path(), Some("a"), &alone), None, "{name}");
+            drop(lock);
+            assert_eq!(at_work(home.path(), None, &alone), None, "{name}");
+        }
+    }
+}

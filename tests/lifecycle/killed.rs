@@ -1,0 +1,45 @@
+//! An uninstall that was killed somewhere is finished by the next one.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::{assert_given_back, logged_in, script};
+
+#[test]
+fn an_uninstall_that_was_killed_is_finished_by_the_next() {
+    for moment in 0..24 {
+        let sandbox = logged_in();
+        sandbox.expect_clear(sandbox.config().token_cache_path());
+        let running = script(&sandbox, "uninstall.sh").start();
+        std::thread::sleep(Duration::from_millis(3 * moment));
+        running.signal_group(Signal::KILL);
+        drop(running.finish());
+        // Where it was finished already there is nothing to run.
+        if sandbox.azward_home().exists() {
+            script(&sandbox, "uninstall.sh").run().ok().silent();
+        }
+        assert_given_back(&sandbox);
+    }
+}
+
+#[test]
+fn an_uninstall_that_is_refused_or_interrupted_leaves_everything_as_it_was() {
+    let sandbox = logged_in();
+    let running = sandbox.az(["print", "started", "sleep", "9000"]).start();
+    running.wait_for("started");
+    let before = crate::walk(&sandbox.azward_home().join("bin"));
+    let refused = script(&sandbox, "uninstall.sh").run().exited(1);
+    assert!(refused.err().contains("an az is running"), "{refused:?}");
+    assert_eq!(crate::walk(&sandbox.azward_home().join("bin")), before);
+
+    let interrupted = script(&sandbox, "uninstall.sh").start();
+    std::thread::sleep(Duration::from_millis(500));
+    interrupted.signal_group(Signal::INT);
+    let interrupted = interrupted.finish();
+    assert!(!interrupted.status.success() && interrupted.took < Duration::from_secs(4), "{interrupted:?}");
+    assert_eq!(crate::walk(&sandbox.azward_home().join("bin")), before);
+    running.finish().ok();
+    sandbox.az(["account", "get-access-token"]).run().ok();
+    sandbox.assert_nothing_in_the_clear();
+}
