@@ -132,7 +132,12 @@ impl<'a> Answer<'a> {
             journal: self.journal,
             command: COMMAND,
         };
-        match rotation.rotate(&self.wanted) {
+        let rotated = rotation.rotate(&self.wanted);
+        // It waited for its answer and not for this.
+        if let Some(signal) = sys::pending_signal() {
+            sys::die_of(signal);
+        }
+        match rotated {
             Rotated::Fresh => {
                 let text = custody.glance().ok()?;
                 let cache = TokenCache::parse(&text).ok()?;

@@ -27,6 +27,8 @@ pub enum Kind {
     NoPlace,
     /// azward was uninstalled while this process ran: there is no vault any more, and none is made.
     Gone,
+    /// A signal came, or what it was for ended, before a wait was over.
+    Interrupted,
     /// The operating system refused: a full disk, a missing permission.
     Storage,
     /// The command line or a setting makes no sense.
@@ -84,7 +86,13 @@ impl Failure {
             Kind::NotStarted => 126,
             Kind::Usage => 2,
             Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,
-            Kind::CacheForeign | Kind::Busy | Kind::NoPlace | Kind::Gone | Kind::Storage | Kind::Fault => 1,
+            Kind::CacheForeign
+            | Kind::Busy
+            | Kind::Interrupted
+            | Kind::NoPlace
+            | Kind::Gone
+            | Kind::Storage
+            | Kind::Fault => 1,
         }
     }
 }

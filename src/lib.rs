@@ -16,3 +16,4 @@ pub mod settings;
 pub mod sys;
 pub mod text;
 pub mod vault;
+pub mod wait;

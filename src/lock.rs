@@ -1,5 +1,5 @@
 //! Advisory locks (flock) on files of azward's own, always taken with a deadline and dropped by the kernel when their
-//! holder dies. A deadline that passes is [`Kind::Busy`], never a hang. MSAL's lock has its own protocol and its own
+//! holder dies. A deadline that passes is [`Kind::Busy`], a signal that comes first [`Kind::Interrupted`], never a hang. MSAL's lock has its own protocol and its own
 //! module, `azure::msal_lock`.
 
 use std::fs::{File, TryLockError};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::private;
+use crate::{private, wait};
 
 /// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
 /// wine.)
@@ -29,7 +29,8 @@ impl Lock {
     /// Takes the lock on `path` (made if it is missing, mode 0600), waiting no longer than `deadline`.
     ///
     /// # Errors
-    /// [`Kind::Busy`] when others hold it until then, [`Kind::Storage`] when the file cannot be opened.
+    /// [`Kind::Busy`] when others hold it until then, [`Kind::Interrupted`] when the wait loses its point,
+    /// [`Kind::Storage`] when the file cannot be opened.
     pub fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
         let end = Instant::now() + deadline;
         let mut pause = Duration::from_micros(200);
@@ -37,6 +38,9 @@ impl Lock {
         loop {
             if try_lock(&file, path, mode)? {
                 return Ok(Self { file });
+            }
+            if wait::is_over() {
+                return Err(wait::interrupted(&format!("`{}`", path.display())));
             }
             if Instant::now() >= end {
                 return Err(Failure::new(

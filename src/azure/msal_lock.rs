@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::sys;
+use crate::{sys, wait};
 
 /// How old an abandoned lock file must be: az writes its process id within microseconds of making the file.
 const STALE_AFTER: Duration = Duration::from_secs(2);
@@ -31,13 +31,17 @@ impl MsalLock {
     /// Takes the lock of the token cache at `cache`, waiting no longer than `deadline`.
     ///
     /// # Errors
-    /// [`Kind::Busy`] when another process holds it until then, [`Kind::Storage`] when the file cannot be made.
+    /// [`Kind::Busy`] when another process holds it until then, [`Kind::Interrupted`] when the wait loses its point,
+    /// [`Kind::Storage`] when the file cannot be made.
     pub fn acquire(cache: &Path, deadline: Duration) -> Result<Self> {
         let path = path_of(cache);
         let end = Instant::now() + deadline;
         loop {
             if let Some(file) = persist(|| attempt(&path).map_err(|error| Failure::storage("lock", &path, &error)))? {
                 return Ok(Self { path, file: Some(file) });
+            }
+            if wait::is_over() {
+                return Err(wait::interrupted(&format!("MSAL's lock `{}`", path.display())));
             }
             if Instant::now() >= end {
                 return Err(Failure::new(

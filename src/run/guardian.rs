@@ -109,8 +109,8 @@ impl Guardian {
     }
 
     /// Says that the run is over and settled, and waits for the guardian's end.
-    pub fn dismiss(self) {
-        if let Some(channel) = self.channel {
+    pub fn dismiss(&self) {
+        if let Some(channel) = &self.channel {
             let _ = channel.send(DISMISSED, &[]);
             channel.wait_for_end(FAREWELL);
         }

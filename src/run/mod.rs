@@ -97,6 +97,9 @@ impl Run<'_> {
         let is_for_a_token = deed == "account get-access-token";
         let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
         let is_private = handover.is_private()?;
+        if let Some(signal) = sys::pending_signal() {
+            self.end_by(signal, handover, &guardian);
+        }
         let through_az = wanted.as_ref().zip(left_to_az);
         let rotate_through_az = |wanted: &Wanted| {
             let command = through_az::COMMAND.map(OsString::from);
@@ -109,7 +112,7 @@ impl Run<'_> {
         }
         let handicap = handover.expose(&[]).err();
         if let Some(failure) = &handicap {
-            self.journal.warn(self.context.now(), failure);
+            self.warn(failure);
         }
         if !is_private
             && handicap.is_none()
@@ -122,9 +125,7 @@ impl Run<'_> {
         }
         drop(through_az);
         if let Some(signal) = sys::pending_signal() {
-            self.end(handover, Forgetting::Never, true);
-            guardian.dismiss();
-            sys::die_of(signal);
+            self.end_by(signal, handover, &guardian);
         }
         wipe_stack();
         let outcome = handover.run(|end, copy| {
@@ -191,9 +192,25 @@ impl Run<'_> {
     fn end(&self, handover: Handover<'_>, forgetting: Forgetting, has_failed: bool) -> bool {
         let outcome = handover.settle(forgetting, has_failed);
         if let Err(failure) = &outcome {
-            self.journal.warn(self.context.now(), failure);
+            self.warn(failure);
         }
         outcome.is_ok()
+    }
+
+    /// Ends this process by a signal that arrived before az was let go. What cannot be settled without a wait is left to the
+    /// guardian.
+    fn end_by(&self, signal: i32, handover: Handover<'_>, guardian: &Guardian) -> ! {
+        if self.end(handover, Forgetting::Never, true) {
+            guardian.dismiss();
+        }
+        sys::die_of(signal)
+    }
+
+    /// That a signal ended a wait is nothing to warn of.
+    fn warn(&self, failure: &Failure) {
+        if failure.kind != Kind::Interrupted {
+            self.journal.warn(self.context.now(), failure);
+        }
     }
 
     fn note(&self, deed: String, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {

@@ -7,6 +7,7 @@
 //! wrong, the old token stays where it is.
 
 use std::io::{Read, Seek, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -15,17 +16,25 @@ use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::token_cache::TokenCache;
 use crate::context::Context;
-use crate::entra::{Client, Denial, RefreshRequest};
-use crate::failure::Result;
+use crate::entra::{Client, Denial, Granted, RefreshRequest};
+use crate::failure::{Kind, Result};
 use crate::journal::{Deed, Event, Journal};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::custody::Custody;
+use crate::run::edit::Redeemable;
 use crate::secret::fingerprint;
 use crate::sys;
+use crate::wait::{self, Unheard};
 
 /// How long to wait for another process's request: as long as one can take, and a little.
 const PATIENCE: Duration = Duration::from_millis(6500);
+
+/// How long to wait for the endpoint at the most: longer than the client does.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// How long an answer may take that was on its way when a signal came: a refresh token in it may be the only one.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What became of a rotation.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +77,7 @@ impl Rotation<'_> {
         if wanted.authority.ends_with("/adfs") {
             return Rotated::LeftToAz;
         }
-        let Some(client) = Client::of(self.context) else { return Rotated::LeftToAz };
+        let Some(client) = Client::of(self.context).map(Arc::new) else { return Rotated::LeftToAz };
         let began = Instant::now();
         match self.rotate_with(wanted, &client) {
             Ok(None) => Rotated::Fresh,
@@ -76,6 +85,7 @@ impl Rotation<'_> {
                 self.note(wanted, outcome, began);
                 rotated
             }
+            Err(failure) if failure.kind == Kind::Interrupted => Rotated::Denied,
             Err(failure) => {
                 self.note(wanted, failure.what, began);
                 Rotated::Denied
@@ -102,7 +112,7 @@ impl Rotation<'_> {
     }
 
     /// `None` when somebody else did it while we waited, else what became of our own request.
-    fn rotate_with(&self, wanted: &Wanted, client: &Client) -> Result<Option<(Rotated, String)>> {
+    fn rotate_with(&self, wanted: &Wanted, client: &Arc<Client>) -> Result<Option<(Rotated, String)>> {
         let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
         self.custody.prepare_vault()?;
         let mut lock = self.lock(wanted)?;
@@ -119,13 +129,7 @@ impl Rotation<'_> {
         }
         let mut is_first = true;
         loop {
-            let request = RefreshRequest {
-                wanted,
-                home_account_id: &redeemable.account.home_account_id,
-                refresh_token: &redeemable.refresh_token,
-                declares_cp1: client.declares_cp1(),
-            };
-            let Denial { what, quiet_for, is_refusal, .. } = match client.redeem(&request) {
+            let Denial { what, quiet_for, is_refusal, .. } = match redeem(client, wanted, &redeemable)? {
                 Ok(granted) => {
                     self.custody.store(wanted, &redeemable, &granted)?;
                     return Ok(Some((Rotated::Fresh, "renewed".to_owned())));
@@ -165,6 +169,36 @@ impl Rotation<'_> {
         let now = self.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };
         Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
+    }
+}
+
+/// Asks the endpoint, on a thread that a signal does not interrupt. From here on signals do not end this process: whoever
+/// called asks for them when it is over.
+///
+/// # Errors
+/// `Interrupted` when a signal came and no answer soon after it.
+fn redeem(
+    client: &Arc<Client>,
+    wanted: &Wanted,
+    redeemable: &Redeemable,
+) -> Result<std::result::Result<Granted, Denial>> {
+    sys::take_signals();
+    let (client, wanted) = (Arc::clone(client), wanted.clone());
+    let home_account_id = redeemable.account.home_account_id.clone();
+    // A copy for the thread, which may outlive its caller's wait.
+    let refresh_token = redeemable.refresh_token.duplicate();
+    let ask = move || {
+        client.redeem(&RefreshRequest {
+            wanted: &wanted,
+            home_account_id: &home_account_id,
+            refresh_token: &refresh_token,
+            declares_cp1: client.declares_cp1(),
+        })
+    };
+    match wait::for_work("rotation", LONGEST, GRACE, ask) {
+        Ok(answer) => Ok(answer),
+        Err(Unheard::Interrupted) => Err(wait::interrupted("the token endpoint")),
+        Err(_) => Ok(Err(Denial::unreachable("the endpoint could not be asked".to_owned()))),
     }
 }
 

@@ -6,12 +6,15 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::run::keep_alive::End;
 use crate::run::marker::{self, Marker};
 use crate::sys::{self, ChildProcess, PrivateMount, Program, WaitingChild};
+use crate::wait;
 
 /// A real az that waits to be let go.
 #[derive(Debug)]
@@ -53,12 +56,20 @@ impl WaitingAz {
     pub fn run(self, meanwhile: impl FnOnce(&End) + Send) -> Result<ExitStatus> {
         let failed = |error: io::Error| not_started(&self.path, &error);
         let end = End::new().ok();
+        let has_ended = Arc::new(AtomicBool::new(false));
         let mut child = self.child.go().map_err(failed)?;
         child.hand_signals();
         std::thread::scope(|scope| {
             // A thread that cannot be had is one rotation less.
-            let beside = end.as_ref().map(|end| std::thread::Builder::new().spawn_scoped(scope, || meanwhile(end)));
+            let beside = end.as_ref().map(|end| {
+                let has_ended = Arc::clone(&has_ended);
+                std::thread::Builder::new().spawn_scoped(scope, move || {
+                    wait::is_beside(has_ended);
+                    meanwhile(end);
+                })
+            });
             let ended = child.wait();
+            has_ended.store(true, Ordering::SeqCst);
             if let Some(end) = &end {
                 end.ring();
             }
@@ -102,6 +113,10 @@ pub fn command(path: &Path, marker: &Marker) -> Command {
 /// Becomes the real az; returns only if that failed.
 #[must_use]
 pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
+    // One that came while this process was about something else is not to be lost with it.
+    if let Some(signal) = sys::pending_signal() {
+        sys::die_of(signal);
+    }
     az.args(arguments);
     sys::give_back_inherited(&mut az);
     let error = sys::replace_process(&mut az);

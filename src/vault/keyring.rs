@@ -7,7 +7,6 @@
 //! D-Bus; where the kernel refuses, nothing is kept and nothing is said. (After such a call the process has threads.)
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use keyring::{Entry, Error};
@@ -19,6 +18,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::secret::{Secret, fingerprint};
 #[cfg(target_os = "linux")]
 use crate::sys;
+use crate::wait::{self, Unheard};
 
 pub(super) const SERVICE: &str = "azward";
 
@@ -194,7 +194,7 @@ fn refusal_of(error: &Error) -> Refusal {
     }
 }
 
-/// Runs `work` on a thread and waits for it as long as `patience` allows; after that nobody does.
+/// Runs `work` on a thread and waits for it as long as `patience` allows and no signal comes; after that nobody does.
 fn within<T: Send + 'static>(
     patience: Patience,
     work: impl FnOnce() -> std::result::Result<T, Refusal> + Send + 'static,
@@ -203,19 +203,12 @@ fn within<T: Send + 'static>(
         Patience::Person => PERSON,
         Patience::Nobody => NOBODY,
     };
-    let (answer, answered) = mpsc::sync_channel(1);
-    let started = std::thread::Builder::new().name("keyring".into()).spawn(move || {
-        // Nobody may be there any more to hear it.
-        let _ = answer.send(work());
-    });
-    if started.is_err() {
-        return Err(Refusal::Refused.into());
-    }
-    match answered.recv_timeout(deadline) {
+    match wait::for_work("keyring", deadline, Duration::ZERO, work) {
         Ok(outcome) => outcome.map_err(Failure::from),
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(Refusal::Silent.into()),
+        Err(Unheard::Interrupted) => Err(wait::interrupted("the OS keyring")),
+        Err(Unheard::Late) => Err(Refusal::Silent.into()),
         // The thread panicked: the keyring library met something that it did not expect.
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Refusal::Refused.into()),
+        Err(Unheard::Lost) => Err(Refusal::Refused.into()),
     }
 }
 

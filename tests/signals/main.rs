@@ -8,6 +8,7 @@ mod killed;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod waiting;
 
 use support::{End, Running, Sandbox, Signal};
 

@@ -1,0 +1,120 @@
+//! Waits that listen. Whoever waits here for others (a lock, an endpoint, a keyring, a person) stops as soon as the wait has
+//! lost its point: a signal has arrived that no az is there to have, or the run has ended beside which it went on. What
+//! needs no wait is done all the same, so that what was exposed is settled after a signal too.
+//!
+//! Before a process takes signals (`sys::take_signals`) they end it as they always do, and nothing of this matters.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Kind};
+use crate::secret::wipe_stack;
+use crate::sys;
+
+/// How often to look for a signal while somebody else works: nobody feels it, and it costs nothing.
+const LOOK: Duration = Duration::from_millis(10);
+
+thread_local! {
+    /// What says that the run is over beside which this thread works.
+    static RUN_HAS_ENDED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Why nobody heard what came of some work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// It took longer than its deadline.
+    Late,
+    /// It lost its point.
+    Interrupted,
+    /// It ended without a word: a panic, or no thread to do it on.
+    Lost,
+}
+
+/// Whether this thread's waits have lost their point.
+#[must_use]
+pub fn is_over() -> bool {
+    let has_ended = |flag: &Arc<AtomicBool>| flag.load(Ordering::SeqCst);
+    sys::pending_signal().is_some() || RUN_HAS_ENDED.with_borrow(|flag| flag.as_ref().is_some_and(has_ended))
+}
+
+/// Says of this thread that it works beside a run, which is over as soon as `has_ended` is set.
+pub fn is_beside(has_ended: Arc<AtomicBool>) {
+    RUN_HAS_ENDED.set(Some(has_ended));
+}
+
+/// The failure of a wait that lost its point. Nobody reads it but the journal: the process is about to end.
+#[must_use]
+pub fn interrupted(what: &str) -> Failure {
+    Failure::new(Kind::Interrupted, format!("{what} was not waited for any longer: a signal came, or az ended"), HINT)
+}
+
+const HINT: &str = "nothing need be done; what was left is done by the guardian or the next command";
+
+/// Does `work` on a thread of its own, because it cannot be interrupted, and waits for it until `deadline`; no longer than
+/// `grace` once the wait has lost its point, so that an answer on its way is not lost.
+///
+/// # Errors
+/// [`Unheard`]; the work may still go on then.
+pub fn for_work<T: Send + 'static>(
+    name: &str,
+    deadline: Duration,
+    grace: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unheard> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let on_thread = move || {
+        // Nobody may be there any more to hear it.
+        let _ = answer.send(work());
+        wipe_stack();
+    };
+    if std::thread::Builder::new().name(name.to_owned()).spawn(on_thread).is_err() {
+        return Err(Unheard::Lost);
+    }
+    let end = Instant::now() + deadline;
+    let mut last = None;
+    loop {
+        let now = Instant::now();
+        if last.is_none() && is_over() {
+            last = Some(now + grace);
+        }
+        match answered.recv_timeout(LOOK) {
+            Ok(outcome) => return Ok(outcome),
+            Err(RecvTimeoutError::Disconnected) => return Err(Unheard::Lost),
+            Err(RecvTimeoutError::Timeout) if last.is_some_and(|last| now >= last) => return Err(Unheard::Interrupted),
+            Err(RecvTimeoutError::Timeout) if now >= end => return Err(Unheard::Late),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_heard_or_said_to_be_late_or_lost() {
+        let wait = |deadline, work: fn() -> u32| for_work("test", deadline, Duration::ZERO, work);
+        assert_eq!(wait(Duration::from_secs(20), || 7), Ok(7));
+        let slow = || {
+            std::thread::sleep(Duration::from_secs(30));
+            7
+        };
+        assert_eq!(wait(Duration::from_millis(20), slow), Err(Unheard::Late));
+        assert_eq!(wait(Duration::from_secs(20), || panic!("on purpose")), Err(Unheard::Lost));
+    }
+
+    #[test]
+    fn the_end_of_the_run_beside_it_ends_a_wait_and_no_other_thread_s() {
+        let has_ended = Arc::new(AtomicBool::new(true));
+        let beside = std::thread::spawn(move || {
+            is_beside(has_ended);
+            let slow = || std::thread::sleep(Duration::from_secs(30));
+            (is_over(), for_work("test", Duration::from_secs(20), Duration::from_millis(30), slow))
+        });
+        assert_eq!(beside.join().unwrap(), (true, Err(Unheard::Interrupted)));
+        assert!(!is_over());
+    }
+}
