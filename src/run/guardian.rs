@@ -45,12 +45,56 @@ struct Watched {
     process: u32,
     /// When that started, to tell it from a later one with the same id.
     start: u64,
-    /// Whether the exposure is private: then a copy and its base come along, else a share in the lease.
+    /// Whether the exposure is private.
     is_private: bool,
-    /// How many files come along: two messages may arrive as one.
-    files: usize,
+    /// What the files that come along are for, in their order: two messages may arrive as one.
+    files: Vec<Role>,
     /// The command's group.
     deed: String,
+}
+
+/// What a file that comes along is for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Role {
+    /// The run's private copy of the token cache.
+    Copy,
+    /// What that was made of.
+    Base,
+    /// The run's attendance.
+    Attendance,
+    /// The run's share in the lease.
+    Share,
+    /// The run's mount namespace; only to be kept: az and the shim are not to wait until the kernel has taken it down.
+    Namespace,
+    /// The run's watch; only to be kept, for the same reason.
+    Watch,
+}
+
+impl Role {
+    const ALL: [Self; 6] = [Self::Copy, Self::Base, Self::Attendance, Self::Share, Self::Namespace, Self::Watch];
+}
+
+// Each comes once at the most, so whatever there is to be told fits into one message.
+const _: () = assert!(Role::ALL.len() <= sys::MOST_FILES);
+
+/// The files that came along, by what they are for.
+#[derive(Debug, Default)]
+struct Files(Vec<(Role, File)>);
+
+impl Files {
+    /// The first `roles.len()` of the files that arrived; `None` when there are fewer: then nobody knows which is which.
+    fn of(roles: &[Role], arrived: &mut Vec<File>) -> Option<Self> {
+        let are_all_there = arrived.len() >= roles.len();
+        let own = arrived.drain(..roles.len().min(arrived.len()));
+        let own = roles.iter().copied().zip(own).collect();
+        are_all_there.then_some(Self(own))
+    }
+
+    fn take(&mut self, role: Role) -> Option<File> {
+        let place = self.0.iter().position(|(other, _)| *other == role)?;
+        Some(self.0.swap_remove(place).1)
+    }
 }
 
 impl Guardian {
@@ -74,7 +118,8 @@ impl Guardian {
 
     /// Has it watch the az that waits in `process`, to which the file is exposed in place.
     pub fn watch_in_place(&self, process: u32, share: Option<&Share>, deed: &str) {
-        self.tell(process, false, deed, &share.map(Share::as_file).into_iter().collect::<Vec<_>>());
+        let share = share.map(|share| (Role::Share, share.as_file()));
+        self.tell(process, false, deed, &share.into_iter().collect::<Vec<_>>());
         self.reap();
     }
 
@@ -84,23 +129,27 @@ impl Guardian {
         let Ok(mut file) = sys::memory_file() else { return };
         if file.write_all(&base).is_ok() {
             let attendance = copy.attendance.as_ref().map(Attendance::as_file);
-            // The last two are only to be kept: az and the shim are not to wait until the kernel has taken them down.
-            let watch = copy.watch.as_ref().map(Watch::as_file);
-            let kept = copy.namespace.as_ref().into_iter().chain(watch);
-            let files = [&copy.file, &file].into_iter().chain(attendance).chain(kept);
+            let others = [
+                (Role::Attendance, attendance),
+                (Role::Namespace, copy.namespace.as_ref()),
+                (Role::Watch, copy.watch.as_ref().map(Watch::as_file)),
+            ];
+            let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
+            let files = [(Role::Copy, &copy.file), (Role::Base, &file)].into_iter().chain(others);
             self.tell(process, true, deed, &files.collect::<Vec<_>>());
         }
         self.reap();
     }
 
-    fn tell(&self, process: u32, is_private: bool, deed: &str, files: &[&File]) {
+    fn tell(&self, process: u32, is_private: bool, deed: &str, files: &[(Role, &File)]) {
         let Some(channel) = &self.channel else { return };
         let start = sys::process_start(process).unwrap_or(0);
-        let watched = Watched { process, start, is_private, files: files.len(), deed: deed.to_owned() };
+        let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
+        let watched = Watched { process, start, is_private, files: roles, deed: deed.to_owned() };
         let mut line = serde_json::to_vec(&watched).unwrap_or_default();
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.
-        let _ = channel.send(&line, files);
+        let _ = channel.send(&line, &files);
     }
 
     /// Waits for the process in between: az's caller is not to find a dead process beside az.
@@ -134,7 +183,7 @@ pub fn guard(context: &Context) {
 }
 
 /// Listens until the shim is gone: what it left behind, or `None` when all is settled.
-fn hear_out(channel: &sys::Channel) -> Option<(Watched, Vec<File>)> {
+fn hear_out(channel: &sys::Channel) -> Option<(Watched, Files)> {
     let mut last = None;
     let mut heard = Vec::new();
     let mut attached: Vec<File> = Vec::new();
@@ -154,25 +203,27 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Vec<File>)> {
                 return None;
             }
             if let Ok(watched) = serde_json::from_slice::<Watched>(&line) {
-                let files = attached.drain(..watched.files.min(attached.len())).collect();
-                last = Some((watched, files));
+                last = Some(match Files::of(&watched.files, &mut attached) {
+                    Some(files) => (watched, files),
+                    // What lies in the real cache can still be settled.
+                    None => (Watched { is_private: false, ..watched }, Files::default()),
+                });
             }
         }
     }
 }
 
-fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Result<()> {
+fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<()> {
     let Watched { is_private, deed, .. } = watched;
     // How az ended is only told to its parent.
     let forgetting =
         if matches!(&*deed, "logout" | "account clear") { Forgetting::IfProven } else { Forgetting::Never };
     if !is_private {
-        let share = files.pop().map(Share::from_file);
+        let share = files.take(Role::Share).map(Share::from_file);
         return custody.settle(Exposed { share, before: Vec::new() }, forgetting, &deed);
     }
-    let mut files = files.into_iter();
-    let Some((file, mut base)) = files.next().zip(files.next()) else { return Ok(()) };
-    let attendance = files.next().map(Attendance::from_file);
+    let Some((file, mut base)) = files.take(Role::Copy).zip(files.take(Role::Base)) else { return Ok(()) };
+    let attendance = files.take(Role::Attendance).map(Attendance::from_file);
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
@@ -185,4 +236,34 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Vec<File>) -> Resu
         custody.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, &deed)?;
     }
     settled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_their_roles_and_none_is_taken_for_another() {
+        let named = |names: &[&str]| -> Vec<File> {
+            let file = |name: &&str| {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(name.as_bytes()).unwrap();
+                file.rewind().unwrap();
+                file
+            };
+            names.iter().map(file).collect()
+        };
+        let text = |file: Option<File>| {
+            let mut text = String::new();
+            file.map(|mut file| file.read_to_string(&mut text).unwrap()).map(|_| text)
+        };
+        let mut arrived = named(&["watch", "copy", "next message's"]);
+        let mut files = Files::of(&[Role::Watch, Role::Copy], &mut arrived).unwrap();
+        assert_eq!(text(files.take(Role::Copy)).as_deref(), Some("copy"));
+        assert_eq!(text(files.take(Role::Attendance)), None);
+        assert_eq!(text(files.take(Role::Watch)).as_deref(), Some("watch"));
+        assert_eq!(arrived.len(), 1);
+        // One that was dropped on the way leaves nobody to know which the others are.
+        assert!(Files::of(&[Role::Copy, Role::Base], &mut arrived).is_none() && arrived.is_empty());
+    }
 }

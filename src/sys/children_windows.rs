@@ -183,6 +183,9 @@ impl Alarm {
     }
 }
 
+/// How many files one message can carry; there are no messages here.
+pub const MOST_FILES: usize = 16;
+
 /// The channel to a detached process; there is none here.
 #[derive(Debug)]
 pub enum Channel {}

@@ -127,10 +127,10 @@ impl Channel {
         Ok(Self { socket, go_between: Cell::new(None) })
     }
 
-    /// Sends bytes, and a copy of each of `files` (at most five).
+    /// Sends bytes, and a copy of each of `files`.
     ///
     /// # Errors
-    /// The operating system's; the other process may be gone.
+    /// `InvalidInput` for more than `MOST_FILES`; else the operating system's; the other process may be gone.
     pub fn send(&self, bytes: &[u8], files: &[&File]) -> io::Result<()> {
         let files: Vec<RawFd> = files.iter().map(|file| file.as_raw_fd()).collect();
         messages::send_raw(self.socket.as_raw_fd(), bytes, &files)

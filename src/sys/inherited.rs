@@ -48,6 +48,7 @@ pub fn has_stdout() -> bool {
 /// Gives the program that this process is about to become what the caller gave us and the runtime took. For a child between
 /// fork and exec.
 pub(super) fn give_back_in_child() {
+    super::unix::give_back_core_limit();
     let noted = NOTED.load(Ordering::SeqCst);
     for descriptor in 0..3 {
         if noted & (1 << descriptor) != 0 {

@@ -6,27 +6,33 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 /// How many files one message can carry.
-const MOST_FILES: usize = 5;
+pub const MOST_FILES: usize = 16;
+
+/// At least what `CMSG_SPACE` says of so many files: both parts are rounded up to no more than eight bytes.
+const ROOM: usize = (size_of::<libc::cmsghdr>() + 8) + (MOST_FILES * size_of::<RawFd>() + 8);
 
 /// Room for the control message that carries the files, aligned as the kernel wants it.
 #[repr(C, align(8))]
-struct Control([u8; 64]);
+struct Control([u8; ROOM]);
 
 const DESCRIPTORS: u32 = (MOST_FILES * size_of::<RawFd>()) as u32;
 
-/// Sends `bytes`, all at once, and a copy of each of `files` (at most [`MOST_FILES`]).
+/// Sends `bytes`, all at once, and a copy of each of `files`.
 ///
 /// # Errors
-/// The operating system's; a socket whose other end is gone is one, and raises no signal here.
+/// `InvalidInput`, and nothing is sent, for more than [`MOST_FILES`]; else the operating system's: a socket whose other end is gone is one, and raises no signal here.
 pub(super) fn send_raw(socket: RawFd, bytes: &[u8], files: &[RawFd]) -> io::Result<()> {
-    let mut control = Control([0; 64]);
+    if files.len() > MOST_FILES {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut control = Control([0; ROOM]);
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: an all-zero msghdr is a valid value: null pointers and integers.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     if !files.is_empty() {
-        let size = (files.len().min(MOST_FILES) * size_of::<RawFd>()) as u32;
+        let size = size_of_val(files) as u32;
         message.msg_control = (&raw mut control).cast();
         // SAFETY: CMSG_SPACE and CMSG_LEN only calculate. `control` has room for MOST_FILES descriptors, so CMSG_FIRSTHDR
         // gives a header inside it, and its data lie inside it too.
@@ -37,7 +43,7 @@ pub(super) fn send_raw(socket: RawFd, bytes: &[u8], files: &[RawFd]) -> io::Resu
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(size) as _;
             let place = libc::CMSG_DATA(header).cast::<RawFd>();
-            for (index, file) in files.iter().take(MOST_FILES).enumerate() {
+            for (index, file) in files.iter().enumerate() {
                 place.add(index).write_unaligned(*file);
             }
         }
@@ -69,7 +75,7 @@ const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 /// # Errors
 /// The operating system's.
 pub(super) fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut control = Control([0; 64]);
+    let mut control = Control([0; ROOM]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: an all-zero msghdr is a valid value: null pointers and integers.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -138,5 +144,20 @@ mod tests {
         drop(ours);
         assert_eq!(receive(&theirs, &mut buffer).unwrap().0, 0);
         assert!(send_raw(theirs.as_raw_fd(), b"x", &[]).is_err());
+    }
+
+    #[test]
+    fn as_many_files_as_there_may_be_arrive_and_one_more_is_refused() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let mut buffer = [0; 8];
+        for count in [6, MOST_FILES] {
+            send_raw(ours.as_raw_fd(), b"x", &vec![file.as_raw_fd(); count]).unwrap();
+            assert_eq!(receive(&theirs, &mut buffer).unwrap().1.len(), count);
+        }
+        let refused = send_raw(ours.as_raw_fd(), b"x", &[file.as_raw_fd(); MOST_FILES + 1]);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        // SAFETY: only calculates.
+        assert!(unsafe { libc::CMSG_SPACE(DESCRIPTORS) } as usize <= ROOM);
     }
 }

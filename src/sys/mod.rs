@@ -43,6 +43,8 @@ pub use detached::*;
 pub use inherited::*;
 #[cfg(target_os = "linux")]
 pub use keyctl_linux::*;
+#[cfg(unix)]
+pub use messages::MOST_FILES;
 #[cfg(target_os = "linux")]
 pub use mount_namespace_linux::*;
 #[cfg(not(target_os = "linux"))]

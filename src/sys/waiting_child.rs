@@ -280,6 +280,7 @@ impl Plan<'_> {
                 // SAFETY: both are numbers of descriptors; what was at the second is closed, as it should be.
                 unsafe { libc::dup2(nowhere.as_raw_fd(), descriptor) };
             }
+            super::unix::give_back_core_limit();
         } else {
             give_back_in_child();
         }
