@@ -2,9 +2,13 @@
 //! `pid argv0` written; on release the flock goes first and then the file (msal-extensions 1.3.1, `cache_lock.py`,
 //! `CrossPlatLock`). Installs without portalocker know only the file's existence (`filelock.py`), so both are honoured.
 //!
-//! A lock file whose process is gone costs az 5 s and, without portalocker, every later command: one that nobody has
-//! flocked is taken over when the process that signed it is dead, or, unsigned, when it is older than [`STALE_AFTER`]. The lock is held for one
-//! read-modify-write of the cache, never across a run, the network or a prompt.
+//! A lock file whose process is gone costs az 5 s and, without portalocker, every later command. One that is flocked is
+//! held, whatever it says. One that nobody has flocked is taken over when the process that signed it cannot be holding it:
+//! it is dead; or what lives under that id is another, which began after the file was written, or is no program that signs
+//! so (an id of another pid namespace: a container's az is often number 1). Where the system does not tell, the file's age
+//! decides: az itself waits 5 s for such a file and then takes it.
+//!
+//! The lock is held for one read-modify-write of the cache, never across a run, the network or a prompt.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -16,6 +20,12 @@ use crate::{sys, wait};
 
 /// How old an abandoned lock file must be: az writes its process id within microseconds of making the file.
 const STALE_AFTER: Duration = Duration::from_secs(2);
+
+/// How old a lock file must be that nobody has flocked and of whose signer nothing can be learnt but that it lives.
+const OLD: Duration = Duration::from_secs(6);
+
+/// How much later than the file was written a process must have begun to be certainly another: the two clocks differ.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// How often to look again. az looks every 250 ms; a shorter pause lets us in between two of its steps.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -102,13 +112,9 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
         Err(error) => return Err(error),
     };
     let mut holder = String::new();
-    (&file).take(64).read_to_string(&mut holder).unwrap_or_default();
-    let id = holder.split_ascii_whitespace().next().and_then(|id| id.parse().ok());
-    let age = file.metadata()?.modified().ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-    // Whoever signed it had flocked it before. One that nobody signed may be signed at any moment, if it is young; a file
-    // from the future (the clock was set back) is as old as we like to think.
-    let is_held = id.map_or(age.is_some_and(|age| age < STALE_AFTER), sys::process_exists);
-    if is_held {
+    (&file).take(4096).read_to_string(&mut holder).unwrap_or_default();
+    let written = file.metadata()?.modified()?;
+    if is_held(&holder, written) {
         return Ok(None);
     }
     let Some(mut file) = flock(file)? else { return Ok(None) };
@@ -118,6 +124,48 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
     let _ = file.set_len(0).and_then(|()| file.rewind());
     sign(&mut file);
     Ok(Some(file))
+}
+
+/// Whether a lock file that says `holder` and was last `written` at that time may be held without a flock.
+fn is_held(holder: &str, written: SystemTime) -> bool {
+    // A file from the future (the clock was set back) is as old as we like to think.
+    let age = SystemTime::now().duration_since(written).unwrap_or(Duration::MAX);
+    let (id, program) = holder.split_once(' ').unwrap_or((holder, ""));
+    // One that nobody signed may be signed at any moment, if it is young.
+    let Ok(id) = id.parse() else { return age < STALE_AFTER };
+    if !sys::process_exists(id) {
+        return false;
+    }
+    // Whoever signs has flocked before, where it can, and has the file removed right after the flock: a young one may be
+    // about to go.
+    if age < STALE_AFTER {
+        return true;
+    }
+    if sys::process_began(id).is_some_and(|began| began > written + MARGIN) {
+        return false;
+    }
+    match sys::process_arguments(id) {
+        Some(arguments) if !arguments.is_empty() && !program.is_empty() => signs_as(&arguments, program),
+        _ => age < OLD,
+    }
+}
+
+/// Whether a process with these arguments signs as `program`. Python's `sys.argv[0]` is the script as it was named, or, for
+/// `python -m azure.cli`, the path of that module's `__main__.py`; .NET's MSAL signs with the process's name.
+fn signs_as(arguments: &[Vec<u8>], program: &str) -> bool {
+    let name = |text: &str| text.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let module =
+        program.strip_suffix("__main__.py").map(|path| path.trim_end_matches(['/', '\\']).replace(['/', '\\'], "."));
+    let mut arguments = arguments.iter().map(|argument| String::from_utf8_lossy(argument));
+    if program == "azward" {
+        // Ours, whatever name it goes by, and its own flock says best whether it holds it.
+        return arguments.next().is_some_and(|first| name(&first).starts_with("az"));
+    }
+    arguments.any(|argument| {
+        let own = argument.strip_prefix("-m").unwrap_or(&argument);
+        let is_module = !own.is_empty() && module.as_ref().is_some_and(|module| module.ends_with(&format!(".{own}")));
+        is_module || argument == program || name(&argument) == name(program)
+    })
 }
 
 fn flock(file: File) -> io::Result<Option<File>> {
@@ -165,8 +213,7 @@ mod tests {
         assert_eq!(MsalLock::acquire(&cache, Duration::ZERO).unwrap_err().kind, Kind::Busy, "young");
         std::fs::write(&file, format!("{} az", gone.id())).unwrap();
         drop(MsalLock::acquire(&cache, Duration::ZERO).unwrap());
-        std::fs::write(&file, format!("{} az", std::process::id())).unwrap();
-        age(&file, 60);
+        std::fs::write(&file, format!("{} {}", std::process::id(), own_name())).unwrap();
         assert_eq!(MsalLock::acquire(&cache, Duration::ZERO).unwrap_err().kind, Kind::Busy, "living");
         std::fs::write(&file, "").unwrap();
         age(&file, 60);
@@ -175,6 +222,74 @@ mod tests {
         assert_eq!(MsalLock::acquire(&cache, Duration::ZERO).unwrap_err().kind, Kind::Busy, "flocked");
         drop(held);
         drop(MsalLock::acquire(&cache, Duration::ZERO).unwrap());
+    }
+
+    /// What this process would sign with, were it Python's.
+    fn own_name() -> String {
+        std::env::args().next().unwrap()
+    }
+
+    /// Whether a lock file that says so, so old and flocked by nobody, is in our way.
+    fn is_in_the_way(holder: &str, seconds: u64) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let (cache, file) = (dir.path().join("cache.json"), dir.path().join("cache.json.lockfile"));
+        std::fs::write(&file, holder).unwrap();
+        age(&file, seconds);
+        MsalLock::acquire(&cache, Duration::ZERO).is_err()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_living_process_that_is_somebody_else_does_not_hold_it() {
+        // As `python -m azure.cli` does, which signs with the path of its `__main__.py`.
+        let mut children: Vec<std::process::Child> = Vec::new();
+        let mut start = |arguments: &[&str]| {
+            let child = std::process::Command::new(arguments[0]).args(&arguments[1..]).spawn().unwrap();
+            let id = child.id();
+            children.push(child);
+            id
+        };
+        let az = start(&["sh", "-c", "sleep 60; :", "-sm", "azure.cli", "login"]);
+        let other = start(&["sh", "-c", "sleep 60; :", "unrelated"]);
+        std::thread::sleep(Duration::from_millis(100));
+        let main = "/opt/az/lib/python3.13/site-packages/azure/cli/__main__.py";
+        // Signed and let go a moment ago, or about to be removed: whoever it is.
+        for id in [1, az, other] {
+            assert!(is_in_the_way(&format!("{id} {main}"), 0), "{id}");
+        }
+        // Written before that process began: its id was another's then. Both began a moment ago.
+        for id in [az, other] {
+            assert!(!is_in_the_way(&format!("{id} {main}"), 60), "{id}");
+        }
+        // Number 1 of another pid namespace. Ours began long ago.
+        assert!(!is_in_the_way(&format!("1 {main}"), 3));
+        assert!(!is_in_the_way("1 /usr/bin/az", 3));
+        // It began before the file was written: is it the one that signed?
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(is_in_the_way(&format!("{az} {main}"), 3), "az, stopped or slow");
+        assert!(!is_in_the_way(&format!("{other} {main}"), 3));
+        assert!(!is_in_the_way(&format!("{az} azward"), 3));
+        for mut child in children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_program_is_known_by_what_it_signs_with() {
+        let signs = |line: &str, program: &str| {
+            signs_as(&line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), program)
+        };
+        let main = "/opt/az/lib/python3.13/site-packages/azure/cli/__main__.py";
+        assert!(signs("/opt/az/bin/python3 -sm azure.cli login", main));
+        assert!(signs("/opt/az/bin/python3 -mazure.cli login", main));
+        assert!(signs("python3 /usr/bin/az login", "/usr/bin/az"));
+        assert!(signs("python3 ./app.py", "./app.py") && signs("python3 -c pass", "-c"));
+        assert!(signs("/usr/bin/dotnet-thing --x", "dotnet-thing"));
+        assert!(signs("az group list", "azward") && signs("azward-guardian", "azward"));
+        for line in ["/sbin/init splash", "/usr/bin/python3 -m http.server", "bash"] {
+            assert!(!signs(line, main) && !signs(line, "/usr/bin/az") && !signs(line, "azward"), "{line}");
+        }
     }
 
     #[test]

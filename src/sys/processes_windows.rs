@@ -7,7 +7,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, FILETIME, INVALID_HANDLE_VALUE, STATUS_CONTROL_C_EXIT, WAIT_TIMEOUT,
@@ -70,6 +70,21 @@ pub fn process_start(id: u32) -> Option<u64> {
     // SAFETY: the handle is open and the pointers are to live locals.
     let code = unsafe { GetProcessTimes(process.as_raw_handle(), start, end, kernel, user) };
     (code != 0).then(|| u64::from(start.dwHighDateTime) << 32 | u64::from(start.dwLowDateTime))
+}
+
+/// When a process began; `None` when it has ended or is not ours to ask.
+#[must_use]
+pub fn process_began(id: u32) -> Option<SystemTime> {
+    /// From 1601, where Windows begins to count, to 1970, in seconds.
+    const EPOCH: u64 = 11_644_473_600;
+    let ticks = process_start(id)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(ticks.checked_sub(EPOCH * 10_000_000)?.checked_mul(100)?))
+}
+
+/// What a process was started with; the system does not tell.
+#[must_use]
+pub fn process_arguments(_id: u32) -> Option<Vec<Vec<u8>>> {
+    None
 }
 
 /// The name of a process's program, for the journal; `None` where the system does not say.

@@ -247,6 +247,41 @@ pub fn process_start(id: u32) -> Option<u64> {
     (got == size).then(|| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
 }
 
+/// When a process began, by the clock on the wall as it is now; `None` when there is no such process, or the system does not
+/// tell.
+#[must_use]
+pub fn process_began(id: u32) -> Option<SystemTime> {
+    let start = process_start(id)?;
+    if cfg!(target_os = "macos") {
+        return SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(start));
+    }
+    // SAFETY: takes a number only.
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)?;
+    let lived = since_boot()?.checked_sub(Duration::from_millis(start.checked_mul(1000)? / ticks))?;
+    SystemTime::now().checked_sub(lived)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live local of the type that the call asks for.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    (code == 0).then(|| Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since_boot() -> Option<Duration> {
+    None
+}
+
+/// What a process was started with, its own name first; `None` where the system does not tell.
+#[must_use]
+pub fn process_arguments(id: u32) -> Option<Vec<Vec<u8>>> {
+    let line = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    Some(if line.is_empty() { Vec::new() } else { line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect() })
+}
+
 /// What a process calls itself, for the journal; `None` where the system does not say.
 #[must_use]
 pub fn process_name(id: u32) -> Option<String> {
