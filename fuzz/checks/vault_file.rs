@@ -79,11 +79,14 @@ impl Home {
     /// Checks `bytes` as the current generation, with none before it; says whether it opened.
     fn file(&self, bytes: &[u8]) -> bool {
         let directory = self.scratch.path().join("vaults");
-        let vault = Vault::of(&self.context, &self.settings, &ConfigDir::at(DIRECTORY.as_ref()));
-        std::fs::write(vault.path(), bytes).unwrap();
+        let config_dir = ConfigDir::at(DIRECTORY.as_ref());
+        let vault = Vault::of(&self.context, &self.settings, &config_dir);
+        let key_id: String = self.key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = directory.join(format!("{}.{key_id}.vault", config_dir.id()));
+        std::fs::write(&path, bytes).unwrap();
         let plain = self.open(bytes);
         let loaded = vault.load();
-        assert_eq!(std::fs::read(vault.path()).unwrap(), bytes, "it was changed by reading it");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "it was changed by reading it");
         let is_open = match loaded {
             Ok(contents) => {
                 let plain = plain.expect("it was not sealed with this key");

@@ -11,7 +11,7 @@ use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::edit;
 use crate::run::exposure::{Exposure, Plan};
-use crate::vault::{Contents, KeptToken, KeyStoreKind, VaultState};
+use crate::vault::{Contents, KeptToken, VaultState};
 
 /// How many warnings are shown, newest last.
 const WARNINGS: usize = 5;
@@ -33,6 +33,9 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(logins) {
         row("login", &login);
+    }
+    for elsewhere in &state.elsewhere {
+        row("another's vault", &format!("{}, its key is not here", elsewhere.display()));
     }
     for aside in &state.set_aside {
         row("set aside", &aside.display().to_string());
@@ -113,10 +116,10 @@ fn logins(contents: &Contents) -> Vec<String> {
 }
 
 fn key_line(state: &VaultState) -> String {
-    match state.key_store {
-        Some(KeyStoreKind::Keyring) => "in the OS keyring",
-        Some(KeyStoreKind::KeyFile) => "in a key file bound to this machine and user, because no OS keyring answered",
-        None => "none yet",
+    match (state.exists, state.key) {
+        (_, Some(key)) => key,
+        (true, None) => "not here",
+        (false, None) => "none yet",
     }
     .to_owned()
 }

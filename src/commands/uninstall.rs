@@ -36,6 +36,15 @@ pub enum Leftovers {
     Forget,
 }
 
+impl Leftovers {
+    fn deed(self) -> &'static str {
+        match self {
+            Self::Keep => "kept",
+            Self::Forget => "dropped",
+        }
+    }
+}
+
 /// Uninstalls, and says what it did.
 ///
 /// # Errors
@@ -150,14 +159,24 @@ fn give_all_back(
     let Surroundings { context, settings, journal, .. } = surroundings;
     let mut kept = None;
     for (directory, found) in vault::all_vaults(context, settings)? {
-        let known = prepared.iter().position(|prepared| prepared.vault.path() == found.path());
+        let known = prepared.iter().position(|prepared| prepared.vault.id() == found.id());
         let Prepared { vault, outcome } =
             known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
         let config_dir = ConfigDir::at(&directory);
         let custody = Custody::with_vault(context, &config_dir, journal, vault);
         let directory = directory.display();
         match outcome.and_then(|()| custody.give_back()) {
-            Ok(count) => say(format!("gave {count} login(s) back to `{directory}`")),
+            Ok(count) => {
+                say(format!("gave {count} login(s) back to `{directory}`"));
+                // Another machine's, which needs the same programs.
+                if let Err(failure) = custody.vault.load() {
+                    if leftovers == Leftovers::Forget {
+                        custody.vault.forget()?;
+                    }
+                    say(format!("{} another vault of `{directory}`: {}", leftovers.deed(), failure.what));
+                    kept = kept.or((leftovers == Leftovers::Keep).then_some(failure));
+                }
+            }
             Err(failure) if leftovers == Leftovers::Forget && is_lost_for_good(failure.kind) => {
                 let count = custody.vault.forget()?;
                 say(format!("dropped the login of `{directory}` ({count} file(s)): {}", failure.what));

@@ -288,7 +288,7 @@ impl Custody<'_> {
     pub fn watch(&self, copy: &PrivateCopy) -> Option<Watch> {
         let watch = Watch::new().ok()?;
         watch.add_file(&copy.file).ok()?;
-        for directory in self.vault.path().parent().into_iter().chain([self.config_dir.path()]) {
+        for directory in [self.vault.parent(), self.config_dir.path()] {
             // A directory that is not there yet has nothing to tell.
             let _ = watch.add_directory(directory);
         }

@@ -193,11 +193,19 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 /// What the operating system calls this machine, the same across boots; `None` where it has no such name.
 #[must_use]
 pub fn machine_id() -> Option<String> {
-    let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     if cfg!(target_os = "macos") {
         return macos_machine_id();
     }
-    read("/etc/machine-id").or_else(|| read("/var/lib/dbus/machine-id")).filter(|id| !id.is_empty())
+    let read = |path| std::fs::read_to_string(path).ok().and_then(|text| usable_machine_id(&text));
+    ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(read)
+}
+
+/// What the file of a machine id says, where that tells this machine from others: one that is empty or "uninitialized" waits
+/// for its first boot (machine-id(5)), and images are shipped so; one of zeros is no id.
+fn usable_machine_id(text: &str) -> Option<String> {
+    let id = text.trim();
+    let is_usable = id != "uninitialized" && id.chars().any(|letter| !matches!(letter, '0' | '-'));
+    is_usable.then(|| id.to_owned())
 }
 
 #[cfg(target_os = "macos")]

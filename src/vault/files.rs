@@ -1,5 +1,5 @@
-//! The files of one vault and how they change: `<id>.vault`, the generation before it, and a lock, all in
-//! `$AZWARD_HOME/vaults` (mode 0700, files 0600). A new generation is written beside the old one, fsynced and renamed
+//! The files of one vault and how they change: `<id>.<key id>.vault` and the generation before it, in
+//! `$AZWARD_HOME/vaults` (mode 0700, files 0600), beside a lock that all vaults of one config directory share. A new generation is written beside the old one, fsynced and renamed
 //! over it, after the old one got its second name by a hard link: at no moment is there no vault. Whatever fails before
 //! the rename leaves the old generation as it was and removes what was written.
 
@@ -13,12 +13,11 @@ use crate::sys;
 const BOUND: u64 = 64 * 1024 * 1024;
 
 /// The paths of one vault.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Files {
-    pub(super) directory: PathBuf,
+    directory: PathBuf,
     pub(super) current: PathBuf,
     pub(super) previous: PathBuf,
-    pub(super) lock: PathBuf,
     fresh: PathBuf,
     spare: PathBuf,
 }
@@ -29,17 +28,38 @@ pub(super) fn directory_of(azward_home: &Path) -> PathBuf {
 }
 
 impl Files {
-    pub(super) fn new(azward_home: &Path, id: &str) -> Self {
-        let directory = directory_of(azward_home);
-        let file = |ending: &str| directory.join(format!("{id}{ending}"));
+    /// The files in `directory` whose names begin with `stem`.
+    pub(super) fn new(directory: &Path, stem: &str) -> Self {
+        let file = |ending: &str| directory.join(format!("{stem}{ending}"));
         Self {
             current: file(".vault"),
             previous: file(".vault.previous"),
-            lock: file(".lock"),
             fresh: file(".vault.new"),
             spare: file(".vault.previous.new"),
-            directory,
+            directory: directory.to_owned(),
         }
+    }
+
+    /// Whether there is a current or a previous generation.
+    pub(super) fn is_there(&self) -> bool {
+        [&self.current, &self.previous].iter().any(|path| path.symlink_metadata().is_ok())
+    }
+
+    /// Gives the generations the names of `other`, which nothing has. After each step the current generation is under one
+    /// name or the other.
+    pub(super) fn rename_to(&self, other: &Self) -> Result<()> {
+        for (from, to) in [(&self.current, &other.current), (&self.previous, &other.previous)] {
+            match std::fs::rename(from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::storage("rename", from, &error));
+                }
+                _ => {}
+            }
+        }
+        for path in [&self.fresh, &self.spare] {
+            remove(path)?;
+        }
+        sys::sync_dir(&self.directory).map_err(|error| Failure::storage("sync", &self.directory, &error))
     }
 
     /// Writes `bytes` beside the current generation, durable but not in force yet.
@@ -64,16 +84,11 @@ impl Files {
     }
 
     /// Gives `path` (the current or the previous generation, which does not open) another name that nothing ever
-    /// overwrites. The old name stays until [`Self::publish`] or [`Self::drop_previous`] takes it.
+    /// overwrites. The old name stays until [`Self::publish`] or the caller takes it.
     pub(super) fn set_aside(&self, path: &Path, now: i64) -> Result<PathBuf> {
         let aside = free_name(&self.current, now);
         second_name(path, &aside, &self.directory).map_err(|error| Failure::storage("set aside", path, &error))?;
         Ok(aside)
-    }
-
-    /// Forgets the previous generation after it was set aside.
-    pub(super) fn drop_previous(&self) -> Result<()> {
-        remove(&self.previous)
     }
 
     /// Puts what [`Self::write`] wrote in force.

@@ -3,27 +3,32 @@
 //! its header in clear, so every login can be given back to where it came from; what cannot be given back is listed and
 //! left where it is, and the key that might still open it with it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Files};
-use super::key_store::{KeyStores, Patience};
-use super::keyring::Keyring;
-use super::sealed::Header;
+use super::candidates::{self, Standing, candidates};
+use super::files;
+use super::key_file::BoundWhere;
+use super::key_store::{self, KeyId, KeyStores, Patience};
 use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::settings::Settings;
+use crate::settings::{KeyStoreChoice, Settings};
 use crate::sys;
 
 /// What `azward status` shows of a vault.
 #[derive(Debug)]
 pub struct VaultState {
-    /// Where the vault is, or would be.
+    /// Where the vault is; the directory of the vaults where this machine has none.
     pub path: PathBuf,
     /// Whether there is one.
     pub exists: bool,
+    /// The vaults of this config directory whose key is not here: another machine's, or a lost key's.
+    pub elsewhere: Vec<PathBuf>,
     /// The key store that has its key, where its header can be read.
     pub key_store: Option<KeyStoreKind>,
+    /// Where its key is and what that is bound to, in words that claim no more than holds.
+    pub key: Option<&'static str>,
     /// How many times it has been committed, where its header can be read.
     pub generation: Option<u64>,
     /// What it holds, when it opens.
@@ -38,24 +43,33 @@ impl Vault {
     /// What `azward status` shows. Nobody is asked to unlock a keyring, and nothing is changed.
     #[must_use]
     pub fn describe(&self) -> VaultState {
-        let header = self.header(&self.files.current).ok().flatten();
-        let header = header.or_else(|| self.header(&self.files.previous).ok().flatten());
         let (contents, trouble) = match self.load_with(Patience::Nobody) {
             Ok(contents) => (Some(contents), None),
             Err(failure) => (None, Some(failure)),
         };
+        let ranked = self.ranked(&self.stores.keys_here());
+        let (elsewhere, ours): (Vec<_>, Vec<_>) =
+            ranked.into_iter().partition(|(standing, _)| *standing == Standing::Elsewhere);
+        // One that the keyring was asked for in vain is nobody's here.
+        let is_ours = |standing: Standing| standing != Standing::Undecided || contents.is_some();
+        let (ours, undecided): (Vec<_>, Vec<_>) = ours.into_iter().partition(|(standing, _)| is_ours(*standing));
+        let ours = ours.into_iter().next().map(|(_, candidate)| candidate);
+        let elsewhere = elsewhere.into_iter().chain(undecided).map(|(_, candidate)| candidate.files.current);
+        let set_aside = candidates(&self.vaults, &self.id).into_iter().flat_map(|one| one.files.set_aside_files());
         VaultState {
-            path: self.files.current.clone(),
-            exists: self.exists(),
-            key_store: header.as_ref().map(|header| header.kind),
-            generation: header.map(|header| header.generation),
+            path: ours.as_ref().map_or_else(|| self.vaults.clone(), |ours| ours.files.current.clone()),
+            exists: ours.is_some(),
+            elsewhere: elsewhere.collect(),
+            key_store: ours.as_ref().and_then(|ours| ours.kind),
+            key: ours.as_ref().and_then(|ours| self.key_in_words(ours.kind?, ours.key_id?)),
+            generation: ours.filter(|ours| ours.kind.is_some()).map(|ours| ours.generation),
             contents,
             trouble,
-            set_aside: self.files.set_aside_files(),
+            set_aside: set_aside.collect(),
         }
     }
 
-    /// Removes every file of this vault, what was set aside of it included, and says how many there were. For what its owner
+    /// Removes every file of this config directory's vaults, what was set aside and other machines' included, and says how many there were. For what its owner
     /// does not want any more; the caller has the azward home's lock alone.
     ///
     /// # Errors
@@ -65,21 +79,42 @@ impl Vault {
         for path in &files {
             files::remove(path)?;
         }
-        files::remove(&self.files.lock)?;
-        if let Err(error) = sys::sync_dir(&self.files.directory) {
-            return Err(Failure::storage("sync", &self.files.directory, &error));
+        files::remove(&self.lock)?;
+        if let Err(error) = sys::sync_dir(&self.vaults) {
+            return Err(Failure::storage("sync", &self.vaults, &error));
         }
         Ok(files.len())
     }
 
-    /// Every file of this vault that may hold a login: all generations, finished or not, and what was set aside.
+    /// Every file of this config directory's vaults that may hold a login: all generations, finished or not, what was set
+    /// aside, and those of other machines.
     #[must_use]
     pub fn all_files(&self) -> Vec<PathBuf> {
-        let current = self.files.current.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut found = files::list(&self.files.directory);
-        found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&current)));
+        let beginning = format!("{}.", self.id);
+        let mut found = files::list(&self.vaults);
+        found.retain(|path| {
+            *path != self.lock && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&beginning))
+        });
         found.sort();
         found
+    }
+
+    fn key_in_words(&self, kind: KeyStoreKind, id: KeyId) -> Option<&'static str> {
+        let key_file = match kind {
+            KeyStoreKind::Keyring => return Some("in the OS keyring"),
+            KeyStoreKind::KeyFile => self.stores.bound_where(id)?,
+        };
+        Some(match (key_file, self.stores.has_machine_id()) {
+            (BoundWhere::MachineAndUser, _) => {
+                "in a key file bound to this machine and user, because no OS keyring answered"
+            }
+            (BoundWhere::User, false) => {
+                "in a key file bound to this user only, because this system has no machine id and no OS keyring answered"
+            }
+            (BoundWhere::User, true) => {
+                "in a key file bound to this user only, because there was no machine id when it was made"
+            }
+        })
     }
 }
 
@@ -96,17 +131,15 @@ pub fn all_vaults(context: &Context, settings: &Settings) -> Result<Vec<(PathBuf
         }
         _ => {}
     }
-    let mut ids: Vec<String> = files::list(&directory).iter().filter_map(|path| id_of(path)).collect();
-    ids.sort();
-    ids.dedup();
+    let stems = files::list(&directory).into_iter().filter_map(|path| candidates::stem(&path));
+    let ids: BTreeSet<String> = stems.map(|stem| stem.split('.').next().unwrap_or_default().to_owned()).collect();
     let vaults = ids.into_iter().filter_map(|id| {
-        let files = Files::new(&context.azward_home, &id);
-        let directory = [&files.current, &files.previous].into_iter().find_map(|path| {
-            let bytes = files::read(path).ok().flatten()?;
-            Header::parse(&bytes).ok().map(|(header, _)| header.directory)
+        let of_config_dir = candidates(&directory, &id).into_iter().find_map(|candidate| {
+            let files = [candidate.files.current, candidate.files.previous];
+            files.iter().find_map(|path| candidates::header(path)).map(|header| header.directory)
         })?;
-        let vault = Vault::new(context, settings, &id, &directory);
-        Some((directory, vault))
+        let vault = Vault::new(context, settings, &id, &of_config_dir);
+        Some((of_config_dir, vault))
     });
     Ok(vaults.collect())
 }
@@ -118,7 +151,8 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     let claimed: Vec<PathBuf> = all_vaults(context, settings)
         .unwrap_or_default()
         .into_iter()
-        .flat_map(|(_, vault)| [vault.files.current, vault.files.previous])
+        .flat_map(|(_, vault)| candidates(&vault.vaults, &vault.id))
+        .flat_map(|candidate| [candidate.files.current, candidate.files.previous])
         .collect();
     let is_lock = |path: &Path| path.extension().is_some_and(|extension| extension == "lock");
     let mut found = files::list(&files::directory_of(&context.azward_home));
@@ -135,32 +169,38 @@ pub fn forget_unclaimed(path: &Path) -> Result<()> {
     files::remove(path)
 }
 
-/// Has the kernel forget the master key, where it was cached for the session.
+/// Has the kernel forget the master keys, where they were cached.
 pub fn forget_cached_key(context: &Context) {
-    Keyring::of(&context.azward_home).forget_cached();
+    KeyStores::new(&context.home_lock, KeyStoreChoice::default(), context.now()).forget_cached();
 }
 
-/// Removes the master key from every key store: the last step of an uninstall.
+/// Removes this machine's master keys from every key store: the last step of an uninstall. Other machines' keys, and
+/// those of vaults that are another machine's, are not touched.
 ///
 /// # Errors
-/// [`Kind::Storage`] while there is any vault, or anything set aside, that the key may still open;
+/// [`Kind::Storage`] while there is any vault, or anything set aside, that a key of this machine may still open;
 /// [`Kind::KeyUnavailable`] when the keyring has it and does not let it go.
 pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
-    let left = files::list(&files::directory_of(&context.azward_home));
-    if let Some(path) = left.iter().find(|path| path.extension().is_none_or(|extension| extension != "lock")) {
+    let patience = if context.is_interactive { Patience::Person } else { Patience::Nobody };
+    let stores = KeyStores::new(&context.home_lock, settings.key_store, context.now());
+    let here = stores.keys_here();
+    let is_elsewhere =
+        |path: &Path| key_of(path).is_some_and(|id| !here.own.contains(&id) && !here.shared.contains(&id));
+    let mut left = files::list(&files::directory_of(&context.azward_home));
+    left.retain(|path| path.extension().is_none_or(|extension| extension != "lock") && !is_elsewhere(path));
+    if let Some(path) = left.first() {
         return Err(Failure::new(
             Kind::Storage,
             format!("the master key stays, because `{}` may need it", path.display()),
             "remove that file if what is in it is no longer wanted, then uninstall again",
         ));
     }
-    let patience = if context.is_interactive { Patience::Person } else { Patience::Nobody };
-    KeyStores::new(&context.home_lock, settings.key_store, context.now()).remove(patience)
+    stores.remove(patience)
 }
 
-/// The id in the name of a vault's current or previous generation.
-fn id_of(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let id = name.strip_suffix(".vault").or_else(|| name.strip_suffix(".vault.previous"))?;
-    Some(id.to_owned())
+/// The key that a file beside the vaults was sealed with, by its name or its header.
+fn key_of(path: &Path) -> Option<KeyId> {
+    let mut parts = path.file_name()?.to_str()?.split('.').skip(1);
+    let named = parts.next().and_then(key_store::id_from_hex);
+    named.or_else(|| candidates::header(path).map(|header| header.key_id))
 }

@@ -1,9 +1,14 @@
-//! The key file, `$AZWARD_HOME/key`: 32 random bytes, and the key derived from them with HKDF-SHA256 whose salt is this
-//! machine's id and the user's. A copy of the azward home on another machine, or under another user, opens nothing by
-//! itself; whoever can read this file here, or knows both ids, can: it is no keyring, and `azward status` says which one is used.
+//! The key file, `$AZWARD_HOME/<binding>.key`: 32 random bytes, and the key derived from them with HKDF-SHA256 whose salt
+//! is this machine's id and the user's. A copy of the azward home on another machine, or under another user, opens nothing
+//! by itself; whoever can read this file here, or knows both ids, can: it is no keyring, and `azward status` says which one
+//! is used. The file is named by a fingerprint of what it is bound to, so machines that share a home each have their own
+//! and none takes another's for a broken one. Where a machine has no id the file is bound to the user alone; a machine
+//! that has one reads such a file too, because it may have got its id later.
 //!
 //! It is made under `key.lock`, written and fsynced under another name and then linked to its own, so that one that is
-//! there is never overwritten. One that does not give a key is [`Kind::KeyLost`] and is renamed, never removed.
+//! there is never overwritten. One that does not give a key is [`Kind::KeyLost`] and is renamed, never removed. The first
+//! version's name was `key`, whatever it was bound to: it is read where it gives its key, renamed when a vault is written,
+//! and left alone where it does not.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +21,9 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::files;
-use super::key_store::{KeyId, MasterKey};
+use super::key_store::{MasterKey, hex};
 use crate::failure::{Failure, Kind, Result};
-use crate::secret::Secret;
+use crate::secret::{Secret, fingerprint};
 use crate::sys;
 
 const VERSION: u32 = 1;
@@ -33,11 +38,20 @@ pub(super) struct Binding {
     pub(super) user: String,
 }
 
-/// The key file of one azward home.
+/// One key file of an azward home.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     path: PathBuf,
     binding: Binding,
+}
+
+/// What a key file is bound to, for those who are told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BoundWhere {
+    /// This machine and this user.
+    MachineAndUser,
+    /// This user alone.
+    User,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -69,6 +83,21 @@ impl Binding {
         Self { machine: sys::machine_id(), user }
     }
 
+    /// The same user on any machine.
+    pub(super) fn of_user(&self) -> Self {
+        Self { machine: None, user: self.user.clone() }
+    }
+
+    /// A name that tells nothing of it, and that no other binding has.
+    pub(super) fn id(&self) -> String {
+        fingerprint(self.salt(&self.parts()).unwrap_or_default().as_bytes())
+    }
+
+    fn parts(&self) -> Vec<BoundTo> {
+        let machine = self.machine.as_ref().map(|_| BoundTo::MachineId);
+        machine.into_iter().chain([BoundTo::User]).collect()
+    }
+
     /// The salt, or `None` when the machine has no id and one is asked for.
     fn salt(&self, bound_to: &[BoundTo]) -> Option<String> {
         let part = |bound: &BoundTo| match bound {
@@ -80,8 +109,18 @@ impl Binding {
 }
 
 impl KeyFile {
+    /// The key file of `binding`.
     pub(super) fn new(azward_home: &Path, binding: Binding) -> Self {
+        Self { path: azward_home.join(format!("{}.key", binding.id())), binding }
+    }
+
+    /// The first version's, which may be bound to this machine or to another.
+    pub(super) fn first_version(azward_home: &Path, binding: Binding) -> Self {
         Self { path: azward_home.join("key"), binding }
+    }
+
+    pub(super) fn bound_where(&self) -> BoundWhere {
+        if self.binding.machine.is_some() { BoundWhere::MachineAndUser } else { BoundWhere::User }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -111,29 +150,31 @@ impl KeyFile {
         if random.len() != MasterKey::LENGTH || document.bound_to.is_empty() {
             return Err(self.torn());
         }
-        let Some(salt) = self.binding.salt(&document.bound_to) else {
-            return Err(Failure::new(
-                Kind::KeyUnavailable,
-                format!("the key file `{}` is bound to a machine id and this machine has none", self.path.display()),
-                "restore `/etc/machine-id`, then run the command again",
-            ));
-        };
+        let Some(salt) = self.binding.salt(&document.bound_to) else { return Err(self.elsewhere()) };
         let key = derive(&random, &salt).ok_or_else(|| self.torn())?;
-        if hex(key.id()) != document.check {
-            return Err(Failure::new(
-                Kind::KeyLost,
-                format!("the key file `{}` belongs to another machine or user, or was changed", self.path.display()),
-                "use it where it was made; or sign in to Azure again, and it is set aside and a new one made",
-            ));
+        if hex(key.id()) == document.check { Ok(Some(key)) } else { Err(self.elsewhere()) }
+    }
+
+    /// Gives the first version's file, which has just given its key here, the name of what it is bound to, unless there is
+    /// a file of that name. The caller holds the key lock.
+    pub(super) fn rename_first_version(&self) -> Result<()> {
+        let failed = |error| Failure::storage("rename", &self.path, &error);
+        let Some(text) = files::read(&self.path)?.map(Zeroizing::new) else { return Ok(()) };
+        let Ok(document) = serde_json::from_slice::<Document<'_>>(&text) else { return Ok(()) };
+        let is_of_machine = document.bound_to.contains(&BoundTo::MachineId);
+        let binding = if is_of_machine { self.binding.clone() } else { self.binding.of_user() };
+        let named = Self::new(self.path.parent().unwrap_or(&self.path), binding);
+        if named.path.symlink_metadata().is_ok() {
+            return Ok(());
         }
-        Ok(Some(key))
+        std::fs::rename(&self.path, &named.path).map_err(failed)?;
+        sys::sync_dir(self.path.parent().unwrap_or(&self.path)).map_err(failed)
     }
 
     /// Makes the file with a new key. The caller holds the key lock and has seen that there is none.
     pub(super) fn make(&self) -> Result<MasterKey> {
         let random = MasterKey::generate()?;
-        let machine = self.binding.machine.as_ref().map(|_| BoundTo::MachineId);
-        let bound_to: Vec<_> = machine.into_iter().chain([BoundTo::User]).collect();
+        let bound_to = self.binding.parts();
         let salt = self.binding.salt(&bound_to).unwrap_or_default();
         let key = derive(random.expose(), &salt).ok_or_else(|| self.torn())?;
         let encoded = Zeroizing::new(STANDARD.encode(random.expose()));
@@ -149,7 +190,7 @@ impl KeyFile {
 
     fn publish(&self, text: &[u8]) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or(&self.path);
-        let fresh = self.path.with_file_name("key.new");
+        let fresh = self.path.with_extension("key.new");
         // Left by a process that died while it had the lock that we have now.
         let _ = std::fs::remove_file(&fresh);
         let published = files::write_durably(&fresh, text, directory).and_then(|()| {
@@ -174,6 +215,14 @@ impl KeyFile {
         Failure::storage("make", &self.path, error)
     }
 
+    fn elsewhere(&self) -> Failure {
+        Failure::new(
+            Kind::KeyLost,
+            format!("the key file `{}` belongs to another machine or user, or was changed", self.path.display()),
+            "use it where it was made; or sign in to Azure again, and a new one is made beside it",
+        )
+    }
+
     fn torn(&self) -> Failure {
         Failure::new(
             Kind::KeyLost,
@@ -190,38 +239,68 @@ fn derive(random: &[u8], salt: &str) -> Option<MasterKey> {
     MasterKey::from_secret(Secret::new(std::mem::take(&mut *key)))
 }
 
-fn hex(id: KeyId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn binding(machine: Option<&str>, user: &str) -> Binding {
+        Binding { machine: machine.map(str::to_owned), user: user.to_owned() }
+    }
+
     fn file(home: &Path, machine: Option<&str>, user: &str) -> KeyFile {
-        KeyFile::new(home, Binding { machine: machine.map(str::to_owned), user: user.to_owned() })
+        KeyFile::new(home, binding(machine, user))
     }
 
     #[test]
-    fn it_gives_its_key_here_and_to_nobody_else() {
+    fn each_machine_and_user_has_its_own_beside_the_others() {
         let home = tempfile::tempdir().unwrap();
-        assert!(file(home.path(), Some("m"), "1").read().unwrap().is_none());
-        let made = file(home.path(), Some("m"), "1").make().unwrap();
-        assert_eq!(file(home.path(), Some("m"), "1").read().unwrap().unwrap().id(), made.id());
-        for (machine, user) in [("other", "1"), ("m", "2")] {
-            let failure = file(home.path(), Some(machine), user).read().unwrap_err();
+        let bindings = [(Some("m"), "1"), (Some("other"), "1"), (Some("m"), "2"), (None, "1"), (None, "2")];
+        let mut ids = Vec::new();
+        for (machine, user) in bindings {
+            assert!(file(home.path(), machine, user).read().unwrap().is_none(), "{machine:?} {user}");
+            ids.push(file(home.path(), machine, user).make().unwrap().id());
+        }
+        for ((machine, user), id) in bindings.iter().zip(&ids) {
+            assert_eq!(file(home.path(), *machine, user).read().unwrap().unwrap().id(), *id);
+            assert_eq!(ids.iter().filter(|other| *other == id).count(), 1);
+        }
+        assert_eq!(files::list(home.path()).len(), bindings.len());
+    }
+
+    #[test]
+    fn under_another_s_name_it_gives_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let made = file(home.path(), Some("m"), "1");
+        made.make().unwrap();
+        for (machine, user) in [(Some("other"), "1"), (Some("m"), "2"), (None, "1")] {
+            let other = file(home.path(), machine, user);
+            std::fs::copy(made.path(), other.path()).unwrap();
+            let failure = other.read().unwrap_err();
             assert_eq!(failure.kind, Kind::KeyLost);
             assert!(failure.what.contains("belongs to another machine or user"));
         }
-        assert_eq!(file(home.path(), None, "1").read().unwrap_err().kind, Kind::KeyUnavailable);
     }
 
     #[test]
-    fn a_machine_without_an_id_binds_to_the_user_alone() {
-        let home = tempfile::tempdir().unwrap();
-        let made = file(home.path(), None, "1").make().unwrap();
-        assert_eq!(file(home.path(), Some("since then"), "1").read().unwrap().unwrap().id(), made.id());
-        assert!(file(home.path(), None, "2").read().is_err());
+    fn the_first_version_s_gets_the_name_of_what_it_is_bound_to() {
+        for made_on in [Some("m"), None] {
+            let home = tempfile::tempdir().unwrap();
+            let made = file(home.path(), made_on, "1");
+            let id = made.make().unwrap().id();
+            std::fs::rename(made.path(), home.path().join("key")).unwrap();
+            let elsewhere = KeyFile::first_version(home.path(), binding(Some("other"), "2"));
+            assert_eq!(elsewhere.read().unwrap_err().kind, Kind::KeyLost);
+            let first = KeyFile::first_version(home.path(), binding(Some("m"), "1"));
+            assert_eq!(first.read().unwrap().unwrap().id(), id);
+            first.rename_first_version().unwrap();
+            assert!(!first.path().exists());
+            assert_eq!(made.read().unwrap().unwrap().id(), id);
+            first.rename_first_version().unwrap();
+            // Another's file of that name is never in the way of this one.
+            std::fs::copy(made.path(), home.path().join("key")).unwrap();
+            first.rename_first_version().unwrap();
+            assert!(first.path().exists());
+        }
     }
 
     #[test]
@@ -235,8 +314,9 @@ mod tests {
         key.set_aside(5).unwrap();
         std::fs::write(key.path(), "precious too").unwrap();
         key.set_aside(5).unwrap();
-        let text = |name: &str| std::fs::read_to_string(home.path().join(name)).unwrap();
-        assert_eq!((text("key.set-aside-5"), text("key.set-aside-5-2")), ("precious".into(), "precious too".into()));
+        let name = key.path().to_str().unwrap();
+        let text = |ending: &str| std::fs::read_to_string(format!("{name}.set-aside-{ending}")).unwrap();
+        assert_eq!((text("5"), text("5-2")), ("precious".into(), "precious too".into()));
     }
 
     #[test]
@@ -258,7 +338,8 @@ mod tests {
     #[test]
     fn it_is_private() {
         let home = tempfile::tempdir().unwrap();
-        file(home.path(), None, "1").make().unwrap();
-        assert_eq!(sys::mode_of(&home.path().join("key").metadata().unwrap()), 0o600);
+        let key = file(home.path(), Some("m"), "1");
+        key.make().unwrap();
+        assert_eq!(sys::mode_of(&key.path().metadata().unwrap()), 0o600);
     }
 }

@@ -1,7 +1,11 @@
 //! Where the master key is: the OS keyring or the key file. A vault's header says which of them sealed it and which key,
 //! and that one is asked for that key, whatever the settings say now; the settings only choose for a new vault. All
-//! vaults of one azward home share one key per store. Making a key is serialised by `$AZWARD_HOME/key.lock`, and what
-//! was written is read back, so that two first runs end with one key.
+//! vaults that one machine begins in an azward home share one key per store. Making a key is serialised by
+//! `$AZWARD_HOME/key.lock`, and what was written is read back, so that two first runs end with one key.
+//!
+//! Which keys are this machine's can be told without asking a keyring: a key file is named by what it is bound to, and
+//! beside the key files a note, an empty file `<binding>.<key id>.keyring`, says that the keyring of that machine and
+//! user has that key. A note is made as soon as the key is in the keyring, before any vault is sealed with it.
 //!
 //! What fails: [`Kind::KeyUnavailable`] when a store does not answer, is locked or cannot be read (the key may be fine);
 //! [`Kind::KeyLost`] when it answers and does not have the key that is asked for.
@@ -11,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::candidates;
 use super::files;
-use super::key_file::{Binding, KeyFile};
-use super::keyring::Keyring;
+use super::key_file::{Binding, BoundWhere, KeyFile};
+use super::keyring::{Found, Keyring};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
@@ -63,6 +68,17 @@ pub(super) enum LostKey {
 pub(super) struct KeyLock {
     _lock: Lock,
     _presence: Presence,
+}
+
+/// The keys that are known to be this machine's.
+#[derive(Debug, Default)]
+pub(super) struct KeysHere {
+    /// Of this machine and user.
+    pub(super) own: Vec<KeyId>,
+    /// Of this user on any machine, where this machine has an id.
+    pub(super) shared: Vec<KeyId>,
+    /// Why a key file did not say which key it has, where it may be fine.
+    pub(super) trouble: Option<Failure>,
 }
 
 /// The key stores of one azward home.
@@ -140,33 +156,136 @@ impl KeyStores {
         Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, now }
     }
 
-    pub(super) fn keyring(&self) -> Keyring {
+    fn keyring(&self) -> Keyring {
         Keyring::of(&self.azward_home)
     }
 
+    fn binding(&self) -> Binding {
+        Binding::here(&self.azward_home)
+    }
+
+    /// The key file that a new key would go into.
     pub(super) fn key_file(&self) -> KeyFile {
-        KeyFile::new(&self.azward_home, Binding::here(&self.azward_home))
+        KeyFile::new(&self.azward_home, self.binding())
+    }
+
+    /// The first version's key file, by everything that it may be bound to here: that version took whatever was in
+    /// `/etc/machine-id` for an id.
+    fn first_version_key_files(&self) -> [KeyFile; 3] {
+        let here = self.binding();
+        let of = |machine: &str| Binding { machine: Some(machine.to_owned()), ..here.clone() };
+        let bindings = [here.clone(), of("uninitialized"), of("00000000000000000000000000000000")];
+        bindings.map(|binding| KeyFile::first_version(&self.azward_home, binding))
+    }
+
+    /// Every key file that may give a key here, the own one first.
+    fn key_files(&self) -> Vec<KeyFile> {
+        let binding = self.binding();
+        let of_user = binding.machine.is_some().then(|| KeyFile::new(&self.azward_home, binding.of_user()));
+        let mut key_files = vec![self.key_file()];
+        key_files.extend(self.first_version_key_files());
+        key_files.extend(of_user);
+        key_files
+    }
+
+    /// The keys that are known to be this machine's. No keyring is asked.
+    pub(super) fn keys_here(&self) -> KeysHere {
+        let binding = self.binding();
+        let mut keys = KeysHere { own: self.noted(&binding), ..KeysHere::default() };
+        let mut own_files = vec![self.key_file()];
+        own_files.extend(self.first_version_key_files());
+        for file in own_files {
+            match file.read() {
+                Ok(Some(key)) => keys.own.push(key.id()),
+                Err(failure) if failure.kind != Kind::KeyLost => keys.trouble = Some(failure),
+                _ => {}
+            }
+        }
+        if binding.machine.is_some() {
+            keys.shared = self.noted(&binding.of_user());
+            let of_user = KeyFile::new(&self.azward_home, binding.of_user());
+            keys.shared.extend(of_user.read().ok().flatten().map(|key| key.id()));
+        }
+        keys
+    }
+
+    /// What the key called `id` is bound to, where a key file has it.
+    pub(super) fn bound_where(&self, id: KeyId) -> Option<BoundWhere> {
+        let has = |file: &KeyFile| file.read().is_ok_and(|key| key.is_some_and(|key| key.id() == id));
+        self.key_files().iter().find(|file| has(file)).map(KeyFile::bound_where)
+    }
+
+    /// Whether this machine has an id that a key can be bound to.
+    pub(super) fn has_machine_id(&self) -> bool {
+        self.binding().machine.is_some()
+    }
+
+    /// The keys that the keyring of `binding` is noted to have.
+    fn noted(&self, binding: &Binding) -> Vec<KeyId> {
+        let binding = binding.id();
+        notes(&self.azward_home).into_iter().filter(|(of, _)| *of == binding).map(|(_, id)| id).collect()
+    }
+
+    /// Notes that the keyring here has the key called `id`.
+    pub(super) fn note(&self, id: KeyId) -> Result<()> {
+        let path = self.azward_home.join(format!("{}.{}{NOTE}", self.binding().id(), hex(id)));
+        if path.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        files::write_durably(&path, b"", &self.azward_home)
+            .and_then(|()| sys::sync_dir(&self.azward_home))
+            .or_else(|error| if error.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+            .map_err(|error| Failure::storage("make", &path, &error))
     }
 
     /// The key called `id` from the store of `kind`.
     pub(super) fn find(&self, kind: KeyStoreKind, id: KeyId, patience: Patience) -> Result<MasterKey> {
         match kind {
-            KeyStoreKind::KeyFile => match self.key_file().read()? {
-                Some(key) if key.id() == id => Ok(key),
-                found => Err(lost(found.is_some(), "key file", &format!("`{}`", self.key_file().path().display()))),
-            },
+            KeyStoreKind::KeyFile => self.find_in_key_files(id),
             KeyStoreKind::Keyring => self.find_in_keyring(id, patience),
+        }
+    }
+
+    fn find_in_key_files(&self, id: KeyId) -> Result<MasterKey> {
+        let mut trouble = None;
+        let mut has_other = false;
+        for file in self.key_files() {
+            match file.read() {
+                Ok(Some(key)) if key.id() == id => return Ok(key),
+                Ok(found) => has_other |= found.is_some(),
+                Err(failure) if failure.kind == Kind::KeyLost => {}
+                Err(failure) => trouble = trouble.or(Some(failure)),
+            }
+        }
+        let place = format!("`{}`", self.key_file().path().display());
+        Err(trouble.unwrap_or_else(|| lost(has_other, "key file", &place)))
+    }
+
+    /// The key called `id` if the keyring turns out to have it; `None` where it does not, or does not answer. Nobody is
+    /// asked to unlock a keyring that shows nothing of it.
+    ///
+    /// # Errors
+    /// [`Kind::KeyUnavailable`] when the keyring has it and is locked.
+    pub(super) fn find_unnoted(&self, id: KeyId, patience: Patience) -> Result<Option<MasterKey>> {
+        if let Some(key) = self.keyring().cached(id) {
+            return Ok(Some(key));
+        }
+        match self.keyring().look(id, patience) {
+            Found::Key(key) => {
+                self.keyring().cache(&key);
+                Ok(Some(key))
+            }
+            Found::Locked(failure) => Err(failure),
+            Found::Nothing => Ok(None),
         }
     }
 
     fn find_in_keyring(&self, id: KeyId, patience: Patience) -> Result<MasterKey> {
         let keyring = self.keyring();
-        if let Some(key) = keyring.cached()
-            && key.id() == id
-        {
+        if let Some(key) = keyring.cached(id) {
             return Ok(key);
         }
-        let mut keys = keyring.read(patience)?;
+        let mut keys = keyring.read(id, patience)?;
         let any = !keys.is_empty();
         if let Some(at) = keys.iter().position(|key| key.id() == id) {
             let key = keys.swap_remove(at);
@@ -194,28 +313,47 @@ impl KeyStores {
             KeyStoreChoice::KeyFile => key_file(),
             KeyStoreChoice::Keyring => keyring(patience),
             // A keyring that is locked now does not answer: nobody is asked to unlock what they did not choose.
-            KeyStoreChoice::Auto => keyring(Patience::Nobody).or_else(|_: Failure| key_file()),
+            KeyStoreChoice::Auto => match keyring(Patience::Nobody) {
+                Err(failure) if failure.kind != Kind::Interrupted => key_file(),
+                other => other,
+            },
         }
     }
 
     fn keyring_or_new(&self, patience: Patience) -> Result<MasterKey> {
         let keyring = self.keyring();
-        let key = match keyring.read(patience)?.into_iter().next() {
+        let key = match self.noted_in_keyring(patience)? {
             Some(key) => key,
             None => {
                 let lock = self.lock_keys()?;
                 // Unlocked by now, so nobody is waited for under the lock.
-                match keyring.read(Patience::Nobody)?.into_iter().next() {
+                match self.noted_in_keyring(Patience::Nobody)? {
                     Some(key) => key,
                     None => {
                         // An entry that somebody removed while the kernel still has its key goes back as it was.
-                        let key = keyring.cached().map_or_else(MasterKey::generate, Ok)?;
-                        keyring.write_and_read_back(key, lock)?
+                        let cached = self.noted(&self.binding()).into_iter().find_map(|id| keyring.cached(id));
+                        let key = keyring.write_and_read_back(cached.map_or_else(MasterKey::generate, Ok)?, lock)?;
+                        self.note(key.id())?;
+                        key
                     }
                 }
             }
         };
         keyring.cache(&key);
+        Ok(key)
+    }
+
+    /// The first key that this machine's keyring is noted to have and has, or the one that the first version made there.
+    fn noted_in_keyring(&self, patience: Patience) -> Result<Option<MasterKey>> {
+        for id in self.noted(&self.binding()) {
+            if let Some(key) = self.keyring().read(id, patience)?.into_iter().find(|key| key.id() == id) {
+                return Ok(Some(key));
+            }
+        }
+        let key = self.keyring().read_first_version(patience)?.into_iter().next();
+        if let Some(key) = &key {
+            self.note(key.id())?;
+        }
         Ok(key)
     }
 
@@ -225,6 +363,7 @@ impl KeyStores {
             return Ok(key);
         }
         let _lock = self.lock_keys()?;
+        self.rename_first_version()?;
         match file.read() {
             Ok(Some(key)) => return Ok(key),
             Ok(None) => {}
@@ -234,6 +373,20 @@ impl KeyStores {
         file.make()
     }
 
+    /// Gives the first version's key file the name of its binding, where it is this machine's.
+    pub(super) fn adopt_first_version(&self) -> Result<()> {
+        if self.azward_home.join("key").symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let _lock = self.lock_keys()?;
+        self.rename_first_version()
+    }
+
+    fn rename_first_version(&self) -> Result<()> {
+        let [file, ..] = self.first_version_key_files();
+        if file.read().is_ok_and(|key| key.is_some()) { file.rename_first_version() } else { Ok(()) }
+    }
+
     fn lock_keys(&self) -> Result<KeyLock> {
         let presence = self.home.enter()?;
         let path = self.azward_home.join("key.lock");
@@ -241,16 +394,70 @@ impl KeyStores {
         Ok(KeyLock { _lock: lock, _presence: presence })
     }
 
-    /// Removes the key from every store. For when no vault is left that it could open.
+    /// Removes this machine's keys from every store. Other machines' stay.
     pub(super) fn remove(&self, patience: Patience) -> Result<()> {
         let keyring = self.keyring();
-        keyring.forget_cached();
-        // No keyring, or a locked one: a key that seals nothing may stay there.
-        if keyring.read(patience).is_ok_and(|keys| !keys.is_empty()) {
-            keyring.remove()?;
+        let bindings = [self.binding(), self.binding().of_user()].map(|binding| binding.id());
+        for (binding, id) in notes(&self.azward_home) {
+            if !bindings.contains(&binding) {
+                continue;
+            }
+            keyring.forget_cached(id);
+            // No keyring, or a locked one: a key that seals nothing may stay there.
+            if keyring.read(id, patience).is_ok_and(|keys| !keys.is_empty()) {
+                keyring.remove(id)?;
+            }
+            files::remove(&self.azward_home.join(format!("{binding}.{}{NOTE}", hex(id))))?;
         }
-        files::remove(self.key_file().path())
+        keyring.forget_cached_of_first_version();
+        if keyring.read_first_version(patience).is_ok_and(|keys| !keys.is_empty()) {
+            keyring.remove_first_version()?;
+        }
+        for file in self.key_files() {
+            // What gives no key here is another machine's, or nobody's.
+            if file.read().is_ok_and(|key| key.is_some()) {
+                files::remove(file.path())?;
+            }
+        }
+        Ok(())
     }
+
+    /// Has the kernel forget every key that a name in the azward home tells of.
+    pub(super) fn forget_cached(&self) {
+        let vaults = files::list(&files::directory_of(&self.azward_home));
+        let named = vaults.iter().filter_map(|path| candidates::stem(path)).filter_map(|stem| {
+            let (_, id) = stem.split_once('.')?;
+            id_from_hex(id)
+        });
+        let noted = notes(&self.azward_home).into_iter().map(|(_, id)| id);
+        named.chain(noted).for_each(|id| self.keyring().forget_cached(id));
+        self.keyring().forget_cached_of_first_version();
+    }
+}
+
+/// The ending of a note that a keyring has a key.
+const NOTE: &str = ".keyring";
+
+/// The notes in an azward home: the binding's id, and the key's.
+fn notes(azward_home: &Path) -> Vec<(String, KeyId)> {
+    let note = |path: &PathBuf| {
+        let (binding, id) = path.file_name()?.to_str()?.strip_suffix(NOTE)?.split_once('.')?;
+        Some((binding.to_owned(), id_from_hex(id)?))
+    };
+    let mut notes: Vec<_> = files::list(azward_home).iter().filter_map(note).collect();
+    notes.sort();
+    notes
+}
+
+/// A key's id as it stands in names.
+pub(super) fn hex(id: KeyId) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What [`hex`] wrote.
+pub(super) fn id_from_hex(text: &str) -> Option<KeyId> {
+    let id = u64::from_str_radix(text, 16).ok()?.to_be_bytes();
+    (hex(id) == text).then_some(id)
 }
 
 /// Whether the directory belongs to the user that we act as.
@@ -267,7 +474,7 @@ fn lost(other: bool, store: &str, place: &str) -> Failure {
     Failure::new(
         Kind::KeyLost,
         what,
-        format!("bring the {store} back as it was; or sign in to Azure again, and the old vault is set aside unopened"),
+        format!("bring the {store} back as it was; or sign in to Azure again: the old vault stays beside the new one"),
     )
 }
 
@@ -298,6 +505,27 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_read_back_from_a_name_and_nothing_else_is() {
+        for id in [[0; 8], [0xff; 8], [0, 1, 2, 3, 0xab, 0xcd, 0xef, 9]] {
+            assert_eq!(id_from_hex(&hex(id)), Some(id));
+        }
+        for text in ["", "0", "+000000000000000", "000000000000000G", "00000000000000AB", "00000000000000000"] {
+            assert_eq!(id_from_hex(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_for_this_machine_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let stores = stores(home.path());
+        stores.note([7; 8]).unwrap();
+        stores.note([7; 8]).unwrap();
+        std::fs::write(home.path().join(format!("0123456789abcdef.{}{NOTE}", hex([9; 8]))), "").unwrap();
+        assert_eq!(stores.keys_here().own, [[7; 8]]);
+        assert!(stores.keys_here().trouble.is_none());
+    }
+
+    #[test]
     fn a_race_of_first_runs_ends_with_one_key() {
         let home = tempfile::tempdir().unwrap();
         let ids: Vec<KeyId> = std::thread::scope(|scope| {
@@ -312,11 +540,12 @@ mod tests {
     #[test]
     fn a_torn_key_file_stays_until_a_key_must_be_made() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("key");
+        let path = stores(home.path()).key_file().path().to_owned();
         std::fs::write(&path, "{\"version\":").unwrap();
         assert_eq!(stores(home.path()).for_new(Patience::Nobody, LostKey::Keep).unwrap_err().kind, Kind::KeyLost);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"version\":");
         stores(home.path()).for_new(Patience::Nobody, LostKey::Replace).unwrap();
-        assert_eq!(std::fs::read_to_string(home.path().join("key.set-aside-1000")).unwrap(), "{\"version\":");
+        let aside = format!("{}.set-aside-1000", path.display());
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"version\":");
     }
 }

@@ -1,5 +1,6 @@
-//! The OS keyring as a key store: one entry of 32 bytes per azward home, service `azward`, user
-//! `master-key:<fingerprint of the azward home>`. Every call runs on a thread of its own with a deadline, for a keyring
+//! The OS keyring as a key store: one entry of 32 bytes per key, service `azward`, user `master-key:<key id>`, so that
+//! keyrings that are merged, synchronised or carried to another machine never have two keys in one place. (The first
+//! version's user was `master-key:<fingerprint of the azward home>`; it is read where it has the key.) Every call runs on a thread of its own with a deadline, for a keyring
 //! may wait for a person for as long as a year: 60 s when a person is there, 3 s when nobody is. Before the Secret
 //! Service is asked for the key it is asked whether it is locked, because to read from it when it is would prompt.
 //!
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use keyring::{Entry, Error};
 
-use super::key_store::{KeyLock, MasterKey, Patience};
+use super::key_store::{KeyId, KeyLock, MasterKey, Patience, hex};
 #[cfg(target_os = "linux")]
 use super::secret_service;
 use crate::failure::{Failure, Kind, Result};
@@ -43,10 +44,25 @@ pub(super) enum Refusal {
     Absent,
     /// It is locked, and nobody unlocked it.
     Locked,
+    /// It is locked, and shows no entry of ours.
+    LockedAndEmpty,
     /// It did not answer in time.
     Silent,
     /// It answered with an error.
     Refused,
+    /// A signal came first.
+    Interrupted,
+}
+
+/// What a look for a key of which it is not known whether the keyring has it came to.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The key.
+    Key(MasterKey),
+    /// The keyring has it and is locked, or a signal came before it could say.
+    Locked(Failure),
+    /// It is not there, or nobody can say.
+    Nothing,
 }
 
 impl From<Refusal> for Failure {
@@ -56,7 +72,7 @@ impl From<Refusal> for Failure {
                 "there is no OS keyring in this session",
                 "run the command where the keyring is, for instance in the desktop session, or start the keyring here",
             ),
-            Refusal::Locked => (
+            Refusal::Locked | Refusal::LockedAndEmpty => (
                 "the OS keyring is locked",
                 "unlock it, for instance by logging in to the desktop, then run the command again",
             ),
@@ -64,6 +80,7 @@ impl From<Refusal> for Failure {
                 "the OS keyring did not answer in time",
                 "see whether it waits for a password, then run the command again",
             ),
+            Refusal::Interrupted => return wait::interrupted("the OS keyring"),
             Refusal::Refused => {
                 ("the OS keyring refused", "see whether other programs can use it, then run the command again")
             }
@@ -77,34 +94,66 @@ impl Keyring {
         Self { azward_home: azward_home.to_owned() }
     }
 
-    /// The entry's user: two azward homes do not share a key, and one home has one name through every link.
-    pub(super) fn user(&self) -> String {
-        format!("master-key:{}", self.home_fingerprint())
-    }
-
-    fn home_fingerprint(&self) -> String {
+    /// The user of the first version's entry.
+    fn first_version_user(&self) -> String {
         let home = std::fs::canonicalize(&self.azward_home);
-        fingerprint(home.as_ref().unwrap_or(&self.azward_home).as_os_str().as_encoded_bytes())
+        let home = home.as_ref().unwrap_or(&self.azward_home).as_os_str().as_encoded_bytes();
+        format!("master-key:{}", fingerprint(home))
     }
 
-    /// The keys in the keyring under our name: none, one, or more where two keyrings were merged.
+    /// The keys in the keyring under the name of the key called `id`, or under the first version's name: none, one, or
+    /// more where two keyrings were merged.
     ///
     /// # Errors
     /// [`Kind::KeyUnavailable`].
-    pub(super) fn read(&self, patience: Patience) -> Result<Vec<MasterKey>> {
-        let user = self.user();
+    pub(super) fn read(&self, id: KeyId, patience: Patience) -> Result<Vec<MasterKey>> {
+        Ok(self.read_users(vec![user_of(id), self.first_version_user()], patience)?)
+    }
+
+    /// The same under the first version's name alone.
+    pub(super) fn read_first_version(&self, patience: Patience) -> Result<Vec<MasterKey>> {
+        Ok(self.read_users(vec![self.first_version_user()], patience)?)
+    }
+
+    /// Looks for the key called `id`, of which nothing says that it should be there.
+    pub(super) fn look(&self, id: KeyId, patience: Patience) -> Found {
+        let users = || vec![user_of(id), self.first_version_user()];
+        let mut looked = self.read_users(users(), Patience::Nobody);
+        if matches!(looked, Err(Refusal::Locked)) && patience == Patience::Person {
+            looked = self.read_users(users(), Patience::Person);
+        }
+        match looked {
+            Ok(keys) => keys.into_iter().find(|key| key.id() == id).map_or(Found::Nothing, Found::Key),
+            Err(refusal @ (Refusal::Locked | Refusal::Interrupted)) => Found::Locked(refusal.into()),
+            Err(_) => Found::Nothing,
+        }
+    }
+
+    fn read_users(&self, users: Vec<String>, patience: Patience) -> std::result::Result<Vec<MasterKey>, Refusal> {
         let keys = within(patience, move || {
-            wake(&user, patience)?;
-            read_entry(&user)
+            for user in &users {
+                // One that is not there may be because the keyring is locked; the first version's name may still be.
+                let woken = wake(user, patience);
+                if woken == Err(Refusal::LockedAndEmpty) && Some(user) != users.last() {
+                    continue;
+                }
+                woken?;
+                let keys = read_entry(user)?;
+                if !keys.is_empty() {
+                    return Ok(keys);
+                }
+            }
+            Ok(Vec::new())
         })?;
         Ok(keys.into_iter().filter_map(MasterKey::from_secret).collect())
     }
 
-    /// Puts a key into an unlocked keyring that has none, and gives back what it has after that. The key lock is held
-    /// until the write is over, even when nobody waits for it any more: a late write must not replace another's key.
+    /// Puts a key into an unlocked keyring that does not have it, and gives back what it has after that. The key lock is
+    /// held until the write is over, even when nobody waits for it any more: a late write must not come after whatever the
+    /// next holder does.
     pub(super) fn write_and_read_back(&self, key: MasterKey, lock: KeyLock) -> Result<MasterKey> {
-        let user = self.user();
         let id = key.id();
+        let user = user_of(id);
         let keys = within(Patience::Nobody, move || {
             let _lock = lock;
             let entry = Entry::new(SERVICE, &user).map_err(|error| refusal_of(&error))?;
@@ -115,42 +164,64 @@ impl Keyring {
         kept.ok_or_else(|| Refusal::Refused.into())
     }
 
-    /// Removes the entry.
-    pub(super) fn remove(&self) -> Result<()> {
-        let user = self.user();
-        within(Patience::Nobody, move || match Entry::new(SERVICE, &user).and_then(|entry| entry.delete_credential()) {
-            Ok(()) | Err(Error::NoEntry) => Ok(()),
-            Err(error) => Err(refusal_of(&error)),
-        })
+    /// Removes the entry of the key called `id`.
+    pub(super) fn remove(&self, id: KeyId) -> Result<()> {
+        self.remove_user(user_of(id))
     }
+
+    /// Removes the first version's entry.
+    pub(super) fn remove_first_version(&self) -> Result<()> {
+        self.remove_user(self.first_version_user())
+    }
+
+    fn remove_user(&self, user: String) -> Result<()> {
+        Ok(within(Patience::Nobody, move || {
+            match Entry::new(SERVICE, &user).and_then(|entry| entry.delete_credential()) {
+                Ok(()) | Err(Error::NoEntry) => Ok(()),
+                Err(error) => Err(refusal_of(&error)),
+            }
+        })?)
+    }
+}
+
+/// The user of a key's entry.
+fn user_of(id: KeyId) -> String {
+    format!("master-key:{}", hex(id))
 }
 
 #[cfg(target_os = "linux")]
 impl Keyring {
-    /// The key that the kernel has.
-    pub(super) fn cached(&self) -> Option<MasterKey> {
-        sys::cached_key(&self.description(), MasterKey::LENGTH).and_then(|key| MasterKey::from_secret(Secret::new(key)))
+    /// The key called `id`, if the kernel has it.
+    pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
+        let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
+        MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)
     }
 
     /// Has the kernel keep the key.
     pub(super) fn cache(&self, key: &MasterKey) {
-        sys::cache_key(&self.description(), key.expose(), CACHED_FOR);
+        sys::cache_key(&description(key.id()), key.expose(), CACHED_FOR);
     }
 
-    /// Has the kernel forget the key.
-    pub(super) fn forget_cached(&self) {
-        sys::forget_key(&self.description());
+    /// Has the kernel forget the key called `id`.
+    pub(super) fn forget_cached(&self, id: KeyId) {
+        sys::forget_key(&description(id));
     }
 
-    fn description(&self) -> String {
-        format!("azward:{}", self.home_fingerprint())
+    /// Has the kernel forget the key that the first version had it keep.
+    pub(super) fn forget_cached_of_first_version(&self) {
+        sys::forget_key(&self.first_version_user().replace("master-key:", "azward:"));
     }
+}
+
+#[cfg(target_os = "linux")]
+fn description(id: KeyId) -> String {
+    format!("azward:{}", hex(id))
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Keyring {
     /// See the Linux version above.
-    pub(super) fn cached(&self) -> Option<MasterKey> {
+    pub(super) fn cached(&self, _id: KeyId) -> Option<MasterKey> {
         None
     }
 
@@ -158,7 +229,10 @@ impl Keyring {
     pub(super) fn cache(&self, _key: &MasterKey) {}
 
     /// See the Linux version above.
-    pub(super) fn forget_cached(&self) {}
+    pub(super) fn forget_cached(&self, _id: KeyId) {}
+
+    /// See the Linux version above.
+    pub(super) fn forget_cached_of_first_version(&self) {}
 }
 
 /// Sees to it that the keyring can be read without a prompt.
@@ -198,17 +272,17 @@ fn refusal_of(error: &Error) -> Refusal {
 fn within<T: Send + 'static>(
     patience: Patience,
     work: impl FnOnce() -> std::result::Result<T, Refusal> + Send + 'static,
-) -> Result<T> {
+) -> std::result::Result<T, Refusal> {
     let deadline = match patience {
         Patience::Person => PERSON,
         Patience::Nobody => NOBODY,
     };
     match wait::for_work("keyring", deadline, Duration::ZERO, work) {
-        Ok(outcome) => outcome.map_err(Failure::from),
-        Err(Unheard::Interrupted) => Err(wait::interrupted("the OS keyring")),
-        Err(Unheard::Late) => Err(Refusal::Silent.into()),
+        Ok(outcome) => outcome,
+        Err(Unheard::Interrupted) => Err(Refusal::Interrupted),
+        Err(Unheard::Late) => Err(Refusal::Silent),
         // The thread panicked: the keyring library met something that it did not expect.
-        Err(Unheard::Lost) => Err(Refusal::Refused.into()),
+        Err(Unheard::Lost) => Err(Refusal::Refused),
     }
 }
 
@@ -223,10 +297,10 @@ mod tests {
             std::thread::sleep(Duration::from_secs(600));
             Ok(())
         });
-        assert_eq!(hung.unwrap_err().kind, Kind::KeyUnavailable);
+        assert_eq!(hung.unwrap_err(), Refusal::Silent);
         assert!(begun.elapsed() < NOBODY + Duration::from_secs(2));
         let panicked = within(Patience::Nobody, || -> std::result::Result<(), Refusal> { panic!("on purpose") });
-        assert_eq!(panicked.unwrap_err().kind, Kind::KeyUnavailable);
+        assert_eq!(panicked.unwrap_err(), Refusal::Refused);
     }
 
     #[test]
@@ -240,9 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn every_azward_home_has_an_entry_of_its_own() {
+    fn the_first_version_s_entry_is_one_for_each_azward_home() {
         let homes = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        assert_ne!(Keyring::of(homes.0.path()).user(), Keyring::of(homes.1.path()).user());
-        assert_eq!(Keyring::of(homes.0.path()).user(), Keyring::of(&homes.0.path().join(".")).user());
+        let user = |home: &Path| Keyring::of(home).first_version_user();
+        assert_ne!(user(homes.0.path()), user(homes.1.path()));
+        assert_eq!(user(homes.0.path()), user(&homes.0.path().join(".")));
     }
 }

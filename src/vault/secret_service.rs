@@ -27,21 +27,22 @@ type Asked<T> = std::result::Result<T, Refusal>;
 /// what is locked, else by refusing.
 pub(super) fn wake(service: &str, user: &str, patience: Patience) -> Asked<()> {
     let bus = Connection::session().map_err(|_| Refusal::Absent)?;
-    let locked = locked(&bus, service, user)?;
+    let (locked, refusal) = locked(&bus, service, user)?;
     match (locked.is_empty(), patience) {
         (true, _) => Ok(()),
-        (false, Patience::Nobody) => Err(Refusal::Locked),
+        (false, Patience::Nobody) => Err(refusal),
         (false, Patience::Person) => unlock(&bus, &locked),
     }
 }
 
-/// What would have to be unlocked: the entry itself where there is one, else the collection that it would be made in.
-fn locked(bus: &Connection, service: &str, user: &str) -> Asked<Vec<OwnedObjectPath>> {
+/// What would have to be unlocked: the entry itself where there is one, else the collection that it would be made in; and
+/// what it is to be refused with.
+fn locked(bus: &Connection, service: &str, user: &str) -> Asked<(Vec<OwnedObjectPath>, Refusal)> {
     let attributes = HashMap::from([("service", service), ("username", user)]);
     let found = call(bus, PATH, SERVICE, "SearchItems", &(attributes,))?;
     let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) = read(&found)?;
     if !open.is_empty() || !locked.is_empty() {
-        return Ok(locked);
+        return Ok((locked, Refusal::Locked));
     }
     let alias: OwnedObjectPath = read(&call(bus, PATH, SERVICE, "ReadAlias", &("default",))?)?;
     if alias.as_str() == NO_OBJECT {
@@ -50,7 +51,7 @@ fn locked(bus: &Connection, service: &str, user: &str) -> Asked<Vec<OwnedObjectP
     }
     let property = call(bus, alias.as_str(), "org.freedesktop.DBus.Properties", "Get", &(COLLECTION, "Locked"))?;
     let is_locked = bool::try_from(read::<OwnedValue>(&property)?).map_err(|_| Refusal::Refused)?;
-    Ok(if is_locked { vec![alias] } else { Vec::new() })
+    Ok((if is_locked { vec![alias] } else { Vec::new() }, Refusal::LockedAndEmpty))
 }
 
 /// Has the service ask the person for the password, and waits for the answer.

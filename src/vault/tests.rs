@@ -43,13 +43,32 @@ impl Home {
         self.vault().load().unwrap() == sample(token)
     }
 
+    /// The names of the files beside the vaults without config directory and key.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = files::list(&self.vault().files.directory)
+        let mut names: Vec<_> = files::list(self.vault().parent())
             .iter()
-            .map(|path| path.file_name().unwrap().to_str().unwrap().split_once('.').unwrap().1.to_owned())
+            .map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let (_, rest) = name.split_once('.').unwrap();
+                rest.split_once('.').map_or(rest, |(_, ending)| ending).to_owned()
+            })
             .collect();
         names.sort();
         names
+    }
+
+    /// The vault's current generation.
+    fn current(&self) -> PathBuf {
+        self.vault().path().unwrap()
+    }
+
+    fn previous(&self) -> PathBuf {
+        self.current().with_extension("vault.previous")
+    }
+
+    /// The key file of this machine and user.
+    fn key(&self) -> PathBuf {
+        self.vault().stores.key_file().path().to_owned()
     }
 }
 
@@ -94,7 +113,7 @@ fn a_prepared_vault_needs_no_key_store_any_more() {
     home.commit("one").unwrap();
     let vault = home.vault();
     vault.prepare().unwrap();
-    std::fs::remove_file(home.root.path().join(".azward/key")).unwrap();
+    std::fs::remove_file(home.key()).unwrap();
     let lock = vault.lock(Duration::ZERO).unwrap();
     assert_eq!(vault.load().unwrap(), sample("one"));
     vault.commit(&lock, &sample("two")).unwrap();
@@ -109,9 +128,9 @@ fn the_previous_generation_stands_in() {
         home.commit("two").unwrap();
         let vault = home.vault();
         if missing {
-            std::fs::remove_file(vault.path()).unwrap();
+            std::fs::remove_file(home.current()).unwrap();
         } else {
-            tear(vault.path());
+            tear(&home.current());
         }
         vault.prepare().unwrap();
         assert_eq!(vault.load().unwrap(), sample("one"));
@@ -124,7 +143,7 @@ fn the_previous_generation_stands_in() {
         assert!(home.holds("three"));
         assert_eq!(home.vault().describe().generation, Some(2), "counted from the one that was used");
         // The one that was good is still there, now as the fallback.
-        std::fs::remove_file(home.vault().path()).unwrap();
+        std::fs::remove_file(home.current()).unwrap();
         assert!(home.holds("one"));
     }
 }
@@ -134,7 +153,7 @@ fn a_changed_key_id_is_damage_when_the_previous_generation_has_its_key() {
     let home = Home::new();
     home.commit("one").unwrap();
     home.commit("two").unwrap();
-    change(home.vault().path(), |bytes| bytes[16] ^= 1);
+    change(&home.current(), |bytes| bytes[16] ^= 1);
     home.vault().prepare().unwrap();
     assert!(home.holds("one"));
 }
@@ -143,7 +162,7 @@ fn a_changed_key_id_is_damage_when_the_previous_generation_has_its_key() {
 fn what_is_damaged_is_set_aside_and_never_overwritten() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let torn = tear(home.vault().path());
+    let torn = tear(&home.current());
     let failure = home.vault().load().unwrap_err();
     assert_eq!(failure.kind, Kind::VaultDamaged);
 
@@ -156,8 +175,8 @@ fn what_is_damaged_is_set_aside_and_never_overwritten() {
 
     // Both generations at once, twice within a second.
     home.commit("three").unwrap();
-    tear(&home.vault().files.current);
-    tear(&home.vault().files.previous);
+    tear(&home.current());
+    tear(&home.previous());
     assert_eq!(home.commit("four").unwrap().len(), 2);
     assert_eq!(home.vault().describe().set_aside.len(), 3);
     assert!(home.holds("four"));
@@ -165,50 +184,187 @@ fn what_is_damaged_is_set_aside_and_never_overwritten() {
 }
 
 #[test]
-fn a_lost_key_sets_the_vault_aside() {
+fn a_lost_key_leaves_the_vault_where_it_is_and_another_is_begun_beside_it() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let before = std::fs::read(home.vault().path()).unwrap();
-    let key = home.root.path().join(".azward/key");
-    let backup = std::fs::read(&key).unwrap();
+    let (vault, before) = (home.current(), std::fs::read(home.current()).unwrap());
+    let (key, backup) = (home.key(), std::fs::read(home.key()).unwrap());
     std::fs::remove_file(&key).unwrap();
     assert_eq!(home.vault().prepare().unwrap_err().kind, Kind::KeyLost);
     assert_eq!(home.vault().load().unwrap_err().kind, Kind::KeyLost);
     assert!(!key.exists(), "asking makes no key");
-    assert_eq!(home.commit("two").unwrap()[0].kind, Kind::KeyLost);
+    assert!(home.commit("two").unwrap().is_empty());
     assert!(home.holds("two"));
+    assert_ne!(home.current(), vault);
+    assert_eq!(std::fs::read(&vault).unwrap(), before);
+    let state = home.vault().describe();
+    assert_eq!((state.elsewhere, state.set_aside.len()), (vec![vault.clone()], 0));
 
-    // Bringing both back brings the login back.
-    let aside = home.vault().describe().set_aside.remove(0);
-    assert_eq!(std::fs::read(&aside).unwrap(), before);
-    std::fs::rename(aside, home.vault().path()).unwrap();
+    // Its key brings the login back, and the one that was begun stays.
+    let began = home.current();
     std::fs::write(&key, backup).unwrap();
+    assert_eq!(home.current(), vault);
     assert!(home.holds("one"));
+    assert_eq!(home.vault().describe().elsewhere, [began]);
+}
+
+/// Makes this machine's key file another machine's.
+fn send_away(home: &Home) -> PathBuf {
+    let away = home.key().with_file_name("0123456789abcdef.key");
+    std::fs::rename(home.key(), &away).unwrap();
+    away
 }
 
 #[test]
-fn a_key_file_from_another_machine_is_set_aside_with_its_vault() {
+fn two_machines_that_share_a_home_each_have_their_own() {
     let home = Home::new();
-    home.commit("one").unwrap();
-    let key = home.root.path().join(".azward/key");
-    let text = std::fs::read_to_string(&key).unwrap();
+    home.commit("theirs").unwrap();
+    let (theirs, their_vault) = (send_away(&home), home.vault().exists());
+    assert!(their_vault && home.vault().path().is_none());
+    home.commit("ours").unwrap();
+    let (ours, aside) = (home.key(), home.root.path().join("ours"));
+    let before = home.names();
+    for round in 0..3 {
+        // Over to the other machine, and back.
+        std::fs::rename(&ours, &aside).unwrap();
+        std::fs::rename(&theirs, &ours).unwrap();
+        assert!(home.holds(&if round == 0 { "theirs".to_owned() } else { format!("theirs {}", round - 1) }));
+        assert!(home.commit(&format!("theirs {round}")).unwrap().is_empty());
+        std::fs::rename(&ours, &theirs).unwrap();
+        std::fs::rename(&aside, &ours).unwrap();
+        assert!(home.holds(&if round == 0 { "ours".to_owned() } else { format!("ours {}", round - 1) }));
+        assert!(home.commit(&format!("ours {round}")).unwrap().is_empty());
+    }
+    let grown: Vec<_> = before.iter().filter(|name| *name == "vault").collect();
+    assert_eq!(
+        (grown.len(), home.names()),
+        (2, ["lock", "vault", "vault", "vault.previous", "vault.previous"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(home.vault().describe().elsewhere.len(), 1);
+    // An uninstall here takes this machine's key, and leaves the other's with its vault.
+    let vault = home.vault();
+    vault.remove(&vault.lock(Duration::ZERO).unwrap()).unwrap();
+    remove_master_key(&home.context(), &settings()).unwrap();
+    assert!(!ours.exists() && theirs.exists());
+    std::fs::rename(&theirs, &ours).unwrap();
+    assert!(home.holds("theirs 2"));
+}
+
+#[test]
+fn a_keyring_s_vault_is_this_machine_s_only_with_a_note() {
+    for is_noted in [false, true] {
+        let home = Home::new();
+        home.commit("a key file's").unwrap();
+        // As a keyring would have sealed it: another key, and the store's byte in the header.
+        let text = change(&home.current(), |bytes| {
+            bytes[15] = 1;
+            bytes[16..24].copy_from_slice(&[7; 8]);
+        });
+        let name = format!("{}.{}.vault", home.vault().id, "07".repeat(8));
+        let keyrings = home.current().with_file_name(name);
+        std::fs::rename(home.current(), &keyrings).unwrap();
+        let away = send_away(&home);
+        if is_noted {
+            home.vault().stores.note([7; 8]).unwrap();
+        }
+        let failure = home.vault().load().unwrap_err();
+        // No keyring answers here: it may come back, or it never was this machine's.
+        assert_eq!(failure.kind, if is_noted { Kind::KeyUnavailable } else { Kind::KeyLost }, "{failure}");
+        let committed = home.commit("ours").map_err(|failure| failure.kind);
+        assert_eq!(committed.err(), is_noted.then_some(Kind::KeyUnavailable));
+        assert_eq!(std::fs::read(&keyrings).unwrap(), text);
+        assert!(away.exists());
+    }
+}
+
+#[test]
+fn a_vault_of_the_first_version_is_read_and_gets_its_name_with_the_next_commit() {
+    for generations in [1, 2] {
+        let home = Home::new();
+        for number in 0..generations {
+            home.commit(&number.to_string()).unwrap();
+        }
+        let (vault, previous, id) = (home.current(), home.previous(), home.vault().id);
+        let first = |ending: &str| vault.with_file_name(format!("{id}{ending}"));
+        std::fs::rename(&vault, first(".vault")).unwrap();
+        let _ = std::fs::rename(&previous, first(".vault.previous"));
+        std::fs::rename(home.key(), home.key().with_file_name("key")).unwrap();
+        let names = home.names();
+        assert!(home.holds(&(generations - 1).to_string()));
+        assert_eq!(home.current(), first(".vault"));
+        assert_eq!(home.names(), names, "reading changes nothing");
+        home.commit("next").unwrap();
+        assert!(home.holds("next"));
+        assert_eq!(home.current(), vault);
+        assert!(home.key().exists() && !home.key().with_file_name("key").exists());
+        assert_eq!(home.names(), ["lock", "vault", "vault.previous"]);
+        assert_eq!(home.vault().describe().generation, Some(generations + 1));
+        std::fs::remove_file(home.current()).unwrap();
+        assert!(home.holds(&(generations - 1).to_string()), "the generation before is still there");
+    }
+}
+
+#[test]
+fn a_first_version_s_vault_of_another_machine_stays_for_that_machine() {
+    let home = Home::new();
+    home.commit("theirs").unwrap();
+    let (vault, id) = (home.current(), home.vault().id);
+    let first = vault.with_file_name(format!("{id}.vault"));
+    std::fs::rename(&vault, &first).unwrap();
+    let key = home.key().with_file_name("key");
+    let text = std::fs::read_to_string(home.key()).unwrap();
+    std::fs::remove_file(home.key()).unwrap();
     // As it looks from another machine: what is derived is not what the file was made for.
     let (start, _) = text.split_once("\"check\"").unwrap();
     std::fs::write(&key, format!("{start}\"check\": \"0123456789abcdef\"}}")).unwrap();
-    let failure = home.vault().load().unwrap_err();
-    assert_eq!(failure.kind, Kind::KeyLost);
-    assert!(failure.what.contains("another machine"), "{failure}");
-    home.commit("two").unwrap();
-    assert!(home.holds("two"));
-    let aside = files::list(&home.root.path().join(".azward"));
-    assert_eq!(aside.iter().filter(|path| path.to_str().unwrap().contains("key.set-aside-")).count(), 1);
+    let before = (std::fs::read(&first).unwrap(), std::fs::read(&key).unwrap());
+    assert_eq!(home.vault().load().unwrap_err().kind, Kind::KeyLost);
+    home.commit("ours").unwrap();
+    home.commit("ours too").unwrap();
+    assert!(home.holds("ours too"));
+    assert_eq!((std::fs::read(&first).unwrap(), std::fs::read(&key).unwrap()), before);
+    // There.
+    std::fs::write(&key, text).unwrap();
+    std::fs::remove_file(home.key()).unwrap();
+    assert!(home.holds("theirs"));
+}
+
+#[test]
+fn of_both_names_the_newer_generation_counts() {
+    for is_first_newer in [false, true] {
+        let home = Home::new();
+        home.commit("older").unwrap();
+        let (vault, id) = (home.current(), home.vault().id);
+        let older = std::fs::read(&vault).unwrap();
+        home.commit("newer").unwrap();
+        std::fs::remove_file(home.previous()).unwrap();
+        let newer = std::fs::read(&vault).unwrap();
+        let first = vault.with_file_name(format!("{id}.vault"));
+        let (in_first, in_named) = if is_first_newer { (&newer, &older) } else { (&older, &newer) };
+        std::fs::write(&first, in_first).unwrap();
+        std::fs::write(&vault, in_named).unwrap();
+        assert!(home.holds("newer"));
+        home.commit("newest").unwrap();
+        assert!(home.holds("newest"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_key_is_bound_to_is_said_and_no_more() {
+    let home = Home::new();
+    home.commit("one").unwrap();
+    let state = home.vault().describe();
+    let has_id = home.vault().stores.has_machine_id();
+    assert_eq!(state.key.unwrap().contains("machine and user"), has_id);
+    assert_eq!(state.key.unwrap().contains("user only"), !has_id);
 }
 
 #[test]
 fn a_key_that_is_unavailable_changes_nothing() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let key = home.root.path().join(".azward/key");
+    let key = home.key();
     let hidden = key.with_file_name("hidden");
     std::fs::rename(&key, &hidden).unwrap();
     std::fs::create_dir(&key).unwrap();
@@ -226,15 +382,15 @@ fn a_newer_azwards_vault_is_left_alone() {
     let home = Home::new();
     home.commit("one").unwrap();
     home.commit("two").unwrap();
-    let newer = change(home.vault().path(), |bytes| bytes[13] = 9);
+    let newer = change(&home.current(), |bytes| bytes[13] = 9);
     for failure in [home.vault().load().unwrap_err(), home.commit("three").unwrap_err()] {
         assert_eq!(failure.kind, Kind::VaultDamaged);
         assert_eq!(failure.hint, "update azward, then run the command again");
     }
-    assert_eq!(std::fs::read(home.vault().path()).unwrap(), newer);
+    assert_eq!(std::fs::read(home.current()).unwrap(), newer);
     assert_eq!(home.names(), ["lock", "vault", "vault.previous"]);
     // Nor is it, when only the previous generation is left.
-    std::fs::rename(home.vault().path(), &home.vault().files.previous).unwrap();
+    std::fs::rename(home.current(), home.previous()).unwrap();
     assert!(home.vault().load().is_err() && home.commit("three").is_err());
 }
 
@@ -244,7 +400,8 @@ fn a_vault_of_another_directory_is_not_ours() {
     home.commit("one").unwrap();
     let other = ConfigDir::at(&home.root.path().join("other"));
     let other = Vault::of(&home.context(), &settings(), &other);
-    std::fs::copy(home.vault().path(), other.path()).unwrap();
+    let name = home.current().file_name().unwrap().to_str().unwrap().replace(&home.vault().id, &other.id);
+    std::fs::copy(home.current(), other.parent().join(name)).unwrap();
     let failure = other.load().unwrap_err();
     assert_eq!(failure.kind, Kind::VaultDamaged);
     assert!(failure.what.contains("belongs to another config directory"), "{failure}");
@@ -255,8 +412,9 @@ fn what_is_no_file_is_a_storage_failure() {
     let home = Home::new();
     home.commit("one").unwrap();
     let hidden = home.root.path().join("hidden");
-    std::fs::rename(home.vault().path(), &hidden).unwrap();
-    std::fs::create_dir(home.vault().path()).unwrap();
+    let vault = home.current();
+    std::fs::rename(&vault, &hidden).unwrap();
+    std::fs::create_dir(&vault).unwrap();
     for failure in [home.vault().load().unwrap_err(), home.commit("two").unwrap_err()] {
         assert_eq!(failure.kind, Kind::Storage);
         assert!(failure.what.contains("is not a file that azward made"));
@@ -267,13 +425,13 @@ fn what_is_no_file_is_a_storage_failure() {
 fn a_commit_that_fails_leaves_the_vault_as_it_was() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let before = std::fs::read(home.vault().path()).unwrap();
+    let before = std::fs::read(home.current()).unwrap();
     for in_the_way in ["vault.new", "vault.previous.new"] {
-        let path = home.vault().path().with_extension(in_the_way);
+        let path = home.current().with_extension(in_the_way);
         std::fs::create_dir(&path).unwrap();
         assert_eq!(home.commit("two").unwrap_err().kind, Kind::Storage);
         std::fs::remove_dir(&path).unwrap();
-        assert_eq!(std::fs::read(home.vault().path()).unwrap(), before);
+        assert_eq!(std::fs::read(home.current()).unwrap(), before);
         assert_eq!(home.names(), ["lock", "vault"]);
     }
     home.commit("two").unwrap();
@@ -284,11 +442,11 @@ fn a_commit_that_fails_leaves_the_vault_as_it_was() {
 fn leftovers_of_a_killed_commit_do_no_harm() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let files = home.vault().files;
-    std::fs::write(files.current.with_extension("vault.new"), "torn").unwrap();
-    std::fs::hard_link(&files.current, files.current.with_extension("vault.previous.new")).unwrap();
+    let current = home.current();
+    std::fs::write(current.with_extension("vault.new"), "torn").unwrap();
+    std::fs::hard_link(&current, current.with_extension("vault.previous.new")).unwrap();
     // Killed between the second name and the rename: both names are one file.
-    std::fs::hard_link(&files.current, &files.previous).unwrap();
+    std::fs::hard_link(&current, home.previous()).unwrap();
     home.commit("two").unwrap();
     assert!(home.holds("two"));
     assert_eq!(home.names(), ["lock", "vault", "vault.previous"]);
@@ -395,7 +553,7 @@ fn an_uninstall_finds_every_vault_and_keeps_what_it_cannot_give_back() {
     let context = home.context();
     assert!(all_vaults(&context, &settings()).unwrap().is_empty());
     home.commit("one").unwrap();
-    tear(home.vault().path());
+    tear(&home.current());
     home.commit("two").unwrap();
     let vaults = all_vaults(&context, &settings()).unwrap();
     let directories: Vec<PathBuf> = vaults.iter().map(|(directory, _)| directory.clone()).collect();
@@ -408,21 +566,21 @@ fn an_uninstall_finds_every_vault_and_keeps_what_it_cannot_give_back() {
     vault.remove(&vault.lock(Duration::ZERO).unwrap()).unwrap();
     assert!(!home.vault().exists());
     assert_eq!(remove_master_key(&context, &settings()).unwrap_err().kind, Kind::Storage);
-    assert!(home.root.path().join(".azward/key").exists());
+    assert!(home.key().exists());
     std::fs::remove_file(&aside[0]).unwrap();
     remove_master_key(&context, &settings()).unwrap();
-    assert!(!home.root.path().join(".azward/key").exists());
+    assert!(!home.key().exists());
 }
 
 #[test]
 fn no_text_says_what_callers_look_for() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let mut texts = vec![newer(home.vault().path(), 2).to_string()];
-    tear(home.vault().path());
+    let mut texts = vec![newer(&home.current(), 2).to_string()];
+    tear(&home.current());
     texts.push(home.vault().load().unwrap_err().to_string());
     texts.extend(home.commit("two").unwrap().iter().map(ToString::to_string));
-    std::fs::remove_file(home.root.path().join(".azward/key")).unwrap();
+    std::fs::remove_file(home.key()).unwrap();
     texts.push(home.vault().load().unwrap_err().to_string());
     for text in texts {
         for word in ["az login", "AADSTS", "not found", "is not recognized"] {

@@ -1,7 +1,7 @@
 //! The vault, or the key that it was sealed with, is not what it should be.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::room::Room;
 use crate::support::Sandbox;
@@ -60,28 +60,94 @@ fn a_damaged_generation_gives_way_to_the_one_before() {
     assert_kept(&sandbox, 2);
 }
 
-#[test]
-fn a_key_file_that_is_lost_or_another_machine_s() {
-    let sandbox = Sandbox::new().with_fake_az();
-    for machine in ["a", "b"] {
-        fs::create_dir(sandbox.root().join(machine)).unwrap();
-        fs::copy("/etc/passwd", sandbox.root().join(machine).join("passwd")).unwrap();
-        fs::write(sandbox.root().join(machine).join("machine-id"), machine.repeat(32)).unwrap();
+/// The files of the azward home with this ending, key files or notes, with what is in them.
+fn with_ending(sandbox: &Sandbox, ending: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = fs::read_dir(sandbox.azward_home()).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// A machine: a mount namespace with another `/etc/machine-id`, or with none.
+fn machine<'a>(sandbox: &'a Sandbox, name: &str, id: Option<&str>) -> Room<'a> {
+    let etc = sandbox.root().join(name);
+    fs::create_dir(&etc).unwrap();
+    fs::copy("/etc/passwd", etc.join("passwd")).unwrap();
+    if let Some(id) = id {
+        fs::write(etc.join("machine-id"), id).unwrap();
     }
-    let machine = |name: &str| Room::new(&sandbox, &format!("mount --bind {}/{name} /etc", sandbox.root().display()));
-    let (here, there) = (machine("a"), machine("b"));
+    let hide = "if [ -d /var/lib/dbus ]; then mount -t tmpfs none /var/lib/dbus; fi";
+    Room::new(sandbox, &format!("mount --bind {} /etc; {hide}", etc.display()))
+}
+
+#[test]
+fn machines_that_share_a_home_each_keep_their_login() {
+    let sandbox = Sandbox::new().with_fake_az();
+    let (a, b) = ("a".repeat(32), "b".repeat(32));
+    // The last three have no id: an image before its first boot, and a container.
+    let ids =
+        [("a", Some(&*a)), ("b", Some(&*b)), ("fresh", Some("uninitialized\n")), ("void", Some("")), ("none", None)];
+    let rooms = ids.map(|(name, id)| machine(&sandbox, name, id));
+    let [here, there, without_id @ ..] = &rooms;
     here.az(&["login", ALICE]).run().ok().silent();
     here.az(&["roll"]).run().ok().silent();
     sandbox.assert_nothing_in_the_clear();
     assert_explained(there.az(&["roll"]).run(), 1, NO_TOKEN, "belongs to another machine or user");
+    let (keys, vaults) = (with_ending(&sandbox, "key"), vault_files(&sandbox));
     here.az(&["roll"]).run().ok().silent();
     there.az(&["login", ALICE]).run().ok().silent();
-    there.az(&["roll"]).run().ok().silent();
+    without_id[0].az(&["login", ALICE]).run().ok().silent();
+    assert_eq!(with_ending(&sandbox, "key").len(), 3);
+    assert!(with_ending(&sandbox, "key").contains(&keys[0]));
+    assert!(vaults.iter().all(|vault| vault_files(&sandbox).contains(vault)));
+    for _ in 0..3 {
+        for room in &rooms {
+            room.az(&["roll"]).run().ok().silent();
+            sandbox.assert_nothing_in_the_clear();
+        }
+    }
+    assert_eq!((with_ending(&sandbox, "key").len(), set_aside(&sandbox)), (3, 0));
+    let said = |room: &Room<'_>| room.run(env!("CARGO_BIN_EXE_azward"), &["status"]).run().out();
+    assert!(said(here).contains("bound to this machine and user"), "{}", said(here));
+    for room in without_id {
+        assert!(said(room).contains("bound to this user only"), "{}", said(room));
+        assert!(!said(room).contains("this machine"), "{}", said(room));
+    }
+}
+
+#[test]
+fn a_machine_whose_id_comes_later_or_changes_keeps_or_leaves_its_vault() {
+    let sandbox = Sandbox::new().with_fake_az();
+    let before = machine(&sandbox, "before", None);
+    before.az(&["login", ALICE]).run().ok().silent();
+    let booted = machine(&sandbox, "booted", Some(&"c".repeat(32)));
+    booted.az(&["roll"]).run().ok().silent();
+    before.az(&["roll"]).run().ok().silent();
+    // Imaged anew: what has the user's key alone opens still, what has the old machine's stays as it was.
+    let sandbox = Sandbox::new().with_fake_az();
+    let old = machine(&sandbox, "old", Some(&"d".repeat(32)));
+    old.az(&["login", ALICE]).run().ok().silent();
+    let kept = vault_files(&sandbox)[0].clone();
+    let sealed = fs::read(&kept).unwrap();
+    let new = machine(&sandbox, "new", Some(&"e".repeat(32)));
+    assert_explained(new.az(&["roll"]).run(), 1, NO_TOKEN, "belongs to another machine or user");
+    new.az(&["login", ALICE]).run().ok().silent();
+    new.az(&["roll"]).run().ok().silent();
+    assert_eq!((fs::read(&kept).unwrap(), set_aside(&sandbox)), (sealed, 0));
+}
+
+#[test]
+fn a_lost_key_file() {
+    let sandbox = logged_in();
+    let (key, _) = with_ending(&sandbox, "key").remove(0);
+    fs::remove_file(&key).unwrap();
+    assert_explained(sandbox.az(["roll"]).run(), 1, NO_TOKEN, "or its key is gone");
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    sandbox.az(["roll"]).run().ok().silent();
     sandbox.assert_nothing_in_the_clear();
-    assert!(set_aside(&sandbox) > 0);
-    fs::remove_file(sandbox.azward_home().join("key")).unwrap();
-    assert_explained(there.az(&["roll"]).run(), 1, NO_TOKEN, "is no longer in");
-    there.az(&["login", ALICE]).run().ok().silent();
-    there.az(&["roll"]).run().ok().silent();
-    sandbox.assert_nothing_in_the_clear();
+    assert_eq!(set_aside(&sandbox), 0);
+    assert!(status(&sandbox).contains("its key is not here"), "{}", status(&sandbox));
 }
