@@ -1,6 +1,7 @@
 //! The `azward` command, one file for each subcommand. These and the shim are the only places that print: facts go to
 //! stdout, by [`say`] and [`row`] alone, a failure's two lines to stderr.
 
+pub mod clear;
 pub mod install;
 pub mod scrub;
 pub mod start_up_files;

@@ -1,6 +1,7 @@
 //! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
 //! while a run needs the tokens it says so and leaves them to that run's end.
 
+use crate::commands::clear::Clear;
 use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
@@ -23,9 +24,12 @@ pub fn scrub(surroundings: &Surroundings) -> Result<()> {
     }
     let directory = config_dir.path().display();
     say(match before {
-        0 => format!("nothing was in the clear in `{directory}`"),
+        0 => format!("no refresh token was in the token cache of `{directory}`"),
         1 => format!("1 refresh token was taken into the vault and scrubbed from `{directory}`"),
         n => format!("{n} refresh tokens were taken into the vault and scrubbed from `{directory}`"),
     });
+    for line in Clear::of(context, &custody).others() {
+        say(format!("left as it is: {line}"));
+    }
     Ok(())
 }

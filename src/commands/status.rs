@@ -1,12 +1,15 @@
 //! `azward status`: what is in the vault, what lies in the clear, how az is found, and what the journal has to warn of. It
-//! changes nothing and asks nobody for anything.
+//! changes nothing, asks nobody for anything, and claims nothing that it has not just looked at: what lies in the clear is
+//! what `clear` finds in the whole config directory, and what was not looked at is named.
 
 use chrono::{DateTime, Local};
 
+use crate::azure::profile::Profile;
 use crate::azure::real_az;
+use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
 use crate::commands::{Surroundings, row};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::Result;
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::edit;
@@ -29,7 +32,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("real az", &real_az_line(surroundings));
     row("shim", &shim_line(surroundings));
     row("exposure", &exposure_line(surroundings));
-    row("vault", &vault_line(&state));
+    row("vault", &vault_line(&state, surroundings));
     row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(logins) {
         row("login", &login);
@@ -40,9 +43,13 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     for aside in &state.set_aside {
         row("set aside", &aside.display().to_string());
     }
-    let clear = custody.exposed_tokens();
-    let is_needed = custody.is_needed().unwrap_or(false);
-    row("in the clear", &clear_line(&clear, is_needed, custody.cache.has_leftover()));
+    let clear = Clear::of(context, &custody);
+    for line in clear.rows() {
+        row("in the clear", &line);
+    }
+    for line in clear.unseen_rows() {
+        row("not looked at", &line);
+    }
     if let Some(failure) = settings_failure {
         row("warning", &failure.what);
     }
@@ -53,15 +60,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     if let Some(trouble) = state.trouble {
         return Err(trouble);
     }
-    let is_clean = matches!(clear, Ok(0)) && !custody.cache.has_leftover();
-    if is_clean || is_needed || clear.is_err() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Kind::Storage,
-        format!("refresh tokens lie in the clear in `{}`", config_dir.path().display()),
-        "run `azward scrub`; it says what keeps them there",
-    ))
+    clear.verdict()
 }
 
 fn real_az_line(surroundings: &Surroundings) -> String {
@@ -91,17 +90,35 @@ fn exposure_line(surroundings: &Surroundings) -> String {
     let Surroundings { context, settings, .. } = surroundings;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
     match Exposure::new(context, settings, &real_az).try_out() {
-        Plan::Private => "private: refresh tokens are never in the config directory".to_owned(),
+        Plan::Private => "private: az gets the refresh tokens in a file that only it sees".to_owned(),
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),
     }
 }
 
-fn vault_line(state: &VaultState) -> String {
+fn vault_line(state: &VaultState, surroundings: &Surroundings) -> String {
     match (state.exists, &state.contents) {
-        (false, _) => "none yet: nobody has logged in".to_owned(),
+        (false, _) => format!("none yet: {}", who_is_there(surroundings)),
         (true, Some(_)) => state.path.display().to_string(),
         (true, None) => format!("{}, does not open", state.path.display()),
+    }
+}
+
+/// Who is signed in where there is no vault, as far as az's own files say.
+fn who_is_there(surroundings: &Surroundings) -> String {
+    let Surroundings { context, config_dir, .. } = surroundings;
+    if let Some(file) = clear::kept_by_az(context, config_dir) {
+        return format!("{file}, so az keeps its tokens elsewhere, and azward does not");
+    }
+    if !config_dir.path().is_dir() {
+        return "the config directory is not there".to_owned();
+    }
+    let profile = Profile::read(&config_dir.profile());
+    let people = profile.subscriptions.iter().filter(|s| s.user.is_person()).count();
+    match (people, profile.subscriptions.len()) {
+        (0, 0) => "azureProfile.json lists nobody".to_owned(),
+        (0, _) => "azureProfile.json lists service principals and managed identities only".to_owned(),
+        _ => "azureProfile.json lists a user, of whom azward has stored nothing".to_owned(),
     }
 }
 
@@ -122,16 +139,6 @@ fn key_line(state: &VaultState) -> String {
         (false, None) => "none yet",
     }
     .to_owned()
-}
-
-fn clear_line(clear: &Result<usize>, is_needed: bool, has_leftover: bool) -> String {
-    match clear {
-        Ok(0) if has_leftover => "a killed process's file beside the token cache".to_owned(),
-        Ok(0) => "nothing".to_owned(),
-        Ok(count) if is_needed => format!("{count} refresh token(s), for an az that is running"),
-        Ok(count) => format!("{count} refresh token(s) that no az needs"),
-        Err(failure) => failure.what.clone(),
-    }
 }
 
 fn warnings(events: &[Event]) -> Vec<&Event> {

@@ -6,6 +6,7 @@
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
 
+use std::path::Path;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -77,6 +78,12 @@ impl<'a> Custody<'a> {
             lease: Lease::of(context, config_dir),
             journal,
         }
+    }
+
+    /// The config directory, as az names it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.config_dir.path()
     }
 
     /// Whether the config directory holds a refresh token at this moment, as far as can be seen without a lock.

@@ -48,7 +48,7 @@ fn a_keyring_that_is_locked_or_gone() {
         }
         assert_az_runs(&sandbox, |words| sandbox.az(words), ours);
         let report = status(&sandbox);
-        assert!(report.contains(ours) && report.contains("1 refresh token(s) that no az needs"), "{report}");
+        assert!(report.contains(ours) && report.contains("1 refresh token, which no az needs there"), "{report}");
         assert_eq!(set_aside(&sandbox), 0, "the key may come back");
         assert!(!has_key_file(&sandbox), "and no other one is begun");
         sandbox.set_env("DBUS_SESSION_BUS_ADDRESS", address.clone());

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
 
+mod claims;
 mod crowd;
 mod killed;
 #[path = "../support/mod.rs"]

@@ -1,0 +1,144 @@
+//! What lies in the clear, as `azward status` and `azward scrub` tell it: each file with what is in it and whether an az
+//! needs it there, each thing that was not looked at with why, and "nothing" only of what was looked at.
+
+use std::path::{Path, PathBuf};
+
+use crate::azure::ConfigDir;
+use crate::azure::clear_text::{Found, Survey};
+use crate::azure::credential_marks::Mark;
+use crate::azure::ini::Ini;
+use crate::context::Context;
+use crate::failure::{Failure, Kind, Result};
+use crate::run::custody::Custody;
+use crate::text;
+
+/// How many lines of a kind are shown.
+const LINES: usize = 12;
+
+/// What lies in the clear in one config directory.
+#[derive(Debug)]
+pub struct Clear {
+    directory: PathBuf,
+    survey: Survey,
+    cache: PathBuf,
+    /// Why the token cache is none.
+    trouble: Option<Failure>,
+    is_needed: bool,
+    has_leftover: bool,
+}
+
+impl Clear {
+    /// Looks through the config directory.
+    #[must_use]
+    pub fn of(context: &Context, custody: &Custody<'_>) -> Self {
+        let directory = custody.directory();
+        // Where az before 2.30 was told to keep its tokens (azure-cli-core 2.29.2, `_profile.py`).
+        let elsewhere = context.variable("AZURE_ACCESS_TOKEN_FILE").map(|path| context.expand_user(Path::new(path)));
+        Self {
+            survey: Survey::of(directory, elsewhere.as_slice()),
+            directory: directory.to_owned(),
+            cache: custody.cache.path().to_owned(),
+            trouble: custody.exposed_tokens().err(),
+            is_needed: custody.is_needed().unwrap_or(false),
+            has_leftover: custody.cache.has_leftover(),
+        }
+    }
+
+    /// A line for each file; one if there is none.
+    #[must_use]
+    pub fn rows(&self) -> Vec<String> {
+        let found = self.survey.found.iter().map(|found| self.row(found));
+        let trouble = self.trouble.iter().map(|failure| failure.what.clone());
+        let leftover = self.has_leftover.then(|| "a killed process's file beside the token cache".to_owned());
+        let rows = bounded(found.chain(trouble).chain(leftover).collect(), "files");
+        match (&*rows, &*self.survey.unseen, self.survey.files) {
+            ([], [], 1) => vec!["nothing, in the one file that there is".to_owned()],
+            ([], [], count) => vec![format!("nothing, in all {count} files")],
+            ([], _, count) => vec![format!("nothing in what was looked at, {count} file(s)")],
+            _ => rows,
+        }
+    }
+
+    /// A line for each file but the token cache: those that azward takes nothing out of.
+    #[must_use]
+    pub fn others(&self) -> Vec<String> {
+        let others = self.survey.found.iter().filter(|found| found.path != self.cache);
+        bounded(others.map(|found| self.row(found)).collect(), "files")
+    }
+
+    /// A line for each thing that was not looked at.
+    #[must_use]
+    pub fn unseen_rows(&self) -> Vec<String> {
+        let unseen = self.survey.unseen.iter();
+        bounded(
+            unseen.map(|unseen| format!("`{}`: {}", self.name(&unseen.path), unseen.why.words())).collect(),
+            "places",
+        )
+    }
+
+    /// Whether all is as it should be: no refresh token lies where no az needs it.
+    ///
+    /// # Errors
+    /// `Storage` otherwise.
+    pub fn verdict(&self) -> Result<()> {
+        let is_cache = |found: &&Found| found.path == self.cache;
+        let has_token = |found: &&Found| found.marks.contains_key(&Mark::RefreshToken);
+        let (cache, others): (Vec<&Found>, Vec<&Found>) =
+            self.survey.found.iter().filter(has_token).partition(is_cache);
+        let is_exposed = (!cache.is_empty() || self.has_leftover) && !self.is_needed;
+        if !is_exposed && others.is_empty() {
+            return Ok(());
+        }
+        let hint = match is_exposed {
+            true => "run `azward scrub`; it says what keeps them there",
+            false => "azward takes nothing out of files that az does not use: remove those that you do not need",
+        };
+        Err(Failure::new(
+            Kind::Storage,
+            format!("refresh tokens lie in the clear in `{}`", text::path(&self.directory)),
+            hint,
+        ))
+    }
+
+    fn row(&self, found: &Found) -> String {
+        format!("`{}`: {}{}", self.name(&found.path), found.words(), self.need(found))
+    }
+
+    fn need(&self, found: &Found) -> &'static str {
+        match found.marks.contains_key(&Mark::RefreshToken) {
+            true if found.path == self.cache && self.is_needed => ", for an az that is running",
+            true => ", which no az needs there",
+            false => ", not sealed by azward",
+        }
+    }
+
+    fn name(&self, path: &Path) -> String {
+        text::path(path.strip_prefix(&self.directory).unwrap_or(path))
+    }
+}
+
+fn bounded(mut lines: Vec<String>, what: &str) -> Vec<String> {
+    let more = lines.len().saturating_sub(LINES);
+    if more > 0 {
+        lines.truncate(LINES);
+        lines.push(format!("and {more} more {what}"));
+    }
+    lines
+}
+
+/// Why az keeps its tokens elsewhere than in the token cache that azward knows, if it seems to.
+#[must_use]
+pub fn kept_by_az(context: &Context, config_dir: &ConfigDir) -> Option<String> {
+    let signs = ["msal_token_cache.bin", "msal_token_cache.sig"];
+    if let Some(sign) = signs.iter().find(|name| config_dir.path().join(name).exists()) {
+        return Some(format!("there is a `{sign}`"));
+    }
+    let is_on = |value: &str| ["1", "yes", "true", "on"].contains(&&*value.to_lowercase());
+    let variable = "AZURE_CORE_ENCRYPT_TOKEN_CACHE";
+    if let Some(value) = context.variable(variable) {
+        return value.to_str().is_some_and(is_on).then(|| format!("`{variable}` is set"));
+    }
+    let config = Ini::read(&config_dir.path().join("config"))?;
+    let is_set = config.get("core", "encrypt_token_cache").is_some_and(is_on);
+    is_set.then(|| "`encrypt_token_cache` is set".to_owned())
+}
