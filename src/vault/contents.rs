@@ -48,6 +48,38 @@ pub struct KeptEntry {
     pub entry: String,
 }
 
+/// What a commit takes out of a vault, by key.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    tokens: Vec<String>,
+    accounts: Vec<String>,
+}
+
+impl Gone {
+    /// What `new` no longer has of `old`.
+    pub(super) fn between(old: &Contents, new: &Contents) -> Self {
+        let tokens = old.refresh_tokens.iter().map(|kept| &kept.key);
+        let accounts = old.accounts.iter().map(|kept| &kept.key);
+        Self {
+            tokens: tokens.filter(|key| !new.refresh_tokens.iter().any(|kept| kept.key == **key)).cloned().collect(),
+            accounts: accounts.filter(|key| !new.accounts.iter().any(|kept| kept.key == **key)).cloned().collect(),
+        }
+    }
+
+    /// Whether nothing is forgotten.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.tokens.is_empty() && self.accounts.is_empty()
+    }
+
+    /// Takes it out of other contents, and says whether there was any of it.
+    pub(super) fn take_from(&self, contents: &mut Contents) -> bool {
+        let before = (contents.refresh_tokens.len(), contents.accounts.len());
+        contents.refresh_tokens.retain(|kept| !self.tokens.contains(&kept.key));
+        contents.accounts.retain(|kept| !self.accounts.contains(&kept.key));
+        before != (contents.refresh_tokens.len(), contents.accounts.len())
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Document<'a> {
     #[serde(borrow)]

@@ -12,6 +12,9 @@ use crate::sys;
 /// More than any vault is: a file beyond it is not read into memory.
 const BOUND: u64 = 64 * 1024 * 1024;
 
+/// The ending of a file that is going to replace the one whose name it bears.
+pub(super) const REWRITTEN: &str = "rewritten";
+
 /// The paths of one vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Files {
@@ -81,6 +84,32 @@ impl Files {
         // Renaming one name of a file over another name of the same file does nothing at all, by POSIX.
         let _ = std::fs::remove_file(&self.spare);
         kept.map_err(|error| Failure::storage("keep", &self.previous, &error))
+    }
+
+    /// Removes the previous generation for good, and what a killed commit left of it: it has what is to be forgotten. The
+    /// current generation is good, and the next one is written already.
+    pub(super) fn forget_previous(&self) -> Result<()> {
+        remove(&self.spare)?;
+        remove(&self.previous)?;
+        sys::sync_dir(&self.directory).map_err(|error| Failure::storage("sync", &self.directory, &error))
+    }
+
+    /// Gives the previous generation the current one's name, whose own file is missing or was set aside.
+    pub(super) fn restore_previous(&self) -> Result<()> {
+        std::fs::rename(&self.previous, &self.current)
+            .and_then(|()| sys::sync_dir(&self.directory))
+            .map_err(|error| Failure::storage("rename", &self.previous, &error))
+    }
+
+    /// Puts a copy of the current generation in the place of the previous one: a file of its own, so that what damages one
+    /// does not damage both. There is one good generation without it.
+    pub(super) fn copy_to_previous(&self, bytes: &[u8]) {
+        let copied = remove(&self.spare).is_ok()
+            && write_durably(&self.spare, bytes, &self.directory).is_ok()
+            && std::fs::rename(&self.spare, &self.previous).is_ok();
+        if !copied {
+            let _ = std::fs::remove_file(&self.spare);
+        }
     }
 
     /// Gives `path` (the current or the previous generation, which does not open) another name that nothing ever
@@ -172,6 +201,23 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::storage("remove", path, &error)),
         _ => Ok(()),
     }
+}
+
+/// Replaces the file at `path`, durably, by way of a name that is nobody's.
+pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(path);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(REWRITTEN);
+    let fresh = path.with_file_name(name);
+    remove(&fresh)?;
+    let written = write_durably(&fresh, bytes, directory)
+        .and_then(|()| std::fs::rename(&fresh, path))
+        .and_then(|()| sys::sync_dir(directory));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written.map_err(|error| Failure::storage("rewrite", path, &error))
 }
 
 /// Makes `path` with mode 0600 and the owner of `directory` (root may be working on a user's files), and fsyncs it.

@@ -1,5 +1,8 @@
 //! The vault: one sealed file per config directory and key, the only place where refresh tokens are when no az runs.
 //!
+//! What a commit leaves out is forgotten: no generation, no leftover and nothing set aside that opens here has it any
+//! more when the commit returns, and it cannot come back from there. See `forgetting`.
+//!
 //! A caller that will change it calls [`Vault::prepare`] first, when no lock is held, because that may wait for a keyring
 //! or for a person to unlock it; then [`Vault::lock`], [`Vault::load`], [`Vault::commit`]. A commit that has returned is
 //! on the disk. A commit that failed changed nothing.
@@ -15,6 +18,7 @@
 mod candidates;
 mod contents;
 mod files;
+mod forgetting;
 mod inventory;
 mod key_file;
 mod key_store;
@@ -34,6 +38,7 @@ pub use inventory::{VaultState, all_vaults, forget_cached_key, forget_unclaimed,
 pub use key_store::KeyStoreKind;
 
 use self::candidates::{Candidate, Naming, Standing, candidates};
+use self::contents::Gone;
 use self::files::Files;
 use self::key_store::{KeyId, KeyStores, KeysHere, LostKey, MasterKey, Patience};
 use self::sealed::{Flaw, Header};
@@ -305,14 +310,27 @@ impl Vault {
         let Chosen::Ours(candidate) = self.choose(Patience::Nobody)? else { return self.begin(contents) };
         let files = &self.renamed(&candidate)?;
         let current = self.examine(&candidate, &files.current, Patience::Nobody)?;
-        if let Generation::Opens { number, key, .. } = &current {
-            self.write(files, contents, key, number.saturating_add(1))?;
+        if let Generation::Opens { number, key, contents: old } = &current {
+            let number = number.saturating_add(1);
+            let gone = Gone::between(old, contents);
+            if !gone.is_nothing() {
+                return self.commit_forgetting(files, contents, key, number, &gone);
+            }
+            self.write(files, contents, key, number)?;
             return or_discard(files, files.keep_previous().and_then(|()| files.publish()));
         }
         let previous = self.examine(&candidate, &files.previous, Patience::Nobody)?;
-        if let Generation::Opens { number, key, .. } = &previous {
-            self.write(files, contents, key, number.saturating_add(1))?;
-            return or_discard(files, self.set_aside(files, &current).and_then(|()| files.publish()));
+        if let Generation::Opens { number, key, contents: old } = &previous {
+            let number = number.saturating_add(1);
+            let gone = Gone::between(old, contents);
+            if gone.is_nothing() {
+                self.write(files, contents, key, number)?;
+                return or_discard(files, self.set_aside(files, &current).and_then(|()| files.publish()));
+            }
+            self.set_aside(files, &current)?;
+            // Under the current one's name it is not missed while the next one takes its place.
+            files.restore_previous()?;
+            return self.commit_forgetting(files, contents, key, number, &gone);
         }
         if current.is_lost() || previous.is_lost() {
             return self.begin(contents);
@@ -477,10 +495,11 @@ impl Vault {
         if self.is_interactive { Patience::Person } else { Patience::Nobody }
     }
 
-    fn write(&self, files: &Files, contents: &Contents, held: &HeldKey, generation: u64) -> Result<()> {
+    fn write(&self, files: &Files, contents: &Contents, held: &HeldKey, generation: u64) -> Result<Vec<u8>> {
         let sealed = sealed::seal(contents, held.kind, &held.key, generation, &self.directory)
             .map_err(|error| Failure::storage("seal", &files.current, &error))?;
-        files.write(&sealed)
+        files.write(&sealed)?;
+        Ok(sealed)
     }
 
     fn warn(&self, failure: Failure) {
