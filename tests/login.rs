@@ -2,8 +2,16 @@
 //! exactly the accounts that az forgot are forgotten. The stand-in's refresh tokens roll strictly, so that one that got
 //! lost on the way, or an old one put back, fails the next command.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+
 mod support;
 
+use std::fs;
+
+use azward::azure::ConfigDir;
+use azward::context::Context;
+use azward::settings::Settings;
+use azward::vault::Vault;
 use entra::{Entra, Fault, Refusal, Request, TENANT_A, TENANT_B, User};
 use support::fake_az::json::Json;
 use support::{Outcome, Sandbox};
@@ -162,6 +170,66 @@ fn a_logout_forgets_the_account_it_names_and_no_other() {
     let nobody = redeem(&sandbox, &entra, By::Az, []).exited(1);
     assert_eq!(nobody.err(), "ERROR: Please run 'az login' to setup account.\n");
     assert_eq!(sandbox.config().refresh_token_count(), 0, "nothing came back");
+}
+
+/// The refresh tokens that any file beside the vaults opens to, each alone in an azward home with the same keys.
+fn in_any_vault_file(sandbox: &Sandbox) -> Vec<String> {
+    let home = sandbox.root().join("each-alone");
+    let files = fs::read_dir(sandbox.azward_home().join("vaults")).expect("there are some").map(|entry| entry.unwrap());
+    let mut found = Vec::new();
+    for file in files.filter(|file| !file.file_name().to_string_lossy().ends_with(".lock")) {
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(home.join("vaults")).expect("the box can be written");
+        for entry in fs::read_dir(sandbox.azward_home()).expect("it is there").flatten() {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), home.join(entry.file_name())).expect("the box can be written");
+            }
+        }
+        let name = file.file_name().to_string_lossy().into_owned();
+        let stem = name.split_once(".vault").map_or(&*name, |(stem, _)| stem);
+        fs::copy(file.path(), home.join("vaults").join(format!("{stem}.vault"))).expect("the box can be written");
+        let mut environment = sandbox.environment();
+        environment.insert("AZWARD_HOME".into(), home.clone().into());
+        let context = Context::new(environment, None, false);
+        let vault = Vault::of(&context, &Settings::default(), &ConfigDir::at(&sandbox.config_dir()));
+        let contents = vault.load().unwrap_or_else(|failure| panic!("`{name}`: {failure}"));
+        for kept in contents.refresh_tokens {
+            let entry: serde_json::Value = serde_json::from_str(kept.entry.expose_text()).expect("it is JSON");
+            found.push(entry["secret"].as_str().expect("it is a text").to_owned());
+        }
+    }
+    let _ = fs::remove_dir_all(&home);
+    found
+}
+
+#[test]
+fn after_a_logout_no_file_opens_to_a_token_that_the_endpoint_takes() {
+    for exposure in ["auto", "in-place"] {
+        let (sandbox, entra) = sandbox();
+        sandbox.set_exposure(exposure);
+        let lives = |token: &String| entra.is_refresh_token_good(token);
+        sandbox.login(&entra, User::Alice);
+        redeem(&sandbox, &entra, By::Azward, ["--resource", "https://one.example"]).ok().silent();
+        let bobs_begin = entra.refresh_tokens_issued().len();
+        sandbox.login(&entra, User::Bob);
+        redeem(&sandbox, &entra, By::Az, ["--resource", "https://one.example"]).ok().silent();
+        let bobs = entra.refresh_tokens_issued().split_off(bobs_begin);
+        assert!(in_any_vault_file(&sandbox).iter().any(|token| bobs.contains(token) && lives(token)));
+        sandbox.az(["logout", "--username", User::Bob.username()]).run().ok().silent();
+        let left = in_any_vault_file(&sandbox);
+        assert!(!left.iter().any(|token| bobs.contains(token)), "a logout leaves nothing of it");
+        assert!(left.iter().any(lives), "alice's is still there");
+        // Falling back brings nothing back.
+        let vaults = sandbox.azward_home().join("vaults");
+        for entry in fs::read_dir(vaults).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "vault") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        assert_eq!(kept(&sandbox), [User::Alice.username()]);
+        sandbox.az(["account", "clear"]).run().ok().silent();
+        assert_eq!(in_any_vault_file(&sandbox), [""; 0]);
+    }
 }
 
 #[test]
