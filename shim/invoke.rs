@@ -22,9 +22,6 @@ use crate::report;
 pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
     let journal = Journal::at(&context.azward_home);
     let given = Marker::given(context);
-    if given.as_ref().is_some_and(Marker::is_circle) {
-        return Err(real_az::none_found());
-    }
     let is_bypassed = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
     let settings = Settings::load(&context.azward_home).unwrap_or_else(|failure| {
         if !is_bypassed {
@@ -41,7 +38,9 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     }
     let real_az = match real_az::find(context, &settings, marker::tried(given.as_ref())) {
         // What was tried may be a real az that starts another, and then there need be no second one.
-        Err(_) if !marker::is_bounce(given.as_ref()) => real_az::find(context, &settings, &[])?,
+        Err(_) if !marker::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(Marker::is_circle) => {
+            real_az::find(context, &settings, &[])?
+        }
         found => found?,
     };
     if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {

@@ -12,6 +12,7 @@ use crate::failure::{Kind, Result};
 use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
 use crate::private;
+use crate::sys;
 
 /// A scrub takes milliseconds; only a suspended one takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -98,10 +99,31 @@ pub struct Unattended(#[expect(dead_code, reason = "held for its lock")] Lock);
 pub struct Turn(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 impl Lease {
+    /// The lease of the config directory with this id; `None` for what is no id.
+    #[must_use]
+    pub fn named(context: &Context, id: &str) -> Option<Self> {
+        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| Self::with_id(context, id))
+    }
+
+    /// Whether a process has a share in it or, `by_attendance`, attends. Where the system does not tell who holds a lock,
+    /// that somebody does has to do. Nothing is made.
+    #[must_use]
+    pub fn is_held_by(&self, process: u32, by_attendance: bool) -> bool {
+        let path = if by_attendance { &self.attendance } else { &self.path };
+        let Ok(file) = File::open(path) else { return false };
+        sys::holds_lock(process, &file)
+            .unwrap_or_else(|| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
     /// The lease of `config_dir`; its directory is made on first use.
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
-        let file = |ending: &str| context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
+        Self::with_id(context, &config_dir.id())
+    }
+
+    fn with_id(context: &Context, id: &str) -> Self {
+        let file = |ending: &str| context.azward_home.join("run").join(format!("{id}.{ending}"));
         Self {
             path: file("lease"),
             turn: file("turn"),

@@ -1,12 +1,15 @@
 //! The marker: one environment variable that a shim gives to what it starts, so that an az started by that az knows that
 //! the secrets are already at hand, and so that a shim that another shim leads back to does not go round in a circle.
-//! It holds no secret, and a marker of a dead run counts for nothing.
+//! It holds no secret. Anybody can write such a variable, so it counts for what can be checked of it, and for nothing
+//! otherwise: what it would keep us from is to hand over secrets and to clear up after that.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::azure::ConfigDir;
+use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
+use crate::run::lease::Lease;
 use crate::sys;
 
 /// The variable's name.
@@ -37,11 +40,23 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// The marker that this process was given, if its writer still lives (or was replaced by what became us).
+    /// The marker that this process was given, if what it says can be seen to be true: its writer lives and is above us, or
+    /// was replaced by what became us; and one that says that a run has the secrets at hand was written by our own program,
+    /// which holds the lock that every such run holds. Anything else, forged or left over, is no marker.
     #[must_use]
     pub fn given(context: &Context) -> Option<Self> {
         let marker = Self::parse(context.variable(VARIABLE)?.to_str()?)?;
-        (sys::process_start(marker.process) == Some(marker.start)).then_some(marker)
+        let is_living = sys::process_start(marker.process) == Some(marker.start);
+        let is_true = || match marker.supervises {
+            true => is_above(marker.process) && is_ours(context, marker.process) && marker.holds_its_lock(context),
+            false => marker.process == std::process::id() || is_above(marker.process),
+        };
+        (is_living && is_true()).then_some(marker)
+    }
+
+    /// Whether its writer holds what a run holds for as long as its az may need the secrets.
+    fn holds_its_lock(&self, context: &Context) -> bool {
+        Lease::named(context, &self.config_dir).is_some_and(|lease| lease.is_held_by(self.process, self.is_private))
     }
 
     /// The marker for what this process starts now.
@@ -87,10 +102,18 @@ impl Marker {
         marker
     }
 
-    /// Whether shims have led to shims so often that it can only be a circle.
+    /// Whether shims have led to shims so often that it can only be a circle, as far as that can be seen: what the last of
+    /// them started became us, or is above us under the name that was tried. What goes by another name by then is believed
+    /// later, and only if there are as many processes above us.
     #[must_use]
     pub fn is_circle(&self) -> bool {
-        self.depth >= DEPTH
+        let names_what_was_tried = || {
+            let arguments = sys::process_arguments(self.hop).unwrap_or_default();
+            let is_tried = |argument: &Vec<u8>| self.tried.iter().any(|tried| sys::path_to_bytes(tried) == *argument);
+            is_above(self.hop) && arguments.iter().any(is_tried)
+        };
+        self.depth >= DEPTH && (self.hop == std::process::id() || names_what_was_tried())
+            || self.depth >= DEPTH * DEPTH && ancestors().count() + DEPTH as usize >= self.depth as usize
     }
 
     /// The value of the environment variable.
@@ -127,13 +150,32 @@ impl Marker {
     }
 }
 
+/// The processes above this one, nearest first.
+fn ancestors() -> impl Iterator<Item = u32> {
+    // No tree is so deep; and one in which ids are reused while we climb need not have an end.
+    std::iter::successors(Some(sys::parent_id()), |id| sys::parent_of(*id)).take_while(|id| *id != 0).take(4096)
+}
+
+fn is_above(process: u32) -> bool {
+    ancestors().any(|ancestor| ancestor == process)
+}
+
+/// Whether a process is an execution of our own program. One of ours lets nobody look, unless that is root; any other of
+/// the same user's does.
+fn is_ours(context: &Context, process: u32) -> bool {
+    match sys::program_of(process) {
+        Ok(program) => real_az::is_shim(context, &program),
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    }
+}
+
 /// What must not be tried again, if there is anything else: when the az that a shim started turns out to be another shim
 /// that leads straight back (pyenv's, asdf's), we are that shim's child or have become itself. A real az that starts an
 /// az has, most often, a process of its own in between, and the same real az is right again.
 #[must_use]
 pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
     match given {
-        Some(given) if [std::process::id(), sys::parent_id()].contains(&given.hop) => &given.tried,
+        Some(given) if [std::process::id(), sys::parent_id()].contains(&given.hop) || given.is_circle() => &given.tried,
         _ => &[],
     }
 }
@@ -157,16 +199,30 @@ mod tests {
         Context::new([(VARIABLE.into(), value)], None, false)
     }
 
+    /// A marker as another process would have written it.
+    fn by(process: u32, marker: &Marker) -> Marker {
+        Marker { process, start: sys::process_start(process).unwrap(), hop: process, ..marker.clone() }
+    }
+
     #[test]
-    fn a_live_marker_is_believed_and_a_dead_or_torn_one_is_not() {
+    fn of_one_that_replaced_itself_its_life_is_enough_and_a_run_s_must_be_proven() {
         let config_dir = ConfigDir::at(Path::new("/tmp"));
-        let marker = Marker::of_this_process(None, &config_dir, true, Path::new("/usr/bin/az"));
-        assert_eq!(Marker::given(&context(marker.to_value())), Some(marker.clone()));
-        assert!(marker.covers(&config_dir) && !marker.covers(&ConfigDir::at(Path::new("/var"))));
-        assert!(!Marker::of_this_process(None, &config_dir, false, Path::new("/a")).covers(&config_dir));
-        let dead = Marker { start: marker.start + 1, ..marker };
+        let passed = Marker::of_this_process(None, &config_dir, false, Path::new("/usr/bin/az"));
+        assert_eq!(Marker::given(&context(passed.to_value())), Some(passed.clone()));
+        assert!(!passed.covers(&config_dir));
+        assert!(Marker::given(&context(by(sys::parent_id(), &passed).to_value())).is_some());
+        let dead = Marker { start: passed.start + 1, ..passed.clone() };
         assert!(Marker::given(&context(dead.to_value())).is_none());
         assert!(Marker::given(&context("1;run;x".into())).is_none());
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(Marker::given(&context(by(other.id(), &passed).to_value())).is_none(), "below us, not above");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        // None of these is a shim with a lease: ourselves, what is above us, what began everything.
+        let run = Marker::of_this_process(None, &config_dir, true, Path::new("/usr/bin/az"));
+        assert!(run.covers(&config_dir) && !run.covers(&ConfigDir::at(Path::new("/var"))));
+        assert!(Marker::given(&context(run.to_value())).is_none());
+        assert!([1, sys::parent_id()].iter().all(|id| Marker::given(&context(by(*id, &run).to_value())).is_none()));
     }
 
     #[test]
@@ -180,5 +236,8 @@ mod tests {
             marker = marker.passed_on(Path::new("/c"));
         }
         assert!(marker.is_circle());
+        // By what is said alone it is none.
+        let said = Marker { hop: sys::parent_id(), ..marker.clone() };
+        assert!(!said.is_circle() && !Marker { depth: 99, hop: 1, ..marker }.is_circle());
     }
 }

@@ -2,9 +2,10 @@
 //! Ctrl-Break, and the end of the console, of the session and of the system, go to every process of a console by itself,
 //! so there is nothing to hand on. As on Unix, az answers them, and before there is an az they end us.
 
+use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -37,9 +38,28 @@ const ENDED_BY_EVENT: i32 = STATUS_CONTROL_C_EXIT;
 /// gives it to others: who has it must be older than we are.
 #[must_use]
 pub fn parent_id() -> u32 {
-    let id = std::process::id();
+    parent_of(std::process::id()).unwrap_or(0)
+}
+
+/// The process id of a process's parent, by the same rule.
+#[must_use]
+pub fn parent_of(id: u32) -> Option<u32> {
     let is_older = |parent: &u32| process_start(*parent).is_some_and(|start| Some(start) <= process_start(id));
-    recorded_parent(id).filter(is_older).unwrap_or(0)
+    recorded_parent(id).filter(|parent| *parent != id && is_older(parent))
+}
+
+/// The program that a process executes.
+///
+/// # Errors
+/// The operating system's.
+pub fn program_of(id: u32) -> io::Result<PathBuf> {
+    image_of(id).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Who has a lock the system does not tell.
+#[must_use]
+pub fn holds_lock(_process: u32, _file: &File) -> Option<bool> {
+    None
 }
 
 fn recorded_parent(id: u32) -> Option<u32> {
@@ -90,6 +110,10 @@ pub fn process_arguments(_id: u32) -> Option<Vec<Vec<u8>>> {
 /// The name of a process's program, for the journal; `None` where the system does not say.
 #[must_use]
 pub fn process_name(id: u32) -> Option<String> {
+    image_of(id)?.file_name().map(|name| name.to_string_lossy().into_owned())
+}
+
+fn image_of(id: u32) -> Option<PathBuf> {
     let process = open_process(id).ok()?;
     let mut path = [0_u16; 1024];
     let mut length = path.len() as u32;
@@ -98,7 +122,7 @@ pub fn process_name(id: u32) -> Option<String> {
         QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, path.as_mut_ptr(), &raw mut length)
     };
     let path = String::from_utf16_lossy(path.get(..usize::try_from(length).ok()?)?);
-    (code != 0).then(|| Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned()))?
+    (code != 0).then(|| PathBuf::from(path))
 }
 
 /// Whether a process with this id exists and lives, whoever owns it.

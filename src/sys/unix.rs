@@ -228,31 +228,89 @@ pub fn parent_id() -> u32 {
     std::os::unix::process::parent_id()
 }
 
+/// The process id of a process's parent; `None` when there is no such process, or none above it.
+#[must_use]
+pub fn parent_of(id: u32) -> Option<u32> {
+    #[cfg(target_os = "macos")]
+    return process_info(id).map(|info| info.pbi_ppid).filter(|parent| *parent != 0);
+    #[cfg(not(target_os = "macos"))]
+    stat_of(id)?.split_ascii_whitespace().nth(1)?.parse().ok().filter(|parent| *parent != 0)
+}
+
+/// What stands for the program that a process executes, whatever became of its file.
+///
+/// # Errors
+/// `PermissionDenied` when the process lets nobody look.
+#[cfg(not(target_os = "macos"))]
+pub fn program_of(id: u32) -> io::Result<PathBuf> {
+    let path = PathBuf::from(format!("/proc/{id}/exe"));
+    std::fs::metadata(&path).map(|_| path)
+}
+
+/// See the Linux version above.
+///
+/// # Errors
+/// The operating system's.
+#[cfg(target_os = "macos")]
+pub fn program_of(id: u32) -> io::Result<PathBuf> {
+    let mut path = vec![0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
+    // SAFETY: the pointer is to a live local of the length given.
+    let length = unsafe { libc::proc_pidpath(id as libc::c_int, path.as_mut_ptr().cast(), path.len() as u32) };
+    let length = usize::try_from(length).ok().filter(|length| *length > 0).ok_or_else(io::Error::last_os_error)?;
+    path.truncate(length);
+    Ok(path_from_bytes(&path))
+}
+
+/// Whether a process has the flock on an open file, be it a shared one; `None` where the system does not tell.
+#[must_use]
+pub fn holds_lock(process: u32, file: &File) -> Option<bool> {
+    // The device is another in `stat` than here on some file systems (overlayfs, btrfs); one process has few locks.
+    let inode = file.metadata().ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok().filter(|locks| !locks.is_empty())?;
+    Some(locks.lines().any(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // proc_locks(5); a line of one who waits has an arrow for its second word.
+        let [_, "FLOCK", _, _, holder, place, ..] = fields[..] else { return false };
+        holder.parse() == Ok(process) && place.rsplit(':').next().and_then(|text| text.parse().ok()) == Some(inode)
+    }))
+}
+
 /// When a process started, in a unit of the kernel's own that only serves to tell two processes with one id apart;
 /// `None` when there is no such process.
 #[cfg(not(target_os = "macos"))]
 #[must_use]
 pub fn process_start(id: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The second field is the command's name in parentheses and may hold spaces and parentheses itself.
-    let after_name = stat.rsplit_once(')')?.1;
-    let mut fields = after_name.split_ascii_whitespace();
+    let stat = stat_of(id)?;
+    let mut fields = stat.split_ascii_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }
     fields.nth(18)?.parse().ok()
 }
 
+/// What `/proc` tells of a process, from its state on.
+#[cfg(not(target_os = "macos"))]
+fn stat_of(id: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The second field is the command's name in parentheses and may hold spaces and parentheses itself.
+    Some(stat.rsplit_once(')')?.1.to_owned())
+}
+
 /// See the Linux version above.
 #[cfg(target_os = "macos")]
 #[must_use]
 pub fn process_start(id: u32) -> Option<u64> {
+    process_info(id).map(|info| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
+}
+
+#[cfg(target_os = "macos")]
+fn process_info(id: u32) -> Option<libc::proc_bsdinfo> {
     // SAFETY: an all-zero proc_bsdinfo is a valid value: integers and arrays of them.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let size = std::mem::size_of::<libc::proc_bsdinfo>() as libc::c_int;
     // SAFETY: the pointer is to a live local of exactly `size` bytes.
     let got = unsafe { libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
-    (got == size).then(|| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
+    (got == size).then_some(info)
 }
 
 /// When a process began, by the clock on the wall as it is now; `None` when there is no such process, or the system does not

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::support::{End, Sandbox};
-use crate::{ALICE, assert_none, log_in, settings};
+use crate::support::proc::Process;
+use crate::support::{End, Sandbox, Signal};
+use crate::{ALICE, log_in, settings};
 
 #[test]
 fn an_az_inside_a_run_goes_straight_to_the_real_one() {
@@ -54,32 +56,92 @@ fn an_az_inside_a_passed_one_is_a_run() {
     sandbox.assert_nothing_in_the_clear();
 }
 
+/// The marker that the last az was given, with some of its fields (counted from 0) written anew.
+fn forged(sandbox: &Sandbox, changes: &[(usize, String)]) -> String {
+    let log = sandbox.fake_log();
+    let marker = log.last().unwrap()["environment"]["AZWARD_RUN"].as_str().unwrap();
+    let mut fields: Vec<String> = marker.splitn(8, ';').map(str::to_owned).collect();
+    changes.iter().for_each(|(place, value)| fields[*place].clone_from(value));
+    fields.join(";")
+}
+
+/// The fields that name a living process: which, when it began, and that it was the last of us.
+fn naming(process: Process) -> Vec<(usize, String)> {
+    vec![(2, process.0.to_string()), (3, process.start().to_string()), (5, process.0.to_string())]
+}
+
 #[test]
-fn a_marker_of_a_dead_run_counts_for_nothing() {
+fn a_marker_that_nobody_vouches_for_counts_for_nothing() {
     let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_exposure("in-place");
     log_in(&sandbox);
-    let marker = sandbox.fake_log().pop().unwrap()["environment"]["AZWARD_RUN"].as_str().unwrap().to_owned();
-    let with = |changes: &[(usize, String)]| {
-        let mut fields: Vec<String> = marker.splitn(8, ';').map(str::to_owned).collect();
-        changes.iter().for_each(|(place, value)| fields[*place].clone_from(value));
-        sandbox.az(["roll"]).env("AZWARD_RUN", fields.join(";")).run()
-    };
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let start: u64 = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap();
-    let own = std::process::id().to_string();
-    with(&[]).ok().silent();
-    with(&[(6, "99".into())]).ok().silent();
-    with(&[(2, own.clone()), (3, (start + 1).to_string())]).ok().silent();
-    with(&[(2, "garbage".into())]).ok().silent();
+    // One that is no run's, and is above nobody.
+    let stranger = Command::new("sleep").arg("60").spawn().unwrap();
+    let own = Process(std::process::id().cast_signed());
+    let processes = [Process(1), own, Process(stranger.id().cast_signed()), Process(i32::MAX)];
+    let kinds = ["run", "private", "pass"];
+    for (process, kind) in processes.iter().flat_map(|process| kinds.map(|kind| (*process, kind))) {
+        for depth in ["1", "8", "99"] {
+            let mut fields = naming(process);
+            fields.extend([(1, kind.to_owned()), (6, depth.to_owned())]);
+            let marker = forged(&sandbox, &fields);
+            // Each rolls the login, and none of them leaves it in the clear.
+            sandbox.az(["roll"]).env("AZWARD_RUN", &marker).run().ok().silent();
+            sandbox.assert_nothing_in_the_clear();
+            sandbox.az(["version"]).env("AZWARD_RUN", &marker).run().ok().silent();
+        }
+    }
+    for changes in [&[][..], &[(2, "garbage".to_owned())], &[(4, "../other".to_owned())]] {
+        sandbox.az(["roll"]).env("AZWARD_RUN", forged(&sandbox, changes)).run().ok().silent();
+        sandbox.assert_nothing_in_the_clear();
+    }
+    let mut stranger = stranger;
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn a_living_run_vouches_for_what_is_below_it_alone() {
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_exposure("in-place");
+    log_in(&sandbox);
+    let run = sandbox.az(["print", "going", "trap", "TERM"]).start();
+    run.wait_for("going");
+    let marker = forged(&sandbox, &[]);
+    assert!(marker.contains(&format!(";run;{};", run.pid().as_raw_pid())), "{marker}");
+    let other = sandbox.az(["look"]).env("AZWARD_RUN", &marker).start();
+    let process = other.pid().as_raw_pid();
+    other.finish().ok().silent();
+    let look = sandbox.fake_log().pop().unwrap();
+    assert_eq!(look["parent"], process, "a run of its own, with a shim that waits");
+    assert_eq!(look["cache"]["refresh_tokens"], 1);
+    run.signal(Signal::TERM);
+    run.finish();
     sandbox.assert_nothing_in_the_clear();
-    // A living one is believed, and then nobody exposes anything.
-    let living = [(2, own.clone()), (3, start.to_string())];
-    let refused = with(&[living.clone().as_slice(), &[(1, "run".into())]].concat()).exited(1);
-    assert!(refused.err().contains("Can't find token"), "{refused:?}");
-    // Not so if its private mount is not to be seen from here.
-    with(&[living.clone().as_slice(), &[(1, "private".into())]].concat()).ok().silent();
-    with(&[living.as_slice(), &[(1, "run".into()), (4, "other".into())]].concat()).ok().silent();
-    assert_none(with(&[(2, own), (3, start.to_string()), (6, "99".into())]));
+}
+
+#[test]
+fn who_holds_a_lease_and_is_none_of_us_vouches_for_nothing() {
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_exposure("in-place");
+    log_in(&sandbox);
+    let mut fields = naming(Process(0));
+    fields.push((1, "run".to_owned()));
+    let marker = forged(&sandbox, &fields);
+    let [head, tail] = [marker.split(";0;0;").next().unwrap(), marker.split(";0;0;").nth(1).unwrap()];
+    let (id, tail) = tail.split_once(";0;").unwrap();
+    let lease = sandbox.azward_home().join("run").join(format!("{id}.lease"));
+    // A shell that holds the lease, and says of itself that it is a run.
+    let script = format!(
+        "exec 9<'{}'; flock -s 9 || exit 70; start=$(sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 20)
+        AZWARD_RUN=\"{head};$$;$start;{id};$$;{tail}\" az roll; code=$?; exec 9<&-; exit $code",
+        lease.display()
+    );
+    sandbox.shell(&script).run().ok().silent();
+    // Whoever runs next sweeps: nobody could know that the lease was no run's.
+    sandbox.az(["look"]).run().ok().silent();
+    assert_eq!(sandbox.fake_log().pop().unwrap()["cache"]["refresh_tokens"], 1);
+    sandbox.assert_nothing_in_the_clear();
 }
 
 /// Every file below a directory, with what can change of it.
