@@ -124,11 +124,24 @@ impl<'a> TokenCache<'a> {
         if entries.is_empty() {
             return Zeroizing::new(self.text.to_owned());
         }
+        self.with_section_added(name, &body)
+    }
+
+    /// The text with an empty section of that name, where there is none.
+    #[must_use]
+    pub fn with_section(&self, name: &str) -> Zeroizing<String> {
+        match self.sections.named(name).next() {
+            Some(_) => Zeroizing::new(self.text.to_owned()),
+            None => self.with_section_added(name, "{}"),
+        }
+    }
+
+    fn with_section_added(&self, name: &str, body: &str) -> Zeroizing<String> {
         let end = self.text.rfind('}').unwrap_or(self.text.len());
         let kept = self.text[..end].trim_end().len();
         let comma = if self.sections.0.is_empty() { "" } else { "," };
         let key = serde_json::Value::from(name).to_string();
-        splice(self.text, kept, end, &[comma, "\n    ", &key, ": ", &body, "\n"])
+        splice(self.text, kept, end, &[comma, "\n    ", &key, ": ", body, "\n"])
     }
 }
 

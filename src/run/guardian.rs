@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -227,7 +228,7 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<(
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let mut copy = PrivateCopy { file, namespace: None, base, attendance, watch: None };
+    let mut copy = PrivateCopy { file, namespace: None, base, attendance, brought: Mutex::default(), watch: None };
     stray::take_in(custody, &copy)?;
     let settled = custody.settle_privately(&mut copy, forgetting, &deed);
     if settled.is_err() {

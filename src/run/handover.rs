@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitStatus;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::failure::{Failure, Kind, Result};
@@ -98,6 +99,7 @@ impl<'a> Handover<'a> {
                     file: private.file,
                     namespace: Some(private.namespace),
                     base: Base::default(),
+                    brought: Mutex::default(),
                     attendance: self.attendance.take(),
                     watch: None,
                 });

@@ -2,7 +2,7 @@
 //! the copy with what it was made of, is done to the real one; what others changed there meanwhile stays. Refresh tokens
 //! are no part of it: they go to the vault.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl Base {
     /// `CacheForeign` when a section is not what it should be.
     pub fn of(real: &TokenCache<'_>, handed: &TokenCache<'_>, now: i64) -> Result<Self> {
         let mut entries = HashMap::new();
-        for name in names(&[real]) {
+        for name in names(&[real]).into_iter().filter(|name| name != Section::RefreshToken.name()) {
             let known = marks(&real.entries_named(&name)?);
             entries.insert(name, known);
         }
@@ -52,6 +52,18 @@ impl Base {
         if let Some(known) = self.entries.get_mut(Section::AccessToken.name()) {
             known.retain(|key, _| !keys.contains(key));
         }
+    }
+
+    /// Whether the copy was made with this very entry in that section, or got it later: if it has it no longer, the run has
+    /// removed it.
+    #[must_use]
+    pub fn had(&self, section: Section, entry: &Entry<'_>) -> bool {
+        self.mark(section.name(), entry.key) == Some(mark(entry))
+    }
+
+    /// Notes what came to the living run's copy since.
+    pub fn add(&mut self, section: Section, brought: Brought) {
+        self.entries.entry(section.name().to_owned()).or_default().extend(brought.0);
     }
 
     /// When it was made, in seconds since the epoch.
@@ -81,6 +93,23 @@ impl Base {
     }
 }
 
+/// Entries that came to a living run's copy after it was made, by key, with what tells each from any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brought(HashMap<String, u64>);
+
+impl Brought {
+    /// Notes entries.
+    pub fn note(&mut self, entries: &[Entry<'_>]) {
+        self.0.extend(marks(entries));
+    }
+
+    /// Whether this very entry came.
+    #[must_use]
+    pub fn has(&self, entry: &Entry<'_>) -> bool {
+        self.0.get(entry.key) == Some(&mark(entry))
+    }
+}
+
 /// Does to `real` what a run did to its copy, `after`. Accounts only vanish from it if the run `may_forget`: a copy that
 /// lost one otherwise lost it by mishap. An account that somebody else logged out meanwhile stays logged out.
 /// `None` when there is nothing to do.
@@ -98,6 +127,17 @@ pub fn merge(
     let is_forgotten = |owner: &AccountId| may_forget && base.handed.contains(owner) && !left.contains(owner);
     let mut merged: Option<Zeroizing<String>> = None;
     for name in names(&[after, real]) {
+        let is_missing = |cache: &TokenCache<'_>| !cache.section_names().iter().any(|own| *own == name);
+        if is_missing(real) && !is_missing(after) {
+            // In the order in which az made them, and one that is empty (of refresh tokens here always) as well.
+            merged = Some(match &merged {
+                Some(text) => TokenCache::parse(text)?.with_section(&name),
+                None => real.with_section(&name),
+            });
+        }
+        if name == Section::RefreshToken.name() {
+            continue;
+        }
         let old = real.entries_named(&name)?;
         let mut new = old.clone();
         let copied = after.entries_named(&name)?;
@@ -149,20 +189,23 @@ fn is_newer(section: &str, base: &Base, real: &Entry<'_>, copied: &Entry<'_>) ->
         && real.cached_at() > copied.cached_at()
 }
 
-/// The names of the sections that are merged: all but the refresh tokens', and those that stand once.
-fn names(caches: &[&TokenCache<'_>]) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut doubtful = BTreeSet::from([Section::RefreshToken.name().to_owned()]);
+/// The names of the sections, each once, in the order in which they stand: but for those that stand twice in a cache.
+fn names(caches: &[&TokenCache<'_>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut doubtful = HashSet::new();
     for cache in caches {
-        let mut own = BTreeSet::new();
+        let mut own = HashSet::new();
         for name in cache.section_names() {
             if !own.insert(name.to_string()) {
                 doubtful.insert(name.to_string());
             }
+            if !names.iter().any(|other| *other == name) {
+                names.push(name.into_owned());
+            }
         }
-        names.append(&mut own);
     }
-    names.difference(&doubtful).cloned().collect()
+    names.retain(|name| !doubtful.contains(name));
+    names
 }
 
 fn marks(entries: &[Entry<'_>]) -> HashMap<String, u64> {

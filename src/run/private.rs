@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -18,7 +19,7 @@ use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::custody::{Custody, DEADLINE, Forgetting};
 use crate::run::edit;
 use crate::run::lease::Attendance;
-use crate::run::merge::{Base, gone_elsewhere, merge};
+use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
 use crate::sys::{self, Watch};
 use crate::vault::Contents;
 
@@ -33,6 +34,8 @@ pub struct PrivateCopy {
     pub base: Base,
     /// Says that the run is going on.
     pub attendance: Option<Attendance>,
+    /// The access tokens that others renewed and that came to it since it was made.
+    pub brought: Mutex<Brought>,
     /// Tells what az stores in it, and what others store in the vault and in the real cache.
     pub watch: Option<Watch>,
 }
@@ -128,6 +131,8 @@ impl Custody<'_> {
     pub fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
+        let brought = std::mem::take(copy.brought.get_mut().unwrap_or_else(PoisonError::into_inner));
+        copy.base.add(Section::AccessToken, brought);
         // An empty copy is a write cut short, not a logout.
         let forgetting = if text.trim().is_empty() { Forgetting::Never } else { forgetting };
         let stored = self.settle_vault(&copy.base, &after, forgetting, by);
@@ -142,7 +147,11 @@ impl Custody<'_> {
         self.cache.clear_leftovers();
         let real_text = self.cache.read()?.unwrap_or_default();
         let real = TokenCache::parse(&real_text)?;
-        let may_forget = stored.as_ref().is_ok_and(|settled| settled.has_forgotten);
+        // az logs out of an account of which the vault has nothing, too.
+        let may_forget = match forgetting {
+            Forgetting::Vanished | Forgetting::Removed => stored.is_ok(),
+            Forgetting::Never | Forgetting::IfProven => stored.as_ref().is_ok_and(|settled| settled.has_forgotten),
+        };
         let is_whole = !text.trim().is_empty();
         let mut new = if is_whole { merge(&copy.base, &after, &real, may_forget)? } else { None };
         if !homeless.is_empty() {
@@ -243,22 +252,26 @@ impl Custody<'_> {
         }
         let mut newer = edit::inject_present(&own, &contents)?;
         let held = own.entries(Section::AccessToken)?;
+        let mut brought = copy.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        // What the copy had and has no longer az has removed: a logout is not undone.
+        let is_removed = |entry: &Entry<'_>| copy.base.had(Section::AccessToken, entry) || brought.has(entry);
         let renewed: Vec<Entry<'_>> = real
             .entries(Section::AccessToken)?
             .into_iter()
-            .filter(|entry| {
-                let same = held.iter().find(|other| other.key == entry.key);
-                same.is_none_or(|other| other.value != entry.value && other.cached_at() < entry.cached_at())
+            .filter(|entry| match held.iter().find(|other| other.key == entry.key) {
+                Some(other) => other.value != entry.value && other.cached_at() < entry.cached_at(),
+                None => !is_removed(entry),
             })
             .collect();
         if !renewed.is_empty() {
             let whole = newer.as_ref().unwrap_or(&text);
             newer = Some(TokenCache::parse(whole)?.with_upserted(Section::AccessToken, &renewed)?);
         }
-        match newer {
-            Some(text) => copy.write(&text),
-            None => Ok(()),
+        if let Some(text) = newer {
+            copy.write(&text)?;
+            brought.note(&renewed);
         }
+        Ok(())
     }
 
     /// Harvests a copy, but for the accounts that somebody else logged out meanwhile.

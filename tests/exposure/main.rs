@@ -11,6 +11,7 @@ mod on_disk;
 mod places;
 mod refused;
 mod rename;
+mod same;
 #[path = "../support/mod.rs"]
 mod support;
 mod watcher;
