@@ -15,6 +15,9 @@ use crate::support::{End, Sandbox};
 /// Who is to sign in, if anybody, and the words.
 type Step = (Option<User>, Vec<String>);
 
+/// Every file of a directory by its name: its mode and its text.
+type Files = BTreeMap<String, (u32, String)>;
+
 fn steps(entra: &Entra) -> Vec<Step> {
     let app = SERVICE_PRINCIPAL.client_id;
     let secret = entra.client_secret();
@@ -72,7 +75,7 @@ fn steps(entra: &Entra) -> Vec<Step> {
 }
 
 /// Every file of a config directory: its mode and its text, without what differs from one login to the next.
-fn directory(sandbox: &Sandbox, entra: &Entra) -> BTreeMap<String, (u32, String)> {
+fn directory(sandbox: &Sandbox, entra: &Entra) -> Files {
     let mut files = BTreeMap::new();
     let mut left = vec![sandbox.config_dir()];
     while let Some(path) = left.pop() {
@@ -141,7 +144,7 @@ fn blank(json: &mut Json) {
 }
 
 /// What every step left, and how it ended.
-fn walk(exposure: Option<&str>) -> Vec<(String, End, BTreeMap<String, (u32, String)>)> {
+fn walk(exposure: Option<&str>) -> Vec<(String, End, Files)> {
     let sandbox = Sandbox::new().with_real_az();
     match exposure {
         Some(exposure) => sandbox.set_exposure(exposure),
