@@ -6,13 +6,13 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use azward::azure::ConfigDir;
 use azward::azure::access_token::{Found, Wanted};
 use azward::azure::clouds::{Cloud, scope_of};
 use azward::azure::ini::Ini;
 use azward::azure::profile::{Profile, Subscription};
 use azward::azure::python_json::{Escape, quote};
 use azward::azure::token_cache::{Section, TokenCache};
+use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
 use azward::journal::{Deed, Event, Journal};
 use azward::run::custody::Custody;
@@ -35,6 +35,7 @@ enum Output {
 /// One answer to one command line.
 struct Answer<'a> {
     context: &'a Context,
+    settings: &'a Settings,
     config_dir: &'a ConfigDir,
     journal: &'a Journal,
     request: TokenRequest,
@@ -52,7 +53,7 @@ pub(crate) fn answer(
     arguments: &[OsString],
 ) -> bool {
     let began = Instant::now();
-    let Some(answer) = Answer::of(context, config_dir, journal, arguments) else { return false };
+    let Some(answer) = Answer::of(context, settings, config_dir, journal, arguments) else { return false };
     let custody = Custody::new(context, settings, config_dir, journal);
     let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
@@ -65,6 +66,7 @@ impl<'a> Answer<'a> {
     /// What is asked for; `None` when it is for the real az to say.
     fn of(
         context: &'a Context,
+        settings: &'a Settings,
         config_dir: &'a ConfigDir,
         journal: &'a Journal,
         arguments: &[OsString],
@@ -93,7 +95,7 @@ impl<'a> Answer<'a> {
         if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
             return None;
         }
-        Some(Self { context, config_dir, journal, request, output, wanted, subscription })
+        Some(Self { context, settings, config_dir, journal, request, output, wanted, subscription })
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
@@ -125,11 +127,14 @@ impl<'a> Answer<'a> {
         if !custody.vault.exists() || sys::is_privately_mounted(custody.cache.path()) {
             return None;
         }
+        // One that cannot be found trusts nothing, and so renews nothing.
+        let real_az = real_az::find(self.context, self.settings, &[]).unwrap_or_default();
         let rotation = Rotation {
             context: self.context,
             config_dir: self.config_dir,
             custody,
             journal: self.journal,
+            real_az: &real_az,
             command: COMMAND,
         };
         let rotated = rotation.rotate(&self.wanted);

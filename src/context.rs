@@ -67,6 +67,11 @@ impl Context {
         self.environment.contains_key(OsStr::new(name))
     }
 
+    /// Every environment variable there is.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// Seconds since the epoch, now.
     #[must_use]
     pub fn now(&self) -> i64 {

@@ -9,13 +9,14 @@ mod runs;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use azward::azure::HttpsUrl;
 use azward::azure::access_token::Wanted;
 use azward::context::Context;
-use azward::entra::{Client, RefreshRequest};
+use azward::entra::{Client, Manner, RefreshRequest};
 use azward::run::guardian;
 use azward::secret::Secret;
 use entra::{Entra, User};
@@ -155,7 +156,7 @@ impl Bench<'_> {
         let wanted = Wanted {
             username: User::Alice.username().to_owned(),
             tenant: entra::TENANT_A.id.to_owned(),
-            authority: self.entra.origin().to_owned(),
+            authority: HttpsUrl::parse(self.entra.origin()).unwrap(),
             environment: "localhost".to_owned(),
             scope: "https://management.core.windows.net//.default".to_owned(),
         };
@@ -165,13 +166,15 @@ impl Bench<'_> {
         let request = RefreshRequest {
             wanted: &wanted,
             home_account_id: &home_account_id,
+            environment: "localhost",
             refresh_token: &refresh_token,
             declares_cp1: true,
         };
         eprint!("the bare request ");
         let times = (0..40).map(|_| {
             let began = Instant::now();
-            Client::of(&context).unwrap().redeem(&request).unwrap();
+            let manner = Manner::of(&context, Path::new(""), &wanted.authority).unwrap();
+            Client::of(&context, &manner).unwrap().redeem(&request).unwrap();
             eprint!(".");
             began.elapsed()
         });

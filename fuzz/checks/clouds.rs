@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use azward::azure::ConfigDir;
 use azward::azure::clouds::Cloud;
+use azward::azure::{ConfigDir, HttpsUrl};
 use azward::context::Context;
 
 use super::{Scratch, ini};
@@ -61,7 +61,7 @@ fn compare(cloud: &Cloud, name: &str, expected: &ini::Sections) {
         options.find(|(option, _)| option.replace("endpoint_", "") == wanted).map(|(_, value)| value.as_str())
     };
     match endpoint("active_directory") {
-        Some(authority) => assert_eq!(cloud.active_directory, authority),
+        Some(authority) => assert_same_url(&cloud.active_directory, authority),
         None => assert!(is_known, "{name:?} has no authority"),
     }
     for (resource_type, option) in RESOURCES {
@@ -74,4 +74,23 @@ fn compare(cloud: &Cloud, name: &str, expected: &ini::Sections) {
     assert_eq!(cloud.resource_manager_scope(), scope);
     let profiles = expected.iter().flat_map(|(_, options)| options).filter(|(option, _)| option == "profile");
     assert!(profiles.into_iter().all(|(_, profile)| profile == "latest"), "az has a word to say about the profile");
+}
+
+/// What azward reads of a URL is all that there is in it: put together again it is the same but for its case and the slashes
+/// at its end, and no character of it means anything to another parser.
+fn assert_same_url(read: &HttpsUrl, text: &str) {
+    let text = text.to_ascii_lowercase();
+    let text = text.trim_end_matches('/');
+    assert_eq!(read.to_string(), text);
+    let rest = text.strip_prefix("https://").expect("only https is read");
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    assert_eq!(read.host(), host);
+    assert_eq!(read.written_port().map(|port| port.to_string()).unwrap_or_default(), port);
+    assert!(!host.is_empty() && (authority.contains(':') != port.is_empty()), "{text:?}");
+    let is_known = |character: char| character.is_ascii_alphanumeric() || ".-".contains(character);
+    assert!(host.chars().all(is_known) && !host.contains("..") && !host.ends_with('.'), "{text:?}");
+    let is_known = |character: char| character.is_ascii_alphanumeric() || "/.-_~".contains(character);
+    assert!(read.path().chars().all(is_known) && !read.path().contains("//"), "{text:?}");
+    assert!(read.path().split('/').all(|segment| segment != ".." && segment != "."), "{text:?}");
 }

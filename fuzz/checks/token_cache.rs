@@ -1,6 +1,7 @@
 //! MSAL's token cache: what azward reads in it is there, what it edits is changed as meant and nothing else is, what it takes
 //! out comes back, and a token that it would answer with is one that MSAL would use.
 
+use azward::azure::HttpsUrl;
 use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, USELESS, Wanted};
 use azward::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use azward::entra::Additions;
@@ -133,7 +134,7 @@ fn answers_are_msal_s(cache: &TokenCache<'_>, document: &Json) {
                 let wanted = Wanted {
                     username: text(account, "username"),
                     tenant: text(token, "realm"),
-                    authority: String::new(),
+                    authority: HttpsUrl::parse("https://login.example").expect("it is plain"),
                     environment: text(token, "environment").to_lowercase(),
                     scope: scope.to_owned(),
                 };

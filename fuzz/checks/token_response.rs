@@ -1,6 +1,7 @@
 //! The token endpoint's answer: what is taken for a grant is one to MSAL, and makes the entries that MSAL would make of it
 //! (msal 1.39.0, `token_cache.py`, `TokenCache.__add`). What is said of a refusal has no token in it.
 
+use azward::azure::HttpsUrl;
 use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, Wanted};
 use azward::entra::{Additions, Granted, GrantedFields};
 use azward::secret::Secret;
@@ -34,11 +35,15 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
                 let text =
                     |name: &str| document.as_ref().and_then(|document| document.get_text(name)).unwrap_or_default();
                 for token in ["access_token", "refresh_token", "id_token"].map(text) {
-                    // Unless it is also given as the error, or is words of ours.
-                    let is_told = text("error").contains(&token) || text("suberror").contains(&token);
+                    // Unless it is of the very form of a code and given as one, or is words of ours.
+                    let is_told = text("error") == token || text("suberror") == token;
                     let is_token = token.len() >= 12 && !token.contains(' ');
                     assert!(!is_token || is_told || !denial.what.contains(&token), "{denial:?}");
                 }
+                assert!(
+                    denial.what.len() < 300 && denial.what.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+                    "{denial:?}"
+                );
             }
         }
     }
@@ -51,7 +56,7 @@ fn compare(fields: &GrantedFields<'_>, document: &Json) {
     let wanted = Wanted {
         username: "ann@contoso.com".into(),
         tenant: "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa".into(),
-        authority: "https://login.example".into(),
+        authority: HttpsUrl::parse("https://login.example").expect("it is plain"),
         environment: "login.example".into(),
         scope: "https://management.core.windows.net//.default".into(),
     };

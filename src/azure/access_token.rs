@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
-use crate::azure::ConfigDir;
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
 use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
+use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 
@@ -17,6 +17,9 @@ pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 /// A token with less than this left, in seconds, is rotated.
 pub const WINDOW: i64 = 20 * 60;
+
+/// How far, in seconds, the clocks of two machines that share a home may be apart.
+const SKEW: i64 = 5 * 60;
 
 /// A token with less than this left, in seconds, is of no use to az.
 pub const USELESS: i64 = 5 * 60;
@@ -28,8 +31,8 @@ pub struct Wanted {
     pub username: String,
     /// The tenant's id.
     pub tenant: String,
-    /// The authority, without a slash at the end.
-    pub authority: String,
+    /// The authority.
+    pub authority: HttpsUrl,
     /// The authority's host, as the cache names it.
     pub environment: String,
     /// The scope, slash for slash.
@@ -45,6 +48,8 @@ pub struct Found<'a> {
     pub expires_on: i64,
     /// When it should be refreshed, if its issuer said so.
     pub refresh_on: Option<i64>,
+    /// When it was stored; 0 where that is not told.
+    pub cached_at: i64,
 }
 
 impl Wanted {
@@ -77,9 +82,8 @@ impl Wanted {
         Some(Self {
             username: subscription.user.name.clone(),
             tenant,
-            // azure-cli-core 2.91.0, `auth/identity.py`, `_get_authority_url`.
-            authority: cloud.active_directory.trim_end_matches('/').to_lowercase(),
-            environment: cloud.environment()?,
+            authority: cloud.active_directory.clone(),
+            environment: cloud.active_directory.host().to_owned(),
             scope,
         })
     }
@@ -177,10 +181,13 @@ impl Found<'_> {
         self.expires_on.saturating_sub(now)
     }
 
-    /// Whether the token is to be rotated: it expires within [`WINDOW`], or its issuer wants it refreshed by now.
+    /// Whether the token is to be rotated: it expires within [`WINDOW`], or its issuer wants it refreshed by now, or it was
+    /// stored by a clock that was ahead, so that its times mean nothing.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
-        self.left(now) < WINDOW || self.refresh_on.is_some_and(|time| time < now)
+        self.left(now) < WINDOW
+            || self.refresh_on.is_some_and(|time| time < now)
+            || self.cached_at > now.saturating_add(SKEW)
     }
 }
 
@@ -197,6 +204,8 @@ struct Fields<'a> {
     expires_on: String,
     #[serde(default)]
     refresh_on: Option<String>,
+    #[serde(default)]
+    cached_at: Option<String>,
     #[serde(default, rename = "ext_cache_key", deserialize_with = "is_there")]
     has_ext_cache_key: bool,
 }
@@ -217,6 +226,8 @@ impl<'a> Fields<'a> {
             secret,
             expires_on: number(&self.expires_on)?,
             refresh_on: self.refresh_on.as_deref().map(number).transpose()?,
+            // MSAL does not look at it.
+            cached_at: self.cached_at.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0),
         })
     }
 }
@@ -247,7 +258,7 @@ mod tests {
         Wanted {
             username: "ann".into(),
             tenant: TENANT.into(),
-            authority: "https://e".into(),
+            authority: HttpsUrl::parse("https://e").unwrap(),
             environment: "e".into(),
             scope: scope.into(),
         }
@@ -289,6 +300,9 @@ mod tests {
         let at = |left: i64, more: &str| due(&[(1000 + left, more)], "x//.default");
         assert_eq!((at(1200, ""), at(1199, ""), at(-5, "")), (0, 1, 1));
         assert_eq!((at(9000, ", \"refresh_on\": \"999\""), at(9000, ", \"refresh_on\": \"1001\"")), (1, 0));
+        let cached = |time: &str| at(9000, &format!(", \"cached_at\": \"{time}\""));
+        assert_eq!((cached("1000"), cached("1300"), cached("1301"), cached("9223372036854775807")), (0, 0, 1, 1));
+        assert_eq!((cached("-9223372036854775808"), cached("soon")), (0, 0));
     }
 
     #[test]

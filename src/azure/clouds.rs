@@ -1,8 +1,8 @@
 //! Which cloud is active, and where its authority and Resource Manager are. What is not understood is `None`, and whoever
 //! asks then leaves the matter to the real az.
 
-use crate::azure::ConfigDir;
 use crate::azure::ini::Ini;
+use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
 
 /// One cloud, as far as azward needs it.
@@ -11,7 +11,7 @@ pub struct Cloud {
     /// The name that subscriptions are filed under.
     pub name: String,
     /// The authority: `https://login.microsoftonline.com`.
-    pub active_directory: String,
+    pub active_directory: HttpsUrl,
     /// In the order of [`RESOURCES`].
     resources: [Option<String>; 7],
 }
@@ -127,7 +127,9 @@ impl Cloud {
         let endpoint = |option: &str, default: Option<&str>| {
             registered.get(&name, &format!("endpoint_{option}")).or(default).map(str::to_owned)
         };
+        // Refresh tokens are sent there: what two parsers could read differently is az's own business, too.
         let active_directory = endpoint("active_directory", known.map(|known| known.active_directory))?;
+        let active_directory = HttpsUrl::parse(&active_directory)?;
         let resources =
             std::array::from_fn(|place| endpoint(RESOURCES[place].1, known.and_then(|k| k.resources[place])));
         Some(Self { name, active_directory, resources })
@@ -144,14 +146,6 @@ impl Cloud {
     pub fn resource(&self, resource_type: &str) -> Option<&str> {
         let place = RESOURCES.iter().position(|(name, _)| *name == resource_type)?;
         self.resources[place].as_deref()
-    }
-
-    /// The authority's host without its port, as MSAL names it in the cache's `environment`
-    /// (msal 1.39.0, `authority.py`, `canonicalize`).
-    #[must_use]
-    pub fn environment(&self) -> Option<String> {
-        let host = self.active_directory.strip_prefix("https://")?.split(['/', ':']).next()?;
-        Some(host.to_lowercase()).filter(|host| !host.is_empty())
     }
 }
 
@@ -177,7 +171,7 @@ mod tests {
     fn the_public_cloud_is_the_default_and_its_scope_keeps_both_slashes() {
         let cloud = active(&[], "", "").unwrap();
         assert_eq!(cloud.resource_manager_scope().unwrap(), "https://management.core.windows.net//.default");
-        assert_eq!(cloud.environment(), Some("login.microsoftonline.com".to_owned()));
+        assert_eq!(cloud.active_directory.host(), "login.microsoftonline.com");
     }
 
     #[test]
@@ -185,8 +179,8 @@ mod tests {
         let clouds = "[fake]\nendpoint_active_directory = https://localhost:1\nendpoint_active_directory_resource_id = https://m/\n";
         let cloud = active(&[("AZURE_CLOUD_NAME", "fake")], "[cloud]\nname = AzureChinaCloud\n", clouds).unwrap();
         assert_eq!(
-            (cloud.environment(), cloud.resource_manager_scope().unwrap().as_str()),
-            (Some("localhost".to_owned()), "https://m//.default")
+            (cloud.active_directory.host(), cloud.resource_manager_scope().unwrap().as_str()),
+            ("localhost", "https://m//.default")
         );
         assert_eq!(active(&[], "[cloud]\nname = AzureChinaCloud\n", "").unwrap().name, "AzureChinaCloud");
     }
@@ -195,5 +189,18 @@ mod tests {
     fn an_unknown_cloud_is_left_to_az() {
         assert!(active(&[("AZURE_CLOUD_NAME", "nowhere")], "", "").is_none());
         assert!(active(&[("ARM_CLOUD_METADATA_URL", "https://x")], "", "").is_none());
+    }
+
+    #[test]
+    fn an_authority_that_can_be_read_in_two_ways_is_left_to_az() {
+        let with = |authority: &str| {
+            let clouds = format!("[fake]\nendpoint_active_directory = {authority}\n");
+            active(&[("AZURE_CLOUD_NAME", "fake")], "", &clouds)
+        };
+        assert_eq!(with("https://Login.Example:443/").unwrap().active_directory.host(), "login.example");
+        for authority in ["https://login.example:443@other.example:9446", "https://login.example\\@other.example", "x"]
+        {
+            assert_eq!(with(authority), None, "{authority}");
+        }
     }
 }

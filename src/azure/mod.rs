@@ -9,7 +9,9 @@ pub mod clear_text;
 pub mod clouds;
 pub mod config_dir;
 pub mod credential_marks;
+pub mod https_url;
 pub mod ini;
+pub mod installation;
 pub mod msal_lock;
 pub mod profile;
 pub mod python_json;
@@ -17,4 +19,5 @@ pub mod real_az;
 pub mod token_cache;
 
 pub use config_dir::ConfigDir;
+pub use https_url::HttpsUrl;
 pub use token_cache::TokenCache;

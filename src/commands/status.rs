@@ -14,6 +14,7 @@ use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::edit;
 use crate::run::exposure::{Exposure, Plan};
+use crate::run::renewal::Renewal;
 use crate::vault::{Contents, KeptToken, VaultState};
 
 /// How many warnings are shown, newest last.
@@ -32,6 +33,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("real az", &real_az_line(surroundings));
     row("shim", &shim_line(surroundings));
     row("exposure", &exposure_line(surroundings));
+    row("renewal", &renewal_line(surroundings));
     row("vault", &vault_line(&state, surroundings));
     row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(logins) {
@@ -94,6 +96,13 @@ fn exposure_line(surroundings: &Surroundings) -> String {
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),
     }
+}
+
+/// Who renews tokens before they expire.
+fn renewal_line(surroundings: &Surroundings) -> String {
+    let Surroundings { context, settings, config_dir, .. } = surroundings;
+    let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
+    Renewal { context, real_az: &real_az }.line(config_dir)
 }
 
 fn vault_line(state: &VaultState, surroundings: &Surroundings) -> String {

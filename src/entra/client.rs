@@ -1,20 +1,26 @@
-//! HTTPS to the token endpoint: the platform's trusted roots, or those that `REQUESTS_CA_BUNDLE` or `SSL_CERT_FILE` name
-//! as az has them; the proxies of the environment; deadlines that leave room in the ten seconds that an SDK gives az. Where
-//! az would do something that this client does not (verification switched off, a directory of certificates) there is no
-//! client, and the real az does the asking.
+//! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), deadlines that leave room in the
+//! ten seconds that an SDK gives az, no redirect, and nothing read from the environment by the HTTP client itself. What
+//! this client cannot do as az does is a [`Denial`] that leaves the matter to the real az.
+//!
+//! It is here that a refresh token is sent, and here that the host it is sent to is compared with the one that issued it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::http::Uri;
+use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Proxy, ProxyProtocol};
 
+use crate::azure::HttpsUrl;
 use crate::context::Context;
 use crate::entra::resolver::OnThread;
+use crate::entra::route::Route;
+use crate::entra::trust::Trust;
 use crate::entra::{Denial, Granted, RefreshRequest};
 use crate::secret::Secret;
+use crate::sys;
 
 /// How long a connection may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -25,6 +31,13 @@ const TOTAL: Duration = Duration::from_millis(5500);
 /// More than any token response is.
 const BODY_BOUND: u64 = 1024 * 1024;
 
+/// How to speak to an endpoint as az does, before anything is read or sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manner {
+    trust: Trust,
+    route: Route,
+}
+
 /// A client of the token endpoint.
 #[derive(Debug)]
 pub struct Client {
@@ -32,21 +45,46 @@ pub struct Client {
     declares_cp1: bool,
 }
 
-impl Client {
-    /// The client for this environment; `None` where only az can do as az does.
+impl Manner {
+    /// How the az at `real_az` would speak to `endpoint` in this environment.
+    ///
+    /// # Errors
+    /// A [`Denial`] that leaves it to az, where only az can do as az does.
+    pub fn of(context: &Context, real_az: &Path, endpoint: &HttpsUrl) -> Result<Self, Denial> {
+        Ok(Self { trust: Trust::of(context, real_az)?, route: Route::to(endpoint, context)? })
+    }
+
+    /// What tells it from any other: another proxy, other certificates.
     #[must_use]
-    pub fn of(context: &Context) -> Option<Self> {
-        let switched_off = ["AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "ADAL_PYTHON_SSL_NO_VERIFY"];
-        if switched_off.iter().any(|name| context.has_variable(name)) {
-            return None;
-        }
+    pub fn text(&self) -> String {
+        let path = self.trust.path();
+        let look = sys::look_of(path).map(|look| look.text).unwrap_or_default();
+        format!("{} {look} {:?}", path.display(), self.route)
+    }
+}
+
+impl Client {
+    /// The client that speaks in this manner. Reads the trusted certificates, which takes some milliseconds: for who is
+    /// about to send.
+    ///
+    /// # Errors
+    /// A [`Denial`] that leaves it to az.
+    pub fn of(context: &Context, manner: &Manner) -> Result<Self, Denial> {
+        let proxy = match &manner.route {
+            Route::Direct => None,
+            Route::Proxy(host, port) => {
+                let proxy = Proxy::builder(ProxyProtocol::Http).host(host).port(*port).build();
+                Some(proxy.map_err(|_| Denial::left_to_az("its proxy is not understood"))?)
+            }
+        };
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .root_certs(roots(context)?)
+            .root_certs(manner.trust.roots(context.now())?)
             .build();
         let config = Agent::config_builder()
             .tls_config(tls)
+            .proxy(proxy)
             .https_only(true)
             .max_redirects(0)
             .http_status_as_error(false)
@@ -55,7 +93,7 @@ impl Client {
             .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
-        Some(Self { agent, declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1") })
+        Ok(Self { agent, declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1") })
     }
 
     /// Whether requests declare the capability CP1.
@@ -64,43 +102,88 @@ impl Client {
         self.declares_cp1
     }
 
-    /// Sends the request and reads the answer.
+    /// Sends the request to the host that issued its refresh token, and to no other, and reads the answer.
     ///
     /// # Errors
-    /// A [`Denial`] when there is no access token in it.
+    /// A [`Denial`] when there is no access token in it, or nothing was sent.
     pub fn redeem(&self, request: &RefreshRequest<'_>) -> Result<Granted, Denial> {
+        let elsewhere =
+            || Denial::left_to_az("nothing was sent: the endpoint's host is not the one that issued the refresh token");
+        let uri: Uri = request.url().parse().map_err(|_| elsewhere())?;
+        if !goes_home(&uri, request) {
+            return Err(elsewhere());
+        }
         let sent = self
             .agent
-            .post(request.url())
+            .post(uri)
             .content_type("application/x-www-form-urlencoded")
             .header("Accept", "application/json")
             .header("X-AnchorMailbox", request.anchor_mailbox())
             .send(request.body().as_slice());
-        let mut response = sent.map_err(|error| unreachable(&error))?;
+        let mut response = sent.map_err(|error| Denial::of(&error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| text.trim().parse().ok());
         let body =
-            response.body_mut().with_config().limit(BODY_BOUND).read_to_vec().map_err(|error| unreachable(&error))?;
-        Granted::read(status, retry_after, Secret::new(body))
+            response.body_mut().with_config().limit(BODY_BOUND).read_to_vec().map_err(|error| Denial::of(&error))?;
+        Granted::read(status, retry_after, Secret::new(body))?.for_request(request)
     }
 }
 
-fn unreachable(error: &ureq::Error) -> Denial {
-    Denial::unreachable(format!("the endpoint could not be reached: {error}"))
+/// Whether what a connection is about to be opened to is what the refresh token's own entry names: read once more, by the
+/// parser that the connection is opened with.
+fn goes_home(uri: &Uri, request: &RefreshRequest<'_>) -> bool {
+    let endpoint = &request.wanted.authority;
+    let authority = match endpoint.written_port() {
+        Some(port) => format!("{}:{port}", request.environment),
+        None => request.environment.to_owned(),
+    };
+    endpoint.host() == request.environment
+        && uri.scheme_str() == Some("https")
+        && uri.host() == Some(request.environment)
+        && uri.authority().is_some_and(|read| read.as_str() == authority)
 }
 
-/// The roots that az would trust (requests 2.32, `sessions.py`, `merge_environment_settings`).
-fn roots(context: &Context) -> Option<RootCerts> {
-    let named =
-        ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| context.variable(name));
-    let Some(path) = named.map(Path::new) else { return Some(RootCerts::PlatformVerifier) };
-    let pem = std::fs::read(path).ok()?;
-    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    (!certificates.is_empty()).then(|| RootCerts::new_with_certs(&certificates))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::access_token::Wanted;
+
+    #[test]
+    fn a_token_only_goes_to_the_host_that_issued_it() {
+        let goes = |authority: &str, environment: &str, uri: &str| {
+            let wanted = Wanted {
+                username: "u".into(),
+                tenant: "t".into(),
+                authority: HttpsUrl::parse(authority).unwrap(),
+                environment: "is not asked".into(),
+                scope: "s".into(),
+            };
+            let refresh_token = Secret::from_text("rt".into());
+            let request = RefreshRequest {
+                wanted: &wanted,
+                home_account_id: "o.t",
+                environment,
+                refresh_token: &refresh_token,
+                declares_cp1: true,
+            };
+            let uri = if uri.is_empty() { request.url() } else { uri.to_owned() };
+            goes_home(&uri.parse().unwrap(), &request)
+        };
+        assert!(goes("https://login.example", "login.example", ""));
+        assert!(goes("https://Login.Example:8443/", "login.example", ""));
+        for environment in
+            ["", "login.windows.net", "login.example:8443", "LOGIN.EXAMPLE", "other", "login.example@other"]
+        {
+            assert!(!goes("https://login.example:8443", environment, ""), "{environment}");
+        }
+        for uri in [
+            "https://login.example:443@other/t",
+            "http://login.example/t",
+            "https://other/t",
+            "https://login.example:1/",
+        ] {
+            assert!(!goes("https://login.example", "login.example", uri), "{uri}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct RefreshRequest<'a> {
     pub wanted: &'a Wanted,
     /// Whose it is: `{oid}.{tid}`.
     pub home_account_id: &'a str,
+    /// The host that issued what is redeemed, as the refresh token's own entry names it: it goes nowhere else.
+    pub environment: &'a str,
     /// What is redeemed for it.
     pub refresh_token: &'a Secret,
     /// Whether to declare the capability CP1: unless `AZURE_IDENTITY_DISABLE_CP1` is set.
@@ -79,13 +81,14 @@ fn encode(value: &[u8], body: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::HttpsUrl;
 
     #[test]
     fn the_body_has_msal_s_fields_in_msal_s_order() {
         let wanted = Wanted {
             username: "u".into(),
             tenant: "t".into(),
-            authority: "https://h:1".into(),
+            authority: HttpsUrl::parse("https://h:1").unwrap(),
             environment: "h".into(),
             scope: "https://m//.default".into(),
         };
@@ -93,6 +96,7 @@ mod tests {
         let mut request = RefreshRequest {
             wanted: &wanted,
             home_account_id: "o.t",
+            environment: "h",
             refresh_token: &refresh_token,
             declares_cp1: true,
         };

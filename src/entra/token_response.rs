@@ -1,14 +1,19 @@
 //! The token endpoint's answer: the tokens that it grants, and the entries that they make in the token cache, field by
 //! field and in the order that MSAL writes them (msal 1.39.0, `token_cache.py`, `TokenCache.__add`).
+//!
+//! MSAL stores whatever it is given, an empty refresh token over a good one too. Here a grant that cannot be one (an empty
+//! or oversized token, a lifetime that is none, another account's, one that has a refresh token where everybody can read
+//! it) is a [`Denial`] and changes nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, Wanted};
 use crate::azure::python_json::{Escape, quote};
-use crate::entra::Denial;
+use crate::entra::{Denial, RefreshRequest};
 use crate::secret::Secret;
 
 /// An answer that grants an access token, still as it came.
@@ -56,13 +61,20 @@ pub struct Additions {
     pub app_metadata: (String, Zeroizing<String>),
 }
 
+/// The longest token that is one, in bytes; Entra's have a few thousand.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
+/// The longest life of a token, in seconds; Entra's longest is a little over a day.
+const LONGEST_LIFE: i64 = 31 * 24 * 3600;
+
 #[derive(Deserialize)]
-struct Refused {
-    error: String,
-    #[serde(default)]
-    suberror: Option<String>,
-    #[serde(default)]
-    error_codes: Vec<i64>,
+struct Refused<'a> {
+    #[serde(borrow)]
+    error: &'a RawValue,
+    #[serde(borrow, default)]
+    suberror: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error_codes: Option<&'a RawValue>,
 }
 
 impl Granted {
@@ -74,29 +86,82 @@ impl Granted {
         if status == 429 || status >= 500 {
             return Err(Denial::busy(format!("the endpoint answered {status}"), retry_after));
         }
-        if let Ok(refused) = serde_json::from_slice::<Refused>(body.expose()) {
-            let codes: Vec<String> = refused.error_codes.iter().map(i64::to_string).collect();
-            let more = refused.suberror.unwrap_or_default();
-            return Err(Denial::refused(format!("the endpoint refused: {} {} {more}", refused.error, codes.join(" "))));
+        if let Some(refused) = from_object::<Refused<'_>>(body.expose()) {
+            let text = |raw: &RawValue| serde_json::from_str::<&str>(raw.get()).unwrap_or_default().to_owned();
+            let numbers: Option<Vec<i64>> = refused.error_codes.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let suberror = refused.suberror.map(text).unwrap_or_default();
+            return Err(Denial::refused(&text(refused.error), &suberror, &numbers.unwrap_or_default()));
         }
         let granted = Self(body);
         match granted.fields() {
             Some(_) if status == 200 => Ok(granted),
             _ if matches!(status, 300..=399 | 404 | 405 | 410) => {
-                Err(Denial::foreign(format!("the endpoint answered {status}: it is none of Entra's")))
+                Err(Denial::left_to_az(format!("the endpoint answered {status}: it is none of Entra's")))
             }
-            _ => Err(Denial::unreachable(format!("the endpoint answered {status} with something else than a token"))),
+            _ => Err(absurd(status)),
         }
+    }
+
+    /// The same, if it can be the answer to this very request.
+    ///
+    /// # Errors
+    /// A [`Denial`] for the grant of another account, and for one that has a refresh token where it would be stored in the
+    /// clear.
+    pub(super) fn for_request(self, request: &RefreshRequest<'_>) -> Result<Self, Denial> {
+        let is_answer = self.fields().is_some_and(|fields| {
+            let own = fields.home_account_id();
+            let is_of_account = own.is_none_or(|own| own.eq_ignore_ascii_case(request.home_account_id));
+            is_of_account && !fields.tells(request.refresh_token.expose_text())
+        });
+        if is_answer { Ok(self) } else { Err(absurd(200)) }
     }
 
     /// The answer's fields; `None` when it is not of that shape.
     #[must_use]
     pub fn fields(&self) -> Option<GrantedFields<'_>> {
-        from_object(self.0.expose())
+        from_object(self.0.expose()).filter(GrantedFields::are_plausible)
     }
 }
 
 impl GrantedFields<'_> {
+    /// Whether they can be those of a grant.
+    fn are_plausible(&self) -> bool {
+        let is_life = |seconds: i64| (1..=LONGEST_LIFE).contains(&seconds);
+        let is_scope = |scope: &str| {
+            scope.len() <= LONGEST_TOKEN
+                && scope.split(' ').all(|scope| scope.is_empty() || is_token(scope))
+                && !scope.trim().is_empty()
+        };
+        let is_family =
+            |family: &str| (1..=16).contains(&family.len()) && family.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_token(self.access_token)
+            && self.refresh_token.is_none_or(is_token)
+            && self.id_token.is_none_or(|token| token.is_empty() || is_token(token))
+            && self.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("Bearer"))
+            && self.scope.as_deref().is_none_or(is_scope)
+            && self.foci.as_deref().is_none_or(is_family)
+            && is_life(self.expires_in)
+            && self.ext_expires_in.is_none_or(|seconds| seconds == 0 || is_life(seconds))
+            && self.refresh_in.is_none_or(is_life)
+            // MSAL raises for one that it cannot read.
+            && (self.client_info.is_none() || self.home_account_id().is_some())
+            && self.refresh_token.is_none_or(|token| !self.tells(token))
+    }
+
+    /// Whether a refresh token stands in what is written to the cache for everybody to read.
+    fn tells(&self, refresh_token: &str) -> bool {
+        let own = self.home_account_id();
+        let texts = [
+            Some(self.access_token),
+            self.id_token,
+            self.token_type.as_deref(),
+            self.scope.as_deref(),
+            self.foci.as_deref(),
+            own.as_deref(),
+        ];
+        texts.into_iter().flatten().any(|text| text.contains(refresh_token))
+    }
+
     /// The entries that MSAL would add to the cache for what was `wanted` of the account `home_account_id`.
     #[must_use]
     pub fn additions(&self, wanted: &Wanted, home_account_id: &str, now: i64) -> Additions {
@@ -125,7 +190,7 @@ impl GrantedFields<'_> {
             ("token_type", self.token_type.as_deref().unwrap_or("Bearer")),
         ];
         access_token.extend(times.iter().filter_map(|(name, time)| Some((*name, time.as_deref()?))));
-        let id_token = self.id_token.map(|secret| {
+        let id_token = self.id_token.filter(|token| !token.is_empty()).map(|secret| {
             let fields = [
                 ("credential_type", "IdToken"),
                 ("secret", secret),
@@ -158,6 +223,16 @@ impl GrantedFields<'_> {
         let info: ClientInfo = from_object(&json)?;
         Some(format!("{}.{}", info.uid, info.utid))
     }
+}
+
+/// Whether it is of the form of a token, as RFC 6749 (appendix A) has them, without spaces.
+fn is_token(text: &str) -> bool {
+    (1..=LONGEST_TOKEN).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
+fn absurd(status: u16) -> Denial {
+    Denial::unreachable(format!("the endpoint answered {status} with something else than a token"))
 }
 
 fn key(text: &str) -> String {
@@ -211,6 +286,8 @@ fn optional_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::HttpsUrl;
+    use crate::entra::Reason;
 
     fn read(status: u16, body: &str) -> Result<Granted, Denial> {
         Granted::read(status, Some(7), Secret::from_text(body.into()))
@@ -230,7 +307,7 @@ mod tests {
         let wanted = Wanted {
             username: "u".into(),
             tenant: "t".into(),
-            authority: "https://e".into(),
+            authority: HttpsUrl::parse("https://e").unwrap(),
             environment: "e".into(),
             scope: "s".into(),
         };
@@ -255,8 +332,9 @@ mod tests {
     fn everything_else_is_a_denial_that_says_how_long_to_be_quiet() {
         let refusal = r#"{"error": "invalid_grant", "error_codes": [700082], "error_description": "secret story"}"#;
         let denial = read(400, refusal).unwrap_err();
-        assert_eq!((denial.what.as_str(), denial.quiet_for), ("the endpoint refused: invalid_grant 700082 ", 60));
-        assert!(read(404, "<html>").unwrap_err().is_foreign && !read(200, "<html>").unwrap_err().is_foreign);
+        assert_eq!((denial.what.as_str(), denial.quiet_for), ("the endpoint refused: invalid_grant 700082", 60));
+        assert_eq!(read(404, "<html>").unwrap_err().reason, Reason::LeftToAz);
+        assert_eq!(read(200, "<html>").unwrap_err().reason, Reason::Silence);
         assert_eq!(read(429, "{}").unwrap_err().quiet_for, 7);
         assert_eq!(Granted::read(503, None, Secret::from_text(String::new())).unwrap_err().quiet_for, 5);
         for not_quite in [
@@ -269,5 +347,151 @@ mod tests {
         assert!(
             read(200, "<html>").is_err() && read(200, "{}").is_err() && read(404, "{\"access_token\": 1}").is_err()
         );
+    }
+
+    /// An answer with some fields set to raw values, or left out.
+    fn granted_with(changes: &[(&str, Option<&str>)]) -> Result<Granted, Denial> {
+        let info = URL_SAFE_NO_PAD.encode(r#"{"uid": "O", "utid": "T"}"#);
+        let mut fields = vec![
+            ("access_token", "\"at.at\"".to_owned()),
+            ("refresh_token", "\"0.new\"".to_owned()),
+            ("id_token", "\"i.d.t\"".to_owned()),
+            ("client_info", format!("\"{info}\"")),
+            ("token_type", "\"Bearer\"".to_owned()),
+            ("scope", "\"a/b a/.default\"".to_owned()),
+            ("foci", "\"1\"".to_owned()),
+            ("expires_in", "3600".to_owned()),
+            ("ext_expires_in", "3600".to_owned()),
+            ("refresh_in", "1800".to_owned()),
+        ];
+        for (name, value) in changes {
+            fields.retain(|(other, _)| other != name);
+            fields.extend(value.map(|value| (*name, value.to_owned())));
+        }
+        let members: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        read(200, &format!("{{{}}}", members.join(", ")))
+    }
+
+    #[test]
+    fn a_grant_that_cannot_be_one_is_a_denial() {
+        assert!(granted_with(&[]).is_ok());
+        let optional = ["refresh_token", "id_token", "client_info", "token_type", "scope", "foci", "ext_expires_in"];
+        for name in optional.into_iter().chain(["refresh_in"]) {
+            assert!(granted_with(&[(name, None)]).is_ok(), "{name}");
+        }
+        for plausible in
+            [("id_token", "\"\""), ("refresh_token", "null"), ("ext_expires_in", "0"), ("expires_in", "\"60\"")]
+        {
+            assert!(granted_with(&[(plausible.0, Some(plausible.1))]).is_ok(), "{plausible:?}");
+        }
+        let long = format!("\"{}\"", "a".repeat(LONGEST_TOKEN + 1));
+        for name in ["access_token", "refresh_token"] {
+            for value in [
+                "\"\"",
+                "\" \"",
+                "\"a b\"",
+                "\"\\t\"",
+                "\"a\\n\"",
+                "\"a\\u0000\"",
+                "\"a\\\"b\"",
+                "\"a\\\\b\"",
+                "\"\u{e4}\"",
+                "7",
+                "true",
+                "[]",
+                "{}",
+                long.as_str(),
+            ] {
+                assert!(granted_with(&[(name, Some(value))]).is_err(), "{name}: {value:.20}");
+            }
+        }
+        assert!(
+            granted_with(&[("access_token", None)]).is_err()
+                && granted_with(&[("access_token", Some("null"))]).is_err()
+        );
+        for name in ["expires_in", "refresh_in"] {
+            for value in
+                ["0", "-1", "\"0\"", "\"-5\"", "2678401", "99999999999999999999", "1e3", "1.5", "\"\"", "[]", "true"]
+            {
+                assert!(granted_with(&[(name, Some(value))]).is_err(), "{name}: {value}");
+            }
+        }
+        for (name, value) in [
+            ("expires_in", None),
+            ("expires_in", Some("null")),
+            ("ext_expires_in", Some("-1")),
+            ("id_token", Some("\"a b\"")),
+            ("id_token", Some(long.as_str())),
+            ("client_info", Some("\"\"")),
+            ("client_info", Some("\"!!\"")),
+            ("client_info", Some("\"e30\"")),
+            ("token_type", Some("\"pop\"")),
+            ("scope", Some("\"\"")),
+            ("scope", Some("\" \"")),
+            ("scope", Some("\"a\\nb\"")),
+            ("scope", Some("\"a\\u001b[2Jb\"")),
+            ("scope", Some(long.as_str())),
+            ("foci", Some("\"\"")),
+            ("foci", Some("\"1 2\"")),
+        ] {
+            assert!(granted_with(&[(name, value)]).is_err(), "{name}: {value:?}");
+        }
+        assert!(read(200, r#"{"access_token": "a", "access_token": "b", "expires_in": 60}"#).is_err());
+        assert!(
+            read(200, r#"{"access_token": "a", "refresh_token": "b", "refresh_token": "", "expires_in": 60}"#).is_err()
+        );
+    }
+
+    #[test]
+    fn a_refresh_token_is_never_stored_where_everybody_can_read_it_nor_for_another() {
+        let wanted = Wanted {
+            username: "u".into(),
+            tenant: "t".into(),
+            authority: HttpsUrl::parse("https://e").unwrap(),
+            environment: "e".into(),
+            scope: "s".into(),
+        };
+        let redeemed = Secret::from_text("0.old".into());
+        let answers = |home_account_id: &str, changes: &[(&str, Option<&str>)]| {
+            let request = RefreshRequest {
+                wanted: &wanted,
+                home_account_id,
+                environment: "e",
+                refresh_token: &redeemed,
+                declares_cp1: true,
+            };
+            granted_with(changes).is_ok_and(|granted| granted.for_request(&request).is_ok())
+        };
+        assert!(answers("o.t", &[]) && !answers("other.t", &[]) && answers("other.t", &[("client_info", None)]));
+        // An endpoint that gives back the one it was sent may well mean it.
+        assert!(answers("o.t", &[("refresh_token", Some("\"0.old\""))]));
+        for told in ["\"0.old\"", "\"0.new\"", "\"x0.newx\""] {
+            for name in ["access_token", "id_token", "scope"] {
+                assert!(!answers("o.t", &[(name, Some(told))]), "{name}: {told}");
+            }
+        }
+        let info = URL_SAFE_NO_PAD.encode(r#"{"uid": "0.old", "utid": "T"}"#);
+        assert!(!answers("o.t", &[("client_info", Some(&format!("\"{info}\"")))]));
+    }
+
+    #[test]
+    fn nothing_that_an_endpoint_echoes_is_told() {
+        let token = "1.AbCdEfGhIjKlMnOpQrStUvWxYz-0123456789";
+        for echo in [
+            format!(r#"{{"error": "{token}", "suberror": "{token}", "error_codes": [1, -1, 99999999999]}}"#),
+            format!(r#"{{"error": ["{token}"], "suberror": {{"a": "{token}"}}, "error_codes": "{token}"}}"#),
+            format!(
+                r#"{{"error": "invalid_grant", "suberror": "{}", "error_codes": [{}1]}}"#,
+                "x".repeat(900_000),
+                "1,".repeat(99_999)
+            ),
+            format!(r#"{{"error": "refresh_token={token}"}}"#),
+        ] {
+            let denial = read(400, &echo).unwrap_err();
+            assert!(
+                denial.what.len() < 256 && !denial.what.contains(token) && denial.reason == Reason::Refusal,
+                "{denial:?}"
+            );
+        }
     }
 }

@@ -153,8 +153,12 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
             && (token.family_id.as_deref() == Some("1") || token.client_id.as_deref() == Some(AZURE_CLI_CLIENT_ID));
         let changed = token.last_modification_time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
         let quoted = token.secret.get();
-        // Refresh tokens are plain text; one with an escape in it is az's to read.
-        if !is_ours || quoted.contains('\\') || best.as_ref().is_some_and(|(time, _)| *time >= changed) {
+        // Refresh tokens are plain text; one with an escape in it is az's to read, and an empty one is none.
+        if !is_ours
+            || quoted.contains('\\')
+            || is_empty(quoted)
+            || best.as_ref().is_some_and(|(time, _)| *time >= changed)
+        {
             continue;
         }
         let refresh_token = Secret::new(quoted.trim_matches('"').as_bytes().to_vec());
@@ -291,9 +295,17 @@ fn restore_accounts(cache: &TokenCache<'_>, contents: &Contents, lost: &[&KeptEn
     Ok(restored.with_entries(Section::AppMetadata, &clients))
 }
 
-/// Whether the vault has this very entry, or has replaced its secret.
+/// Whether the vault has this very entry, or has replaced its secret, or has one where this is none: MSAL stores an empty
+/// refresh token over a good one if an endpoint answers so (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`).
 fn has_or_had(kept: &KeptToken, entry: &Entry<'_>, secret: &String) -> bool {
-    kept.entry.expose() == entry.value.as_bytes() || kept.predecessors.contains(secret)
+    kept.entry.expose() == entry.value.as_bytes()
+        || kept.predecessors.contains(secret)
+        || entry.refresh_token().is_ok_and(|token| is_empty(token.secret.get()))
+}
+
+/// Whether a secret, raw and with its quotes, is none.
+fn is_empty(quoted: &str) -> bool {
+    quoted.trim_matches('"').trim().is_empty()
 }
 
 /// Adds a replaced secret's fingerprint, and lets the oldest go.

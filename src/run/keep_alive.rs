@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::azure::access_token::{WINDOW, Wanted};
+use crate::azure::access_token::{Found, WINDOW, Wanted};
 use crate::azure::token_cache::TokenCache;
 use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
@@ -71,9 +71,38 @@ fn until_due(rotation: &Rotation<'_>, wanted: &Wanted) -> Duration {
         let cache = TokenCache::parse(&text).ok()?;
         let account = wanted.account(&cache).ok()??;
         let found = wanted.find(&cache, &account, now).ok()??;
-        let due = found.refresh_on.map_or(found.expires_on - WINDOW, |time| time.min(found.expires_on - WINDOW));
-        // The first second at which it counts as due.
-        Some(u64::try_from(due + 1 - now).unwrap_or(0))
+        Some(seconds_until_due(&found, now))
     };
     left().map_or(LONGEST, Duration::from_secs).min(LONGEST)
+}
+
+/// The seconds until the first at which a token counts as due. Its times are a file's, and may be any.
+fn seconds_until_due(found: &Found<'_>, now: i64) -> u64 {
+    if found.is_due(now) {
+        return 0;
+    }
+    let at_the_end = found.expires_on.saturating_sub(WINDOW);
+    let due = found.refresh_on.map_or(at_the_end, |time| time.min(at_the_end));
+    u64::try_from(due.saturating_add(1).saturating_sub(now)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_file_says_of_times_there_is_an_answer() {
+        let now = 1_000_000;
+        let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
+            seconds_until_due(&Found { secret: "", expires_on, refresh_on, cached_at }, now)
+        };
+        assert_eq!((until(now + 3600, None, now), until(now + 3600, Some(now + 5), now)), (2401, 6));
+        for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {
+            for other in [i64::MIN, 0, now, i64::MAX] {
+                // Whatever it comes to, it comes to an end.
+                until(time, Some(other), now);
+                assert_eq!(until(now + 3600, Some(other), i64::MAX), 0, "cached in the future");
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub mod merge;
 pub mod private;
 #[cfg(test)]
 mod property_tests;
+pub mod renewal;
 pub mod rotate;
 pub mod stamp;
 pub mod stray;
@@ -91,6 +92,7 @@ impl Run<'_> {
             config_dir: self.config_dir,
             custody: &custody,
             journal: self.journal,
+            real_az: &self.real_az,
             command: &deed,
         };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
@@ -180,6 +182,9 @@ impl Run<'_> {
             true => through_az::rotate_privately(wanted, rotation.custody, az, now),
             false => through_az::rotate_in_place(wanted, rotation.custody, now, az),
         });
+        if !matches!(outcome, Ok(true)) {
+            rotation.note_az_s_failure(wanted);
+        }
         let outcome = match outcome {
             Ok(true) => "renewed by the real az".to_owned(),
             Ok(false) => "not renewed by the real az: the old token serves".to_owned(),

@@ -6,7 +6,9 @@
 //! is noted in the lock's file, and until its time is over nobody asks again with the same refresh token. Whatever goes
 //! wrong, the old token stays where it is.
 
+use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,13 +18,14 @@ use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::token_cache::TokenCache;
 use crate::context::Context;
-use crate::entra::{Client, Denial, Granted, RefreshRequest};
+use crate::entra::{Client, Denial, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest};
 use crate::failure::{Kind, Result};
 use crate::journal::{Deed, Event, Journal};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::custody::Custody;
 use crate::run::edit::Redeemable;
+use crate::run::renewal::Renewal;
 use crate::secret::fingerprint;
 use crate::sys;
 use crate::wait::{self, Unheard};
@@ -58,6 +61,8 @@ pub struct Rotation<'a> {
     pub custody: &'a Custody<'a>,
     /// Where to note what happened.
     pub journal: &'a Journal,
+    /// The real az, whose trust and way to the endpoint are ours.
+    pub real_az: &'a Path,
     /// The group of the command that it is for.
     pub command: &'a str,
 }
@@ -65,23 +70,33 @@ pub struct Rotation<'a> {
 /// What the rotation lock's file says of the last denial.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct LastDenial {
-    /// The fingerprint of the refresh token that was denied.
+    /// The fingerprint of the refresh token that was denied, or [`THROUGH_AZ`].
     refresh_token: String,
+    /// When that was, in seconds since the epoch.
+    #[serde(default)]
+    noted_at: i64,
     /// Until when nobody asks again, in seconds since the epoch.
     quiet_until: i64,
 }
 
+/// Stands for whichever refresh token the real az redeems.
+const THROUGH_AZ: &str = "the real az's";
+
+/// For how many seconds the real az is not asked to renew a token after it could not: it takes seconds to say so.
+const QUIET_AFTER_AZ: i64 = 60;
+
 impl Rotation<'_> {
     /// Renews the token `wanted`, if it is still due or missing when it is our turn.
     pub fn rotate(&self, wanted: &Wanted) -> Rotated {
-        if wanted.authority.ends_with("/adfs") {
-            return Rotated::LeftToAz;
-        }
-        let Some(client) = Client::of(self.context).map(Arc::new) else { return Rotated::LeftToAz };
+        let renewal = Renewal { context: self.context, real_az: self.real_az };
+        let Ok(manner) = renewal.manner(&wanted.authority) else { return self.left_to_az(wanted) };
         let began = Instant::now();
-        match self.rotate_with(wanted, &client) {
+        match self.rotate_with(wanted, &manner) {
             Ok(None) => Rotated::Fresh,
             Ok(Some((rotated, outcome))) => {
+                if rotated == Rotated::LeftToAz {
+                    renewal.remember(&wanted.authority, &manner, &outcome);
+                }
                 self.note(wanted, outcome, began);
                 rotated
             }
@@ -93,59 +108,85 @@ impl Rotation<'_> {
         }
     }
 
+    /// The real az renews it, unless it could not a moment ago.
+    fn left_to_az(&self, wanted: &Wanted) -> Rotated {
+        let file = File::open(self.lock_path(wanted));
+        let last = file.map(LastDenial::read).unwrap_or_default();
+        match last.holds(THROUGH_AZ, self.context.now()) {
+            true => Rotated::Denied,
+            false => Rotated::LeftToAz,
+        }
+    }
+
+    /// Notes that the real az could not renew it. The caller holds the [`lock`](Self::lock).
+    pub fn note_az_s_failure(&self, wanted: &Wanted) {
+        if let Ok(file) = private::open(&self.lock_path(wanted)) {
+            LastDenial::of(THROUGH_AZ, self.context.now(), QUIET_AFTER_AZ).write(&file);
+        }
+    }
+
     /// Takes the right to rotate this token: until it is dropped nobody else does.
     ///
     /// # Errors
     /// `Busy` when another process has it for longer than a rotation takes, `Storage` when the lock cannot be made.
     pub fn lock(&self, wanted: &Wanted) -> Result<Lock> {
-        let Wanted { username, tenant, environment, scope, .. } = wanted;
-        let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
-        let directory = self.context.azward_home.join("run");
         let presence = self.context.home_lock.enter()?;
-        private::make_dir(&directory)?;
+        private::make_dir(&self.directory())?;
         drop(presence);
-        let path = directory.join(format!("{}.rotate-{}", self.config_dir.id(), fingerprint(name.as_bytes())));
-        let lock = Lock::acquire(&path, Mode::Exclusive, PATIENCE)?;
+        let lock = Lock::acquire(&self.lock_path(wanted), Mode::Exclusive, PATIENCE)?;
         // An uninstall waits for whoever has this lock, unless it was there while we waited.
         drop(self.context.home_lock.enter()?);
         Ok(lock)
     }
 
+    fn directory(&self) -> PathBuf {
+        self.context.azward_home.join("run")
+    }
+
+    fn lock_path(&self, wanted: &Wanted) -> PathBuf {
+        let Wanted { username, tenant, environment, scope, .. } = wanted;
+        let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
+        self.directory().join(format!("{}.rotate-{}", self.config_dir.id(), fingerprint(name.as_bytes())))
+    }
+
     /// `None` when somebody else did it while we waited, else what became of our own request.
-    fn rotate_with(&self, wanted: &Wanted, client: &Arc<Client>) -> Result<Option<(Rotated, String)>> {
+    fn rotate_with(&self, wanted: &Wanted, manner: &Manner) -> Result<Option<(Rotated, String)>> {
         let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
         self.custody.prepare_vault()?;
-        let mut lock = self.lock(wanted)?;
+        let lock = self.lock(wanted)?;
         if !self.is_needed(wanted)? {
             return Ok(None);
         }
         let Some(mut redeemable) = self.custody.redeemable(wanted)? else {
             return denied("the vault has no refresh token for this account");
         };
-        let now = self.context.now();
-        let last = LastDenial::read(&mut lock);
-        if last.refresh_token == redeemable.refresh_token.fingerprint() && now < last.quiet_until {
+        let last = LastDenial::read(lock.as_file());
+        if last.holds(&redeemable.refresh_token.fingerprint(), self.context.now()) {
             return denied("not asked: the same request was denied a moment ago");
         }
+        let client = match Client::of(self.context, manner) {
+            Ok(client) => Arc::new(client),
+            Err(denial) => return Ok(Some((Rotated::LeftToAz, denial.what))),
+        };
         let mut is_first = true;
         loop {
-            let Denial { what, quiet_for, is_refusal, .. } = match redeem(client, wanted, &redeemable)? {
+            let Denial { what, quiet_for, reason } = match redeem(&client, wanted, &redeemable)? {
                 Ok(granted) => {
                     self.custody.store(wanted, &redeemable, &granted)?;
                     return Ok(Some((Rotated::Fresh, "renewed".to_owned())));
                 }
-                Err(Denial { what, is_foreign: true, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
+                Err(Denial { what, reason: Reason::LeftToAz, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
                 Err(denial) => denial,
             };
             let token = redeemable.refresh_token.fingerprint();
             // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile.
-            let current = if is_refusal && is_first { self.custody.redeemable(wanted)? } else { None };
+            let current = if reason == Reason::Refusal && is_first { self.custody.redeemable(wanted)? } else { None };
             if let Some(newer) = current.filter(|current| current.refresh_token.fingerprint() != token) {
                 redeemable = newer;
                 is_first = false;
                 continue;
             }
-            LastDenial { refresh_token: token, quiet_until: self.context.now() + quiet_for }.write(&mut lock);
+            LastDenial::of(&token, self.context.now(), quiet_for).write(lock.as_file());
             return denied(&what);
         }
     }
@@ -184,13 +225,14 @@ fn redeem(
 ) -> Result<std::result::Result<Granted, Denial>> {
     sys::take_signals();
     let (client, wanted) = (Arc::clone(client), wanted.clone());
-    let home_account_id = redeemable.account.home_account_id.clone();
+    let account = redeemable.account.clone();
     // A copy for the thread, which may outlive its caller's wait.
     let refresh_token = redeemable.refresh_token.duplicate();
     let ask = move || {
         client.redeem(&RefreshRequest {
             wanted: &wanted,
-            home_account_id: &home_account_id,
+            home_account_id: &account.home_account_id,
+            environment: &account.environment,
             refresh_token: &refresh_token,
             declares_cp1: client.declares_cp1(),
         })
@@ -203,18 +245,59 @@ fn redeem(
 }
 
 impl LastDenial {
-    fn read(lock: &mut Lock) -> Self {
+    fn of(refresh_token: &str, noted_at: i64, quiet_for: i64) -> Self {
+        Self { refresh_token: refresh_token.to_owned(), noted_at, quiet_until: noted_at.saturating_add(quiet_for) }
+    }
+
+    /// Whether this refresh token is not to be redeemed yet. What was noted by a clock that was ahead means nothing, and
+    /// neither does a quiet that is longer than there is any.
+    fn holds(&self, refresh_token: &str, now: i64) -> bool {
+        self.refresh_token == refresh_token
+            && (self.noted_at..self.quiet_until).contains(&now)
+            && self.quiet_until.saturating_sub(self.noted_at) <= LONGEST_QUIET
+    }
+
+    fn read(mut file: impl Read + Seek) -> Self {
         let mut text = String::new();
-        let file = lock.file();
         // A file that cannot be read denies nothing.
         let _ = file.rewind().and_then(|()| file.take(1024).read_to_string(&mut text));
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    fn write(&self, lock: &mut Lock) {
+    fn write(&self, mut file: &File) {
         let text = serde_json::to_vec(self).unwrap_or_default();
-        let file = lock.file();
         // A note that cannot be written costs a request more, no more.
         let _ = file.rewind().and_then(|()| file.write_all(&text)).and_then(|()| file.set_len(text.len() as u64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_holds_for_its_token_and_its_time_and_never_from_the_future() {
+        let now = 1_000_000;
+        let holds = |noted_at: i64, quiet_until: i64| {
+            LastDenial { refresh_token: "a".to_owned(), noted_at, quiet_until }.holds("a", now)
+        };
+        assert!(holds(now, now + 60) && holds(now - 59, now + 1) && holds(now - 1, now - 1 + LONGEST_QUIET));
+        assert!(!LastDenial::of("a", now, 60).holds("b", now));
+        for (noted_at, quiet_until) in [
+            (now - 60, now),
+            // The clock was ahead, by a second, by a year, by all there is.
+            (now + 1, now + 61),
+            (now + 31_536_000, now + 31_536_060),
+            (i64::MAX - 60, i64::MAX),
+            // No denial is that long, whatever its clock was.
+            (now, now + LONGEST_QUIET + 1),
+            (now - 1, i64::MAX),
+            (i64::MIN, i64::MAX),
+        ] {
+            assert!(!holds(noted_at, quiet_until), "{noted_at} {quiet_until}");
+        }
+        // As it was written before the time of the denial was.
+        let old: LastDenial = serde_json::from_str("{\"refresh_token\":\"a\",\"quiet_until\":1000050}").unwrap();
+        assert!(!old.holds("a", now));
     }
 }

@@ -222,6 +222,25 @@ fn macos_machine_id() -> Option<String> {
     None
 }
 
+/// Whether the system's own settings send https through a proxy: what Python asks where the environment has none
+/// (CPython 3.11, `urllib/request.py`, `getproxies_macosx_sysconf`). What cannot be known counts as one.
+#[cfg(target_os = "macos")]
+#[must_use]
+pub fn has_system_proxy() -> bool {
+    let output = std::process::Command::new("/usr/sbin/scutil").arg("--proxy").output();
+    output.map_or(true, |output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        !output.status.success() || text.lines().any(|line| line.trim() == "HTTPSEnable : 1")
+    })
+}
+
+/// Whether the system's own settings send https through a proxy: there are none that Python would ask.
+#[cfg(not(target_os = "macos"))]
+#[must_use]
+pub fn has_system_proxy() -> bool {
+    false
+}
+
 /// The process id of this process's parent.
 #[must_use]
 pub fn parent_id() -> u32 {

@@ -10,6 +10,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND;
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, LocalFree};
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{GetTokenInformation, SECURITY_MAX_SID_SIZE, TOKEN_QUERY, TOKEN_USER, TokenUser};
@@ -18,7 +19,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
 use windows_sys::Win32::System::Memory::VirtualLock;
-use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW};
+use windows_sys::Win32::System::Registry::{
+    HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
+};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::core::{BOOL, w};
 
@@ -257,6 +260,27 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     let (units, _) = bytes.as_chunks();
     let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
     PathBuf::from(OsString::from_wide(&units))
+}
+
+/// Whether the system's own settings send https through a proxy: what Python asks where the environment has none
+/// (CPython 3.11, `urllib/request.py`, `getproxies_registry`). What cannot be known counts as one.
+#[must_use]
+pub fn has_system_proxy() -> bool {
+    let mut enabled = 0_u32;
+    let mut size = size_of_val(&enabled) as u32;
+    // SAFETY: both names are NUL-terminated, and the pointers are to live locals of the length given.
+    let code = unsafe {
+        RegGetValueW(
+            HKEY_CURRENT_USER,
+            w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"),
+            w!("ProxyEnable"),
+            RRF_RT_REG_DWORD,
+            std::ptr::null_mut(),
+            (&raw mut enabled).cast(),
+            &raw mut size,
+        )
+    };
+    if code == 0 { enabled != 0 } else { code != ERROR_FILE_NOT_FOUND }
 }
 
 /// What the operating system calls this machine, the same across boots: made when Windows is installed.

@@ -50,6 +50,7 @@ fn find(pairs: &[(String, String)], is_it: impl Fn(&str) -> bool) -> Option<&str
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    reason: Option<String>,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
 }
@@ -60,7 +61,18 @@ impl Response {
     }
 
     pub(crate) fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into() }
+        Self { status, reason: None, headers: vec![("Content-Type", content_type.to_owned())], body: body.into() }
+    }
+
+    /// Gives the status other words than its own.
+    pub(crate) fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.replace(['\r', '\n'], " "));
+        self
+    }
+
+    /// The body, if it is text.
+    pub(crate) fn body(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -70,7 +82,8 @@ impl Response {
     }
 
     fn bytes(&self, keep_alive: bool, head_only: bool) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        let reason = self.reason.as_deref().unwrap_or_else(|| reason(self.status));
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

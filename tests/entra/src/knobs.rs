@@ -135,6 +135,11 @@ pub enum Trouble {
     HangUp,
     /// Handle the request (issue, spend), then close the connection without an answer.
     LoseAnswer,
+    /// Refuse with this status, and say in every place there is for words what was sent.
+    Echo(u16),
+    /// Handle the request, then set these fields of the answer to raw JSON, or leave them out. `$SENT` in it stands for the
+    /// refresh token that was presented, `$NEW` for the one that was issued.
+    Alter(Vec<(&'static str, Option<String>)>),
 }
 
 impl Trouble {

@@ -20,7 +20,7 @@ use crate::{locked, random};
 /// Answers a token request; `None` hangs up.
 pub(crate) fn answer(call: &mut Call<'_>, tenant: &str) -> Option<Response> {
     let field = |name| call.field(name).unwrap_or_default().to_owned();
-    let (grant, scope) = (field("grant_type"), field("scope"));
+    let (grant, scope, sent) = (field("grant_type"), field("scope"), field("refresh_token"));
     let troubles = locked(&call.shared.knobs).take_troubles(&grant, &scope);
     let mut fault = None;
     let mut delay_answer = None;
@@ -39,18 +39,50 @@ pub(crate) fn answer(call: &mut Call<'_>, tenant: &str) -> Option<Response> {
         }
         Some(Trouble::ServerError) => call.refuse(&refusals::server_error()),
         Some(Trouble::Garbage) => Response::text(200, "text/html; charset=utf-8", "<html>Sign in to the proxy</html>"),
-        is_lost => {
+        Some(Trouble::Echo(status)) => echo(&sent, status),
+        other => {
             let response = redeem(call, tenant, &grant).unwrap_or_else(|error| call.refuse(&error));
-            if is_lost == Some(Trouble::LoseAnswer) {
-                return None;
+            match other {
+                Some(Trouble::LoseAnswer) => return None,
+                Some(Trouble::Alter(changes)) => altered(&response, &sent, &changes),
+                _ => response,
             }
-            response
         }
     };
     if let Some(time) = delay_answer {
         thread::sleep(time);
     }
     Some(response)
+}
+
+/// A refusal that says what was sent wherever there is room for it.
+fn echo(sent: &str, status: u16) -> Response {
+    let body = json!({
+        "error": sent,
+        "suberror": format!("{sent}{}", "x".repeat(400_000)),
+        "error_codes": vec![70_000; 40_000],
+        "error_description": sent,
+        sent: sent,
+    });
+    Response::json(status, &body)
+        .because(sent)
+        .with("Retry-After", sent)
+        .with("Location", sent)
+        .with("x-ms-error", sent)
+}
+
+/// A grant with some of its fields changed; what is no grant stays as it is.
+fn altered(response: &Response, sent: &str, changes: &[(&str, Option<String>)]) -> Response {
+    let mut body: Value = serde_json::from_str(response.body()).unwrap_or_default();
+    let new = body["refresh_token"].as_str().unwrap_or_default().to_owned();
+    for (name, value) in changes {
+        let Some(body) = body.as_object_mut().filter(|body| !body.contains_key("error")) else { break };
+        match value.as_ref().map(|raw| raw.replace("$SENT", sent).replace("$NEW", &new)) {
+            Some(raw) => drop(body.insert((*name).to_owned(), serde_json::from_str(&raw).unwrap_or_default())),
+            None => drop(body.remove(*name)),
+        }
+    }
+    Response::json(response.status, &body)
 }
 
 /// Who proved to be who, and with what to go on.

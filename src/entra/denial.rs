@@ -1,0 +1,161 @@
+//! Why there is no access token, in words of our own: what an endpoint or a proxy says is never told, but for codes of a
+//! bounded form (RFC 6749, 5.2), because one that echoes what it was sent would have the refresh token told.
+
+use std::io::ErrorKind;
+
+/// The longest time for which anybody is told not to ask again, in seconds.
+pub const LONGEST_QUIET: i64 = 3600;
+
+/// The longest code of an error that is told.
+const LONGEST_CODE: usize = 64;
+
+/// How many numbers of errors are told, and the first that is too high to be one.
+const NUMBERS: usize = 8;
+const TOO_HIGH: i64 = 100_000_000;
+
+/// Why there is no access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What happened, for the journal: an error's code, a status, never a token.
+    pub what: String,
+    /// For how many seconds the same request should not be sent again.
+    pub quiet_for: i64,
+    /// What kind it is.
+    pub reason: Reason,
+}
+
+/// What kind of denial it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There was no answer, none that is one, or one that asks for time.
+    Silence,
+    /// The endpoint said that this refresh token does not do.
+    Refusal,
+    /// The real az has to ask: it can do what azward cannot do as az does it.
+    LeftToAz,
+}
+
+impl Denial {
+    /// The endpoint could not be reached or did not answer in time. MSAL asks again at every use; a caller that still
+    /// has a good token should not wait for the same silence each time.
+    #[must_use]
+    pub fn unreachable(what: impl Into<String>) -> Self {
+        Self { what: what.into(), quiet_for: 15, reason: Reason::Silence }
+    }
+
+    /// It is the real az's to ask.
+    #[must_use]
+    pub fn left_to_az(what: impl Into<String>) -> Self {
+        Self { what: what.into(), quiet_for: 0, reason: Reason::LeftToAz }
+    }
+
+    /// The endpoint refused, with an error and a suberror, and numbers for it. MSAL keeps a refusal for a minute
+    /// (msal 1.39.0, `throttled_http_client.py`, `ThrottledHttpClientBase`).
+    #[must_use]
+    pub fn refused(error: &str, suberror: &str, numbers: &[i64]) -> Self {
+        let mut words: Vec<String> = code(error).into_iter().map(str::to_owned).collect();
+        words.extend(numbers.iter().filter(|number| (0..TOO_HIGH).contains(*number)).take(NUMBERS).map(i64::to_string));
+        words.extend(code(suberror).map(str::to_owned));
+        let what = match words.is_empty() {
+            true => "the endpoint refused".to_owned(),
+            false => format!("the endpoint refused: {}", words.join(" ")),
+        };
+        Self { what, quiet_for: 60, reason: Reason::Refusal }
+    }
+
+    /// The endpoint is busy or broken and says for how long, in seconds; MSAL takes 5 where it does not say
+    /// (msal 1.39.0, `throttled_http_client.py`, `_parse_http_429_5xx_retry_after`).
+    #[must_use]
+    pub fn busy(what: impl Into<String>, retry_after: Option<i64>) -> Self {
+        let quiet_for = retry_after.unwrap_or(5).clamp(1, LONGEST_QUIET);
+        Self { what: what.into(), quiet_for, reason: Reason::Silence }
+    }
+
+    /// The request failed on its way.
+    #[must_use]
+    pub(super) fn of(error: &ureq::Error) -> Self {
+        use ureq::Error;
+        let silence = |why: &str| Self::unreachable(format!("the endpoint could not be reached: {why}"));
+        match error {
+            // A proxy that wants to know who asks, or that does not go there: az may be let through.
+            Error::ConnectProxyFailed(_) => Self::left_to_az("the proxy refused"),
+            Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => Self::untrusted(),
+            Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Self::untrusted(),
+            Error::Io(error) => silence(reason_of(error.kind())),
+            Error::Timeout(_) => silence("no answer in time"),
+            Error::HostNotFound => silence("no such host"),
+            _ => silence("what answered is not HTTP"),
+        }
+    }
+
+    /// TLS failed; OpenSSL, which az has, takes certificates that rustls does not.
+    fn untrusted() -> Self {
+        Self::left_to_az("there is no TLS to be had with the endpoint")
+    }
+}
+
+fn reason_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ConnectionRefused => "connection refused",
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => "connection lost",
+        ErrorKind::UnexpectedEof => "connection closed",
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "no way there",
+        _ => "connection failed",
+    }
+}
+
+/// A code of the form that they have; of anything else nothing is told, not even a part.
+fn code(text: &str) -> Option<&str> {
+    let is_code = (1..=LONGEST_CODE).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_code.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_error_only_a_code_is_told() {
+        let told = |error: &str, suberror: &str, numbers: &[i64]| Denial::refused(error, suberror, numbers).what;
+        assert_eq!(
+            told("invalid_grant", "bad_token", &[700_082]),
+            "the endpoint refused: invalid_grant 700082 bad_token"
+        );
+        let long = "a".repeat(65);
+        for odd in
+            ["", "Invalid", "invalid grant", "invalid-grant", "1.AbC", "\u{1b}[2J", "a\nb", "\u{e4}", long.as_str()]
+        {
+            assert_eq!(told(odd, odd, &[-1, i64::MAX, TOO_HIGH]), "the endpoint refused", "{odd:?}");
+        }
+        assert!(told("a", &long[1..], &[7; 100_000]).len() < 256);
+    }
+
+    #[test]
+    fn of_a_failure_on_the_way_only_its_kind_is_told() {
+        let hush = || "hush".to_owned();
+        for error in [
+            ureq::Error::Io(std::io::Error::other("hush")),
+            ureq::Error::Io(std::io::Error::other(rustls::Error::General(hush()))),
+            ureq::Error::BadUri(hush()),
+            ureq::Error::RequireHttpsOnly(hush()),
+            ureq::Error::ConnectProxyFailed(hush()),
+            ureq::Error::Rustls(rustls::Error::General(hush())),
+            ureq::Error::Other("hush".into()),
+        ] {
+            let denial = Denial::of(&error);
+            assert!(!denial.what.contains("hush"), "{denial:?}");
+            let is_az_s = !matches!(error, ureq::Error::Io(ref error) if !error.get_ref().unwrap().is::<rustls::Error>())
+                && !matches!(error, ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Other(_));
+            assert_eq!(denial.reason == Reason::LeftToAz, is_az_s, "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_be_quiet_for_longer_than_the_longest_quiet() {
+        for seconds in [None, Some(i64::MIN), Some(-1), Some(0), Some(7), Some(i64::MAX)] {
+            assert!((1..=LONGEST_QUIET).contains(&Denial::busy("x", seconds).quiet_for), "{seconds:?}");
+        }
+    }
+}

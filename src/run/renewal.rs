@@ -1,0 +1,180 @@
+//! Who renews tokens: azward, or the real az where only that can speak to the endpoint. What was tried in vain (TLS, a proxy,
+//! an endpoint that is none of Entra's) is remembered for a quarter of an hour for this az, this endpoint and this manner
+//! of speaking, so that it is not tried at every command; another az, another proxy, other certificates end it at once.
+//!
+//! The memory is `run/renewal.json` in the azward home. One that cannot be read or written costs another try, and a time
+//! from the future means nothing.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::azure::clouds::Cloud;
+use crate::azure::{ConfigDir, HttpsUrl};
+use crate::context::Context;
+use crate::entra::{Denial, Manner};
+use crate::private;
+use crate::sys;
+
+/// For how long it is remembered, in seconds.
+const MEMORY: i64 = 15 * 60;
+
+/// How much is remembered.
+const NOTES: usize = 16;
+
+/// The most of a reason that is shown, in characters.
+const SHOWN: usize = 160;
+
+/// One endpoint that the real az has to speak to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+struct Note {
+    /// The az, and how its file looked.
+    az: String,
+    /// The endpoint.
+    endpoint: String,
+    /// How it was spoken to.
+    manner: String,
+    /// Why it is az's, in azward's own words.
+    why: String,
+    /// When that was found out, in seconds since the epoch.
+    noted_at: i64,
+}
+
+/// Who renews tokens, for one az.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal<'a> {
+    /// What the process was started with.
+    pub context: &'a Context,
+    /// The real az.
+    pub real_az: &'a Path,
+}
+
+impl Renewal<'_> {
+    /// How to speak to `endpoint`.
+    ///
+    /// # Errors
+    /// A [`Denial`] where the real az has to.
+    pub fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, Denial> {
+        if !endpoint.path().is_empty() {
+            return Err(Denial::left_to_az("the authority is not Entra ID's"));
+        }
+        let manner = Manner::of(self.context, self.real_az, endpoint)?;
+        let now = self.context.now();
+        match self.recall().into_iter().find(|note| note.holds(now) && note.is_of(&self.note(endpoint, &manner))) {
+            Some(note) => Err(Denial::left_to_az(shown(&note.why))),
+            None => Ok(manner),
+        }
+    }
+
+    /// Remembers that speaking to `endpoint` so was in vain.
+    pub fn remember(&self, endpoint: &HttpsUrl, manner: &Manner, why: &str) {
+        let note = Note { why: why.to_owned(), ..self.note(endpoint, manner) };
+        let mut notes = self.recall();
+        notes.retain(|other| other.holds(note.noted_at) && !other.is_of(&note));
+        notes.push(note);
+        notes.drain(..notes.len().saturating_sub(NOTES));
+        let path = self.path();
+        let Some(directory) = path.parent() else { return };
+        let text = serde_json::to_vec(&notes).unwrap_or_default();
+        // An azward home that is being uninstalled is not made anew.
+        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        if private::make_dir(directory).is_ok()
+            && let Ok(mut file) = private::open(&path)
+        {
+            // What is not written is found out again.
+            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, &text));
+        }
+    }
+
+    /// A line for people: who renews the tokens of `config_dir`, and why it is not azward.
+    #[must_use]
+    pub fn line(&self, config_dir: &ConfigDir) -> String {
+        let denial = match Cloud::active(self.context, config_dir) {
+            None => Denial::left_to_az("the active cloud is not one that azward understands"),
+            Some(cloud) => match self.manner(&cloud.active_directory) {
+                Ok(_) => return "by azward".to_owned(),
+                Err(denial) => denial,
+            },
+        };
+        format!("by the real az: {}", denial.what)
+    }
+
+    fn note(&self, endpoint: &HttpsUrl, manner: &Manner) -> Note {
+        let look = sys::look_of(self.real_az).map(|look| look.text).unwrap_or_default();
+        Note {
+            az: format!("{} {look}", self.real_az.display()),
+            endpoint: endpoint.to_string(),
+            manner: manner.text(),
+            why: String::new(),
+            noted_at: self.context.now(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.context.azward_home.join("run").join("renewal.json")
+    }
+
+    fn recall(&self) -> Vec<Note> {
+        let text = std::fs::read(self.path()).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+}
+
+impl Note {
+    /// Whether it still means something.
+    fn holds(&self, now: i64) -> bool {
+        (0..MEMORY).contains(&now.saturating_sub(self.noted_at))
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.az, &self.endpoint, &self.manner) == (&other.az, &other.endpoint, &other.manner)
+    }
+}
+
+/// A reason out of the file, which anything may have been written to.
+fn shown(why: &str) -> String {
+    why.chars().filter(|character| matches!(character, ' '..='~')).take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_remembered_for_this_az_this_endpoint_this_manner_and_not_for_long() {
+        let home = tempfile::tempdir().unwrap();
+        let (az, bundle) = (home.path().join("az"), home.path().join("ca.pem"));
+        std::fs::write(&az, "").unwrap();
+        std::fs::write(&bundle, "").unwrap();
+        let context = |proxy: &str| {
+            let variables = [
+                ("AZWARD_HOME", home.path().to_str().unwrap()),
+                ("REQUESTS_CA_BUNDLE", bundle.to_str().unwrap()),
+                ("HTTPS_PROXY", proxy),
+                ("NO_PROXY", "x"),
+            ];
+            Context::new(variables.map(|(name, value)| (name.into(), value.into())), None, false)
+        };
+        let (direct, proxied) = (context(""), context("http://p:1"));
+        let renewal = Renewal { context: &direct, real_az: &az };
+        let endpoint = HttpsUrl::parse("https://login.example").unwrap();
+        renewal.remember(&endpoint, &renewal.manner(&endpoint).unwrap(), "a\u{1b}[2J reason");
+        assert_eq!(renewal.manner(&endpoint).unwrap_err().what, "a[2J reason");
+        assert!(renewal.manner(&HttpsUrl::parse("https://login.example:1").unwrap()).is_ok());
+        assert!(Renewal { context: &proxied, ..renewal }.manner(&endpoint).is_ok());
+        assert!(Renewal { real_az: home.path(), ..renewal }.manner(&endpoint).is_ok());
+        let note = renewal.recall().remove(0);
+        let now = direct.now();
+        for (noted_at, holds) in
+            [(now - MEMORY + 5, true), (now - MEMORY, false), (now + 60, false), (i64::MAX, false), (i64::MIN, false)]
+        {
+            let notes = [Note { noted_at, ..note.clone() }];
+            std::fs::write(renewal.path(), serde_json::to_vec(&notes).unwrap()).unwrap();
+            assert_eq!(renewal.manner(&endpoint).is_err(), holds, "{noted_at}");
+        }
+        std::fs::write(renewal.path(), serde_json::to_vec(&[note]).unwrap()).unwrap();
+        assert!(renewal.manner(&endpoint).is_err());
+        std::fs::write(&bundle, "another authority").unwrap();
+        assert!(renewal.manner(&endpoint).is_ok());
+    }
+}
