@@ -1,14 +1,17 @@
 //! What happened, without secrets: one JSON line an event in `$AZWARD_HOME/journal.jsonl`, for `azward status` to show what
-//! must not be said on a wrapped command's stderr. A line is appended with a single write; when the file passes its
-//! bound it becomes `journal.1.jsonl` and a new one begins. Whatever goes wrong here is swallowed: a journal never slows
-//! or fails a command.
+//! must not be said on a wrapped command's stderr. Every text is bounded and escaped, when it is written and again when it is
+//! read. A line is appended with a single write; when the file passes its bound it becomes `journal.1.jsonl` and a new one
+//! begins, by whoever holds the full one's lock. Whatever goes wrong here is swallowed: a journal never slows or fails a
+//! command.
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::private;
+use crate::sys;
 use crate::text;
 
 /// The size in bytes at which a journal is put by and a new one begun; two are kept.
@@ -121,11 +124,32 @@ impl Journal {
     pub fn record(&self, event: &Event) {
         let Ok(mut line) = serde_json::to_vec(&event.clone().presentable()) else { return };
         line.push(b'\n');
-        let Ok(mut file) = private::open_append(&self.path) else { return };
-        let _ = file.write_all(&line);
-        if file.metadata().is_ok_and(|metadata| metadata.len() > BOUND) {
-            let _ = std::fs::rename(&self.path, self.path.with_file_name("journal.1.jsonl"));
+        // A generation may have been put by, and another after it, since the file was opened.
+        for _ in 0..3 {
+            let Ok(mut file) = private::open_append(&self.path) else { return };
+            if file.write_all(&line).is_err() {
+                return;
+            }
+            if file.metadata().is_ok_and(|metadata| metadata.len() > BOUND) {
+                self.put_by(&file);
+            }
+            if sys::link_count(&file).unwrap_or(1) > 0 {
+                return;
+            }
         }
+    }
+
+    /// Gives the full generation its second name. Only who holds its lock may, and only while it is the current one: whoever
+    /// was as quick finds the next generation under the name, and leaves that alone.
+    fn put_by(&self, full: &File) {
+        let is_current = || matches!((sys::identity_of(full), sys::file_identity(&self.path)), (Ok(a), Ok(b)) if a == b);
+        if full.try_lock().is_ok() && is_current() {
+            let _ = std::fs::rename(&self.path, self.previous());
+        }
+    }
+
+    fn previous(&self) -> PathBuf {
+        self.path.with_file_name("journal.1.jsonl")
     }
 
     /// Appends a warning made of a failure's two lines.
@@ -138,15 +162,22 @@ impl Journal {
     /// wrote them, their texts may be shown.
     #[must_use]
     pub fn recent(&self) -> Vec<Event> {
-        let mut text = Vec::new();
-        if let Ok(mut file) = std::fs::File::open(&self.path) {
-            let length = file.metadata().map_or(0, |metadata| metadata.len());
-            let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
-            let _ = file.read_to_end(&mut text);
-        }
+        let mut text = end_of(&self.previous());
+        text.push(b'\n');
+        text.extend(end_of(&self.path));
         let events = text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         events.map(Event::presentable).collect()
     }
+}
+
+fn end_of(path: &Path) -> Vec<u8> {
+    let mut text = Vec::new();
+    if let Ok(mut file) = File::open(path) {
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
+        let _ = file.take(TAIL).read_to_end(&mut text);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -162,6 +193,46 @@ mod tests {
         journal.record(&Event::new(3, Deed::Warning, "the disk is full"));
         let times: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
         assert_eq!(times, [1, 3]);
+    }
+
+    #[test]
+    fn many_that_put_it_by_at_once_lose_nothing_of_the_last_two_generations() {
+        const WRITERS: usize = 8;
+        let home = tempfile::tempdir().unwrap();
+        for round in 0..300 {
+            let journal = Journal::at(home.path());
+            // The next line makes it full.
+            let mut full = File::create(&journal.path).unwrap();
+            full.set_len(BOUND).unwrap();
+            full.seek(SeekFrom::End(0)).unwrap();
+            full.write_all(b"\n").unwrap();
+            let _ = std::fs::remove_file(journal.previous());
+            let start = std::sync::Barrier::new(WRITERS);
+            std::thread::scope(|scope| {
+                for writer in 0..WRITERS {
+                    let (home, start) = (home.path(), &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        Journal::at(home).record(&Event::new(writer as i64, Deed::Run, "exit 0"));
+                    });
+                }
+            });
+            let length = journal.previous().metadata().map_or(0, |metadata| metadata.len());
+            assert!(length > BOUND, "round {round}: the full generation is gone, {length} bytes are in its place");
+            let mut writers: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
+            writers.sort_unstable();
+            assert_eq!(writers, (0..WRITERS as i64).collect::<Vec<_>>(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_before_it_was_put_by_is_still_told() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path());
+        journal.record(&Event::new(1, Deed::Warning, "the disk is full"));
+        std::fs::rename(&journal.path, journal.previous()).unwrap();
+        journal.record(&Event::new(2, Deed::Run, "exit 0"));
+        assert_eq!(journal.recent().iter().map(|event| event.time).collect::<Vec<_>>(), [1, 2]);
     }
 
     /// An event with the same text in every field.

@@ -28,7 +28,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The operating system's.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().append(true).open(path) {
+    match OpenOptions::new().read(true).append(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = sys::open_append(path)?;
             give_to_owner_of_parent(&file, path);

@@ -31,7 +31,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// # Errors
 /// The operating system's.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// Makes a directory and its parents, readable for their owner alone.

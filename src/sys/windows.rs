@@ -53,7 +53,7 @@ pub fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
 /// # Errors
 /// The operating system's.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).share_mode(SHARE_ALL).open(path)
+    OpenOptions::new().read(true).append(true).create(true).share_mode(SHARE_ALL).open(path)
 }
 
 /// Makes a directory and its parents.
