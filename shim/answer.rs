@@ -14,6 +14,7 @@ use azward::azure::python_json::{Escape, quote};
 use azward::azure::token_cache::{Section, TokenCache};
 use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
+use azward::home;
 use azward::journal::{Deed, Event, Journal};
 use azward::run::custody::Custody;
 use azward::run::rotate::{Rotated, Rotation};
@@ -127,6 +128,8 @@ impl<'a> Answer<'a> {
         if !custody.vault.exists() || sys::is_privately_mounted(custody.cache.path()) {
             return None;
         }
+        // The key is about to be read.
+        home::close_files(self.context);
         // One that cannot be found trusts nothing, and so renews nothing.
         let real_az = real_az::find(self.context, self.settings, &[]).unwrap_or_default();
         let rotation = Rotation {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
+use azward::home;
 use azward::journal::Journal;
 use azward::run::custody::Custody;
 use azward::run::marker::{self, Marker};
@@ -22,8 +23,11 @@ use crate::report;
 pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
     let journal = Journal::at(&context.azward_home);
     let given = Marker::given(context);
-    let is_bypassed = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
-    let settings = Settings::load(&context.azward_home).unwrap_or_else(|failure| {
+    // A home that is not believed is not read and not written; `azward status` says why.
+    let has_home = home::examine(context).is_ok();
+    let is_bypassed = !has_home || context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
+    let settings = if has_home { Settings::load(&context.azward_home) } else { Ok(Settings::default()) };
+    let settings = settings.unwrap_or_else(|failure| {
         if !is_bypassed {
             journal.warn(context.now(), &failure);
         }
@@ -56,6 +60,7 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     if is_bypassed || context.home_lock.is_gone() || sys::is_privately_mounted(&config_dir.token_cache()) {
         return Err(pass());
     }
+    home::close_files(context);
     if recognise(arguments, is_completion) == Invocation::Pass {
         if let Err(failure) = Custody::new(context, &settings, &config_dir, &journal).sweep() {
             journal.warn(context.now(), &failure);

@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::home;
 use crate::home_lock::HomeLock;
 use crate::sys;
 
@@ -47,7 +48,7 @@ impl Context {
             .get(OsStr::new("AZWARD_HOME"))
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
-            .or_else(|| home_of_installed(executable.as_deref()))
+            .or_else(|| home_of_installed(executable.as_deref(), &home))
             .unwrap_or_else(|| home.join(".azward"));
         // A relative one would mean another vault in every directory.
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
@@ -97,11 +98,11 @@ fn home_directory(environment: &HashMap<OsString, OsString>) -> PathBuf {
     }
 }
 
-/// The azward home that an installed shim belongs to, by its place `<home>/bin/az` beside `<home>/config.json`: callers
-/// that hand on nothing but PATH still reach the right vault.
-fn home_of_installed(executable: Option<&Path>) -> Option<PathBuf> {
-    let home = executable?.parent()?.parent()?;
-    home.join("config.json").is_file().then(|| home.to_owned())
+/// The azward home that an installed shim belongs to, by its place `<home>/bin/az`: callers that hand on nothing but PATH
+/// still reach the right vault.
+fn home_of_installed(executable: Option<&Path>, user_home: &Path) -> Option<PathBuf> {
+    let bin = executable?.parent().filter(|bin| bin.ends_with("bin"))?;
+    bin.parent().filter(|home| home::is_home(home, user_home)).map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -124,7 +125,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let executable = home.path().join("bin/az");
         assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path());
+        // What happens to be called so is not azward's.
         std::fs::write(home.path().join("config.json"), "{}").unwrap();
+        std::fs::create_dir(home.path().join("bin")).unwrap();
+        assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path());
+        std::fs::write(home.path().join("azward-home"), "azward home, made by azward\n").unwrap();
         assert_eq!(context(&[], Some(executable)).azward_home, home.path());
     }
 

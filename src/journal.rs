@@ -172,7 +172,7 @@ impl Journal {
 
 fn end_of(path: &Path) -> Vec<u8> {
     let mut text = Vec::new();
-    if let Ok(mut file) = File::open(path) {
+    if let Ok(mut file) = private::open_read(path) {
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
         let _ = file.take(TAIL).read_to_end(&mut text);

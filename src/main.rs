@@ -27,7 +27,10 @@ fn main() -> ExitCode {
     }));
     let cli = Cli::parse();
     let surroundings = Surroundings::of(Context::from_process());
+    // Only `status` has something to say about a home that is not believed.
+    let not_believed = surroundings.home_failure.clone().filter(|_| !matches!(cli.command, Command::Status));
     let outcome = match cli.command {
+        _ if not_believed.is_some() => not_believed.map_or(Ok(()), Err),
         Command::Status => commands::status::status(&surroundings),
         Command::Scrub => commands::scrub::scrub(&surroundings),
         Command::Install { no_modify_path } => commands::install::install(&surroundings, !no_modify_path),

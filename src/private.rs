@@ -1,86 +1,242 @@
-//! Files and directories of azward's own: closed to others, and given to the owner of what they are made in, so that a
-//! command run by root for a user (`sudo az` with the user's home) leaves nothing that the user cannot open.
+//! Files and directories of azward's own: closed to others, and given to the owner of the azward home, so that a command
+//! run by root for a user (`sudo az` with the user's home) leaves nothing that the user cannot open.
+//!
+//! The home itself may be a link (whose, [`crate::home`] asks); below it none is followed, not even by a process that is
+//! overtaken between two steps: every directory is opened in the one above and every file in its directory. What is no
+//! plain file, belongs to another user, or is one of root's that has a second name elsewhere, is not azward's: that is an
+//! error, and the file is left as it is. Owners and modes are set on descriptors, owners only of what was made here.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
-use crate::sys;
+use crate::home;
+use crate::sys::{self, Access, Directory};
+
+/// The directories below an azward home.
+const BELOW: [&str; 4] = ["bin", "run", "stage", "vaults"];
 
 /// Opens a file for reading and writing, made with mode 0600 if it is missing.
 ///
 /// # Errors
-/// The operating system's.
+/// The operating system's; what is not azward's is one.
 pub fn open(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = sys::open_private(path)?;
-            give_to_owner_of_parent(&file, path);
-            Ok(file)
-        }
-        other => other,
-    }
+    open_or_make(path, Access::Write)
 }
 
 /// Opens a file for appending, made with mode 0600 if it is missing.
 ///
 /// # Errors
-/// The operating system's.
+/// The operating system's; what is not azward's is one.
 pub fn open_append(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().read(true).append(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = sys::open_append(path)?;
-            give_to_owner_of_parent(&file, path);
-            Ok(file)
-        }
-        other => other,
-    }
+    open_or_make(path, Access::Append)
 }
 
-/// Makes a directory and its parents with mode 0700; one that others can look into is closed to them.
+/// Opens a file that is there for reading.
+///
+/// # Errors
+/// The operating system's; what is not azward's is one.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    let (directory, name) = parent_of(path)?;
+    checked(directory.file(name, Access::Read)?, &directory)
+}
+
+/// Reads a file that is there.
+///
+/// # Errors
+/// The operating system's; what is not azward's is one.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_read(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Puts a file with `bytes` and `mode` in the place of the one at `path`, durably and in one step.
+///
+/// # Errors
+/// The operating system's; the old file then stays.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (directory, name) = parent_of(path)?;
+    let fresh = PathBuf::from(name).with_extension("new").into_os_string();
+    // Left by a process that was killed.
+    let _ = directory.remove(&fresh);
+    let mut file = directory.create(&fresh, Access::Write)?;
+    give(&file, &directory.metadata()?);
+    let written = file.write_all(bytes).and_then(|()| sys::set_mode_of(&file, mode)).and_then(|()| file.sync_all());
+    // A file that is open cannot take another's place everywhere.
+    drop(file);
+    let replaced = written.and_then(|()| directory.rename(&fresh, name));
+    if replaced.is_err() {
+        let _ = directory.remove(&fresh);
+    }
+    replaced.and_then(|()| directory.sync())
+}
+
+/// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
+/// others can look into is closed to them; one elsewhere is somebody's own business.
 ///
 /// # Errors
 /// `Storage`.
 pub fn make_dir(path: &Path) -> Result<()> {
-    let failed = |error| Failure::storage("make", path, &error);
-    if let Ok(metadata) = path.metadata()
-        && metadata.is_dir()
+    let (root, below) = split(path);
+    let made = make_root(root).and_then(|mut directory| {
+        let owner = directory.metadata()?;
+        let is_marked = home::is_made_by_us(&directory);
+        for name in below {
+            let next = below_or_made(&directory, name, &owner)?;
+            let metadata = next.metadata()?;
+            if !sys::have_one_owner(&metadata, &owner) {
+                return Err(foreign());
+            }
+            if is_marked && sys::mode_of(&metadata) & 0o077 != 0 {
+                sys::set_mode_of(next.as_file(), 0o700)?;
+            }
+            directory = next;
+        }
+        Ok(())
+    });
+    made.map_err(|error| Failure::storage("make", path, &error))
+}
+
+/// Closes the file at `path` to others. Says how open it was, if it was.
+///
+/// # Errors
+/// The operating system's; what is not azward's is one.
+pub fn close(path: &Path, mode: u32) -> io::Result<Option<u32>> {
+    let file = open_read(path)?;
+    let was = sys::mode_of(&file.metadata()?);
+    if was & 0o777 & !mode == 0 {
+        return Ok(None);
+    }
+    sys::set_mode_of(&file, mode)?;
+    Ok(Some(was))
+}
+
+fn open_or_make(path: &Path, access: Access) -> io::Result<File> {
+    let (directory, name) = parent_of(path)?;
+    for _ in 0..3 {
+        match directory.file(name, access) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return checked(other?, &directory),
+        }
+        match directory.create(name, access) {
+            // Somebody else was as quick.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(file) => {
+                give(&file, &directory.metadata()?);
+                return Ok(file);
+            }
+        }
+    }
+    directory.file(name, access)
+}
+
+/// The directory that a file is in, and the file's name.
+fn parent_of(path: &Path) -> io::Result<(Directory, &OsStr)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(foreign()) };
+    let (root, below) = split(parent);
+    let mut directory = Directory::open(root)?;
+    let owner = directory.metadata()?;
+    for name in below {
+        directory = directory.below(name)?;
+        if !sys::have_one_owner(&directory.metadata()?, &owner) {
+            return Err(foreign());
+        }
+    }
+    Ok((directory, name))
+}
+
+/// Splits the path of a directory into the home, which may be a link, and the names below it, where none is followed.
+fn split(directory: &Path) -> (&Path, Vec<&OsStr>) {
+    let (mut root, mut below) = (directory, Vec::new());
+    while let (Some(parent), Some(name)) = (root.parent(), root.file_name())
+        && below.len() < 2
+        && BELOW.iter().any(|ours| name == *ours)
     {
-        if sys::mode_of(&metadata) & 0o077 != 0 {
-            let _ = sys::set_mode(path, 0o700);
-        }
-        return Ok(());
+        below.insert(0, name);
+        root = parent;
     }
-    let existing = path.ancestors().skip(1).find_map(|parent| Some((parent, parent.metadata().ok()?)));
-    sys::create_private_dir(path).map_err(failed)?;
-    if let Some((parent, like)) = existing {
-        for made in path.ancestors().take_while(|made| *made != parent) {
-            give(made, &like);
-            // What is in a directory is only durable when the directory itself is.
-            made.parent().map_or(Ok(()), sys::sync_dir).map_err(failed)?;
-        }
-    }
-    Ok(())
+    (root, below)
 }
 
-fn give(path: &Path, like: &Metadata) {
-    if let Ok(file) = File::open(path) {
-        // Only root can give anything away, and only for root it matters.
-        let _ = sys::copy_owner(&file, like);
+/// Opens the home, made and marked if it is missing.
+fn make_root(root: &Path) -> io::Result<Directory> {
+    match Directory::open(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => {
+            let opened = opened?;
+            home::mark_if_empty(root, &opened);
+            return Ok(opened);
+        }
+    }
+    let (Some(parent), Some(name)) = (root.parent(), root.file_name()) else { return Directory::open(root) };
+    let parent = make_parents(parent)?;
+    let owner = parent.metadata()?;
+    match parent.make(name) {
+        Ok(made) => {
+            give(made.as_file(), &owner);
+            home::mark(&made)?;
+            Ok(made)
+        }
+        // Made by somebody else meanwhile; or a link to nothing, which is not followed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Directory::open(root),
+        Err(error) => Err(error),
     }
 }
 
-fn give_to_owner_of_parent(file: &File, path: &Path) {
-    if let Some(Ok(like)) = path.parent().map(Path::metadata) {
-        let _ = sys::copy_owner(file, &like);
+fn make_parents(path: &Path) -> io::Result<Directory> {
+    match (Directory::open(path), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = make_parents(parent)?;
+            let owner = parent.metadata()?;
+            below_or_made(&parent, name, &owner)
+        }
+        (opened, ..) => opened,
     }
+}
+
+fn below_or_made(directory: &Directory, name: &OsStr, owner: &Metadata) -> io::Result<Directory> {
+    match directory.below(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match directory.make(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => directory.below(name),
+        made => {
+            let made = made?;
+            give(made.as_file(), owner);
+            Ok(made)
+        }
+    }
+}
+
+/// Gives what was just made to whom it is made for. Only root can give anything away, and only for root it matters.
+pub(crate) fn give(made: &File, like: &Metadata) {
+    let _ = sys::copy_owner(made, like);
+}
+
+fn checked(file: File, directory: &Directory) -> io::Result<File> {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() || !sys::is_of(&directory.metadata()?, &metadata) {
+        return Err(foreign());
+    }
+    Ok(file)
+}
+
+fn foreign() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "it is not azward's own: another user's, a link, or no plain file")
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
 
     use super::*;
 
@@ -92,9 +248,90 @@ mod tests {
         open(&directory.join("lock")).unwrap();
         let mode = |path: &Path| sys::mode_of(&path.metadata().unwrap());
         assert_eq!((mode(&directory), mode(&directory.join("lock"))), (0o700, 0o600));
-        sys::set_mode(&directory, 0o755).unwrap();
-        make_dir(&directory).unwrap();
-        assert_eq!(mode(&directory), 0o700);
+        make_dir(&directory.join("run")).unwrap();
+        sys::set_mode(&directory.join("run"), 0o755).unwrap();
+        make_dir(&directory.join("run")).unwrap();
+        assert_eq!(mode(&directory.join("run")), 0o700);
+    }
+
+    #[test]
+    fn what_is_not_in_a_home_of_ours_keeps_its_mode() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("run")).unwrap();
+        for directory in [home.path().to_owned(), home.path().join("run")] {
+            sys::set_mode(&directory, 0o755).unwrap();
+            make_dir(&directory).unwrap();
+            assert_eq!(sys::mode_of(&directory.metadata().unwrap()), 0o755);
+        }
+    }
+
+    /// A home of ours, and a directory beside it that is somebody else's.
+    fn home_and_elsewhere() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let (home, elsewhere) = (root.path().join("home"), root.path().join("elsewhere"));
+        make_dir(&home).unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        sys::set_mode(&elsewhere, 0o755).unwrap();
+        (root, home, elsewhere)
+    }
+
+    #[test]
+    fn no_link_is_followed_below_a_home_and_the_home_may_be_one() {
+        let (root, home, elsewhere) = home_and_elsewhere();
+        for name in ["run", "vaults", "bin"] {
+            symlink(&elsewhere, home.join(name)).unwrap();
+            make_dir(&home.join(name)).unwrap_err();
+            open(&home.join(name).join("lock")).unwrap_err();
+        }
+        symlink(elsewhere.join("made"), home.join("journal.jsonl")).unwrap();
+        open_append(&home.join("journal.jsonl")).unwrap_err();
+        std::fs::write(elsewhere.join("there"), "text").unwrap();
+        symlink(elsewhere.join("there"), home.join("config.json")).unwrap();
+        assert!(open(&home.join("config.json")).is_err() && read(&home.join("config.json")).is_err());
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
+        assert_eq!(sys::mode_of(&elsewhere.metadata().unwrap()), 0o755);
+        // What is put in a link's place is put in the link's, not its target's.
+        replace(&home.join("config.json"), b"new", 0o600).unwrap();
+        assert_eq!(std::fs::read(elsewhere.join("there")).unwrap(), b"text");
+        assert_eq!(read(&home.join("config.json")).unwrap(), b"new");
+
+        let linked = root.path().join("linked");
+        symlink(&home, &linked).unwrap();
+        open(&linked.join("key.lock")).unwrap();
+        assert!(home.join("key.lock").exists());
+        let nowhere = root.path().join("nowhere");
+        symlink(root.path().join("gone"), &nowhere).unwrap();
+        make_dir(&nowhere.join("run")).unwrap_err();
+        assert!(!root.path().join("gone").exists());
+    }
+
+    #[test]
+    fn what_is_no_plain_file_or_another_s_is_not_ours() {
+        let (_root, home, elsewhere) = home_and_elsewhere();
+        std::fs::create_dir(home.join("key")).unwrap();
+        assert_eq!(read(&home.join("key")).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        let fifo = home.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        read(&fifo).unwrap_err();
+        open(&fifo).unwrap_err();
+        if sys::user_id() != "0" {
+            eprintln!("not root, so there is no second user: what is another's is not tested");
+            return;
+        }
+        chown(&home, Some(65534), None).unwrap();
+        for (name, owner, is_ours) in [("a", 65534, true), ("b", 0, true), ("c", 1234, false)] {
+            std::fs::write(home.join(name), "x").unwrap();
+            chown(home.join(name), Some(owner), None).unwrap();
+            assert_eq!(read(&home.join(name)).is_ok(), is_ours, "{name}");
+        }
+        // A file of root's elsewhere, which the user gave a second name here.
+        std::fs::write(elsewhere.join("root's"), "x").unwrap();
+        std::fs::hard_link(elsewhere.join("root's"), home.join("journal.jsonl")).unwrap();
+        open_append(&home.join("journal.jsonl")).unwrap_err();
+        assert_eq!(elsewhere.join("root's").metadata().unwrap().uid(), 0);
+        // A directory of another's in the place of ours.
+        std::fs::create_dir(home.join("run")).unwrap();
+        make_dir(&home.join("run")).unwrap_err();
     }
 
     #[test]
@@ -103,10 +340,11 @@ mod tests {
         // Anybody else cannot give files away, and need not.
         let owner = if sys::user_id() == "0" { 65534 } else { home.path().metadata().unwrap().uid() };
         chown(home.path(), Some(owner), None).unwrap();
-        make_dir(&home.path().join("a/b")).unwrap();
-        open(&home.path().join("a/b/lock")).unwrap();
+        make_dir(&home.path().join("a/b/run")).unwrap();
+        open(&home.path().join("a/b/run/lock")).unwrap();
         open_append(&home.path().join("a/journal")).unwrap();
-        for name in ["a", "a/b", "a/b/lock", "a/journal"] {
+        replace(&home.path().join("a/b/config.json"), b"{}", 0o600).unwrap();
+        for name in ["a", "a/b", "a/b/azward-home", "a/b/run", "a/b/run/lock", "a/journal", "a/b/config.json"] {
             assert_eq!(home.path().join(name).metadata().unwrap().uid(), owner, "{name}");
         }
     }

@@ -1,11 +1,12 @@
 //! `$AZWARD_HOME/config.json`: the few things a user or the installer can set. A missing file means the defaults; a file
-//! that cannot be understood also means the defaults, and a warning, because az must still run.
+//! that cannot be understood or is not believed also means the defaults, and a warning, because az must still run.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind, Result};
+use crate::private;
 
 /// Where the master key is kept.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -56,10 +57,11 @@ impl Settings {
     /// Reads the settings of `azward_home`.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when the file is there and cannot be understood, [`Kind::Storage`] when it cannot be read.
+    /// [`Kind::Usage`] when the file is there and cannot be understood, [`Kind::Storage`] when it cannot be read or is not
+    /// believed: another user's, or a link.
     pub fn load(azward_home: &Path) -> Result<Self> {
         let path = Self::path(azward_home);
-        let text = match std::fs::read(&path) {
+        let text = match private::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Failure::storage("read", &path, &error)),

@@ -203,15 +203,15 @@ fn without_refresh_tokens(text: &str) -> String {
 }
 
 #[test]
-fn modes_and_links_are_kept() {
+fn it_is_private_whatever_it_was_and_links_are_kept() {
     let (sandbox, entra) = sandbox(Rolling::Strict);
     let config = sandbox.config();
     let cache = config.token_cache_path();
     sandbox.login(&entra, User::Alice);
     assert_eq!(mode(&cache), 0o600);
-    fs::set_permissions(&cache, fs::Permissions::from_mode(0o640)).expect("it is ours");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o644)).expect("it is ours");
     redeem(&sandbox, &entra, "one");
-    assert_eq!(mode(&cache), 0o640);
+    assert_eq!(mode(&cache), 0o600);
     fs::remove_file(&cache).expect("it is there");
     redeem(&sandbox, &entra, "two");
     assert_eq!(mode(&cache), 0o600);

@@ -1,7 +1,8 @@
 //! The token cache's file: read whole, replaced whole. A replacement goes to a draft of a fixed name beside the real one (a
-//! symlinked cache's target), gets its mode and owner, is fsynced and renamed over it; whoever holds MSAL's lock and finds
+//! symlinked cache's target), gets its owner, is fsynced and renamed over it; whoever holds MSAL's lock and finds
 //! a draft left by a killed process removes it. Where no second file can be made (a full disk, a directory that may not
-//! be written) a text that is no longer than the old one is written over it instead, so that a scrub still works.
+//! be written) a text that is no longer than the old one is written over it instead, so that a scrub still works. Whatever
+//! mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
 //! A rename takes away what is mounted over the old file in other mount namespaces. While runs have private mounts there,
 //! the text is written over the old one, from a second file that is whole on the disk before the first byte changes and
@@ -10,14 +11,15 @@
 //!
 //! A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{Failure, Kind, Result};
-use crate::sys;
+use crate::sys::{self, Access};
+use crate::user_file;
 
 /// What a cache begins with while its text is written over.
 const UNDER_WAY: u8 = b'!';
@@ -55,6 +57,9 @@ impl CacheFile {
     /// # Errors
     /// [`Kind::CacheForeign`] for a directory or for bytes that are not text, [`Kind::Storage`] otherwise.
     pub fn read(&self) -> Result<Option<Zeroizing<String>>> {
+        if user_file::is_foreign_link(&self.path) {
+            return Err(self.foreign("is another user's link to what is not theirs"));
+        }
         // Asked before opening: opening a pipe would wait for its other end.
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) if metadata.is_file() => metadata,
@@ -72,6 +77,20 @@ impl CacheFile {
                 error.into_bytes().zeroize();
                 Err(self.foreign("is not text"))
             }
+        }
+    }
+
+    /// Closes the file, if it is there, to others: something is about to be put into it that is not for them.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] for a link that is not followed, [`Kind::Storage`] when it is somebody else's.
+    pub fn close(&self) -> Result<()> {
+        if user_file::is_foreign_link(&self.path) {
+            return Err(self.foreign("is another user's link to what is not theirs"));
+        }
+        match user_file::close(&self.target()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::storage("close", &self.path, &error)),
+            _ => Ok(()),
         }
     }
 
@@ -121,8 +140,9 @@ impl CacheFile {
     /// Finishes what a killed writer began. A cache that is not under way has been written, by that writer or by az since.
     fn repair(&self, target: &Path) -> io::Result<()> {
         let whole = beside(target, WHOLE);
-        let text = match std::fs::read_to_string(&whole) {
-            Ok(text) => Zeroizing::new(text),
+        let mut text = Zeroizing::new(String::new());
+        match user_file::open(&whole, Access::Read) {
+            Ok(mut file) => file.read_to_string(&mut text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -175,14 +195,13 @@ fn write_draft(target: &Path, text: &str, before: Option<&Metadata>) -> io::Resu
         }
         other => other?,
     };
-    if let Some(before) = before {
-        sys::copy_owner(&file, before)?;
+    match before {
+        // A group that we are not in cannot be given, and may not read it anyway.
+        Some(before) => sys::copy_owner(&file, before)
+            .or_else(|error| if sys::have_one_owner(&file.metadata()?, before) { Ok(()) } else { Err(error) })?,
+        None => user_file::give(&file, target),
     }
     file.write_all(text.as_bytes())?;
-    let mode = before.map_or(0o600, sys::mode_of);
-    if sys::mode_of(&file.metadata()?) != mode {
-        sys::set_mode(&draft, mode)?;
-    }
     // An az that does not see the change at once sees it a little later.
     let _ = sys::set_modified_ahead(&file);
     file.sync_all()?;
@@ -191,7 +210,9 @@ fn write_draft(target: &Path, text: &str, before: Option<&Metadata>) -> io::Resu
 
 /// Writes over the file without ever making it shorter than the new text: no new block is needed where it was as long.
 fn overwrite(target: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(target)?;
+    // Before its first byte. What is somebody else's is written over only with what has no secret in it: see `close`.
+    let _ = user_file::close(target);
+    let mut file = user_file::open(target, Access::Write)?;
     let (first, rest) = text.as_bytes().split_at(text.len().min(1));
     file.write_all(&[UNDER_WAY])?;
     file.write_all(rest)?;
@@ -215,16 +236,38 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_private_and_an_old_one_keeps_its_mode() {
+    fn it_is_private_whatever_it_was_before() {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
         assert!(file.read().unwrap().is_none());
         file.replace("{}", Means::Rename).unwrap();
         assert_eq!(mode(file.path()), 0o600);
-        sys::set_mode(file.path(), 0o640).unwrap();
-        file.replace("{ }", Means::Rename).unwrap();
-        assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o640, "{ }"));
-        assert!(!file.has_leftover());
+        for (before, means) in [(0o644, Means::Rename), (0o666, Means::Overwrite), (0o640, Means::Overwrite)] {
+            sys::set_mode(file.path(), before).unwrap();
+            file.replace("{ }", means).unwrap();
+            assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{ }"));
+            assert!(!file.has_leftover());
+        }
+        sys::set_mode(file.path(), 0o604).unwrap();
+        file.close().unwrap();
+        assert_eq!(mode(file.path()), 0o600);
+        // Where there is no room for a second file.
+        sys::set_mode(file.path(), 0o644).unwrap();
+        std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
+        file.replace("{}", Means::Rename).unwrap();
+        assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{}"));
+        CacheFile::at(dir.path().join("none")).close().unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_a_file_and_no_link_to_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CacheFile::at(dir.path().join("cache.json"));
+        std::fs::write(file.path(), "!\"a\": 1}").unwrap();
+        std::fs::write(dir.path().join("secret"), "another's").unwrap();
+        symlink(dir.path().join("secret"), dir.path().join("cache.json.azward-whole")).unwrap();
+        file.clear_leftovers();
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "!\"a\": 1}");
     }
 
     #[test]

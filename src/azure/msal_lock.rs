@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::{sys, wait};
+use crate::sys::{self, Access};
+use crate::{user_file, wait};
 
 /// How old an abandoned lock file must be: az writes its process id within microseconds of making the file.
 const STALE_AFTER: Duration = Duration::from_secs(2);
@@ -82,7 +83,10 @@ fn path_of(cache: &Path) -> PathBuf {
 /// One try: `None` when somebody else has the lock.
 fn attempt(path: &Path) -> io::Result<Option<File>> {
     let file = match sys::create_new(path, 0o600) {
-        Ok(file) => file,
+        Ok(file) => {
+            user_file::give(&file, path);
+            file
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return take_over_stale(path),
         Err(error) => return Err(error),
     };
@@ -106,7 +110,7 @@ fn attempt(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
-    let file = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+    let file = match user_file::open(path, Access::Write) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

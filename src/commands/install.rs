@@ -13,7 +13,6 @@ use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::run::custody::Custody;
 use crate::settings::Settings;
-use crate::sys;
 
 /// The two programs, which are built side by side and installed side by side.
 pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
@@ -92,7 +91,7 @@ fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
         Failure::new(Kind::Usage, format!("the settings cannot be written: {error}"), "report this")
     })?;
     text.push(b'\n');
-    write_atomically(&path, &text, 0o600)
+    write(&path, &text, 0o600)
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<bool> {
@@ -101,21 +100,10 @@ fn copy_program(from: &Path, to: &Path) -> Result<bool> {
         return Ok(false);
     }
     // A running program's file cannot be written, but it can be replaced.
-    write_atomically(to, &new, 0o755)?;
+    write(to, &new, 0o755)?;
     Ok(true)
 }
 
-fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let replacement = path.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        use std::io::Write;
-        let _ = std::fs::remove_file(&replacement);
-        let mut file = sys::create_new(&replacement, mode)?;
-        file.write_all(bytes)?;
-        sys::set_mode(&replacement, mode)?;
-        file.sync_all()?;
-        drop(file);
-        sys::rename_over(&replacement, path)
-    };
-    write().map_err(|error| Failure::storage("write", path, &error))
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    private::replace(path, bytes, mode).map_err(|error| Failure::storage("write", path, &error))
 }

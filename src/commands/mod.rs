@@ -13,6 +13,7 @@ use std::io::Write;
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::home;
 use crate::journal::Journal;
 use crate::settings::Settings;
 use crate::text;
@@ -24,6 +25,8 @@ pub struct Surroundings {
     pub context: Context,
     /// What was set; the defaults when the file is not understood.
     pub settings: Settings,
+    /// Why the azward home is not believed, if it is not: nothing in it is to be read or written then.
+    pub home_failure: Option<Failure>,
     /// Why the settings are the defaults, if they could not be read.
     pub settings_failure: Option<Failure>,
     /// The config directory that az would use here.
@@ -36,13 +39,21 @@ impl Surroundings {
     /// Reads them.
     #[must_use]
     pub fn of(context: Context) -> Self {
-        let (settings, settings_failure) = match Settings::load(&context.azward_home) {
+        let home_failure = home::examine(&context).err();
+        let loaded = match home_failure {
+            Some(_) => Ok(Settings::default()),
+            None => Settings::load(&context.azward_home),
+        };
+        let (settings, settings_failure) = match loaded {
             Ok(settings) => (settings, None),
             Err(failure) => (Settings::default(), Some(failure)),
         };
+        if home_failure.is_none() {
+            home::close_files(&context);
+        }
         let config_dir = ConfigDir::of(&context);
         let journal = Journal::at(&context.azward_home);
-        Self { context, settings, settings_failure, config_dir, journal }
+        Self { context, settings, home_failure, settings_failure, config_dir, journal }
     }
 }
 

@@ -26,7 +26,12 @@ const WARNINGS: usize = 5;
 /// The vault's trouble where it does not open, and refresh tokens in the clear that no run needs: both after everything
 /// was shown.
 pub fn status(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, settings_failure, config_dir, journal } = surroundings;
+    let Surroundings { context, settings, home_failure, settings_failure, config_dir, journal } = surroundings;
+    if let Some(failure) = home_failure {
+        row("config directory", &config_dir.path().display().to_string());
+        row("real az", &format!("{}, alone: as if azward were not there", real_az_line(surroundings)));
+        return Err(failure.clone());
+    }
     let custody = Custody::new(context, settings, config_dir, journal);
     let state = custody.vault.describe();
     row("config directory", &config_dir.path().display().to_string());

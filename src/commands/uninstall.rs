@@ -12,6 +12,7 @@ use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
+use crate::home;
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::run::custody::Custody;
 use crate::run::idle;
@@ -222,7 +223,9 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
     }
     // Fails where something of the user's own is in it, and then it stays.
     let is_removed = try_again(|| {
-        let _ = std::fs::remove_file(home.join("journal.jsonl"));
+        for name in ["journal.jsonl", home::MARKER] {
+            let _ = std::fs::remove_file(home.join(name));
+        }
         std::fs::remove_dir(home)
     });
     match is_removed {

@@ -19,7 +19,7 @@ use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::run::supervise::WaitingAz;
 use crate::settings::ExposureChoice;
-use crate::sys::{self, PrivateMount};
+use crate::sys::PrivateMount;
 
 /// One az and what is handed to it.
 #[derive(Debug)]
@@ -214,9 +214,8 @@ impl<'a> Handover<'a> {
                 Ok(())
             });
         let target = self.custody.cache.target();
-        let mode = target.metadata().map_or(0o600, |metadata| sys::mode_of(&metadata));
         let mount = match made {
-            Ok(()) => PrivateMount::over(&target, &stage, mode).map_err(|error| error.to_string()),
+            Ok(()) => PrivateMount::over(&target, &stage, 0o600).map_err(|error| error.to_string()),
             Err(failure) => Err(failure.what),
         };
         match mount {

@@ -52,6 +52,8 @@ impl Custody<'_> {
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
     pub fn expose(&self, by: &str) -> Result<Exposed> {
+        // Before a refresh token is in it, by us or by az.
+        self.cache.close()?;
         if self.has_nothing() {
             // Nothing to hand over, no key needed. The share is for what a login is about to write.
             return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
@@ -90,6 +92,9 @@ impl Custody<'_> {
     /// What a run holds to which nothing could be exposed: it may still log in.
     #[must_use]
     pub fn unexposed(&self) -> Exposed {
+        if let Err(failure) = self.cache.close() {
+            self.journal.warn(self.context.now(), &failure);
+        }
         Exposed { share: self.lease.share().ok(), before: self.accounts() }
     }
 

@@ -21,6 +21,7 @@ use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
 use crate::sys::{self, Watch};
+use crate::user_file;
 use crate::vault::Contents;
 
 /// A run's private copy of the token cache.
@@ -318,10 +319,13 @@ impl Custody<'_> {
             return Ok(());
         }
         let failed = |error| Failure::storage("make", path, &error);
-        std::fs::create_dir_all(self.config_dir.path()).map_err(failed)?;
+        user_file::make_dir(self.config_dir.path()).map_err(failed)?;
         match sys::create_new(path, 0o600) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
-            _ => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            made => {
+                user_file::give(&made.map_err(failed)?, path);
+                Ok(())
+            }
         }
     }
 

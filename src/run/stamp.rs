@@ -34,7 +34,7 @@ impl Stamp {
     #[must_use]
     pub fn is_valid(&self, cache: &CacheFile) -> bool {
         match sys::look_of(cache.path()) {
-            Ok(look) => std::fs::read(&self.path).is_ok_and(|stamp| stamp == look.text.as_bytes()),
+            Ok(look) => private::read(&self.path).is_ok_and(|stamp| stamp == look.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }

@@ -10,6 +10,10 @@ mod children_windows;
 #[cfg(unix)]
 mod detached;
 #[cfg(unix)]
+mod directory_unix;
+#[cfg(windows)]
+mod directory_windows;
+#[cfg(unix)]
 mod inherited;
 #[cfg(target_os = "linux")]
 mod keyctl_linux;
@@ -39,6 +43,10 @@ pub use alarm::*;
 pub use children_windows::*;
 #[cfg(unix)]
 pub use detached::*;
+#[cfg(unix)]
+pub use directory_unix::*;
+#[cfg(windows)]
+pub use directory_windows::*;
 #[cfg(unix)]
 pub use inherited::*;
 #[cfg(target_os = "linux")]

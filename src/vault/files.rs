@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Kind, Result};
+use crate::private;
 use crate::sys;
 
 /// More than any vault is: a file beyond it is not read into memory.
@@ -174,25 +175,25 @@ pub(super) fn free_name(path: &Path, now: i64) -> PathBuf {
 /// [`Kind::Storage`] when something else is in its place or it cannot be read.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let failed = |error| Failure::storage("read", path, &error);
-    // Asked before it is opened, because opening a FIFO would wait for its other end.
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= BOUND => {}
-        Ok(_) => {
-            return Err(Failure::new(
-                Kind::Storage,
-                format!("`{}` is not a file that azward made", path.display()),
-                "see what is there and move it away, then run `azward status`",
-            ));
-        }
+    let foreign = || {
+        Failure::new(
+            Kind::Storage,
+            format!("`{}` is not a file that azward made", path.display()),
+            "see what is there and move it away, then run `azward status`",
+        )
+    };
+    let mut file = match private::open_read(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) => return Err(foreign()),
         Err(error) => return Err(failed(error)),
+    };
+    if file.metadata().map_err(failed)?.len() > BOUND {
+        return Err(foreign());
     }
     let mut bytes = Vec::new();
-    match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
 }
 
 /// Removes a file that may not be there.

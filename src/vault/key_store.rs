@@ -534,7 +534,7 @@ mod tests {
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]));
-        assert_eq!(files::list(home.path()).len(), 3, "the key, its lock and the home's");
+        assert_eq!(files::list(home.path()).len(), 4, "the key, its lock, the home's, and its marker");
     }
 
     #[test]

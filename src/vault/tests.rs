@@ -635,7 +635,8 @@ fn a_vault_outlives_a_changed_setting() {
 #[test]
 fn everything_is_private() {
     let home = Home::new();
-    std::fs::create_dir_all(home.root.path().join(".azward/vaults")).unwrap();
+    crate::private::make_dir(&home.root.path().join(".azward/vaults")).unwrap();
+    crate::sys::set_mode(&home.root.path().join(".azward/vaults"), 0o755).unwrap();
     home.commit("one").unwrap();
     home.commit("two").unwrap();
     let directory = home.root.path().join(".azward/vaults");

@@ -1,0 +1,251 @@
+//! The azward home: what marks it as azward's own, and whether it is believed.
+//!
+//! A home that azward makes carries a marker. An older one has none and is marked when it is unmistakably azward's: when
+//! there is nothing in it but what azward puts there, or a vault. A directory that was there before azward came is marked
+//! too, as one to be used and not to be closed; one with other things in it is no home and is left alone.
+//!
+//! Believed is a home that belongs to the user that azward acts as (for root: to root, or to the owner of `$HOME`, whom
+//! `sudo az` may be run for), and that others cannot write. One of azward's own making that is open to others is closed
+//! and that is told; settings that others could have written meanwhile are set aside. What is above it is its owner's
+//! business: a home directory of mode 0775 with a group of one's own is common. A link in its place counts if whoever made
+//! the link could as well have made the directory.
+//!
+//! In a home that is not believed azward reads and writes nothing: the real az runs as if azward were not there, and
+//! `azward status` says why.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use crate::context::Context;
+use crate::failure::{Failure, Kind, Result};
+use crate::journal::Journal;
+use crate::private;
+use crate::settings::Settings;
+use crate::sys::{self, Access, Directory};
+use crate::text;
+
+/// The marker's name.
+pub const MARKER: &str = "azward-home";
+
+/// The marker's line in a directory that azward made.
+const MADE: &str = "azward home, made by azward\n";
+
+/// The marker's line in a directory that was there before.
+const TAKEN: &str = "azward home, made by somebody else\n";
+
+/// What a home of the first version has in it; names that begin so, where they end in a dash.
+const FIRST_VERSION: [&str; 13] = [
+    "bin",
+    "config.json",
+    "config.json.set-aside-",
+    "config.new",
+    "journal.1.jsonl",
+    "journal.jsonl",
+    "key",
+    "key.lock",
+    "key.new",
+    "key.set-aside-",
+    "run",
+    "vaults",
+    ".DS_Store",
+];
+
+/// What others may do with a directory or file, by its mode.
+const OTHERS: u32 = 0o077;
+const OTHERS_WRITE: u32 = 0o022;
+/// In such a directory nobody can rename or remove what is another's.
+const STICKY: u32 = 0o1000;
+
+/// Marks a directory that azward just made.
+pub(crate) fn mark(made: &Directory) -> std::io::Result<()> {
+    write_marker(made, MADE)
+}
+
+/// Marks an empty directory as a home that somebody else made. Only that: what has other things in it is asked about by
+/// [`examine`].
+pub(crate) fn mark_if_empty(path: &Path, directory: &Directory) {
+    let is_marked = || directory.file(OsStr::new(MARKER), Access::Read).is_ok();
+    if !is_marked() && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+        let _ = write_marker(directory, TAKEN);
+    }
+}
+
+fn write_marker(directory: &Directory, line: &str) -> std::io::Result<()> {
+    match directory.create(OsStr::new(MARKER), Access::Write) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => Ok(()),
+        Ok(mut file) => {
+            private::give(&file, &directory.metadata()?);
+            file.write_all(line.as_bytes())
+        }
+    }
+}
+
+/// Whether azward made this directory.
+pub(crate) fn is_made_by_us(directory: &Directory) -> bool {
+    marker_of(directory).is_some_and(|line| line == MADE)
+}
+
+fn marker_of(directory: &Directory) -> Option<String> {
+    let file = directory.file(OsStr::new(MARKER), Access::Read).ok()?;
+    let (own, home) = (file.metadata().ok()?, directory.metadata().ok()?);
+    let mut line = String::new();
+    (own.is_file() && sys::is_of(&home, &own)).then_some(())?;
+    file.take(200).read_to_string(&mut line).ok()?;
+    line.starts_with("azward home, ").then_some(line)
+}
+
+/// Whether `path` is an azward home of the user that we act as, `user_home`'s owner if that is root: what an installed shim
+/// asks about the directory that it is in.
+#[must_use]
+pub fn is_home(path: &Path, user_home: &Path) -> bool {
+    let Ok(directory) = Directory::open(path) else { return false };
+    directory.metadata().is_ok_and(|metadata| is_our_user(&metadata, user_home))
+        && (marker_of(&directory).is_some() || has_vault(path) || is_installed_by_first_version(path))
+}
+
+/// Asks whether the home is to be believed, marks an older one, and closes one of our own that is open to others. One
+/// that is not there yet is believed.
+///
+/// # Errors
+/// Why it is not believed.
+pub fn examine(context: &Context) -> Result<()> {
+    let path = &context.azward_home;
+    let Ok(itself) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    // What cannot be looked at or opened has nothing in it to be believed, and says so to whoever needs it.
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+    if itself.is_symlink() && !sys::may_follow(&itself, &metadata) {
+        return Err(not_believed(path, "is a link that another user made", "remove it"));
+    }
+    let directory = Directory::open(path);
+    let metadata = directory.as_ref().ok().and_then(|directory| directory.metadata().ok()).unwrap_or(metadata);
+    if !is_our_user(&metadata, &context.home) {
+        let hint = "use it as the user that it belongs to, or name another directory in AZWARD_HOME";
+        return Err(not_believed(path, "belongs to another user", hint));
+    }
+    let Ok(directory) = directory else { return Ok(()) };
+    let marker = match marker_of(&directory) {
+        Some(line) => Some(line),
+        None => adopt(path, &directory)?,
+    };
+    let mut mode = sys::mode_of(&metadata);
+    if mode & STICKY != 0 {
+        // What is in it stays what it is, whatever others add: that is theirs, and so not believed.
+        mode &= !OTHERS_WRITE;
+    }
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    set_aside_settings(context, mode);
+    if marker.as_deref() == Some(MADE) {
+        sys::set_mode_of(directory.as_file(), 0o700).map_err(|error| Failure::storage("close", path, &error))?;
+        tell(context, path, mode, "it is closed to them now; see whether everything in it is yours");
+    } else if mode & OTHERS_WRITE != 0 {
+        let hint = "see whether everything in it is yours, then set its mode to 0700";
+        return Err(not_believed(path, "can be written by other users", hint));
+    }
+    Ok(())
+}
+
+/// Closes every file in the home that others can read or write, and tells it. Not for every answer: it looks at each.
+pub fn close_files(context: &Context) {
+    let home = &context.azward_home;
+    for directory in [home.clone(), home.join("vaults"), home.join("run"), home.join("bin")] {
+        // One that is a link or somebody else's is not opened by what wants to use it either.
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        let allowed = if directory.ends_with("bin") { 0o755 } else { 0o600 };
+        for entry in entries.flatten() {
+            let is_open = entry
+                .metadata()
+                .is_ok_and(|metadata| metadata.is_file() && sys::mode_of(&metadata) & OTHERS & !allowed != 0);
+            if is_open && let Ok(Some(was)) = private::close(&entry.path(), allowed) {
+                tell(context, &entry.path(), was, hint_for(&entry.path()));
+            }
+        }
+    }
+}
+
+fn hint_for(path: &Path) -> &'static str {
+    match path.file_name().and_then(OsStr::to_str) {
+        Some("key") => "it is closed to them now; if others use this machine, sign out and in again, for a new login",
+        _ => "it is closed to them now",
+    }
+}
+
+/// Others could have written the settings, and so have named a program of theirs as the real az: they are kept under
+/// another name, and the defaults hold.
+fn set_aside_settings(context: &Context, home_mode: u32) {
+    let path = Settings::path(&context.azward_home);
+    let Ok(file) = private::open_read(&path) else { return };
+    let mode = file.metadata().map_or(0, |metadata| sys::mode_of(&metadata));
+    if (mode | home_mode) & OTHERS_WRITE == 0 {
+        return;
+    }
+    let aside = path.with_file_name(format!("config.json.set-aside-{}", context.now()));
+    if std::fs::rename(&path, &aside).is_ok() {
+        let failure = Failure::new(
+            Kind::Storage,
+            format!("other users could write the settings in `{}`: the defaults hold", text::path(&path)),
+            format!("they are in `{}` now: put them back if they are yours", text::path(&aside)),
+        );
+        Journal::at(&context.azward_home).warn(context.now(), &failure);
+    }
+}
+
+fn tell(context: &Context, path: &Path, mode: u32, hint: &str) {
+    let deed = if mode & OTHERS_WRITE == 0 { "read" } else { "write" };
+    let what = format!("other users could {deed} `{}`", text::path(path));
+    Journal::at(&context.azward_home).warn(context.now(), &Failure::new(Kind::Storage, what, hint));
+}
+
+/// Marks a home that has no marker. What it is marked as; nothing while it is empty.
+fn adopt(path: &Path, directory: &Directory) -> Result<Option<String>> {
+    let names = std::fs::read_dir(path).map_err(|error| Failure::storage("list", path, &error))?;
+    let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
+    let is_known = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        FIRST_VERSION.iter().any(|known| name == *known || known.ends_with('-') && name.starts_with(known))
+    };
+    let line = match names.iter().all(|name| is_known(name)) {
+        true if names.is_empty() => return Ok(None),
+        true => MADE,
+        false if has_vault(path) => TAKEN,
+        false => {
+            let hint = "name an empty directory, or one that is not there yet, in AZWARD_HOME";
+            return Err(not_believed(path, "is not azward's: it has other things in it", hint));
+        }
+    };
+    // Without the marker it is asked again the next time.
+    let _ = write_marker(directory, line);
+    Ok(Some(line.to_owned()))
+}
+
+/// Whether there is a vault: nothing else has its first line.
+fn has_vault(home: &Path) -> bool {
+    let begins_so = |path: &Path| {
+        let mut head = [0; 13];
+        private::open_read(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"azward vault\n"
+    };
+    let entries = std::fs::read_dir(home.join("vaults")).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| path.extension().is_some_and(|ending| ending == "vault") && begins_so(&path))
+}
+
+/// Whether the settings are those that the first version's `install` wrote: it always named these two.
+fn is_installed_by_first_version(home: &Path) -> bool {
+    let text = private::read(&Settings::path(home)).unwrap_or_default();
+    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    ["key_store", "exposure"].iter().all(|name| settings.get(name).is_some()) && Settings::load(home).is_ok()
+}
+
+fn is_our_user(home: &Metadata, user_home: &Path) -> bool {
+    let (owner, us) = (sys::owner_id(home), sys::user_id());
+    owner == us || us == "0" && user_home.metadata().is_ok_and(|user| sys::owner_id(&user) == owner)
+}
+
+fn not_believed(path: &Path, why: &str, hint: &str) -> Failure {
+    Failure::new(Kind::Storage, format!("the azward home `{}` {why}: it is not used", text::path(path)), hint)
+}
