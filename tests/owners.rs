@@ -275,17 +275,28 @@ fn root_in_a_user_s_config_directory_writes_through_none_of_their_links() {
     fs::write(elsewhere.join("there"), "4242 root's").unwrap();
     fs::create_dir(sandbox.config_dir()).unwrap();
     give_all(&sandbox.home());
-    for name in ["msal_token_cache.json.lockfile", "msal_token_cache.json.azward-whole", "msal_token_cache.json.azward"]
-    {
-        symlink(elsewhere.join("there"), cache.with_file_name(name)).unwrap();
-        lchown(cache.with_file_name(name), Some(USER), None).unwrap();
+    let text = || fs::read(elsewhere.join("there")).unwrap();
+    // Something to scrub, or something to repair: both want those files.
+    for name in ["lockfile", "azward-whole", "azward"] {
+        let _ = fs::remove_file(&cache);
+        sandbox.plain_az(["login", ALICE]).run().ok();
+        if name == "azward-whole" {
+            let mut torn = fs::read(&cache).unwrap();
+            torn[0] = b'!';
+            fs::write(&cache, torn).unwrap();
+        }
+        let planted = cache.with_file_name(format!("msal_token_cache.json.{name}"));
+        symlink(elsewhere.join("there"), &planted).unwrap();
+        lchown(&planted, Some(USER), None).unwrap();
         sandbox.azward(["scrub"]).run();
-        let _ = fs::remove_file(cache.with_file_name(name));
-        assert_eq!(fs::read(elsewhere.join("there")).unwrap(), b"4242 root's", "{name}");
+        let _ = fs::remove_file(&planted);
+        assert_eq!(text(), b"4242 root's", "{name}");
+        assert_ne!(fs::read(&cache).unwrap(), text(), "{name}");
     }
+    fs::remove_file(&cache).unwrap();
     symlink(elsewhere.join("made"), &cache).unwrap();
     lchown(&cache, Some(USER), None).unwrap();
-    sandbox.azward(["scrub"]).run();
+    sandbox.az(["print", "x"]).run();
     assert!(!elsewhere.join("made").exists());
 }
 
