@@ -35,22 +35,9 @@ const MADE: &str = "azward home, made by azward\n";
 /// The marker's line in a directory that was there before.
 const TAKEN: &str = "azward home, made by somebody else\n";
 
-/// What a home of the first version has in it; names that begin so, where they end in a dash.
-const FIRST_VERSION: [&str; 13] = [
-    "bin",
-    "config.json",
-    "config.json.set-aside-",
-    "config.new",
-    "journal.1.jsonl",
-    "journal.jsonl",
-    "key",
-    "key.lock",
-    "key.new",
-    "key.set-aside-",
-    "run",
-    "vaults",
-    ".DS_Store",
-];
+/// What an azward home has in it, but for keys and what was set aside.
+const CONTENTS: [&str; 9] =
+    ["bin", "config.json", "home.lock", "journal.1.jsonl", "journal.jsonl", "key", "key.lock", "run", "vaults"];
 
 /// What others may do with a directory or file, by its mode.
 const OTHERS: u32 = 0o077;
@@ -169,7 +156,9 @@ pub fn close_files(context: &Context) {
 
 fn hint_for(path: &Path) -> &'static str {
     match path.file_name().and_then(OsStr::to_str) {
-        Some("key") => "it is closed to them now; if others use this machine, sign out and in again, for a new login",
+        Some(name) if name == "key" || name.ends_with(".key") => {
+            "it is closed to them now; if others use this machine, sign out and in again, for a new login"
+        }
         _ => "it is closed to them now",
     }
 }
@@ -206,7 +195,10 @@ fn adopt(path: &Path, directory: &Directory) -> Result<Option<String>> {
     let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
     let is_known = |name: &OsStr| {
         let name = name.to_string_lossy();
-        FIRST_VERSION.iter().any(|known| name == *known || known.ends_with('-') && name.starts_with(known))
+        CONTENTS.contains(&&*name)
+            || ["key", "config"].iter().any(|kind| name == format!("{kind}.new"))
+            || name.contains(".set-aside-")
+            || name.ends_with(".key")
     };
     let line = match names.iter().all(|name| is_known(name)) {
         true if names.is_empty() => return Ok(None),

@@ -142,7 +142,8 @@ impl Journal {
     /// Gives the full generation its second name. Only who holds its lock may, and only while it is the current one: whoever
     /// was as quick finds the next generation under the name, and leaves that alone.
     fn put_by(&self, full: &File) {
-        let is_current = || matches!((sys::identity_of(full), sys::file_identity(&self.path)), (Ok(a), Ok(b)) if a == b);
+        let is_current =
+            || matches!((sys::identity_of(full), sys::file_identity(&self.path)), (Ok(a), Ok(b)) if a == b);
         if full.try_lock().is_ok() && is_current() {
             let _ = std::fs::rename(&self.path, self.previous());
         }

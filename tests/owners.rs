@@ -31,6 +31,11 @@ fn logged_in() -> Sandbox {
     sandbox
 }
 
+fn key_file(sandbox: &Sandbox) -> PathBuf {
+    let paths = fs::read_dir(sandbox.azward_home()).unwrap().flatten().map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "key")).next().unwrap()
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
@@ -104,7 +109,7 @@ fn a_key_a_vault_and_a_journal_that_others_could_read_are_closed_and_that_is_sai
     let vault = fs::read_dir(home.join("vaults")).unwrap().flatten().map(|entry| entry.path());
     let vault = vault.filter(|path| path.extension().is_some_and(|ending| ending == "vault")).next().unwrap();
     for open in [0o644, 0o660, 0o666] {
-        for path in [home.join("key"), vault.clone(), home.join("journal.jsonl")] {
+        for path in [key_file(&sandbox), vault.clone(), home.join("journal.jsonl")] {
             set_mode(&path, open);
             sandbox.az(["look"]).run().ok().silent();
             assert_eq!((mode(&path), seen(&sandbox)), (0o600, 1.into()), "{}", path.display());
@@ -160,7 +165,7 @@ fn what_another_user_owns_is_not_believed() {
     assert!(sandbox.azward(["status"]).run().ok().out().contains("not azward's own"));
     fs::remove_file(&settings).unwrap();
 
-    let key = home.join("key");
+    let key = key_file(&sandbox);
     chown(&key, Some(USER), None).unwrap();
     let failed = sandbox.az(["roll"]).run().exited(1);
     assert!(failed.err().contains("not azward's own"), "{failed:?}");
@@ -221,12 +226,13 @@ fn root_in_a_user_s_home_follows_none_of_their_links_and_leaves_them_what_it_mak
 
     let home = sandbox.azward_home();
     let aside = sandbox.root().join("aside");
+    let key = key_file(&sandbox).file_name().unwrap().to_str().unwrap().to_owned();
     for (name, target) in [
         ("journal.jsonl", "new"),
         ("journal.jsonl", "there"),
         ("journal.1.jsonl", "there"),
         ("config.json", "there"),
-        ("key", "there"),
+        (&key, "there"),
         ("key.lock", "new"),
         ("azward-home", "new"),
         ("run", ""),

@@ -662,7 +662,7 @@ fn what_root_makes_in_the_home_of_a_user_is_theirs() {
     let azward_home = home.root.path().join(".azward");
     let mut paths = files::list(&azward_home.join("vaults"));
     paths.extend(files::list(&azward_home));
-    assert_eq!(paths.len(), 7, "{paths:?}");
+    assert_eq!(paths.len(), 8, "{paths:?}");
     for path in paths {
         assert_eq!(path.metadata().unwrap().uid(), 1234, "{}", path.display());
     }
