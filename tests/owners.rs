@@ -32,8 +32,8 @@ fn logged_in() -> Sandbox {
 }
 
 fn key_file(sandbox: &Sandbox) -> PathBuf {
-    let paths = fs::read_dir(sandbox.azward_home()).unwrap().flatten().map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|ending| ending == "key")).next().unwrap()
+    let mut paths = fs::read_dir(sandbox.azward_home()).unwrap().flatten().map(|entry| entry.path());
+    paths.find(|path| path.extension().is_some_and(|ending| ending == "key")).unwrap()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -106,8 +106,8 @@ fn no_second_user_reads_the_cache_while_az_runs_in_place() {
 fn a_key_a_vault_and_a_journal_that_others_could_read_are_closed_and_that_is_said() {
     let sandbox = logged_in();
     let home = sandbox.azward_home();
-    let vault = fs::read_dir(home.join("vaults")).unwrap().flatten().map(|entry| entry.path());
-    let vault = vault.filter(|path| path.extension().is_some_and(|ending| ending == "vault")).next().unwrap();
+    let mut vault = fs::read_dir(home.join("vaults")).unwrap().flatten().map(|entry| entry.path());
+    let vault = vault.find(|path| path.extension().is_some_and(|ending| ending == "vault")).unwrap();
     for open in [0o644, 0o660, 0o666] {
         for path in [key_file(&sandbox), vault.clone(), home.join("journal.jsonl")] {
             set_mode(&path, open);
