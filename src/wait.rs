@@ -1,10 +1,11 @@
 //! Waits that listen. Whoever waits here for others (a lock, an endpoint, a keyring, a person) stops as soon as the wait has
 //! lost its point: a signal has arrived that no az is there to have, or the run has ended beside which it went on. What
-//! needs no wait is done all the same, so that what was exposed is settled after a signal too.
+//! needs no wait is done all the same, so that what was exposed is settled after a signal too; and what would be lost
+//! otherwise is waited for a little longer ([`Stubborn`]).
 //!
 //! Before a process takes signals (`sys::take_signals`) they end it as they always do, and nothing of this matters.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,7 +18,12 @@ use crate::sys;
 /// How often to look for a signal while somebody else works: nobody feels it, and it costs nothing.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long what is irreplaceable may wait after that: a refresh token just granted, that nobody else has.
+const LONGER: Duration = Duration::from_secs(3);
+
 thread_local! {
+    /// Until when this thread's waits go on although they have lost their point, and whether they do: see [`Stubborn`].
+    static STUBBORN: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
     /// What says that the run is over beside which this thread works.
     static RUN_HAS_ENDED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
@@ -37,7 +43,37 @@ pub enum Unheard {
 #[must_use]
 pub fn is_over() -> bool {
     let has_ended = |flag: &Arc<AtomicBool>| flag.load(Ordering::SeqCst);
-    sys::pending_signal().is_some() || RUN_HAS_ENDED.with_borrow(|flag| flag.as_ref().is_some_and(has_ended))
+    let is_over =
+        sys::pending_signal().is_some() || RUN_HAS_ENDED.with_borrow(|flag| flag.as_ref().is_some_and(has_ended));
+    match STUBBORN.get() {
+        Some(end) if is_over => {
+            let now = Instant::now();
+            let end = end.unwrap_or(now + LONGER);
+            STUBBORN.set(Some(Some(end)));
+            now >= end
+        }
+        _ => is_over,
+    }
+}
+
+/// For as long as this lives, this thread's waits go on for a few seconds after they have lost their point: for what would
+/// otherwise be lost.
+#[derive(Debug)]
+pub struct Stubborn(());
+
+impl Stubborn {
+    /// From here on.
+    #[must_use]
+    pub fn begin() -> Self {
+        STUBBORN.set(Some(None));
+        Self(())
+    }
+}
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        STUBBORN.set(None);
+    }
 }
 
 /// Says of this thread that it works beside a run, which is over as soon as `has_ended` is set.
@@ -116,5 +152,19 @@ mod tests {
         });
         assert_eq!(beside.join().unwrap(), (true, Err(Unheard::Interrupted)));
         assert!(!is_over());
+    }
+
+    #[test]
+    fn what_would_be_lost_is_waited_for_a_little_longer() {
+        let beside = std::thread::spawn(|| {
+            is_beside(Arc::new(AtomicBool::new(true)));
+            let stubborn = Stubborn::begin();
+            let meanwhile = is_over();
+            std::thread::sleep(LONGER + Duration::from_millis(10));
+            let later = is_over();
+            drop(stubborn);
+            (meanwhile, later, is_over())
+        });
+        assert_eq!(beside.join().unwrap(), (false, true, true));
     }
 }

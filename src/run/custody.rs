@@ -25,6 +25,7 @@ use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
 use crate::settings::Settings;
 use crate::vault::{Contents, Vault, VaultLock};
+use crate::wait::Stubborn;
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
 pub(super) const DEADLINE: Duration = Duration::from_secs(6);
@@ -163,6 +164,7 @@ impl<'a> Custody<'a> {
     pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
         let now = self.context.now();
         let Some(fields) = granted.fields() else { return Ok(()) };
+        let _stubborn = Stubborn::begin();
         let vault_lock = self.vault.lock(DEADLINE);
         let mut contents = self.vault.load()?;
         let mut stored = Ok(());

@@ -33,6 +33,18 @@ fn hold(sandbox: &Sandbox, part: &str) -> Vec<File> {
     paths.iter().map(lock).collect()
 }
 
+fn msal_lock(sandbox: &Sandbox) -> PathBuf {
+    sandbox.config_dir().join("msal_token_cache.json.lockfile")
+}
+
+/// Takes MSAL's lock as another process would hold it.
+fn hold_msal_lock(sandbox: &Sandbox) -> File {
+    let mut file = File::create_new(msal_lock(sandbox)).unwrap();
+    file.lock().unwrap();
+    write!(file, "{} test", std::process::id()).unwrap();
+    file
+}
+
 /// Sends every signal to such a command while it waits. (One that comes before the wait is no worse.)
 #[track_caller]
 fn assert_listens<'a>(what: &str, command: impl Fn() -> Invocation<'a>) {
@@ -72,12 +84,9 @@ fn for_every_lock() {
 fn for_msal_s_lock() {
     let sandbox = logged_in();
     sandbox.az(["look"]).run().ok();
-    let path = sandbox.config_dir().join("msal_token_cache.json.lockfile");
-    let mut file = File::create_new(&path).unwrap();
-    file.lock().unwrap();
-    write!(file, "{} test", std::process::id()).unwrap();
+    let file = hold_msal_lock(&sandbox);
     assert_listens("MSAL's lock", || sandbox.az(["print", "never"]));
-    fs::remove_file(path).unwrap();
+    fs::remove_file(msal_lock(&sandbox)).unwrap();
     drop(file);
     assert_kept(&sandbox);
 }
@@ -91,6 +100,8 @@ fn for_another_s_rotation() {
     sandbox.az(["look"]).env("FAKE_AZ_OFFLINE", "1").run().ok();
     sandbox.config().age_access_tokens(600, "management");
     let held = hold(&sandbox, ".rotate-");
+    // That az could not is written there, and nobody would ask again.
+    held.iter().for_each(|file| file.set_len(0).unwrap());
     assert_listens("a rotation", || sandbox.az(["print", "never"]));
     drop(held);
     sandbox.config().age_access_tokens(3000, "management");
@@ -139,6 +150,26 @@ fn an_answer_that_is_on_its_way_is_not_lost_to_a_signal() {
         sandbox.config().age_access_tokens(600, "vault.azure");
     }
     sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn what_was_granted_is_stored_although_locks_must_be_waited_for() {
+    let (sandbox, entra) = Sandbox::without_az();
+    sandbox.config().age_access_tokens(600, "management");
+    entra.knobs(|knobs| knobs.faults = vec![Fault::new(Trouble::DelayAnswer(Duration::from_secs(1))).times(1)]);
+    entra.clear_journal();
+    let az = sandbox.az(["account", "get-access-token"]).start();
+    wait_until("the endpoint is asked", || entra.refreshes() == 1);
+    let held = (hold(&sandbox, ".lock"), hold_msal_lock(&sandbox));
+    az.signal(Signal::TERM);
+    // The answer comes meanwhile, and finds both locks taken.
+    std::thread::sleep(Duration::from_millis(1600));
+    drop(held);
+    fs::remove_file(msal_lock(&sandbox)).unwrap();
+    assert_eq!(az.finish().end(), End::Signal(15));
+    sandbox.assert_nothing_in_the_clear();
+    // The one before it is spent.
+    sandbox.az(["account", "get-access-token", "--resource", "https://vault.azure.net"]).run().ok().silent();
 }
 
 #[test]
