@@ -47,6 +47,24 @@ pub struct Custody<'a> {
     pub(super) journal: &'a Journal,
 }
 
+/// What an az is handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handed {
+    /// Every refresh token of an account that the cache has.
+    #[default]
+    All,
+    /// No refresh token: it signs in, may wait for a person meanwhile, and uses what it then stores itself.
+    Nothing,
+}
+
+impl Handed {
+    /// What the command with this group is handed.
+    #[must_use]
+    pub fn to(deed: &str) -> Self {
+        if deed == "login" { Self::Nothing } else { Self::All }
+    }
+}
+
 /// What a run may have done to the accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgetting {
@@ -107,7 +125,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// `Storage`.
     pub fn is_needed(&self) -> Result<bool> {
-        Ok(self.lease.nobody()?.is_none())
+        Ok(self.lease.nobody()?.is_none() || self.lease.login_since()?.is_some())
     }
 
     /// Whether an az runs now, whatever its exposure.
@@ -249,6 +267,18 @@ impl<'a> Custody<'a> {
             Some(_unattended) => persist(|| self.cache.replace(text, Means::Rename)),
             None => persist(|| self.cache.replace(text, Means::Overwrite)),
         }
+    }
+
+    /// The text of `cache` without the refresh tokens that `contents` has; `None` when there are none to take. While somebody
+    /// signs in, what was stored since that began stays: it may be what the login still needs.
+    ///
+    /// # Errors
+    /// `CacheForeign` or `Storage`.
+    pub(super) fn scrubbed(&self, cache: &TokenCache<'_>, mut contents: Contents) -> Result<Option<Zeroizing<String>>> {
+        if let Some(since) = self.lease.login_since()? {
+            contents.refresh_tokens.retain(|kept| kept.stored_at < since || kept.stored_by == "rotation");
+        }
+        edit::scrub(cache, &contents)
     }
 
     /// Commits, and tries again when that fails.

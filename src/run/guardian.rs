@@ -16,7 +16,7 @@ use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::journal::{Deed, Event, Journal};
-use crate::run::custody::{Custody, Forgetting};
+use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::in_place::Exposed;
 use crate::run::lease::{Attendance, Share};
 use crate::run::private::PrivateCopy;
@@ -228,7 +228,15 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<(
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let mut copy = PrivateCopy { file, namespace: None, base, attendance, brought: Mutex::default(), watch: None };
+    let mut copy = PrivateCopy {
+        file,
+        namespace: None,
+        base,
+        handed: Handed::to(&deed),
+        attendance,
+        brought: Mutex::default(),
+        watch: None,
+    };
     stray::take_in(custody, &copy)?;
     let settled = custody.settle_privately(&mut copy, forgetting, &deed);
     if settled.is_err() {

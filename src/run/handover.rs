@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::{Custody, Forgetting};
+use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::exposure::{self, Exposure, Plan};
 use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
@@ -67,10 +67,11 @@ impl<'a> Handover<'a> {
         start: Start<'a>,
     ) -> Result<Self> {
         let mut plan = exposure.plan(deed, start.arguments);
-        if plan == Plan::Private && deed != "login" && custody.has_nothing() {
+        let handed = Handed::to(deed);
+        if plan == Plan::Private && handed != Handed::Nothing && custody.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
-        if plan == Plan::Private {
+        if plan == Plan::Private || handed == Handed::Nothing {
             // What an unwrapped az left in the real file is not to lie there for as long as the run takes. What keeps it
             // there now is told when the secrets are handed over.
             let _ = custody.sweep();
@@ -99,6 +100,7 @@ impl<'a> Handover<'a> {
                     file: private.file,
                     namespace: Some(private.namespace),
                     base: Base::default(),
+                    handed: Handed::to(self.deed),
                     brought: Mutex::default(),
                     attendance: self.attendance.take(),
                     watch: None,
@@ -135,6 +137,10 @@ impl<'a> Handover<'a> {
                     Err(failure)
                 }
             },
+            _ if Handed::to(self.deed) == Handed::Nothing => {
+                self.hold_unexposed(process);
+                Ok(())
+            }
             _ if self.plan == Plan::Nothing => {
                 self.hold_unexposed(process);
                 match self.deed {
@@ -196,7 +202,7 @@ impl<'a> Handover<'a> {
     }
 
     fn hold_unexposed(&mut self, process: u32) {
-        let exposed = self.custody.unexposed();
+        let exposed = self.custody.unexposed(Handed::to(self.deed));
         self.guardian.watch_in_place(process, exposed.share.as_ref(), self.deed);
         self.held = Held::InPlace(exposed);
     }

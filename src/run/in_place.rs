@@ -6,7 +6,7 @@ use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, TokenCache};
 use crate::failure::{Failure, Result, persist};
-use crate::run::custody::{Custody, DEADLINE, Forgetting};
+use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
 use crate::run::stamp::Stamp;
@@ -35,7 +35,7 @@ impl Custody<'_> {
             stamp.renew(&self.cache);
             return Ok(());
         }
-        if self.is_needed()? {
+        if self.lease.nobody()?.is_none() {
             return Ok(());
         }
         // Nobody is waited for with a lock in hand.
@@ -89,13 +89,17 @@ impl Custody<'_> {
         self.lease.turn()
     }
 
-    /// What a run holds to which nothing could be exposed: it may still log in.
+    /// What a run holds to which nothing was exposed: it may still log in.
     #[must_use]
-    pub fn unexposed(&self) -> Exposed {
+    pub fn unexposed(&self, handed: Handed) -> Exposed {
         if let Err(failure) = self.cache.close() {
             self.journal.warn(self.context.now(), &failure);
         }
-        Exposed { share: self.lease.share().ok(), before: self.accounts() }
+        let share = match handed {
+            Handed::All => self.lease.share(),
+            Handed::Nothing => self.lease.share_of_login(),
+        };
+        Exposed { share: share.ok(), before: self.accounts() }
     }
 
     /// Ends a run's exposure: takes what it changed into the vault, and scrubs the file if no other run needs it.
@@ -156,7 +160,7 @@ impl Custody<'_> {
             Err(_) => contents = self.vault.load().unwrap_or_default(),
         }
         if nobody.is_some()
-            && let Some(text) = edit::scrub(&cache, &contents)?
+            && let Some(text) = self.scrubbed(&cache, contents)?
         {
             self.replace(&text)?;
         }

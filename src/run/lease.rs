@@ -1,10 +1,13 @@
 //! The lease: a shared flock on one file for each config directory that says "a run still needs what is exposed in
 //! place". The kernel counts the runs and drops a dead one's lock, so whoever gets the file exclusively knows that nobody
 //! needs the secrets any more, and scrubs. A lease that cannot be had means that nothing is exposed.
+//!
+//! Who signs in needs nothing that is exposed, but for a while what it stores itself. It has a lock of its own, which keeps
+//! nobody from scrubbing what was there before it began.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::azure::ConfigDir;
 use crate::context::Context;
@@ -31,6 +34,7 @@ pub struct Lease {
     path: PathBuf,
     turn: PathBuf,
     attendance: PathBuf,
+    logins: PathBuf,
     home: HomeLock,
 }
 
@@ -128,6 +132,7 @@ impl Lease {
             path: file("lease"),
             turn: file("turn"),
             attendance: file("attendance"),
+            logins: file("logins"),
             home: context.home_lock.clone(),
         }
     }
@@ -145,6 +150,32 @@ impl Lease {
     pub fn share(&self) -> Result<Share> {
         let _presence = self.enter()?;
         Lock::acquire(&self.path, Mode::Shared, DEADLINE).map(Share)
+    }
+
+    /// Says that a run signs in.
+    ///
+    /// # Errors
+    /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
+    pub fn share_of_login(&self) -> Result<Share> {
+        let _presence = self.enter()?;
+        if let Some(mut first) = Lock::attempt(&self.logins, Mode::Exclusive)? {
+            // What cannot be noted keeps what earlier logins stored, and nobody from anything.
+            let _ = first.file().set_modified(SystemTime::now());
+        }
+        Lock::acquire(&self.logins, Mode::Shared, DEADLINE).map(Share)
+    }
+
+    /// Since when somebody has been signing in, in seconds since the epoch; `None` when nobody is.
+    ///
+    /// # Errors
+    /// `Storage` when the file cannot be opened.
+    pub fn login_since(&self) -> Result<Option<i64>> {
+        if !self.logins.exists() || Lock::attempt(&self.logins, Mode::Exclusive)?.is_some() {
+            return Ok(None);
+        }
+        let began = self.logins.metadata().and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH);
+        let since = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Some(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
     }
 
     /// Waits for one's turn to run an az that is about to rewrite the cache. az truncates the file and then writes it, its

@@ -236,6 +236,11 @@ impl Run<'_> {
 const ALONE: [&str; 10] =
     ["configure", "feedback", "find", "interactive", "login", "logout", "next", "rest", "survey", "upgrade"];
 
+/// What may stand before the command, and takes the next argument if it has none of its own (knack 0.13, `arguments.py`,
+/// `query.py`, `output.py`, `log.py`).
+const GLOBAL: [&str; 4] = ["--output", "-o", "--query", "--subscription"];
+const GLOBAL_ALONE: [&str; 3] = ["--debug", "--verbose", "--only-show-errors"];
+
 /// The command's first two words: what may be told of it. Values of arguments are nobody's business, and a word that
 /// does not look like a command is taken for one.
 fn command_group(arguments: &[OsString]) -> String {
@@ -244,14 +249,21 @@ fn command_group(arguments: &[OsString]) -> String {
             && !word.starts_with('-')
             && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
     };
-    let words: Vec<String> = arguments
-        .iter()
-        .map_while(|argument| argument.to_str().filter(is_word))
-        .take(2)
-        .map(str::to_lowercase)
-        .collect();
+    let mut arguments = arguments.iter().map(|argument| argument.to_str()).peekable();
+    while let Some(Some(option)) = arguments.next_if(|argument| argument.is_some_and(is_global)) {
+        if GLOBAL.contains(&option) {
+            arguments.next();
+        }
+    }
+    let words: Vec<String> =
+        arguments.map_while(|argument| argument.filter(is_word)).take(2).map(str::to_lowercase).collect();
     let length = if words.first().is_some_and(|word| ALONE.contains(&word.as_str())) { 1 } else { words.len() };
     words[..length].join(" ")
+}
+
+fn is_global(argument: &str) -> bool {
+    let has_own_value = |option: &&str| argument.strip_prefix(*option).is_some_and(|rest| rest.starts_with('='));
+    GLOBAL_ALONE.contains(&argument) || GLOBAL.contains(&argument) || GLOBAL.iter().any(has_own_value)
 }
 
 /// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
@@ -278,7 +290,10 @@ mod tests {
         assert_eq!(command_group(&arguments("Account get-access-token --tenant secret")), "account get-access-token");
         assert_eq!(command_group(&arguments("config set core.output=json")), "config set");
         assert_eq!(command_group(&arguments("Find password")), "find");
-        assert_eq!(command_group(&arguments("--debug login")), "");
+        assert_eq!(command_group(&arguments("--debug -o json Login --tenant t")), "login");
+        assert_eq!(command_group(&arguments("--output=tsv --query secret acr login")), "acr login");
+        assert_eq!(command_group(&arguments("--unknown secret login")), "");
+        assert_eq!(command_group(&arguments("--query")), "");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::custody::{Custody, DEADLINE, Forgetting};
+use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
@@ -33,6 +33,8 @@ pub struct PrivateCopy {
     pub namespace: Option<File>,
     /// What it was made of.
     pub base: Base,
+    /// What its az is handed.
+    pub handed: Handed,
     /// Says that the run is going on.
     pub attendance: Option<Attendance>,
     /// The access tokens that others renewed and that came to it since it was made.
@@ -89,11 +91,16 @@ impl Custody<'_> {
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the real file has.
     pub fn expose_privately(&self, copy: &mut PrivateCopy, by: &str, left_out: &[String]) -> Result<()> {
-        if self.has_nothing() {
+        if self.has_nothing() || copy.handed == Handed::Nothing {
+            let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
             let text = self.cache.read()?.unwrap_or_default();
             let cache = TokenCache::parse(&text)?;
-            copy.base = Base::of(&cache, &cache, self.context.now())?;
-            return copy.write(&text);
+            let handed = match cache.entries(Section::RefreshToken)?.is_empty() {
+                true => text.clone(),
+                false => cache.with_entries(Section::RefreshToken, &[]),
+            };
+            copy.base = Base::of(&cache, &TokenCache::parse(&handed)?, self.context.now())?;
+            return copy.write(&handed);
         }
         self.prepare_vault()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
@@ -160,11 +167,15 @@ impl Custody<'_> {
             new = Some(TokenCache::parse(whole)?.with_upserted(Section::RefreshToken, &homeless)?);
         }
         // What the vault has on disk may be scrubbed, but for what another run needs in place.
-        if let Ok(settled) = &stored
+        let (contents, outcome) = match stored {
+            Ok(settled) => (Some(settled.contents), Ok(())),
+            Err(failure) => (None, Err(failure)),
+        };
+        if let Some(contents) = contents
             && presence.is_ok()
             && self.lease.nobody()?.is_some()
         {
-            let scrubbed = edit::scrub(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, &settled.contents)?;
+            let scrubbed = self.scrubbed(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, contents)?;
             new = scrubbed.or(new);
         }
         match &new {
@@ -173,7 +184,7 @@ impl Custody<'_> {
         }
         let rest = TokenCache::parse(new.as_ref().unwrap_or(&real_text))?;
         copy.write(&rest.with_entries(Section::RefreshToken, &[]))?;
-        stored.map(drop)
+        outcome
     }
 
     /// Takes what the run changed, and what an unwrapped az may have stored meanwhile, into the vault.
@@ -233,7 +244,7 @@ impl Custody<'_> {
     /// # Errors
     /// Whatever kept it from doing so; the copy is as it was.
     pub fn refresh_living(&self, copy: &PrivateCopy) -> Result<()> {
-        if !self.vault.exists() {
+        if !self.vault.exists() || copy.handed == Handed::Nothing {
             return Ok(());
         }
         self.prepare_vault()?;

@@ -7,6 +7,7 @@
 mod caller;
 mod company;
 mod facts;
+mod login;
 mod on_disk;
 mod places;
 mod refused;
