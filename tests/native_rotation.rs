@@ -197,6 +197,11 @@ fn a_proxy_is_used_and_passed_over_as_the_environment_says() {
         ("https_proxy", "elsewhere.example", 2),
         ("HTTPS_PROXY", "localhost", 2),
         ("HTTPS_PROXY", "*", 2),
+        // That one does not serve https.
+        ("HTTP_PROXY", "", 2),
+        ("http_proxy", "", 2),
+        ("ALL_PROXY", "", 3),
+        ("all_proxy", "", 4),
     ] {
         age(&sandbox, &entra, 100);
         let az = sandbox.az(TOKEN).without("no_proxy").env("NO_PROXY", no_proxy).env(name, &address);

@@ -130,3 +130,71 @@ impl<'a> Der<'a> {
         NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok().map(|time| time.and_utc().timestamp())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+        date_time_ymd,
+    };
+
+    use super::*;
+
+    /// In the middle of the year 2026.
+    const NOW: i64 = 1_780_000_000;
+
+    fn authority() -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) = (date_time_ymd(2025, 1, 1), date_time_ymd(2055, 1, 1));
+        params
+    }
+
+    fn is_root_with(change: impl FnOnce(&mut CertificateParams)) -> bool {
+        let mut params = authority();
+        change(&mut params);
+        is_root(params.self_signed(&KeyPair::generate().unwrap()).unwrap().der(), NOW)
+    }
+
+    #[test]
+    fn an_authority_that_issued_itself_is_one() {
+        assert!(is_root_with(|_| {}));
+        assert!(is_root_with(|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))));
+        assert!(
+            is_root_with(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign])
+        );
+        assert!(is_root_with(|params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        }));
+    }
+
+    #[test]
+    fn what_openssl_takes_for_no_authority_is_none() {
+        assert!(!is_root_with(|params| params.is_ca = IsCa::NoCa));
+        assert!(!is_root_with(|params| params.is_ca = IsCa::ExplicitNoCa));
+        assert!(!is_root_with(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]));
+        assert!(!is_root_with(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning]));
+        assert!(!is_root_with(|params| params.not_after = date_time_ymd(2026, 1, 1)));
+        assert!(!is_root_with(|params| params.not_before = date_time_ymd(2027, 1, 1)));
+        // One that another issued: not without that other.
+        let issuer = Issuer::new(authority(), KeyPair::generate().unwrap());
+        let mut params = authority();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "between");
+        assert!(!is_root(params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der(), NOW));
+    }
+
+    #[test]
+    fn whatever_is_no_certificate_comes_to_an_end() {
+        let whole = authority().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let whole = whole.der();
+        assert!((0..whole.len()).all(|length| !is_root(&whole[..length], NOW)));
+        for at in 0..whole.len() {
+            for byte in [0, 0x7f, 0x80, 0x84, 0xff] {
+                let mut changed = whole.to_vec();
+                changed[at] = byte;
+                // It may still be one.
+                let _ = is_root(&changed, NOW);
+            }
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::entra::resolver::OnThread;
 use crate::entra::route::Route;
 use crate::entra::trust::Trust;
-use crate::entra::{Denial, Granted, RefreshRequest};
+use crate::entra::{Denial, Granted, Reason, RefreshRequest};
 use crate::secret::Secret;
 use crate::sys;
 
@@ -42,6 +42,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    route: Route,
     declares_cp1: bool,
 }
 
@@ -93,7 +94,11 @@ impl Client {
             .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
-        Ok(Self { agent, declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1") })
+        Ok(Self {
+            agent,
+            route: manner.route.clone(),
+            declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1"),
+        })
     }
 
     /// Whether requests declare the capability CP1.
@@ -120,13 +125,33 @@ impl Client {
             .header("Accept", "application/json")
             .header("X-AnchorMailbox", request.anchor_mailbox())
             .send(request.body().as_slice());
-        let mut response = sent.map_err(|error| Denial::of(&error))?;
+        let mut response = sent.map_err(|error| self.denial(&error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| text.trim().parse().ok());
         let body =
-            response.body_mut().with_config().limit(BODY_BOUND).read_to_vec().map_err(|error| Denial::of(&error))?;
+            response.body_mut().with_config().limit(BODY_BOUND).read_to_vec().map_err(|error| self.denial(&error))?;
         Granted::read(status, retry_after, Secret::new(body))?.for_request(request)
+    }
+
+    /// Why the request failed. A proxy that is there and breaks off, or says something else than HTTP, may treat az
+    /// otherwise; one that is not there is not there for az either.
+    fn denial(&self, error: &ureq::Error) -> Denial {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let denial = Denial::of(error);
+        let breaks_off = match error {
+            ureq::Error::Io(error) => {
+                matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+            }
+            ureq::Error::Protocol(_) => true,
+            _ => false,
+        };
+        match self.route {
+            Route::Proxy(..) if breaks_off && denial.reason == Reason::Silence => {
+                Denial::left_to_az("the proxy failed")
+            }
+            _ => denial,
+        }
     }
 }
 

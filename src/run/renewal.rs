@@ -56,7 +56,7 @@ impl Renewal<'_> {
     /// A [`Denial`] where the real az has to.
     pub fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, Denial> {
         if !endpoint.path().is_empty() {
-            return Err(Denial::left_to_az("the authority is not Entra ID's"));
+            return Err(Denial::left_to_az("its authority is not Entra ID's own"));
         }
         let manner = Manner::of(self.context, self.real_az, endpoint)?;
         let now = self.context.now();
@@ -96,7 +96,7 @@ impl Renewal<'_> {
                 Err(denial) => denial,
             },
         };
-        format!("by the real az: {}", denial.what)
+        format!("by the real az, because {}", denial.what)
     }
 
     fn note(&self, endpoint: &HttpsUrl, manner: &Manner) -> Note {

@@ -1,7 +1,8 @@
 //! The poorest surroundings that a caller gives az: an environment of PATH alone and the working directory `/bin`, as the
 //! C++ SDK does. The home directory is then that of the passwd database, so the command runs in a mount namespace in which
 //! `/etc/passwd` says that the box's home is the user's, `/run/user` (with anybody's session bus) is empty, and, where a
-//! stand-in is given, the real az trusts it without a variable saying so.
+//! stand-in is given, the real az trusts it without a variable saying so. The system's own certificates are not there, as in
+//! a slim image: az looks at certifi's.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,6 +21,9 @@ const SCRIPT: &str = r#"
     set -e
     mount --bind "$1" /etc/passwd
     if [ -d /run/user ]; then mount -t tmpfs none /run/user; fi
+    for roots in /etc/ssl /etc/pki /usr/share/ca-certificates; do
+        if [ -d "$roots" ]; then mount -t tmpfs none "$roots"; fi
+    done
     if [ -n "$3" ]; then mount --bind "$2" "$3"; fi
     user=$4 group=$5
     shift 5
