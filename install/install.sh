@@ -18,7 +18,8 @@ for option in "$@"; do
             exit 0
             ;;
         *)
-            echo "azward: unknown option \`$option\`" >&2
+            shown=$(printf '%s' "$option" | LC_ALL=C tr -d '\000-\037\177')
+            printf "azward: unknown option \`%s\`\n" "$shown" >&2
             echo "hint: the only one is --no-modify-path" >&2
             exit 2
             ;;

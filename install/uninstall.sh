@@ -8,17 +8,25 @@ if [ -z "$home" ]; then
     home=${HOME:?HOME is not set}/.azward
 fi
 
+# What begins with a dash is no option, and what is relative is the same everywhere below.
+case $home in
+    /*) ;;
+    *) home=$PWD/$home ;;
+esac
+# A name is shown without what a terminal would act on.
+shown=$(printf '%s' "$home" | LC_ALL=C tr -d '\000-\037\177')
+
 if [ ! -x "$home/bin/azward" ] && [ -e "$home/home.lock" ] && [ ! -e "$home/vaults" ] && [ ! -e "$home/bin/az" ]; then
     # An uninstall was killed after its last program was gone.
-    rm -f "$home/config.json" "$home/home.lock"
+    rm -f "$home/config.json" "$home/home.lock" "$home/azward-home"
     rmdir "$home/bin" 2>/dev/null || true
     rmdir "$home"
-    echo "removed \`$home\`"
+    printf "removed \`%s\`\n" "$shown"
     exit 0
 fi
 
 if [ ! -x "$home/bin/azward" ]; then
-    echo "azward: nothing is installed in \`$home\`" >&2
+    printf "azward: nothing is installed in \`%s\`\n" "$shown" >&2
     echo "hint: name the right home in AZWARD_HOME" >&2
     exit 1
 fi

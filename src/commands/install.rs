@@ -1,12 +1,13 @@
 //! `azward install`: puts the two programs into the shim directory, pins the real az, puts the shim first on PATH and
-//! adopts the login that is there. Each step can be done again and then changes nothing; one that fails leaves the steps
-//! before it standing and az working.
+//! adopts the login that is there. What cannot be done (a directory that cannot stand in PATH, a start-up file that cannot be
+//! edited, settings that are not understood) is refused before anything is changed. Each step can be done again and then
+//! changes nothing; one that fails leaves the steps before it standing and az working.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::azure::real_az;
-use crate::commands::start_up_files::start_up_files;
+use crate::commands::start_up_files::{self, start_up_files};
 use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
@@ -31,8 +32,18 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
 /// # Errors
 /// `Storage` when a file cannot be written.
 pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
-    let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
+    let Surroundings { context, settings, settings_failure, config_dir, journal, .. } = surroundings;
     let directory = shim_directory(&context.azward_home);
+    // What cannot be done is refused before anything is.
+    start_up_files::check(&directory)?;
+    if let Some(failure) = settings_failure {
+        // They would be written anew, without what they say.
+        return Err(failure.clone());
+    }
+    let files = if modify_path { start_up_files(context) } else { Vec::new() };
+    for file in &files {
+        file.plan(&directory)?;
+    }
     let alone = context.home_lock.alone(PATIENCE)?;
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
@@ -49,8 +60,8 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     // Left by an uninstall that was killed.
     let _ = std::fs::remove_file(directory.join(SHIM_TAKEN_OUT));
     if modify_path {
-        for file in start_up_files(context) {
-            let changed = file.add(&directory)?;
+        for file in &files {
+            let changed = file.plan(&directory)?.make()?;
             say(format!(
                 "{} `{}`",
                 if changed { "put it first on PATH in" } else { "already on PATH in" },
@@ -77,14 +88,16 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
 fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
     let Surroundings { context, settings, .. } = surroundings;
     let unpinned = Settings { real_az: None, ..settings.clone() };
-    let real_az = real_az::find(context, &unpinned, &[]).ok().or_else(|| settings.real_az.clone());
+    let found = real_az::find(context, &unpinned, &[]).ok();
+    // The settings are text, and a path that is none cannot be pinned: it is found anew every time.
+    let real_az = found.or_else(|| settings.real_az.clone()).filter(|path| path.to_str().is_some());
     match &real_az {
         Some(path) => say(format!("the real az is `{}`", path.display())),
         None => say("no Azure CLI is installed yet: the shim will look for it when it is called"),
     }
     let pinned = Settings { real_az, ..settings.clone() };
     let path = Settings::path(&context.azward_home);
-    if surroundings.settings_failure.is_none() && path.exists() && pinned == *settings {
+    if path.exists() && pinned == *settings {
         return Ok(());
     }
     let mut text = serde_json::to_vec_pretty(&pinned).map_err(|error| {
