@@ -171,6 +171,7 @@ fn contents(token: &str) -> Contents {
         predecessors: Vec::new(),
         stored_at: 0,
         stored_by: "login".into(),
+        rivals: Vec::new(),
     };
     Contents { refresh_tokens: vec![token], ..Contents::default() }
 }

@@ -13,7 +13,7 @@ use azward::context::Context;
 use azward::failure::Kind;
 use azward::secret::Secret;
 use azward::settings::{KeyStoreChoice, Settings};
-use azward::vault::{Contents, KeptEntry, KeptToken, Vault};
+use azward::vault::{Contents, KeptEntry, KeptToken, Rival, Vault};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -175,6 +175,8 @@ fn read(document: &Json) -> Option<Contents> {
                 .collect::<Option<_>>()?,
             stored_at: stored_at.parse().ok()?,
             stored_by: text(4, "stored_by")?,
+            rivals: field(record, 5, "rivals")
+                .map_or(Some(Vec::new()), |rivals| rivals.values().iter().map(rival).collect())?,
         });
     }
     for (place, name, kept) in
@@ -186,6 +188,16 @@ fn read(document: &Json) -> Option<Contents> {
         }
     }
     Some(contents)
+}
+
+fn rival(record: &Json) -> Option<Rival> {
+    let text = |place, name| field(record, place, name)?.as_text();
+    let Json::Word(stored_at) = field(record, 1, "stored_at")? else { return None };
+    Some(Rival {
+        entry: Secret::new(STANDARD.decode(text(0, "entry")?).ok()?),
+        stored_at: stored_at.parse().ok()?,
+        stored_by: text(2, "stored_by")?,
+    })
 }
 
 /// A record's field by its name; or by its place, because serde takes a list for a record. Nobody but azward can seal one.

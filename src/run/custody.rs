@@ -23,6 +23,7 @@ use crate::failure::{Failure, Kind, Result, persist};
 use crate::journal::{Deed, Event, Journal};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
+use crate::run::rivals::{self, Order};
 use crate::settings::Settings;
 use crate::vault::{Contents, Vault, VaultLock};
 use crate::wait::Stubborn;
@@ -153,24 +154,45 @@ impl<'a> Custody<'a> {
         Ok(self.cache.read()?.unwrap_or_default())
     }
 
-    /// The refresh token to redeem for `wanted`, with what a living run changed in the file taken in first. `None` when
-    /// the vault has none for that account.
+    /// The refresh tokens to redeem for `wanted`, the first one first, with what a living run changed in the file taken in.
+    /// None when the vault has none for that account; more than one where it is not known which is the newest.
     ///
     /// # Errors
     /// Whatever kept vault or cache from being read.
-    pub fn redeemable(&self, wanted: &Wanted) -> Result<Option<Redeemable>> {
+    pub fn redeemables(&self, wanted: &Wanted) -> Result<Vec<Redeemable>> {
         let text = self.glance()?;
         let cache = TokenCache::parse(&text)?;
-        let Some(account) = wanted.account(&cache)? else { return Ok(None) };
+        let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
         let mut contents = self.vault.load()?;
         if !cache.entries(Section::RefreshToken)?.is_empty() {
             let lock = self.vault.lock(DEADLINE)?;
             contents = self.vault.load()?;
-            if edit::harvest(&cache, &mut contents, self.context.now(), "rotation")?.is_changed {
+            if edit::harvest(&cache, &mut contents, self.context.now(), "rotation", self.order())?.is_changed {
                 self.commit(&lock, &contents)?;
             }
         }
-        edit::redeemable(&contents, &account)
+        let Some(preferred) = edit::redeemable(&contents, &account)? else { return Ok(Vec::new()) };
+        let mut redeemables = rivals::rivals(&contents, &preferred)?;
+        redeemables.insert(0, preferred);
+        Ok(redeemables)
+    }
+
+    /// Whether it is not known which refresh token of the account of `wanted` is the newest.
+    #[must_use]
+    pub fn has_rivals(&self, wanted: &Wanted) -> bool {
+        let has = |contents: &Contents| contents.refresh_tokens.iter().any(|kept| !kept.rivals.is_empty());
+        // Looked up without the file first, which is all there is to it nearly always.
+        self.vault.exists()
+            && self.vault.load().is_ok_and(|contents| has(&contents))
+            && self.redeemables(wanted).is_ok_and(|redeemables| redeemables.len() > 1)
+    }
+
+    /// What is known of the order of a refresh token in the real file and the vault's.
+    pub(super) fn order(&self) -> Order {
+        match self.is_needed() {
+            Ok(true) => Order::Ran,
+            _ => Order::Unknown,
+        }
     }
 
     /// Stores what was granted, as MSAL would have: the new refresh token in the vault first, then the access token in the
@@ -190,6 +212,11 @@ impl<'a> Custody<'a> {
             edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
             // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
             stored = vault_lock.as_ref().map_err(Failure::clone).and_then(|lock| self.commit(lock, &contents));
+        } else if rivals::accept(&mut contents, redeemed)?
+            && let Ok(lock) = &vault_lock
+        {
+            // Where this fails they are rivals still.
+            let _ = self.commit(lock, &contents);
         }
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.clear_leftovers();

@@ -8,14 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::azure::access_token::AZURE_CLI_CLIENT_ID;
 use crate::azure::python_json::{Escape, quote};
-use crate::azure::token_cache::{AccountFields, AccountId, Entry, Section, TokenCache};
+use crate::azure::token_cache::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
 use crate::entra::Additions;
 use crate::failure::Result;
+use crate::run::rivals::{Order, accept, add_rival, changed_at, is_rival, remember, rival_of, supersede, take};
 use crate::secret::{Secret, fingerprint};
-use crate::vault::{Contents, KeptEntry, KeptToken};
-
-/// How many fingerprints of replaced refresh tokens the vault remembers for each.
-const PREDECESSORS: usize = 64;
+use crate::vault::{Contents, KeptEntry, KeptToken, Rival};
 
 /// Puts the vault's refresh tokens into the cache: those of the accounts that are there. An account that the cache lost
 /// (a torn or removed file) and that `is_user` still knows is put back exactly as it was; none is ever invented.
@@ -38,30 +36,60 @@ pub fn inject(
 }
 
 /// Takes what is new in the cache into `contents`: refresh tokens that azward has not seen, and the accounts and clients
-/// that they belong to. A token that the vault has replaced already is old and is passed over, whatever any clock says.
+/// that they belong to. A token that the vault has replaced already is old and is passed over, whatever any clock says; of
+/// two whose `order` is not known the later one by its own time is preferred, and the other is kept beside it.
 /// The keys of the refresh tokens taken are returned; the accounts' changes are not worth a word.
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &str) -> Result<Harvest> {
+pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &str, order: Order) -> Result<Harvest> {
     let mut harvest = Harvest::default();
     for entry in cache.entries(Section::RefreshToken)? {
         let secret = fingerprint_of(&entry)?;
         let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == entry.key) else {
-            contents.refresh_tokens.push(keep(&entry, Vec::new(), now, by));
+            contents.refresh_tokens.push(keep(&entry, now, by));
             harvest.taken.push(entry.key.to_owned());
             continue;
         };
-        if has_or_had(kept, &entry, &secret) {
+        // MSAL stores an empty refresh token over a good one if an endpoint answers so (msal 1.39.0, `token_cache.py`,
+        // `TokenCache.update_rt`).
+        if is_empty(entry.refresh_token()?.secret.get()) {
             continue;
         }
-        let own = fingerprint_of(&Entry { key: &kept.key, value: kept.entry.expose_text() })?;
-        let mut predecessors = std::mem::take(&mut kept.predecessors);
-        if own != secret {
-            remember(&mut predecessors, own);
-            harvest.taken.push(entry.key.to_owned());
+        let own = fingerprint_of(&token_entry(kept))?;
+        if own == secret {
+            // The same token with other fields.
+            if kept.entry.expose() != entry.value.as_bytes() {
+                take(kept, &entry, now, by);
+                harvest.is_changed = true;
+            }
+            continue;
         }
-        *kept = keep(&entry, predecessors, now, by);
+        let is_rival = is_rival(kept, &secret)?;
+        if kept.predecessors.contains(&secret) || is_rival && order == Order::Unknown {
+            continue;
+        }
+        // Whatever comes after none is newer.
+        let is_none = is_empty(token_entry(kept).refresh_token()?.secret.get());
+        let order = if is_none { Order::Successor } else { order };
+        let (theirs, ours) = (changed_at(&entry, now)?, changed_at(&token_entry(kept), now)?);
+        match order {
+            Order::Successor => supersede(kept, &entry, own, now, by)?,
+            Order::Ran if theirs >= ours && !is_rival => supersede(kept, &entry, own, now, by)?,
+            _ if is_rival => continue,
+            Order::Ran | Order::Unknown if theirs >= ours => {
+                let preferred = rival_of(kept);
+                take(kept, &entry, now, by);
+                add_rival(kept, preferred, now)?;
+            }
+            Order::Ran | Order::Unknown => {
+                let value = Secret::new(entry.value.as_bytes().to_vec());
+                if !add_rival(kept, Rival { entry: value, stored_at: now, stored_by: by.to_owned() }, now)? {
+                    continue;
+                }
+            }
+        }
+        harvest.taken.push(entry.key.to_owned());
         harvest.is_changed = true;
     }
     let owners = token_owners(contents)?;
@@ -121,7 +149,15 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
     for entry in &entries {
         let secret = fingerprint_of(entry)?;
         let mut same_key = contents.refresh_tokens.iter().filter(|kept| kept.key == entry.key);
-        let is_kept = same_key.any(|kept| has_or_had(kept, entry, &secret));
+        let is_kept = match same_key.next() {
+            Some(kept) => {
+                is_empty(entry.refresh_token()?.secret.get())
+                    || kept.entry.expose() == entry.value.as_bytes()
+                    || kept.predecessors.contains(&secret)
+                    || is_rival(kept, &secret)?
+            }
+            None => false,
+        };
         if !is_kept {
             left.push(*entry);
         }
@@ -137,7 +173,7 @@ pub struct Redeemable {
     /// The token.
     pub refresh_token: Secret,
     /// Its entry's key in the vault.
-    key: String,
+    pub(super) key: String,
 }
 
 /// The refresh token that MSAL would redeem for `account`: of the family that the Azure CLI is in or the CLI's own, the
@@ -149,8 +185,7 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
     let mut best: Option<(i64, Redeemable)> = None;
     for kept in &contents.refresh_tokens {
         let token = Entry { key: &kept.key, value: kept.entry.expose_text() }.refresh_token()?;
-        let is_ours = token.account == *account
-            && (token.family_id.as_deref() == Some("1") || token.client_id.as_deref() == Some(AZURE_CLI_CLIENT_ID));
+        let is_ours = is_redeemable(&token, account);
         let changed = token.last_modification_time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
         let quoted = token.secret.get();
         // Refresh tokens are plain text; one with an escape in it is az's to read, and an empty one is none.
@@ -167,6 +202,11 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
     Ok(best.map(|(_, redeemable)| redeemable))
 }
 
+pub(super) fn is_redeemable(token: &RefreshTokenFields<'_>, account: &AccountId) -> bool {
+    token.account == *account
+        && (token.family_id.as_deref() == Some("1") || token.client_id.as_deref() == Some(AZURE_CLI_CLIENT_ID))
+}
+
 /// Puts a new refresh token in the place of the one redeemed, as MSAL does: secret and time change, the rest stays
 /// (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`). One that the vault has forgotten meanwhile (a logout) stays
 /// forgotten; one that another process replaced meanwhile is replaced in its turn, and remembered.
@@ -174,6 +214,7 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
 /// # Errors
 /// `CacheForeign` when an entry is not one, which the vault never holds.
 pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new: &str, now: i64) -> Result<()> {
+    accept(contents, redeemed)?;
     let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == redeemed.key) else { return Ok(()) };
     let entry = Entry { key: &kept.key, value: kept.entry.expose_text() };
     let old = fingerprint_of(&entry)?;
@@ -295,12 +336,8 @@ fn restore_accounts(cache: &TokenCache<'_>, contents: &Contents, lost: &[&KeptEn
     Ok(restored.with_entries(Section::AppMetadata, &clients))
 }
 
-/// Whether the vault has this very entry, or has replaced its secret, or has one where this is none: MSAL stores an empty
-/// refresh token over a good one if an endpoint answers so (msal 1.39.0, `token_cache.py`, `TokenCache.update_rt`).
-fn has_or_had(kept: &KeptToken, entry: &Entry<'_>, secret: &String) -> bool {
-    kept.entry.expose() == entry.value.as_bytes()
-        || kept.predecessors.contains(secret)
-        || entry.refresh_token().is_ok_and(|token| is_empty(token.secret.get()))
+pub(super) fn token_entry(kept: &KeptToken) -> Entry<'_> {
+    Entry { key: &kept.key, value: kept.entry.expose_text() }
 }
 
 /// Whether a secret, raw and with its quotes, is none.
@@ -308,24 +345,18 @@ fn is_empty(quoted: &str) -> bool {
     quoted.trim_matches('"').trim().is_empty()
 }
 
-/// Adds a replaced secret's fingerprint, and lets the oldest go.
-fn remember(predecessors: &mut Vec<String>, replaced: String) {
-    predecessors.push(replaced);
-    let excess = predecessors.len().saturating_sub(PREDECESSORS);
-    predecessors.drain(..excess);
-}
-
-fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
+pub(super) fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
     Ok(fingerprint(entry.refresh_token()?.secret.get().as_bytes()))
 }
 
-fn keep(entry: &Entry<'_>, predecessors: Vec<String>, now: i64, by: &str) -> KeptToken {
+fn keep(entry: &Entry<'_>, now: i64, by: &str) -> KeptToken {
     KeptToken {
         key: entry.key.to_owned(),
         entry: Secret::new(entry.value.as_bytes().to_vec()),
-        predecessors,
+        predecessors: Vec::new(),
         stored_at: now,
         stored_by: by.to_owned(),
+        rivals: Vec::new(),
     }
 }
 

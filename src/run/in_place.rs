@@ -9,6 +9,7 @@ use crate::failure::{Failure, Result, persist};
 use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
+use crate::run::rivals::Order;
 use crate::run::stamp::Stamp;
 use crate::sys;
 
@@ -60,6 +61,8 @@ impl Custody<'_> {
         }
         self.prepare_vault()?;
         let _presence = self.context.home_lock.enter()?;
+        // Asked before this run needs it too.
+        let order = self.order();
         let share = self.lease.share()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
@@ -67,7 +70,7 @@ impl Custody<'_> {
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by)?;
+        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, order)?;
         if harvest.is_changed || was_lost {
             match self.commit(&vault_lock, &contents) {
                 Ok(()) => self.note_adoption(harvest.taken.len()),
@@ -134,7 +137,8 @@ impl Custody<'_> {
         let text = text.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by)?;
+        let order = if by == "sweep" { Order::Unknown } else { Order::Ran };
+        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, order)?;
         let forgotten = match forgetting {
             Forgetting::Never => Vec::new(),
             // An empty text is a write cut short, not a logout.

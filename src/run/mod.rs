@@ -18,6 +18,7 @@ pub mod private;
 #[cfg(test)]
 mod property_tests;
 pub mod renewal;
+pub mod rivals;
 pub mod rotate;
 pub mod stamp;
 pub mod stray;
@@ -159,13 +160,14 @@ impl Run<'_> {
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
     fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &Wanted) -> Option<Lock> {
-        let is_due = || self.is_due(wanted, rotation.custody);
-        if !is_due() || rotation.rotate(wanted) != Rotated::LeftToAz {
+        // Which of two refresh tokens is good is better known before az is handed one.
+        let is_wanted = self.is_due(wanted, rotation.custody) || rotation.custody.has_rivals(wanted);
+        if !is_wanted || rotation.rotate(wanted) != Rotated::LeftToAz {
             return None;
         }
         let lock = rotation.lock(wanted).ok()?;
         // Another process may have done it while we waited.
-        is_due().then_some(lock)
+        self.is_due(wanted, rotation.custody).then_some(lock)
     }
 
     fn is_due(&self, wanted: &Wanted, custody: &Custody<'_>) -> bool {

@@ -20,6 +20,7 @@ use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
+use crate::run::rivals::Order;
 use crate::sys::{self, Watch};
 use crate::user_file;
 use crate::vault::Contents;
@@ -109,7 +110,7 @@ impl Custody<'_> {
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by)?;
+        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, self.order())?;
         if harvest.is_changed || was_lost {
             match self.commit(&vault_lock, &contents) {
                 Ok(()) => self.note_adoption(harvest.taken.len()),
@@ -200,7 +201,7 @@ impl Custody<'_> {
         self.prepare_vault()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let (mut contents, was_lost) = self.open_vault(after)?;
-        let found = edit::harvest(&real, &mut contents, self.context.now(), by)?;
+        let found = edit::harvest(&real, &mut contents, self.context.now(), by, self.order())?;
         let taken = self.take_in(base, after, &real, &mut contents, by)?;
         let forgotten = match forgetting {
             Forgetting::Never => Vec::new(),
@@ -302,10 +303,10 @@ impl Custody<'_> {
         let mut own = tokens.clone();
         own.retain(|entry| !entry.owner().is_some_and(|owner| is_gone(&owner)));
         if own.len() == tokens.len() {
-            return edit::harvest(after, contents, self.context.now(), by);
+            return edit::harvest(after, contents, self.context.now(), by, Order::Successor);
         }
         let text = after.with_entries(Section::RefreshToken, &own);
-        edit::harvest(&TokenCache::parse(&text)?, contents, self.context.now(), by)
+        edit::harvest(&TokenCache::parse(&text)?, contents, self.context.now(), by, Order::Successor)
     }
 
     /// Watches a living run's copy, and what could be of interest to it.

@@ -39,6 +39,9 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// How long an answer may take that was on its way when a signal came: a refresh token in it may be the only one.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How many refresh tokens are tried for one rotation.
+const ATTEMPTS: usize = 4;
+
 /// What became of a rotation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rotated {
@@ -154,10 +157,10 @@ impl Rotation<'_> {
         let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
         self.custody.prepare_vault()?;
         let lock = self.lock(wanted)?;
-        if !self.is_needed(wanted)? {
+        if !self.is_needed(wanted)? && !self.custody.has_rivals(wanted) {
             return Ok(None);
         }
-        let Some(mut redeemable) = self.custody.redeemable(wanted)? else {
+        let Some(mut redeemable) = self.custody.redeemables(wanted)?.into_iter().next() else {
             return denied("the vault has no refresh token for this account");
         };
         let last = LastDenial::read(lock.as_file());
@@ -168,7 +171,7 @@ impl Rotation<'_> {
             Ok(client) => Arc::new(client),
             Err(denial) => return Ok(Some((Rotated::LeftToAz, denial.what))),
         };
-        let mut is_first = true;
+        let mut refused = Vec::new();
         loop {
             let Denial { what, quiet_for, reason } = match redeem(&client, wanted, &redeemable)? {
                 Ok(granted) => {
@@ -178,15 +181,20 @@ impl Rotation<'_> {
                 Err(Denial { what, reason: Reason::LeftToAz, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
                 Err(denial) => denial,
             };
-            let token = redeemable.refresh_token.fingerprint();
-            // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile.
-            let current = if reason == Reason::Refusal && is_first { self.custody.redeemable(wanted)? } else { None };
-            if let Some(newer) = current.filter(|current| current.refresh_token.fingerprint() != token) {
-                redeemable = newer;
-                is_first = false;
+            // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile; and
+            // where it is not known which of several is the newest, it may be another.
+            refused.push(redeemable.refresh_token.fingerprint());
+            let current = if reason == Reason::Refusal { self.custody.redeemables(wanted)? } else { Vec::new() };
+            let preferred = current.first().map(|first| first.refresh_token.fingerprint());
+            let mut others = current.into_iter().filter(|one| !refused.contains(&one.refresh_token.fingerprint()));
+            if refused.len() < ATTEMPTS
+                && let Some(other) = others.next()
+            {
+                redeemable = other;
                 continue;
             }
-            LastDenial::of(&token, self.context.now(), quiet_for).write(lock.as_file());
+            let refresh_token = preferred.unwrap_or_else(|| refused.swap_remove(0));
+            LastDenial::of(&refresh_token, self.context.now(), quiet_for).write(lock.as_file());
             return denied(&what);
         }
     }

@@ -37,6 +37,20 @@ pub struct KeptToken {
     pub stored_at: i64,
     /// What stored it: a command's group, "rotation".
     pub stored_by: String,
+    /// Other entries with the same key of which nobody knows whether they are older, the likeliest first. They are kept
+    /// until the endpoint has accepted one of them all.
+    pub rivals: Vec<Rival>,
+}
+
+/// An entry with a secret that may be older or newer than the one it is kept beside.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// The whole entry, raw JSON text.
+    pub entry: Secret,
+    /// When it was stored, in seconds since the epoch.
+    pub stored_at: i64,
+    /// What stored it.
+    pub stored_by: String,
 }
 
 /// One entry without a secret.
@@ -53,6 +67,8 @@ pub struct KeptEntry {
 pub(super) struct Gone {
     tokens: Vec<String>,
     accounts: Vec<String>,
+    /// Fingerprints of whole entries.
+    rivals: Vec<String>,
 }
 
 impl Gone {
@@ -60,7 +76,10 @@ impl Gone {
     pub(super) fn between(old: &Contents, new: &Contents) -> Self {
         let tokens = old.refresh_tokens.iter().map(|kept| &kept.key);
         let accounts = old.accounts.iter().map(|kept| &kept.key);
+        let kept: Vec<&Secret> = new.refresh_tokens.iter().flat_map(KeptToken::entries).collect();
+        let rivals = old.refresh_tokens.iter().flat_map(|token| &token.rivals).map(|rival| &rival.entry);
         Self {
+            rivals: rivals.filter(|entry| !kept.contains(entry)).map(Secret::fingerprint).collect(),
             tokens: tokens.filter(|key| !new.refresh_tokens.iter().any(|kept| kept.key == **key)).cloned().collect(),
             accounts: accounts.filter(|key| !new.accounts.iter().any(|kept| kept.key == **key)).cloned().collect(),
         }
@@ -68,15 +87,21 @@ impl Gone {
 
     /// Whether nothing is forgotten.
     pub(super) fn is_nothing(&self) -> bool {
-        self.tokens.is_empty() && self.accounts.is_empty()
+        self.tokens.is_empty() && self.accounts.is_empty() && self.rivals.is_empty()
     }
 
     /// Takes it out of other contents, and says whether there was any of it.
     pub(super) fn take_from(&self, contents: &mut Contents) -> bool {
-        let before = (contents.refresh_tokens.len(), contents.accounts.len());
+        let count = |contents: &Contents| {
+            contents.accounts.len() + contents.refresh_tokens.iter().map(|kept| kept.entries().count()).sum::<usize>()
+        };
+        let before = count(contents);
         contents.refresh_tokens.retain(|kept| !self.tokens.contains(&kept.key));
         contents.accounts.retain(|kept| !self.accounts.contains(&kept.key));
-        before != (contents.refresh_tokens.len(), contents.accounts.len())
+        for kept in &mut contents.refresh_tokens {
+            kept.rivals.retain(|rival| !self.rivals.contains(&rival.entry.fingerprint()));
+        }
+        before != count(contents)
     }
 }
 
@@ -96,6 +121,17 @@ struct TokenRecord<'a> {
     predecessors: Cow<'a, [String]>,
     stored_at: i64,
     stored_by: Cow<'a, str>,
+    /// The first version had none.
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    rivals: Vec<RivalRecord<'a>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RivalRecord<'a> {
+    /// Base64, as above.
+    entry: &'a str,
+    stored_at: i64,
+    stored_by: Cow<'a, str>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -111,8 +147,9 @@ pub(super) struct NotContents;
 impl Contents {
     /// The JSON that is sealed.
     pub(super) fn to_json(&self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let encoded: Vec<Zeroizing<String>> =
-            self.refresh_tokens.iter().map(|token| Zeroizing::new(STANDARD.encode(token.entry.expose()))).collect();
+        let encode = |entry: &Secret| Zeroizing::new(STANDARD.encode(entry.expose()));
+        let encoded: Vec<Vec<Zeroizing<String>>> =
+            self.refresh_tokens.iter().map(|token| token.entries().map(encode).collect()).collect();
         let document = Document {
             refresh_tokens: self
                 .refresh_tokens
@@ -143,10 +180,22 @@ impl Contents {
 }
 
 impl KeptToken {
-    fn record<'a>(&'a self, encoded: &'a str) -> TokenRecord<'a> {
+    /// Its own entry, then its rivals'.
+    pub fn entries(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.entry).chain(self.rivals.iter().map(|rival| &rival.entry))
+    }
+
+    /// `encoded` are its [`Self::entries`].
+    fn record<'a>(&'a self, encoded: &'a [Zeroizing<String>]) -> TokenRecord<'a> {
+        let rival = |(rival, entry): (&'a Rival, &'a Zeroizing<String>)| RivalRecord {
+            entry,
+            stored_at: rival.stored_at,
+            stored_by: Cow::Borrowed(&rival.stored_by),
+        };
         TokenRecord {
             key: Cow::Borrowed(&self.key),
-            entry: encoded,
+            entry: encoded.first().map_or("", |entry| entry),
+            rivals: self.rivals.iter().zip(encoded.iter().skip(1)).map(rival).collect(),
             predecessors: Cow::Borrowed(&self.predecessors),
             stored_at: self.stored_at,
             stored_by: Cow::Borrowed(&self.stored_by),
@@ -154,9 +203,18 @@ impl KeptToken {
     }
 
     fn from_record(record: TokenRecord<'_>) -> Result<Self, NotContents> {
+        let decode = |entry: &str| STANDARD.decode(entry).map(Secret::new).map_err(|_| NotContents);
+        let rival = |record: RivalRecord<'_>| {
+            Ok(Rival {
+                entry: decode(record.entry)?,
+                stored_at: record.stored_at,
+                stored_by: record.stored_by.into_owned(),
+            })
+        };
         Ok(Self {
             key: record.key.into_owned(),
-            entry: Secret::new(STANDARD.decode(record.entry).map_err(|_| NotContents)?),
+            entry: decode(record.entry)?,
+            rivals: record.rivals.into_iter().map(rival).collect::<Result<_, _>>()?,
             predecessors: record.predecessors.into_owned(),
             stored_at: record.stored_at,
             stored_by: record.stored_by.into_owned(),
@@ -204,6 +262,11 @@ pub(super) mod tests {
                     predecessors: vec!["0011223344556677".into()],
                     stored_at: 1_760_000_000,
                     stored_by: "login".into(),
+                    rivals: vec![Rival {
+                        entry: Secret::from_text("{\"secret\": \"rival\"}".into()),
+                        stored_at: 7,
+                        stored_by: "sweep".into(),
+                    }],
                 },
                 KeptToken {
                     key: "\"b\"".into(),
@@ -211,6 +274,7 @@ pub(super) mod tests {
                     predecessors: Vec::new(),
                     stored_at: -1,
                     stored_by: String::new(),
+                    rivals: Vec::new(),
                 },
             ],
             accounts: vec![KeptEntry { key: "\"a\"".into(), entry: "{\"name\": \"J\\u00f6rg 🦀\\\\\"}".into() }],
@@ -223,6 +287,30 @@ pub(super) mod tests {
         let json = sample("token").to_json().unwrap();
         assert_eq!(Contents::from_json(&json).unwrap(), sample("token"));
         assert_eq!(Contents::from_json(&Contents::default().to_json().unwrap()).unwrap(), Contents::default());
+    }
+
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let json = "{\"refresh_tokens\":[{\"key\":\"k\",\"entry\":\"e30=\",\"predecessors\":[],\"stored_at\":1,\
+                    \"stored_by\":\"login\"}],\"accounts\":[],\"app_metadata\":[]}";
+        let contents = Contents::from_json(json.as_bytes()).unwrap();
+        assert!(contents.refresh_tokens[0].rivals.is_empty());
+        assert_eq!(std::str::from_utf8(&contents.to_json().unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn a_rival_that_is_dropped_is_gone_and_one_that_was_preferred_is_not() {
+        let (old, mut new) = (sample("t"), sample("t"));
+        assert!(Gone::between(&old, &new).is_nothing());
+        let rival = new.refresh_tokens[0].rivals.remove(0);
+        let gone = Gone::between(&old, &new);
+        assert!(!gone.is_nothing());
+        let mut other = sample("t");
+        assert!(gone.take_from(&mut other));
+        assert_eq!(other, new);
+        assert!(!gone.take_from(&mut other));
+        new.refresh_tokens[0].entry = rival.entry;
+        assert!(Gone::between(&old, &new).is_nothing());
     }
 
     #[test]

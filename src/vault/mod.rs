@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use contents::{Contents, KeptEntry, KeptToken};
+pub use contents::{Contents, KeptEntry, KeptToken, Rival};
 pub use inventory::{VaultState, all_vaults, forget_cached_key, forget_unclaimed, remove_master_key, unclaimed_files};
 pub use key_store::KeyStoreKind;
 
