@@ -237,8 +237,11 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<(
         brought: Mutex::default(),
         watch: None,
     };
-    stray::take_in(custody, &copy)?;
+    let strays = stray::take_in(custody, &copy)?;
     let settled = custody.settle_privately(&mut copy, forgetting, &deed);
+    if settled.is_ok() {
+        stray::clear_up(custody, &strays)?;
+    }
     if settled.is_err() {
         drop(copy);
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.

@@ -51,7 +51,7 @@ pub struct Start<'a> {
 enum Held {
     Nothing,
     InPlace(Exposed),
-    Private(PrivateCopy),
+    Private(Box<PrivateCopy>),
 }
 
 impl<'a> Handover<'a> {
@@ -96,7 +96,7 @@ impl<'a> Handover<'a> {
         }
         let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
             Some(Ok(Ok(private))) => {
-                self.held = Held::Private(PrivateCopy {
+                self.held = Held::Private(Box::new(PrivateCopy {
                     file: private.file,
                     namespace: Some(private.namespace),
                     base: Base::default(),
@@ -104,7 +104,7 @@ impl<'a> Handover<'a> {
                     brought: Mutex::default(),
                     attendance: self.attendance.take(),
                     watch: None,
-                });
+                }));
                 return Ok(true);
             }
             Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
@@ -125,6 +125,7 @@ impl<'a> Handover<'a> {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.deed, left_out) {
                 Ok(()) => {
+                    copy.base.note_names(stray::names_in(self.custody.config_dir.path()));
                     copy.watch = self.custody.watch(&copy);
                     self.guardian.watch_private(process, &copy, self.deed);
                     self.held = Held::Private(copy);
@@ -171,7 +172,7 @@ impl<'a> Handover<'a> {
     pub fn run(&mut self, beside: impl FnOnce(&End, Option<&PrivateCopy>) + Send) -> Result<ExitStatus> {
         let Some(az) = self.az.take() else { return Err(no_child()) };
         let copy = match &self.held {
-            Held::Private(copy) => Some(copy),
+            Held::Private(copy) => Some(&**copy),
             _ => None,
         };
         az.run(|end| beside(end, copy))
@@ -193,10 +194,12 @@ impl<'a> Handover<'a> {
             Held::Nothing => Ok(()),
             Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, self.deed),
             Held::Private(mut copy) => {
-                if has_failed && stray::take_in(self.custody, &copy)? {
+                let strays = if has_failed { stray::take_in(self.custody, &copy)? } else { Vec::new() };
+                self.custody.settle_privately(&mut copy, forgetting, self.deed)?;
+                if stray::clear_up(self.custody, &strays)? {
                     self.exposure.note_rename();
                 }
-                self.custody.settle_privately(&mut copy, forgetting, self.deed)
+                Ok(())
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct Base {
     handed_tokens: HashMap<String, u64>,
     /// When it was made, in seconds since the epoch.
     began: i64,
+    /// The names in the config directory at that time.
+    names: Vec<String>,
 }
 
 impl Base {
@@ -44,6 +46,7 @@ impl Base {
             handed: edit::account_ids(handed)?,
             handed_tokens: marks(&handed.entries(Section::RefreshToken)?),
             began: now,
+            names: Vec::new(),
         })
     }
 
@@ -59,6 +62,26 @@ impl Base {
     #[must_use]
     pub fn had(&self, section: Section, entry: &Entry<'_>) -> bool {
         self.mark(section.name(), entry.key) == Some(mark(entry))
+    }
+
+    /// The same, of a refresh token or of anything else that was handed over.
+    #[must_use]
+    pub fn handed_over(&self, section: Section, entry: &Entry<'_>) -> bool {
+        match section {
+            Section::RefreshToken => self.handed_tokens.get(entry.key) == Some(&mark(entry)),
+            _ => self.had(section, entry),
+        }
+    }
+
+    /// Notes which names the config directory has.
+    pub fn note_names(&mut self, names: Vec<String>) {
+        self.names = names;
+    }
+
+    /// Whether the config directory had something of that name when the copy was made.
+    #[must_use]
+    pub fn was_there(&self, name: &str) -> bool {
+        self.names.iter().any(|other| other == name)
     }
 
     /// Notes what came to the living run's copy since.

@@ -1,54 +1,222 @@
 //! What an az that replaces its token cache by rename leaves in the config directory when the rename fails on a private
-//! mount: the file that it meant to put in the cache's place, refresh tokens and all. It is the newest there is, so it is
-//! taken for the run's copy and removed once it is stored there. A file that is no token cache with a refresh token in it
-//! is none of ours.
+//! mount: the file that it meant to put in the cache's place, refresh tokens and all. What is new in it is the newest there
+//! is, so it is taken into the run's copy, and the file is removed once the vault has all of it on disk.
+//!
+//! Nobody tells which process made a file, and a config directory gets others too: a backup that is just restored, the
+//! conflict copy of a synchroniser, an editor's. So a file is taken for the run's own only if everything speaks for it: it
+//! was not there when the run began, it has this user for its owner and no other name, its name is one that a writer gives to
+//! what is to take the cache's place, and its text descends from the run's private copy: each token is one of the copy's or
+//! younger than the run, and there are some of both. (Tokens are random: what another machine or an older backup has is not
+//! the same.) Whatever else has refresh tokens in it and came up meanwhile is left
+//! where it is, as it is, and told.
 
-use std::path::PathBuf;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
-use crate::azure::token_cache::{Section, TokenCache};
-use crate::failure::{Failure, Result};
+use crate::azure::token_cache::{Entry, Section, TokenCache};
+use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
+use crate::run::edit;
+use crate::run::merge::Base;
 use crate::run::private::PrivateCopy;
+use crate::sys;
 
 /// The largest file that is looked at: no token cache comes near it.
 const LARGEST: u64 = 64 << 20;
 
-/// Takes such a file, if there is one, for the run's copy. Says whether there was one.
-///
-/// # Errors
-/// When the copy cannot be written; the file is still there then.
-pub fn take_in(custody: &Custody<'_>, copy: &PrivateCopy) -> Result<bool> {
-    let mut strays = find(custody, copy.base.began());
-    strays.sort_by_key(|(time, ..)| *time);
-    if let Some((_, _, text)) = strays.last() {
-        copy.write(text)?;
-    }
-    let is_any = !strays.is_empty();
-    for (_, path, _) in strays {
-        std::fs::remove_file(&path).map_err(|error| Failure::storage("remove", &path, &error))?;
-    }
-    Ok(is_any)
+/// What follows a file's name when it is kept, and not about to take the other's place.
+const KEPT: [&str; 12] =
+    ["bak", "backup", "old", "orig", "save", "saved", "copy", "swp", "swo", "rej", "lockfile", "azward"];
+
+/// A file that the run's az left.
+#[derive(Debug)]
+pub struct Stray {
+    path: PathBuf,
+    /// How it looked when it was read.
+    look: String,
+    changed: SystemTime,
+    text: Zeroizing<String>,
 }
 
-/// The files in the config directory, changed since the run began, that are token caches with a refresh token.
-fn find(custody: &Custody<'_>, began: i64) -> Vec<(SystemTime, PathBuf, Zeroizing<String>)> {
-    let began = UNIX_EPOCH + Duration::from_secs(began.saturating_sub(1).unsigned_abs());
+/// Takes what such files have that is new into the run's copy, oldest first. They are still there.
+///
+/// # Errors
+/// When the copy cannot be read or written.
+pub fn take_in(custody: &Custody<'_>, copy: &PrivateCopy) -> Result<Vec<Stray>> {
+    let mut strays = find(custody, &copy.base);
+    strays.sort_by_key(|stray| stray.changed);
+    for stray in &strays {
+        let cache = TokenCache::parse(&stray.text)?;
+        let mut text = copy.read()?;
+        for section in Section::ALL {
+            let mut new = cache.entries(section)?;
+            new.retain(|entry| !copy.base.handed_over(section, entry));
+            if !new.is_empty() {
+                text = TokenCache::parse(&text)?.with_upserted(section, &new)?;
+            }
+        }
+        copy.write(&text)?;
+    }
+    Ok(strays)
+}
+
+/// Removes those of them whose refresh tokens are all in the vault, on disk. Says whether there were any.
+///
+/// # Errors
+/// When the vault cannot be read or a file not be removed.
+pub fn clear_up(custody: &Custody<'_>, strays: &[Stray]) -> Result<bool> {
+    if strays.is_empty() {
+        return Ok(false);
+    }
+    let contents = custody.vault.load()?;
+    for stray in strays {
+        let cache = TokenCache::parse(&stray.text)?;
+        let rest = edit::scrub(&cache, &contents)?;
+        let rest = TokenCache::parse(rest.as_ref().unwrap_or(&stray.text))?;
+        let is_the_same = sys::look_of(&stray.path).is_ok_and(|look| look.text == stray.look);
+        if rest.entries(Section::RefreshToken)?.is_empty() && is_the_same {
+            std::fs::remove_file(&stray.path).map_err(|error| Failure::storage("remove", &stray.path, &error))?;
+        } else {
+            tell(custody, &stray.path);
+        }
+    }
+    Ok(true)
+}
+
+/// The names of a directory's files, to tell later what came up since.
+#[must_use]
+pub fn names_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The files in the config directory, changed since the run began, that are this run's; the others are told.
+fn find(custody: &Custody<'_>, base: &Base) -> Vec<Stray> {
+    let began = UNIX_EPOCH + Duration::from_secs(base.began().saturating_sub(1).unsigned_abs());
     let Ok(entries) = std::fs::read_dir(custody.config_dir.path()) else { return Vec::new() };
     let cache = custody.cache.path();
     let stray = |entry: std::fs::DirEntry| {
-        let (path, metadata) = (entry.path(), entry.metadata().ok()?);
-        let changed = metadata.modified().ok()?;
+        let path = entry.path();
+        // A link leads somewhere else, and what is there is none of this directory's.
+        let metadata = path.symlink_metadata().ok()?;
+        let changed = sys::changed_at(&metadata)?;
         if path == cache || !metadata.is_file() || metadata.len() > LARGEST || changed < began {
             return None;
         }
+        let look = sys::look_of(&path).ok()?.text;
         let text = Zeroizing::new(std::fs::read_to_string(&path).ok()?);
-        let has_tokens = TokenCache::parse(&text)
-            .and_then(|cache| cache.entries(Section::RefreshToken))
-            .is_ok_and(|tokens| !tokens.is_empty());
-        has_tokens.then_some((changed, path, text))
+        let parsed = TokenCache::parse(&text).ok()?;
+        if parsed.entries(Section::RefreshToken).ok()?.is_empty() {
+            return None;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_own = !base.was_there(&name)
+            && is_of_us_alone(&metadata)
+            && cache.file_name().is_some_and(|cache| is_a_writer_s(&name, &cache.to_string_lossy()))
+            && descends(&parsed, base);
+        if !is_own {
+            // One that was there before tells of itself by other ways.
+            if !base.was_there(&name) {
+                tell(custody, &path);
+            }
+            return None;
+        }
+        Some(Stray { path, look, changed, text })
     };
     entries.flatten().filter_map(stray).collect()
+}
+
+fn tell(custody: &Custody<'_>, path: &Path) {
+    let failure = Failure::new(
+        Kind::CacheForeign,
+        format!("`{}` has refresh tokens in it and is none of azward's: it was left as it is", path.display()),
+        "move it away from the config directory if you put it there, or remove it",
+    );
+    custody.journal.warn(custody.context.now(), &failure);
+}
+
+fn is_of_us_alone(metadata: &Metadata) -> bool {
+    sys::owner_id(metadata) == sys::user_id() && sys::has_one_name(metadata)
+}
+
+/// Whether a writer that replaces `cache` by rename gives such a name to what is to take its place: that of the cache with
+/// something appended, hidden or not, or one of Python's `tempfile`.
+fn is_a_writer_s(name: &str, cache: &str) -> bool {
+    let is_plain = |part: &str| {
+        (1..=32).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    if let Some(random) = name.strip_prefix("tmp") {
+        let is_random = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        return random.len() == 8 && random.bytes().all(is_random);
+    }
+    let Some(rest) = name.strip_prefix('.').unwrap_or(name).strip_prefix(cache) else { return false };
+    let Some(rest) = rest.strip_prefix(['.', '-', '_']) else { return false };
+    let is_kept = |part: &str| KEPT.contains(&part.to_ascii_lowercase().as_str());
+    rest.split('.').count() <= 3 && rest.split('.').all(|part| is_plain(part) && !is_kept(part))
+}
+
+/// Whether a text was made of the run's private copy: each of its tokens was in the copy or is younger than the run, and
+/// there are some of both.
+fn descends(text: &TokenCache<'_>, base: &Base) -> bool {
+    let (mut is_like_the_copy, mut is_changed) = (false, false);
+    for section in [Section::AccessToken, Section::RefreshToken] {
+        let Ok(entries) = text.entries(section) else { return false };
+        for entry in entries {
+            if base.handed_over(section, &entry) {
+                is_like_the_copy = true;
+            } else if stored_at(section, &entry) < base.began() {
+                return false;
+            } else {
+                is_changed = true;
+            }
+        }
+    }
+    is_like_the_copy && is_changed
+}
+
+fn stored_at(section: Section, entry: &Entry<'_>) -> i64 {
+    match section {
+        Section::RefreshToken => {
+            let fields = entry.refresh_token().ok();
+            fields.and_then(|token| token.last_modification_time).and_then(|time| time.parse().ok()).unwrap_or(0)
+        }
+        _ => entry.cached_at(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_to_take_the_cache_s_place_is_a_writer_s() {
+        let cache = "msal_token_cache.json";
+        for name in
+            ["msal_token_cache.json.new", "msal_token_cache.json.4711.tmp", ".msal_token_cache.json.x_9", "tmpab12cd_4"]
+        {
+            assert!(is_a_writer_s(name, cache), "{name}");
+        }
+        for name in [
+            "msal_token_cache.json",
+            "msal_token_cache.json~",
+            "msal_token_cache.json.bak",
+            "msal_token_cache.json.2026.BAK",
+            ".msal_token_cache.json.swp",
+            "msal_token_cache (conflicted copy).json",
+            "msal_token_cache.sync-conflict-20261125-101010-ABCDEFG.json",
+            "msal_token_cache.json.lockfile",
+            "msal_token_cache.json.azward",
+            "msal_token_cache.json (1)",
+            "#msal_token_cache.json#",
+            "backup.json",
+            "tmpab12cd34.json",
+            "tmpABCDEFGH",
+            "tmp",
+        ] {
+            assert!(!is_a_writer_s(name, cache), "{name}");
+        }
+    }
 }

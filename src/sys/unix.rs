@@ -104,6 +104,19 @@ pub fn look_of(path: &Path) -> io::Result<Look> {
     Ok(Look { text, rested: now.checked_sub(changed).unwrap_or_default() })
 }
 
+/// When a file's content, name or owner changed last, which nobody can set; `None` for a time before 1970.
+#[must_use]
+pub fn changed_at(metadata: &Metadata) -> Option<SystemTime> {
+    let since = Duration::new(u64::try_from(metadata.ctime()).ok()?, u32::try_from(metadata.ctime_nsec()).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+/// Whether a file has one name only.
+#[must_use]
+pub fn has_one_name(metadata: &Metadata) -> bool {
+    metadata.nlink() == 1
+}
+
 /// How many names the open file still has; 0 when it was removed under us.
 ///
 /// # Errors

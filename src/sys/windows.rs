@@ -128,6 +128,18 @@ pub fn look_of(path: &Path) -> io::Result<Look> {
     Ok(Look { text, rested: rested.unwrap_or_default() })
 }
 
+/// When a file's content changed last: the nearest that std tells here.
+#[must_use]
+pub fn changed_at(metadata: &Metadata) -> Option<std::time::SystemTime> {
+    metadata.modified().ok()
+}
+
+/// Whether a file has one name only, which std does not tell here: there is no private exposure that would ask.
+#[must_use]
+pub fn has_one_name(_metadata: &Metadata) -> bool {
+    true
+}
+
 /// How many names the open file still has; 0 when it was removed under us, as a file that is opened here can be.
 ///
 /// # Errors
