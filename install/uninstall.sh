@@ -18,7 +18,7 @@ shown=$(printf '%s' "$home" | LC_ALL=C tr -d '\000-\037\177')
 
 if [ ! -x "$home/bin/azward" ] && [ -e "$home/home.lock" ] && [ ! -e "$home/vaults" ] && [ ! -e "$home/bin/az" ]; then
     # An uninstall was killed after its last program was gone.
-    rm -f "$home/config.json" "$home/home.lock" "$home/azward-home"
+    rm -f "$home/config.json" "$home/home.lock" "$home/azward-home" "$home/journal.jsonl"
     rmdir "$home/bin" 2>/dev/null || true
     rmdir "$home"
     printf "removed \`%s\`\n" "$shown"

@@ -28,5 +28,33 @@ pub(crate) enum Command {
         /// Drop the logins that cannot be given back, because their directory or its users are gone
         #[arg(long)]
         forget: bool,
+        /// With --forget: those as well whose key is another machine's, or lost
+        #[arg(long, requires = "forget")]
+        others: bool,
+    },
+    /// List every login: its directory, whether that still exists, when it was last used, where its key is
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drop logins from every file of azward's, without giving them back
+    #[command(group(clap::ArgGroup::new("which").required(true)))]
+    Forget {
+        /// The config directory whose login goes, be it there or not
+        #[arg(group = "which")]
+        directory: Option<std::path::PathBuf>,
+        /// The logins of directories that were removed
+        #[arg(long, group = "which")]
+        gone: bool,
+        /// All logins
+        #[arg(long, group = "which")]
+        all: bool,
+        /// Those as well whose key is another machine's, or lost
+        #[arg(long)]
+        others: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 }

@@ -7,11 +7,14 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
+use azward::commands::forget::{self, Asking, Which};
+use azward::commands::list;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::{self, Surroundings};
 use azward::context::Context;
 use azward::failure::Failure;
 use azward::sys;
+use azward::vault::Extent;
 use clap::Parser;
 use cli::{Cli, Command};
 
@@ -34,9 +37,22 @@ fn main() -> ExitCode {
         Command::Status => commands::status::status(&surroundings),
         Command::Scrub => commands::scrub::scrub(&surroundings),
         Command::Install { no_modify_path } => commands::install::install(&surroundings, !no_modify_path),
-        Command::Uninstall { forget } => {
-            let leftovers = if forget { Leftovers::Forget } else { Leftovers::Keep };
+        Command::Uninstall { forget, others } => {
+            let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
             commands::uninstall::uninstall(&surroundings, leftovers)
+        }
+        Command::List { json } => {
+            let form = if json { list::Form::Json } else { list::Form::Table };
+            list::list(&surroundings, form)
+        }
+        Command::Forget { directory, gone, others, yes, .. } => {
+            let which = match directory {
+                Some(directory) => Which::Directory(directory),
+                None if gone => Which::Gone,
+                None => Which::All,
+            };
+            let asking = if yes { Asking::Never } else { Asking::OnATerminal };
+            forget::forget(&surroundings, &which, extent(others), asking)
         }
     };
     match outcome {
@@ -46,6 +62,10 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn extent(others: bool) -> Extent {
+    if others { Extent::Everyones } else { Extent::Ours }
 }
 
 /// Says on stderr what went wrong; a stderr that is closed is no reason to fail.

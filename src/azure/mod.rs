@@ -17,6 +17,7 @@ pub mod profile;
 pub mod python_json;
 pub mod real_az;
 pub mod token_cache;
+pub mod whereabouts;
 
 pub use config_dir::ConfigDir;
 pub use https_url::HttpsUrl;

@@ -73,6 +73,26 @@ impl Profile {
         serde_json::from_slice(text).unwrap_or_default()
     }
 
+    /// The file at `path`, if it is there, is whole, and has a list of subscriptions: what it does not list, it does not know.
+    #[must_use]
+    pub fn read_whole(path: &Path) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Listing {
+            #[expect(dead_code, reason = "it is to be there")]
+            subscriptions: Vec<serde::de::IgnoredAny>,
+        }
+        let bytes = std::fs::read(path).ok()?;
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        serde_json::from_slice::<Listing>(text).ok()?;
+        serde_json::from_slice(text).ok()
+    }
+
+    /// Whether any subscription, or tenant without one, is listed for something of this name, person or not.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.subscriptions.iter().any(|s| s.user.name.eq_ignore_ascii_case(name))
+    }
+
     /// The subscription that commands in `cloud` use when they are not told otherwise; `None` also when there are two
     /// (azure-cli-core 2.91.0, `_profile.py`, `get_subscription`).
     #[must_use]
@@ -140,5 +160,11 @@ mod tests {
             assert!(Profile::read(&dir.path().join("p")).subscriptions.is_empty(), "{text}");
         }
         assert!(Profile::read(&dir.path().join("none")).subscriptions.is_empty());
+        for text in ["", "{}", "[]", "{\"subscriptions\": null}", "{\"subscriptions\": [", lists] {
+            std::fs::write(dir.path().join("p"), text).unwrap();
+            assert!(Profile::read_whole(&dir.path().join("p")).is_none(), "{text}");
+        }
+        std::fs::write(dir.path().join("p"), "\u{feff}{\"subscriptions\": []}").unwrap();
+        assert!(Profile::read_whole(&dir.path().join("p")).is_some_and(|profile| !profile.names("ann")));
     }
 }

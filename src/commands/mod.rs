@@ -2,13 +2,17 @@
 //! stdout, by [`say`] and [`row`] alone, a failure's two lines to stderr.
 
 pub mod clear;
+pub mod forget;
 pub mod install;
+pub mod list;
 pub mod scrub;
 pub mod start_up_files;
 pub mod status;
 pub mod uninstall;
 
 use std::io::Write;
+
+use chrono::{DateTime, Local};
 
 use crate::azure::ConfigDir;
 use crate::context::Context;
@@ -65,4 +69,13 @@ pub fn say(line: impl AsRef<str>) {
 /// Says one line of a table: a name of ours, and what it has.
 pub fn row(name: &str, value: &str) {
     say(format!("{name:<17} {value}"));
+}
+
+/// A time, in seconds since the epoch, as people here tell it.
+#[must_use]
+pub fn time(seconds: i64) -> String {
+    DateTime::from_timestamp(seconds, 0).map_or_else(
+        || "at an unknown time".to_owned(),
+        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
+    )
 }

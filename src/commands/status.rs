@@ -2,20 +2,17 @@
 //! changes nothing, asks nobody for anything, and claims nothing that it has not just looked at: what lies in the clear is
 //! what `clear` finds in the whole config directory, and what was not looked at is named.
 
-use chrono::{DateTime, Local};
-
 use crate::azure::profile::Profile;
 use crate::azure::real_az;
 use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
-use crate::commands::{Surroundings, row};
+use crate::commands::{Surroundings, list, row, time};
 use crate::failure::Result;
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
-use crate::run::edit;
 use crate::run::exposure::{Exposure, Plan};
 use crate::run::renewal::Renewal;
-use crate::vault::{Contents, KeptToken, VaultState};
+use crate::vault::VaultState;
 
 /// How many warnings are shown, newest last.
 const WARNINGS: usize = 5;
@@ -41,7 +38,7 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     row("renewal", &renewal_line(surroundings));
     row("vault", &vault_line(&state, surroundings));
     row("key", &key_line(&state));
-    for login in state.contents.iter().flat_map(logins) {
+    for login in state.contents.iter().flat_map(list::logins) {
         row("login", &login);
     }
     for elsewhere in &state.elsewhere {
@@ -136,16 +133,6 @@ fn who_is_there(surroundings: &Surroundings) -> String {
     }
 }
 
-/// A line for each refresh token: whose it is, and when and by what it was stored.
-fn logins(contents: &Contents) -> Vec<String> {
-    let line = |kept: &KeptToken| {
-        let owner = edit::owner_of(kept).ok();
-        let name = owner.and_then(|owner| edit::name_of(contents, &owner).or(Some(owner.home_account_id)));
-        format!("{}, stored {} by {}", name.as_deref().unwrap_or("?"), time(kept.stored_at), kept.stored_by)
-    };
-    contents.refresh_tokens.iter().map(line).collect()
-}
-
 fn key_line(state: &VaultState) -> String {
     match (state.exists, state.key) {
         (_, Some(key)) => key,
@@ -159,11 +146,4 @@ fn warnings(events: &[Event]) -> Vec<&Event> {
     let mut warnings: Vec<&Event> = events.iter().filter(|event| event.deed == Deed::Warning).collect();
     warnings.drain(..warnings.len().saturating_sub(WARNINGS));
     warnings
-}
-
-fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0).map_or_else(
-        || "at an unknown time".to_owned(),
-        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
-    )
 }

@@ -17,7 +17,8 @@ use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::run::custody::Custody;
 use crate::run::idle;
 use crate::sys;
-use crate::vault::{self, Vault};
+use crate::text;
+use crate::vault::{self, Extent, Vault};
 
 /// How long those who are at work may take to end, once no new ones come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,16 +35,7 @@ pub enum Leftovers {
     /// Their vaults stay, and so does what is needed to uninstall again.
     Keep,
     /// Their vaults are dropped.
-    Forget,
-}
-
-impl Leftovers {
-    fn deed(self) -> &'static str {
-        match self {
-            Self::Keep => "kept",
-            Self::Forget => "dropped",
-        }
-    }
+    Forget(Extent),
 }
 
 /// Uninstalls, and says what it did.
@@ -65,7 +57,7 @@ pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let alone = alone_at_last(surroundings)?;
-    let kept = give_all_back(surroundings, prepared, leftovers)?;
+    let kept = give_all_back(surroundings, prepared, leftovers, &alone)?;
     shim.for_good();
     for file in start_up_files(context) {
         if file.remove()? {
@@ -73,6 +65,8 @@ pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()
         }
     }
     if let Some(failure) = kept {
+        // It stays as well if it may be needed; that of another machine always does.
+        let _ = vault::remove_master_key(context, settings);
         say(format!("`{}` stays: run it again when that is mended", shim_directory(home).join(PROGRAMS[1]).display()));
         return Err(failure);
     }
@@ -156,6 +150,7 @@ fn give_all_back(
     surroundings: &Surroundings,
     mut prepared: Vec<Prepared>,
     leftovers: Leftovers,
+    alone: &Alone,
 ) -> Result<Option<Failure>> {
     let Surroundings { context, settings, journal, .. } = surroundings;
     let mut kept = None;
@@ -165,33 +160,36 @@ fn give_all_back(
             known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
         let config_dir = ConfigDir::at(&directory);
         let custody = Custody::with_vault(context, &config_dir, journal, vault);
-        let directory = directory.display();
-        match outcome.and_then(|()| custody.give_back()) {
+        let directory = text::path(&directory);
+        let mut failure = match outcome.and_then(|()| custody.give_back()) {
             Ok(count) => {
                 say(format!("gave {count} login(s) back to `{directory}`"));
                 // Another machine's, which needs the same programs.
-                if let Err(failure) = custody.vault.load() {
-                    if leftovers == Leftovers::Forget {
-                        custody.vault.forget()?;
-                    }
-                    say(format!("{} another vault of `{directory}`: {}", leftovers.deed(), failure.what));
-                    kept = kept.or((leftovers == Leftovers::Keep).then_some(failure));
-                }
+                custody.vault.load().err()
             }
-            Err(failure) if leftovers == Leftovers::Forget && is_lost_for_good(failure.kind) => {
-                let count = custody.vault.forget()?;
-                say(format!("dropped the login of `{directory}` ({count} file(s)): {}", failure.what));
+            Err(failure) => Some(failure),
+        };
+        if let (Some(why), Leftovers::Forget(extent)) = (&failure, leftovers)
+            && is_lost_for_good(why.kind)
+        {
+            let lock = custody.vault.lock(PATIENCE)?;
+            let files = custody.vault.forget(&lock, extent)?;
+            if !files.is_empty() {
+                say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));
             }
-            Err(failure) => {
-                say(format!("kept the vault of `{directory}`: {}", failure.what));
-                kept = Some(failure);
+            if custody.vault.belongings(Extent::Everyones).is_empty() {
+                failure = None;
             }
         }
+        if let Some(failure) = failure {
+            say(format!("kept the vault of `{directory}`: {}", failure.what));
+            kept = Some(failure);
+        }
+        custody.vault.remove_lock(alone);
     }
-    if leftovers == Leftovers::Forget {
-        for path in vault::unclaimed_files(context, settings) {
-            vault::forget_unclaimed(&path)?;
-            say(format!("dropped `{}`, which no vault could open", path.display()));
+    if let Leftovers::Forget(extent) = leftovers {
+        for path in vault::forget_unclaimed(context, settings, extent, alone)? {
+            say(format!("dropped `{}`, which no vault could open", text::path(&path)));
         }
     }
     Ok(kept)

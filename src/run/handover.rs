@@ -75,6 +75,8 @@ impl<'a> Handover<'a> {
             // What an unwrapped az left in the real file is not to lie there for as long as the run takes. What keeps it
             // there now is told when the secrets are handed over.
             let _ = custody.sweep();
+        } else if !crate::sys::is_privately_mounted(custody.cache.path()) {
+            custody.forget_logged_out();
         }
         let mut handover =
             Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };

@@ -29,7 +29,11 @@ impl Custody<'_> {
     pub fn sweep(&self) -> Result<()> {
         let stamp = Stamp::of(self.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
-        if stamp.is_valid(&self.cache) && !self.cache.has_leftover() || sys::is_privately_mounted(self.cache.path()) {
+        if sys::is_privately_mounted(self.cache.path()) {
+            return Ok(());
+        }
+        self.forget_logged_out();
+        if stamp.is_valid(&self.cache) && !self.cache.has_leftover() {
             return Ok(());
         }
         if !self.is_in_the_clear() {

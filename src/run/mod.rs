@@ -12,6 +12,7 @@ pub mod idle;
 pub mod in_place;
 pub mod keep_alive;
 pub mod lease;
+pub mod logged_out;
 pub mod marker;
 pub mod merge;
 pub mod private;

@@ -27,7 +27,7 @@ impl Vault {
         number: u64,
         gone: &Gone,
     ) -> Result<()> {
-        for path in self.all_files() {
+        for path in self.belongings(super::Extent::Everyones) {
             if ![&files.current, &files.previous].contains(&&path) {
                 self.take_out(&path, gone)?;
             }

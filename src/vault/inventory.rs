@@ -14,7 +14,6 @@ use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::{KeyStoreChoice, Settings};
-use crate::sys;
 
 /// What `azward status` shows of a vault.
 #[derive(Debug)]
@@ -67,36 +66,6 @@ impl Vault {
             trouble,
             set_aside: set_aside.collect(),
         }
-    }
-
-    /// Removes every file of this config directory's vaults, what was set aside and other machines' included, and says how many there were. For what its owner
-    /// does not want any more; the caller has the azward home's lock alone.
-    ///
-    /// # Errors
-    /// [`Kind::Storage`].
-    pub fn forget(&self) -> Result<usize> {
-        let files = self.all_files();
-        for path in &files {
-            files::remove(path)?;
-        }
-        files::remove(&self.lock)?;
-        if let Err(error) = sys::sync_dir(&self.vaults) {
-            return Err(Failure::storage("sync", &self.vaults, &error));
-        }
-        Ok(files.len())
-    }
-
-    /// Every file of this config directory's vaults that may hold a login: all generations, finished or not, what was set
-    /// aside, and those of other machines.
-    #[must_use]
-    pub fn all_files(&self) -> Vec<PathBuf> {
-        let beginning = format!("{}.", self.id);
-        let mut found = files::list(&self.vaults);
-        found.retain(|path| {
-            *path != self.lock && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&beginning))
-        });
-        found.sort();
-        found
     }
 
     fn key_in_words(&self, kind: KeyStoreKind, id: KeyId) -> Option<&'static str> {
@@ -161,14 +130,6 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     found
 }
 
-/// Removes one of the [`unclaimed_files`]. For when its owner does not want it any more.
-///
-/// # Errors
-/// [`Kind::Storage`].
-pub fn forget_unclaimed(path: &Path) -> Result<()> {
-    files::remove(path)
-}
-
 /// Has the kernel forget the master keys, where they were cached.
 pub fn forget_cached_key(context: &Context) {
     KeyStores::new(&context.home_lock, KeyStoreChoice::default(), context.now()).forget_cached();
@@ -199,7 +160,7 @@ pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
 }
 
 /// The key that a file beside the vaults was sealed with, by its name or its header.
-fn key_of(path: &Path) -> Option<KeyId> {
+pub(super) fn key_of(path: &Path) -> Option<KeyId> {
     let mut parts = path.file_name()?.to_str()?.split('.').skip(1);
     let named = parts.next().and_then(key_store::id_from_hex);
     named.or_else(|| candidates::header(path).map(|header| header.key_id))

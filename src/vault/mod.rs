@@ -15,6 +15,7 @@
 //! a new vault. While the key store does not answer ([`Kind::KeyUnavailable`]), and when a newer azward wrote the file,
 //! nothing is changed at all.
 
+mod belongings;
 mod candidates;
 mod contents;
 mod files;
@@ -33,8 +34,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use belongings::{Extent, forget_unclaimed};
 pub use contents::{Contents, KeptEntry, KeptToken, Rival};
-pub use inventory::{VaultState, all_vaults, forget_cached_key, forget_unclaimed, remove_master_key, unclaimed_files};
+pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
 pub use key_store::KeyStoreKind;
 
 use self::candidates::{Candidate, Naming, Standing, candidates};
@@ -212,6 +214,14 @@ impl Vault {
     /// [`Kind::KeyUnavailable`], [`Kind::KeyLost`], [`Kind::VaultDamaged`], [`Kind::Storage`].
     pub fn load(&self) -> Result<Contents> {
         self.load_with(self.patience())
+    }
+
+    /// The same, and nobody is asked to unlock a keyring for it.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn load_unasked(&self) -> Result<Contents> {
+        self.load_with(Patience::Nobody)
     }
 
     fn load_with(&self, patience: Patience) -> Result<Contents> {

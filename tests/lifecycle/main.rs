@@ -7,7 +7,9 @@
 
 mod claims;
 mod crowd;
+mod directories;
 mod killed;
+mod logged_out;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,0 +1,231 @@
+//! `azward forget`: drops logins that their owner does not want any more, from every file of azward's: all generations of
+//! their vaults, what was set aside, and what lies in the clear in their token cache. It says first what goes, asks on a
+//! terminal and wants `--yes` elsewhere, and leaves alone where an az runs. Of a directory that is still there it says what
+//! stays in it. A login is gone here; only Entra ID can end it everywhere.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::azure::ConfigDir;
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::token_cache::{Section, TokenCache};
+use crate::azure::whereabouts::Whereabouts;
+use crate::commands::clear::Clear;
+use crate::commands::list::{Listed, listed, owner_name};
+use crate::commands::{Surroundings, say};
+use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::Alone;
+use crate::journal::{Deed, Event};
+use crate::run::custody::Custody;
+use crate::run::idle;
+use crate::text;
+use crate::vault::{self, Extent};
+
+/// How long to wait for whoever creates something in the azward home, and for the token cache.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which logins go.
+#[derive(Debug)]
+pub enum Which {
+    /// That of one config directory, be it there or not.
+    Directory(PathBuf),
+    /// Those whose directory was removed.
+    Gone,
+    /// All of them.
+    All,
+}
+
+/// Whether a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Where there is one.
+    OnATerminal,
+    /// The command line said so already.
+    Never,
+}
+
+/// Forgets them, and says what went and what stays.
+///
+/// # Errors
+/// `Usage` where nobody can be asked, or no such login is stored; `Busy` while an az runs there; `Storage`.
+pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking: Asking) -> Result<()> {
+    let Surroundings { context, settings, .. } = surroundings;
+    let chosen = choose(surroundings, which)?;
+    // A vault whose key the keyring has is known to be ours once that was asked for.
+    for login in &chosen {
+        let _ = login.vault.prepare();
+    }
+    let mut count = 0;
+    for login in &chosen {
+        count += login.vault.belongings(extent).len();
+        describe(login, extent);
+    }
+    let unclaimed = match which {
+        Which::All => vault::unclaimed_files(context, settings),
+        _ => Vec::new(),
+    };
+    for path in &unclaimed {
+        say(format!("`{}`, which belongs to no vault that opens", text::path(path)));
+    }
+    if count == 0 && unclaimed.is_empty() {
+        say("there is nothing to forget");
+        return Ok(());
+    }
+    confirm(surroundings, asking)?;
+    let alone = context.home_lock.alone(PATIENCE)?;
+    for login in &chosen {
+        if idle::at_work(&context.azward_home, Some(login.vault.id()), &alone).is_some() {
+            return Err(Failure::new(
+                Kind::Busy,
+                format!("an az is running on `{}`: nothing was forgotten", text::path(&login.directory)),
+                "run this again when it has ended",
+            ));
+        }
+    }
+    for login in &chosen {
+        drop_login(surroundings, login, extent, &alone)?;
+    }
+    if matches!(which, Which::All) {
+        for path in vault::forget_unclaimed(context, settings, extent, &alone)? {
+            say(format!("dropped `{}`", text::path(&path)));
+        }
+    }
+    Ok(())
+}
+
+fn choose(surroundings: &Surroundings, which: &Which) -> Result<Vec<Listed>> {
+    let mut all = listed(surroundings)?;
+    match which {
+        Which::All => {}
+        Which::Gone => {
+            for login in all.iter().filter(|login| login.whereabouts == Whereabouts::OutOfSight) {
+                let directory = text::path(&login.directory);
+                say(format!("left `{directory}`: {}; name it to forget it", login.whereabouts.words()));
+            }
+            all.retain(|login| login.whereabouts == Whereabouts::Gone);
+        }
+        Which::Directory(directory) => {
+            let config_dir = ConfigDir::at(&surroundings.context.expand_user(directory));
+            all.retain(|login| login.vault.id() == config_dir.id() || login.directory == config_dir.path());
+            if all.is_empty() {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("no login of `{}` is stored", text::path(config_dir.path())),
+                    "`azward list` names the directories of all logins",
+                ));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Says what goes.
+fn describe(login: &Listed, extent: Extent) {
+    let state = login.vault.describe();
+    let names: Vec<String> = state
+        .contents
+        .iter()
+        .flat_map(|contents| contents.refresh_tokens.iter().map(|kept| owner_name(contents, kept)))
+        .collect();
+    let directory = text::path(&login.directory);
+    let who = match (names.is_empty(), &state.trouble) {
+        (false, _) => names.join(", "),
+        (true, Some(trouble)) => trouble.what.clone(),
+        (true, None) => "nobody".to_owned(),
+    };
+    let files = login.vault.belongings(extent).len();
+    say(format!("`{directory}` ({}): {who}, {files} file(s)", login.whereabouts.words()));
+    let others = login.vault.belongings(Extent::Everyones).len() - files;
+    if others > 0 {
+        say(format!("    {others} more whose key is another machine's, or lost: `--others` drops them too"));
+    }
+}
+
+/// Asks, where there is somebody to ask.
+fn confirm(surroundings: &Surroundings, asking: Asking) -> Result<()> {
+    if asking == Asking::Never {
+        return Ok(());
+    }
+    if !surroundings.context.is_interactive {
+        return Err(Failure::new(
+            Kind::Usage,
+            "nothing was forgotten: there is nobody to ask",
+            "add --yes if all of the above is to go",
+        ));
+    }
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "forget all of this for good? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let is_read = std::io::stdin().lock().read_line(&mut answer).is_ok();
+    match is_read && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::Usage, "nothing was forgotten", "answer y if all of the above is to go")),
+    }
+}
+
+fn drop_login(surroundings: &Surroundings, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
+    let Surroundings { context, settings, journal, .. } = surroundings;
+    let directory = text::path(&login.directory);
+    let config_dir = ConfigDir::at(&login.directory);
+    let custody = Custody::new(context, settings, &config_dir, journal);
+    let lock = login.vault.lock(PATIENCE)?;
+    // What lies there in the clear would be taken in again by the next az.
+    let cleared = match login.whereabouts {
+        Whereabouts::There => clear_cache(&custody)?,
+        _ => 0,
+    };
+    let files = login.vault.forget(&lock, extent)?;
+    drop(lock);
+    login.vault.remove_lock(alone);
+    remove_run_files(surroundings, login.vault.id(), alone);
+    let mut event = Event::new(context.now(), Deed::Forgetting, "its owner had azward forget it");
+    event.account = Some(directory.clone());
+    journal.record(&event);
+    say(format!("forgot the login of `{directory}`: {} file(s) dropped", files.len()));
+    if cleared > 0 {
+        say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
+    }
+    if login.whereabouts == Whereabouts::There {
+        for line in what_stays(&custody, context) {
+            say(format!("    stays: {line}"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes every refresh token out of the token cache.
+fn clear_cache(custody: &Custody<'_>) -> Result<usize> {
+    let _msal_lock = MsalLock::acquire(custody.cache.path(), PATIENCE)?;
+    custody.cache.clear_leftovers();
+    let Some(cache_text) = custody.cache.read()? else { return Ok(0) };
+    let cache = TokenCache::parse(&cache_text)?;
+    let count = cache.entries(Section::RefreshToken)?.len();
+    if count > 0 {
+        custody.replace(&cache.with_entries(Section::RefreshToken, &[]))?;
+    }
+    Ok(count)
+}
+
+/// What a directory that is still there has left of its logins.
+fn what_stays(custody: &Custody<'_>, context: &crate::context::Context) -> Vec<String> {
+    let cache_text = custody.cache.read().ok().flatten().unwrap_or_default();
+    let count = TokenCache::parse(&cache_text)
+        .and_then(|cache| Ok(cache.entries(Section::AccessToken)?.len()))
+        .unwrap_or_default();
+    let tokens = format!("{count} access token(s), good until they expire; `az account clear` there removes them");
+    let mut lines: Vec<String> = (count > 0).then_some(tokens).into_iter().collect();
+    lines.extend(Clear::of(context, custody).others());
+    lines
+}
+
+/// Removes the locks and notes of a config directory at which nobody is at work.
+fn remove_run_files(surroundings: &Surroundings, id: &str, _alone: &Alone) {
+    let run = surroundings.context.azward_home.join("run");
+    for entry in std::fs::read_dir(run).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&format!("{id}.")) {
+            // One that stays says nothing about anybody.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `azward list`: every login of this user, whatever config directory az would use here: its directory and whether that is
+//! still there, who it is, when it was last used, where its key is, and what else lies beside it. It changes nothing and
+//! asks nobody for anything.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::azure::whereabouts::Whereabouts;
+use crate::commands::{Surroundings, row, say, time};
+use crate::failure::Result;
+use crate::run::edit;
+use crate::text;
+use crate::vault::{self, Contents, KeptToken, Vault, VaultState};
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// One config directory's login.
+#[derive(Debug)]
+pub struct Listed {
+    /// The config directory.
+    pub directory: PathBuf,
+    /// Whether it is there.
+    pub whereabouts: Whereabouts,
+    /// Its vault.
+    pub vault: Vault,
+}
+
+/// Every login of this azward home.
+///
+/// # Errors
+/// `Storage` when the vaults cannot be listed.
+pub fn listed(surroundings: &Surroundings) -> Result<Vec<Listed>> {
+    let Surroundings { context, settings, .. } = surroundings;
+    let mut all: Vec<Listed> = vault::all_vaults(context, settings)?
+        .into_iter()
+        .map(|(directory, vault)| Listed { whereabouts: Whereabouts::of(&directory), directory, vault })
+        .collect();
+    all.sort_by(|one, other| one.directory.cmp(&other.directory));
+    Ok(all)
+}
+
+/// Lists them.
+///
+/// # Errors
+/// `Storage` when the vaults cannot be listed.
+pub fn list(surroundings: &Surroundings, form: Form) -> Result<()> {
+    let all = listed(surroundings)?;
+    let unclaimed = vault::unclaimed_files(&surroundings.context, &surroundings.settings);
+    if form == Form::Json {
+        let logins: Vec<Value> = all.iter().map(as_json).collect();
+        let others: Vec<String> = unclaimed.iter().map(|path| text::path(path)).collect();
+        // Nothing of others' that a terminal would take for more than text.
+        say_json(&json!({ "logins": logins, "unclaimed": others }));
+        return Ok(());
+    }
+    if all.is_empty() {
+        say(format!("no login is stored in `{}`", text::path(&surroundings.context.azward_home)));
+    }
+    for (place, login) in all.iter().enumerate() {
+        if place > 0 {
+            say("");
+        }
+        show(login);
+    }
+    let claimed: Vec<PathBuf> = all.iter().flat_map(|login| login.vault.describe().set_aside).collect();
+    for path in unclaimed.iter().filter(|path| !claimed.contains(path)) {
+        row("unclaimed", &text::path(path));
+    }
+    Ok(())
+}
+
+fn show(login: &Listed) {
+    let state = login.vault.describe();
+    row("config directory", &text::path(&login.directory));
+    row("which is", login.whereabouts.words());
+    for line in state.contents.iter().flat_map(logins) {
+        row("login", &line);
+    }
+    if let Some(trouble) = state.trouble.as_ref().filter(|_| state.exists) {
+        row("does not open", &trouble.what);
+    }
+    row("last used", &last_used(login, &state).map_or_else(|| "never".to_owned(), time));
+    if let Some(key) = state.key {
+        row("key", key);
+    }
+    for path in &state.elsewhere {
+        row("not opened here", &format!("{}: its key is another machine's, or lost", text::path(path)));
+    }
+    for path in &state.set_aside {
+        row("set aside", &text::path(path));
+    }
+}
+
+/// A line for each refresh token: whose it is, and when and by what it was stored.
+pub(crate) fn logins(contents: &Contents) -> Vec<String> {
+    let line = |kept: &KeptToken| {
+        format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
+    };
+    contents.refresh_tokens.iter().map(line).collect()
+}
+
+/// Whose a refresh token is.
+pub(crate) fn owner_name(contents: &Contents, kept: &KeptToken) -> String {
+    let owner = edit::owner_of(kept).ok();
+    let name = owner.and_then(|owner| edit::name_of(contents, &owner).or(Some(owner.home_account_id)));
+    text::name(name.as_deref().unwrap_or("?"))
+}
+
+/// In seconds since the epoch: when its vault was last written.
+fn last_used(login: &Listed, state: &VaultState) -> Option<i64> {
+    let stored = state.contents.iter().flat_map(|contents| &contents.refresh_tokens).map(|kept| kept.stored_at);
+    login.vault.last_written().into_iter().chain(stored).max()
+}
+
+fn as_json(login: &Listed) -> Value {
+    let state = login.vault.describe();
+    let tokens = state.contents.iter().flat_map(|contents| {
+        contents.refresh_tokens.iter().map(|kept| {
+            json!({ "account": owner_name(contents, kept), "stored_at": kept.stored_at,
+                    "stored_by": text::name(&kept.stored_by) })
+        })
+    });
+    let paths = |paths: &[PathBuf]| paths.iter().map(|path| text::path(path)).collect::<Vec<_>>();
+    json!({
+        "config_directory": text::path(&login.directory),
+        "state": match login.whereabouts {
+            Whereabouts::There => "there",
+            Whereabouts::Gone => "gone",
+            Whereabouts::OutOfSight => "out-of-sight",
+        },
+        "logins": tokens.collect::<Vec<_>>(),
+        "trouble": state.trouble.as_ref().map(|failure| text::line(&failure.what)),
+        "last_used": last_used(login, &state),
+        "key": state.key,
+        "not_opened_here": paths(&state.elsewhere),
+        "set_aside": paths(&state.set_aside),
+    })
+}
+
+fn say_json(value: &Value) {
+    use std::io::Write;
+    // A stdout that is closed is no fault.
+    let _ = writeln!(std::io::stdout(), "{value:#}");
+}

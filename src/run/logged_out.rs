@@ -1,0 +1,107 @@
+//! A logout by an az without azward: an account that neither the profile nor the token cache has any more, while nobody ran, is
+//! forgotten by the vault too. az rewrites both files without a lock that would tell, so this wants certainty: nobody is
+//! at work, both files have been at rest for a while, the profile parses and lists no such user, and the cache parses and has
+//! no such account, or was removed. A file that is torn, empty or unreadable, or a missing profile, proves nothing.
+//!
+//! Asked before a run and with every sweep; a stamp of both files' looks keeps the vault closed where nothing changed.
+
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::profile::Profile;
+use crate::azure::token_cache::{AccountId, Section, TokenCache};
+use crate::failure::Result;
+use crate::private;
+use crate::run::custody::{Custody, DEADLINE};
+use crate::run::edit;
+use crate::sys;
+
+/// How long both files must have been at rest: az writes one soon after the other.
+const REST: Duration = Duration::from_secs(2);
+
+impl Custody<'_> {
+    /// Forgets who was logged out without us. What keeps it from knowing keeps the login.
+    pub fn forget_logged_out(&self) {
+        if !self.vault.exists() {
+            return;
+        }
+        let Some(look) = self.look_at_rest() else { return };
+        let stamp = self.context.azward_home.join("run").join(format!("{}.asked", self.config_dir.id()));
+        if std::fs::read(&stamp).is_ok_and(|seen| seen == look.as_bytes()) {
+            return;
+        }
+        if let Ok(true) = self.ask_who_was_logged_out(&look) {
+            self.note_asked(&stamp, &look);
+        }
+    }
+
+    /// How both files look, if they have been at rest.
+    fn look_at_rest(&self) -> Option<String> {
+        let look = |path: PathBuf| match sys::look_of(&path) {
+            Ok(look) if look.rested >= REST => Some(look.text),
+            Err(error) if error.kind() == ErrorKind::NotFound => Some("none".to_owned()),
+            _ => None,
+        };
+        Some(format!("{}\n{}", look(self.config_dir.profile())?, look(self.cache.path().to_owned())?))
+    }
+
+    /// Says whether it was asked for good.
+    fn ask_who_was_logged_out(&self, look: &str) -> Result<bool> {
+        let Some(profile) = Profile::read_whole(&self.config_dir.profile()) else { return Ok(false) };
+        // What a keyring would have to be unlocked for can wait.
+        let before = self.vault.load_unasked()?;
+        if self.gone(&before, &profile)?.is_empty() {
+            return Ok(true);
+        }
+        let _presence = self.context.home_lock.enter()?;
+        // A login that goes on may be in the vault before it is in any file.
+        let (Some(_nobody), Some(_unattended)) = (self.lease.nobody()?, self.lease.unattended()) else {
+            return Ok(false);
+        };
+        let vault_lock = self.vault.lock(DEADLINE)?;
+        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        let mut contents = self.vault.load_unasked()?;
+        let gone = self.gone(&contents, &profile)?;
+        if gone.is_empty() || self.look_at_rest().as_deref() != Some(look) {
+            return Ok(false);
+        }
+        let forgotten = edit::forget(&gone, &TokenCache::parse("")?, &mut contents)?;
+        self.commit(&vault_lock, &contents)?;
+        self.note_warnings();
+        self.note_forgetting(&forgotten);
+        Ok(true)
+    }
+
+    /// The vault's accounts that neither file has.
+    fn gone(&self, contents: &crate::vault::Contents, profile: &Profile) -> Result<Vec<AccountId>> {
+        let text = self.cache.read()?;
+        let text = match &text {
+            // A write cut short.
+            Some(text) if text.trim().is_empty() => return Ok(Vec::new()),
+            Some(text) => text.as_str(),
+            None => "",
+        };
+        let cache = TokenCache::parse(text)?;
+        let present = edit::accounts(&cache)?;
+        let tokens = cache.entries(Section::RefreshToken)?;
+        let is_there = |id: &AccountId, name: &str| {
+            profile.names(name)
+                || present.iter().any(|other| other.id == *id || other.username.eq_ignore_ascii_case(name))
+                || tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))
+        };
+        let accounts = edit::vault_accounts(contents)?;
+        Ok(accounts.into_iter().filter(|account| !is_there(&account.id, &account.username)).map(|a| a.id).collect())
+    }
+
+    fn note_asked(&self, stamp: &std::path::Path, look: &str) {
+        // Without it the vault is opened the next time.
+        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        if stamp.parent().is_some_and(|directory| private::make_dir(directory).is_ok())
+            && let Ok(mut file) = private::open(stamp)
+        {
+            let _ = file.set_len(0).and_then(|()| file.write_all(look.as_bytes()));
+        }
+    }
+}
