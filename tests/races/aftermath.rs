@@ -1,5 +1,6 @@
 //! When the dust has settled: nothing of ours runs, nothing is in the clear before and after the next command, the first
-//! user's login is in the vault and good, natively and for the real az, nothing is locked, and every file is whole.
+//! user's login is in the vault and good, natively and for the real az, nothing is locked, and every file is whole. In the
+//! end an uninstall gives it back and leaves nothing.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -15,14 +16,18 @@ use serde_json::Value;
 
 use crate::processes;
 use crate::support::canary::Search;
-use crate::support::{Outcome, Sandbox};
+use crate::support::{Invocation, Outcome, Sandbox};
 use crate::tally::Tally;
+use crate::upheaval;
 
 /// How long a guardian may take at most, on a machine that was just busy.
 const SETTLING: Duration = Duration::from_secs(5);
 
 pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     nothing_of_ours_runs(sandbox, tally);
+    if let Err(reason) = upheaval::is_somewhere(sandbox, entra) {
+        tally.violation("alice's login is nowhere in the end", reason);
+    }
     nothing_in_the_clear(sandbox, "with no further command", tally);
     passes(sandbox.az(["version"]).run(), "`az version`", tally);
     nothing_in_the_clear(sandbox, "after `az version`", tally);
@@ -43,6 +48,19 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     nothing_of_ours_runs(sandbox, tally);
     nothing_in_the_clear(sandbox, "in the end", tally);
     files_are_whole(sandbox, tally);
+    an_uninstall_leaves_nothing(sandbox, entra, tally);
+}
+
+/// With nobody else there an uninstall goes through, the login is where az alone has it, and nothing of azward is left.
+fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
+    sandbox.expect_clear(sandbox.config().token_cache_path());
+    let own = sandbox.azward_home().join("bin/azward");
+    passes(Invocation::new(sandbox, own).args(["uninstall"]).run(), "the last uninstall", tally);
+    let left = upheaval::files(&sandbox.azward_home());
+    if !left.is_empty() {
+        tally.violation("an uninstall left something", format!("{left:?}"));
+    }
+    redeems(sandbox, entra, "--out", "an az alone", tally);
 }
 
 /// Waits a little for what is about to end, and ends what is not, so that the rest can be looked at.

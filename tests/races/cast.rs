@@ -32,6 +32,8 @@ pub(crate) enum Deed {
     PlainNewScope,
     PlainSetDefault,
     PlainLogin,
+    Install,
+    Uninstall,
 }
 
 /// One command of the crowd.
@@ -57,6 +59,8 @@ impl Deed {
             Self::PlainNewScope => "plain az, a new scope",
             Self::PlainSetDefault => "plain az, `account set`",
             Self::PlainLogin => "plain az, login of the second user",
+            Self::Install => "install",
+            Self::Uninstall => "uninstall",
         }
     }
 
@@ -67,6 +71,11 @@ impl Deed {
 
     pub(crate) fn is_plain(self) -> bool {
         matches!(self, Self::PlainList | Self::PlainNewScope | Self::PlainSetDefault | Self::PlainLogin)
+    }
+
+    /// It installs azward, or takes it away.
+    pub(crate) fn is_upheaval(self) -> bool {
+        matches!(self, Self::Install | Self::Uninstall)
     }
 
     /// Prints a token.
@@ -84,7 +93,11 @@ impl Deed {
 
     /// About how long it takes on a busy machine: a kill comes somewhere within.
     pub(crate) fn span(self) -> Duration {
-        if self.is_native() { Duration::from_millis(400) } else { Duration::from_millis(5000) }
+        match self {
+            Self::Install | Self::Uninstall => Duration::from_millis(1000),
+            _ if self.is_native() => Duration::from_millis(400),
+            _ => Duration::from_millis(5000),
+        }
     }
 }
 
@@ -103,6 +116,11 @@ impl Part {
         let is_plain = may_be_plain && chance.percent(25);
         let deed = if is_plain { chance.pick(&plain) } else { chance.pick(&wrapped) };
         Self { deed, number }
+    }
+
+    /// An install or an uninstall.
+    pub(crate) fn upheaval(deed: Deed) -> Self {
+        Self { deed, number: 0 }
     }
 
     pub(crate) fn invocation<'a>(&self, sandbox: &'a Sandbox) -> Invocation<'a> {
@@ -125,6 +143,16 @@ impl Part {
             }
             Deed::Login | Deed::PlainLogin => start(&["login", "--use-device-code", "--output", "json"]),
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),
+            Deed::Install => sandbox.azward(["install", "--no-modify-path"]),
+            Deed::Uninstall => {
+                // The installed one goes with it; where it is gone already, one that was kept somewhere can do it again.
+                let own = sandbox.azward_home().join("bin/azward");
+                if own.exists() {
+                    Invocation::new(sandbox, own).args(["uninstall"])
+                } else {
+                    sandbox.azward(["uninstall"])
+                }
+            }
             Deed::SetDefault | Deed::PlainSetDefault => {
                 let default = if self.number.is_multiple_of(2) { SUBSCRIPTION_1.id } else { SUBSCRIPTION_2.id };
                 start(&["account", "set", "--subscription", default])

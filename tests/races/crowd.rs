@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use entra::Entra;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Plan;
@@ -12,6 +13,7 @@ use crate::mender::Mender;
 use crate::processes;
 use crate::support::{Running, Sandbox};
 use crate::tally::Tally;
+use crate::upheaval::{self, Upheaval};
 use crate::verdict::{self, Circumstances, Token};
 
 /// How many of a hundred answers are killed, and how many of a hundred other commands.
@@ -22,6 +24,12 @@ const PACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } el
 
 /// For how long at the end no plain az runs, so that none of them was the last to write.
 const WRAPPED_ALONE: Duration = Duration::from_secs(3);
+
+/// What part of the crowd is there in a lull: one in so many.
+const LULLED: usize = 6;
+
+/// For how much longer than it was to the race goes on at most, so that it ends with azward installed and nobody unwrapped.
+const EXTENSION: Duration = Duration::from_secs(120);
 
 /// How long it takes until everybody is killed in the end.
 const LAST_ACT: Duration = Duration::from_millis(500);
@@ -37,6 +45,8 @@ pub(crate) enum Victim {
 struct Member<'a> {
     part: Part,
     running: Running<'a>,
+    /// What was started is the shim, and not an az that was found where there was none.
+    is_wrapped: bool,
     began: Instant,
     kill: Option<(Instant, Victim)>,
     killed: Option<Victim>,
@@ -44,6 +54,7 @@ struct Member<'a> {
 
 pub(crate) struct Crowd<'a> {
     sandbox: &'a Sandbox,
+    entra: &'a Entra,
     plan: &'a Plan,
     chance: Chance,
     members: Vec<Member<'a>>,
@@ -52,13 +63,23 @@ pub(crate) struct Crowd<'a> {
     last_native: Instant,
     /// When the last logout ended.
     last_logout: Option<Instant>,
+    upheaval: Upheaval<'a>,
 }
 
 impl<'a> Crowd<'a> {
-    pub(crate) fn new(sandbox: &'a Sandbox, plan: &'a Plan, chance: Chance) -> Self {
-        let (members, tokens) = (Vec::new(), Vec::new());
-        let last_native = Instant::now();
-        Self { sandbox, plan, chance, members, tokens, started: 0, last_native, last_logout: None }
+    pub(crate) fn new(sandbox: &'a Sandbox, entra: &'a Entra, plan: &'a Plan, chance: Chance) -> Self {
+        Self {
+            sandbox,
+            entra,
+            plan,
+            chance,
+            members: Vec::new(),
+            tokens: Vec::new(),
+            started: 0,
+            last_native: Instant::now(),
+            last_logout: None,
+            upheaval: Upheaval::new(sandbox, plan.exposure),
+        }
     }
 
     /// Runs the race until the time is up, kills whoever is alive then, and returns what was answered when all have ended.
@@ -66,6 +87,7 @@ impl<'a> Crowd<'a> {
         let mut mender = Mender::new(self.sandbox);
         let began = Instant::now();
         let mut end = began + Duration::from_secs(self.plan.seconds);
+        let last_end = end + EXTENSION;
         let mut is_last_act = false;
         while Instant::now() < end || !self.members.is_empty() {
             self.kill_whose_time_has_come(tally);
@@ -74,8 +96,9 @@ impl<'a> Crowd<'a> {
             tally.alive(self.members.len());
             let now = Instant::now();
             // As long as one is left, so is the time that wrapped ones have after it.
-            if self.members.iter().any(|member| member.part.deed.is_plain()) {
-                end = end.max(now + WRAPPED_ALONE);
+            let is_somebody_unwrapped = self.members.iter().any(|member| !member.is_wrapped);
+            if now < end && (is_somebody_unwrapped || !self.upheaval.is_calm()) {
+                end = end.max(now + WRAPPED_ALONE).min(last_end);
             }
             if now < end {
                 self.start_some(now + 2 * WRAPPED_ALONE < end);
@@ -92,7 +115,11 @@ impl<'a> Crowd<'a> {
 
     fn start_some(&mut self, may_be_plain: bool) {
         let real = self.members.iter().filter(|member| !member.part.deed.is_native()).count();
-        if real < self.plan.real_az {
+        if let Some(deed) = self.upheaval.next(&mut self.chance, may_be_plain) {
+            self.start(Part::upheaval(deed));
+        }
+        let share = if self.upheaval.is_lull() { LULLED } else { 1 };
+        if real < self.plan.real_az.div_ceil(share) {
             let part = Part::real(&mut self.chance, self.started, may_be_plain);
             self.start(part);
         }
@@ -101,7 +128,7 @@ impl<'a> Crowd<'a> {
         }
         self.last_native = Instant::now();
         // Two, so that the crowd grows again after a moment in which nobody could be started.
-        for _ in self.members.len()..self.plan.processes.min(self.members.len() + 2) {
+        for _ in self.members.len()..self.plan.processes.div_ceil(share).min(self.members.len() + 2) {
             let part = Part::native(&mut self.chance);
             self.start(part);
         }
@@ -109,14 +136,17 @@ impl<'a> Crowd<'a> {
 
     fn start(&mut self, part: Part) {
         self.started += 1;
+        let before = upheaval::installed(self.sandbox);
         let running = part.invocation(self.sandbox).start();
+        let is_the_shim_there = before.is_some() && before == upheaval::installed(self.sandbox);
+        let is_wrapped = part.deed.is_upheaval() || is_the_shim_there && !part.deed.is_plain();
         let is_native = part.deed.is_native();
         let kill = self.chance.percent(KILLED[usize::from(!is_native)]).then(|| {
             let victim =
                 self.chance.pick(&[(1, Victim::Shim), (u64::from(!is_native), Victim::Az), (1, Victim::Group)]);
             (Instant::now() + self.chance.moment(part.deed.span()), victim)
         });
-        self.members.push(Member { part, running, began: Instant::now(), kill, killed: None });
+        self.members.push(Member { part, running, is_wrapped, began: Instant::now(), kill, killed: None });
     }
 
     /// No shim is left to clean up, only the guardians.
@@ -137,7 +167,12 @@ impl<'a> Crowd<'a> {
 
     fn kill_whose_time_has_come(&mut self, tally: &mut Tally) {
         let now = Instant::now();
+        let is_calm = self.upheaval.is_calm();
         for member in &mut self.members {
+            // It may be writing the only copy of every login.
+            if !is_calm && !member.is_wrapped {
+                member.kill = None;
+            }
             let Some((_, victim)) = member.kill.filter(|(time, _)| *time <= now) else { continue };
             // An az that is not there yet is waited for.
             if member.running.is_running() && kill(member.running.pid(), victim) {
@@ -155,16 +190,24 @@ impl<'a> Crowd<'a> {
                 place += 1;
                 continue;
             }
-            let Member { part: Part { deed, .. }, running, began, killed, .. } = self.members.swap_remove(place);
+            let Member { part: Part { deed, .. }, running, is_wrapped, began, killed, .. } =
+                self.members.swap_remove(place);
             if deed == Deed::Logout {
                 self.last_logout = Some(Instant::now());
             }
             let met_logout = self.last_logout.is_some_and(|time| time >= began)
                 || self.members.iter().any(|member| member.part.deed == Deed::Logout);
             let outcome = running.finish();
-            let around = Circumstances { deed, killed, met_logout, is_private: self.plan.exposure == "private" };
+            let is_private = self.plan.exposure == "private";
+            let around = Circumstances { deed, killed, met_logout, is_wrapped, is_private };
             let verdict = verdict::judge(&around, &outcome, &mut self.tokens);
             tally.add(deed, &verdict, || format!("{outcome:?}\n--- journal ---\n{}", self.last_events()));
+            if deed.is_upheaval() {
+                if let Err(reason) = upheaval::is_somewhere(self.sandbox, self.entra) {
+                    tally.violation(&format!("after an {} alice's login is nowhere", deed.label()), reason);
+                }
+                self.upheaval.ended(&mut self.chance);
+            }
         }
     }
 }

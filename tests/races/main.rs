@@ -1,7 +1,9 @@
 //! Races: a crowd of answers, runs with new scopes, logins and logouts of a second user, `account set` and plain unwrapped az
-//! on one config directory, with SIGKILL at random to shims, to az and to both. While it lasts, whatever is answered is a
+//! on one config directory, beside which azward is uninstalled and installed again, with SIGKILL at random to shims, to az, to
+//! both and to (un)installs. While it lasts, whatever is answered is a
 //! valid token of the right user, and nothing fails but what was killed or what az does to itself. When the dust has settled,
-//! nothing is in the clear, the first user's login is kept and good, and nothing is locked or left running.
+//! nothing is in the clear, the first user's login is kept and good, and nothing is locked or left running; after every
+//! install and uninstall that login is in the token cache or in a vault that its key opens.
 //!
 //! `cargo test --test races` is the short form. The long one, whose figures go into BENCHMARKS.md:
 //!
@@ -24,6 +26,7 @@ mod processes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;
+mod upheaval;
 mod verdict;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -88,11 +91,12 @@ fn race(exposure: &'static str) {
         knobs.faults = vec![Fault::new(Trouble::Delay(Duration::from_millis(500))).for_grant("refresh_token")];
         knobs.arm_delay = Duration::from_millis(1000);
     });
+    upheaval::install_first(&sandbox);
     sandbox.login(&entra, User::Alice);
     entra.knobs(|knobs| knobs.next_login = User::Bob);
 
     let mut tally = Tally::default();
-    let tokens = Crowd::new(&sandbox, &plan, Chance::new(plan.seed)).race(&mut tally);
+    let tokens = Crowd::new(&sandbox, &entra, &plan, Chance::new(plan.seed)).race(&mut tally);
     verdict::judge_tokens(&entra, &tokens, &mut tally);
     aftermath::inspect(&sandbox, &entra, &mut tally);
     provision::announce(&tally.summary(&plan));

@@ -92,15 +92,19 @@ impl Tally {
             self.took.as_secs_f32()
         );
         let (ran, killed, as_az) = (total(|row| row.ran), total(|row| row.killed), total(|row| row.as_az));
+        let uninstalls = self.rows.get(&Deed::Uninstall).map_or_else(
+            || "none".to_owned(),
+            |Row { ran, well, killed, as_az }| format!("{ran}: {well} went through, {as_az} refused, {killed} killed"),
+        );
         let kills: usize = self.kills.values().sum();
         let _ = writeln!(
             text,
-            "| exposure | time | alive | commands | tokens checked | SIGKILLs | failed as az does | violations |"
+            "| exposure | time | alive | commands | tokens checked | uninstalls | SIGKILLs | failed as az does | violations |"
         );
-        let _ = writeln!(text, "| --- | --- | --- | --- | --- | --- | --- | --- |");
+        let _ = writeln!(text, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         let _ = writeln!(
             text,
-            "| {} | {} s | {mean} (at most {}) | {ran}, {killed} of them killed | {} | {kills} | {as_az} | {} |",
+            "| {} | {} s | {mean} (at most {}) | {ran}, {killed} of them killed | {} | {uninstalls} | {kills} | {as_az} | {} |",
             plan.exposure,
             plan.seconds,
             self.most_alive,

@@ -64,6 +64,8 @@ pub(crate) struct Circumstances {
     pub(crate) killed: Option<Victim>,
     /// The second user was logged out while it ran.
     pub(crate) met_logout: bool,
+    /// It is the shim that was started; otherwise it was, or may have been, the real az alone.
+    pub(crate) is_wrapped: bool,
     /// Every wrapped az has a token cache of its own.
     pub(crate) is_private: bool,
 }
@@ -72,6 +74,9 @@ pub(crate) struct Circumstances {
 pub(crate) fn judge(around: &Circumstances, outcome: &Outcome, tokens: &mut Vec<Token>) -> Verdict {
     let deed = around.deed;
     let error = outcome.err();
+    if deed.is_upheaval() {
+        return judge_upheaval(around, outcome);
+    }
     if error.contains("azward: ") || error.contains("hint: ") || error.contains("panicked") {
         return Verdict::Violation("azward spoke".to_owned());
     }
@@ -91,6 +96,27 @@ pub(crate) fn judge(around: &Circumstances, outcome: &Outcome, tokens: &mut Vec<
     }
 }
 
+/// Why an install or an uninstall may refuse: each leaves everything as it was, or can be given again.
+const REFUSED: [(&str, &str); 4] = [
+    ("an az is running", "an uninstall beside an az that was running"),
+    ("home.lock` was held by another process", "an install or uninstall beside somebody who was at work"),
+    ("could not be put back", "an uninstall of a login whose user az had taken out of its profile"),
+    ("msal_token_cache.json", "an uninstall that found the token cache as an az without azward had left it"),
+];
+
+fn judge_upheaval(around: &Circumstances, outcome: &Outcome) -> Verdict {
+    let error = outcome.err();
+    match outcome.end() {
+        End::Signal(9) if around.killed.is_some() => Verdict::Killed,
+        End::Code(0) => Verdict::Well,
+        End::Code(1) if error.starts_with("azward: ") => {
+            let cause = REFUSED.iter().find(|(text, _)| error.contains(text)).map(|(_, cause)| *cause);
+            cause.map_or_else(|| Verdict::Violation("it failed".to_owned()), Verdict::AsAz)
+        }
+        _ => Verdict::Violation("it failed".to_owned()),
+    }
+}
+
 /// Why the real az would have failed all the same; `None` if it would not have.
 fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'static str> {
     let deed = around.deed;
@@ -99,11 +125,11 @@ fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'static str> {
             Deed::Login => around.met_logout,
             _ => !deed.is_alices() && deed.is_for_token(),
         };
-        return if deed.is_plain() { Some(PLAIN) } else { is_second_user.then_some(LOGGED_OUT) };
+        return if !around.is_wrapped { Some(PLAIN) } else { is_second_user.then_some(LOGGED_OUT) };
     }
     // In place everybody meets a torn cache, and an answer that finds one is left to az. A wrapped az with a cache of its own
     // never does; the second user's entries vanish with a logout all the same.
-    let is_excused = !around.is_private || deed.is_plain() || !deed.is_alices();
+    let is_excused = !around.is_private || !around.is_wrapped || !deed.is_alices();
     let torn = if error.contains(TORN) {
         Some("az read the token cache half written")
     } else {
