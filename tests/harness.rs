@@ -313,7 +313,7 @@ fn keys_reach_a_command_on_a_terminal() {
 fn a_shell_on_a_terminal_has_job_control() {
     let sandbox = Sandbox::new().with_fake_az();
     let mut shell = Terminal::shell(&sandbox);
-    shell.type_line(&format!("{} print 'go'ing sleep 1500 exit 7", sandbox.wrapped_az().display()));
+    shell.type_line(&format!("{} print 'go'ing sleep 1500 exit 7", support::in_shell(sandbox.wrapped_az())));
     shell.expect("going");
     shell.send(CTRL_Z);
     shell.expect("Stopped");

@@ -35,7 +35,8 @@ impl Machine {
     fn new() -> Self {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(install_what_is_missing);
-        let root = tempfile::tempdir().unwrap();
+        // zbus reads `XDG_RUNTIME_DIR` as part of an address, where it is never escaped.
+        let root = tempfile::tempdir_in("/tmp").unwrap();
         let machine = Self { root };
         for directory in ["home", "data", "run"] {
             std::fs::create_dir(machine.path(directory)).unwrap();

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entra::User;
 use serde_json::Value;
-use support::{ConfigDir, End, Invocation, Sandbox, Terminal, wait_until};
+use support::{ConfigDir, End, Invocation, Sandbox, Terminal, in_shell, wait_until};
 
 const ALICE: &str = "alice@contoso.example";
 
@@ -223,7 +223,7 @@ fn a_reader_that_goes_away_is_az_s_affair() {
             Invocation::new(&sandbox, "bash").args(["-c", &line]).run().ok().visible()
         };
         let wrapped = status("az");
-        assert_eq!(wrapped, status(sandbox.wrapped_az().to_str().unwrap()));
+        assert_eq!(wrapped, status(&in_shell(sandbox.wrapped_az())));
         assert_eq!(wrapped.1, "y\n141\n");
     }
 }

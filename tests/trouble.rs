@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use azward::context::Context;
 use entra::{Entra, Rolling, User};
+use support::keyring::bus_address;
 use support::{Sandbox, SecretService, State};
 
 /// A scope that no token is there for yet: az needs the refresh token for it.
@@ -94,7 +95,7 @@ fn no_d_bus_at_all() {
     let (sandbox, _entra) = logged_in();
     assert!(status(&sandbox).contains("in a key file"), "{}", status(&sandbox));
     let dead = sandbox.root().join("no-such-bus");
-    let address = format!("unix:path={}", dead.display());
+    let address = bus_address(&dead);
     sandbox.az(NEW_SCOPE).env("DBUS_SESSION_BUS_ADDRESS", address).run().ok().silent();
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, in_shell};
 use crate::{ALICE, assert_kept, logged_in, look, status};
 
 #[test]
@@ -39,10 +39,10 @@ fn a_clock_that_jumps_loses_nothing() {
     let script = "if [ $1 = at ]; then
             text=$(sed 's/\"last_modification_time\": \"[0-9]*\"/\"last_modification_time\": \"'$2'\"/' CACHE)
             printf '%s' \"$text\" >CACHE; touch -d @$2 CACHE; shift 2; fi";
-    let script = script.replace("CACHE", cache.to_str().unwrap());
+    let script = script.replace("CACHE", &in_shell(&cache));
     sandbox.make_script(
         sandbox.wrapped_az(),
-        &format!("{fake} roll || exit\n{script}\nexec {fake} look", fake = fake.display()),
+        &format!("{fake} roll || exit\n{script}\nexec {fake} look", fake = in_shell(&fake)),
     );
     // A token that was rolled when the clock said so is newer than the one before, whatever it said then.
     for time in ["4000000000", "1000", "2000000000", "1"] {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{ConfigDir, Invocation, Sandbox, wait_until};
+use crate::support::{ConfigDir, Invocation, Sandbox, in_shell, wait_until};
 use crate::{ALICE, BOB, NO_TOKEN, assert_explained, assert_kept, logged_in, look, status, vault_files};
 
 #[test]
@@ -43,7 +43,7 @@ fn a_cache_that_is_none_is_left_alone() {
     let fake = sandbox.root().join("real/fake");
     fs::rename(sandbox.wrapped_az(), &fake).unwrap();
     sandbox.make_script(sandbox.wrapped_az(), "echo ran; exit 3");
-    sandbox.shell(&format!("mkfifo {}", cache.display())).run().ok();
+    sandbox.shell(&format!("mkfifo {}", in_shell(&cache))).run().ok();
     for words in [["group", "list"], ["account", "show"]] {
         let outcome = sandbox.az(words).timeout(Duration::from_secs(20)).run().exited(3).silent();
         assert_eq!(outcome.out(), "ran\n");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use azward::context::Context;
 use azward::vault::forget_cached_key;
 
+use crate::support::keyring::bus_address;
 use crate::support::{Sandbox, SecretService, State};
 use crate::{ALICE, BOB, assert_az_runs, assert_kept, set_aside, status};
 
@@ -25,7 +26,7 @@ fn has_key_file(sandbox: &Sandbox) -> bool {
 fn set_dead_bus(sandbox: &Sandbox) {
     let socket = sandbox.root().join("run/dead");
     drop(UnixListener::bind(&socket).unwrap());
-    sandbox.set_env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
+    sandbox.set_env("DBUS_SESSION_BUS_ADDRESS", bus_address(&socket));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::room::Room;
-use crate::support::Sandbox;
+use crate::support::{Sandbox, in_shell};
 use crate::{
     ALICE, BOB, NO_TOKEN, assert_az_runs, assert_explained, assert_kept, logged_in, set_aside, status, vault_files,
 };
@@ -80,7 +80,7 @@ fn machine<'a>(sandbox: &'a Sandbox, name: &str, id: Option<&str>) -> Room<'a> {
         fs::write(etc.join("machine-id"), id).unwrap();
     }
     let hide = "if [ -d /var/lib/dbus ]; then mount -t tmpfs none /var/lib/dbus; fi";
-    Room::new(sandbox, &format!("mount --bind {} /etc; {hide}", etc.display()))
+    Room::new(sandbox, &format!("mount --bind {} /etc; {hide}", in_shell(&etc)))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use entra::TENANT_A;
 
 use crate::support::proc::Process;
-use crate::support::{Running, Sandbox, Signal, wait_until};
+use crate::support::{Running, Sandbox, Signal, in_shell, wait_until};
 use crate::{ALICE, exposure_of, fingerprint, last_look, logged_in, look};
 
 /// Moves the fake az aside and puts a script in its place that does `outer` for `az outer`; `FAKE` in it is the fake.
@@ -14,7 +14,7 @@ fn with_outer(sandbox: &Sandbox, outer: &str) {
     let fake = sandbox.wrapped_az().with_file_name("fake");
     std::fs::rename(sandbox.wrapped_az(), &fake).unwrap();
     let script = format!("case $1 in outer) shift; {outer};; *) exec FAKE \"$@\";; esac");
-    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &fake.to_string_lossy()));
+    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &in_shell(&fake)));
 }
 
 fn has_mount(process: Process) -> bool {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use entra::{TENANT_B, User};
 use serde_json::Value;
 
-use crate::support::{ConfigDir, Sandbox};
+use crate::support::{ConfigDir, Sandbox, in_shell};
 use crate::{ALICE, BOB, fingerprint, logged_in, look};
 
 #[test]
@@ -56,8 +56,8 @@ fn odd_names_of_config_directories_are_as_good_as_any() {
         fs::rename(sandbox.wrapped_az(), &fake).unwrap();
         let script = format!(
             "case $1 in outer) shift; {line}; shift; exec {} look;; esac; exec {} \"$@\"",
-            fake.display(),
-            fake.display()
+            in_shell(&fake),
+            in_shell(&fake)
         );
         sandbox.make_script(sandbox.wrapped_az(), &script);
         sandbox.az(["outer", "look"]).run().ok().silent();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Sandbox, wait_until};
+use crate::support::{Sandbox, in_shell, wait_until};
 use crate::{ALICE, BOB, fingerprint, last_look, logged_in, look, status_of_exposure};
 
 /// Puts an az in the box's that rolls the refresh token in a copy of the cache and then moves that to the cache's place.
@@ -22,7 +22,7 @@ fn rename_cache(sandbox: &Sandbox) {
             exec mv -f "$config/msal_token_cache.json.new" "$config/msal_token_cache.json";;
         esac
         exec FAKE "$@""#;
-    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &fake.to_string_lossy()));
+    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &in_shell(&fake)));
 }
 
 impl Sandbox {

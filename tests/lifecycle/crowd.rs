@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use entra::User;
 
-use crate::support::{Outcome, Running, Sandbox, wait_until};
+use crate::support::{Outcome, Running, Sandbox, in_shell, wait_until};
 use crate::{assert_given_back, installed, logged_in, script, walk};
 
 /// How often each race is run.
@@ -14,7 +14,10 @@ const RACES: u64 = 16;
 /// Keeps running az, as a caller would who looks it up each time, until the file `stop` is there.
 fn keep_running<'a>(sandbox: &'a Sandbox, line: &str) -> Running<'a> {
     sandbox
-        .shell(&format!("while [ ! -e {}/stop ]; do env {line} >/dev/null 2>&1; done", sandbox.root().display()))
+        .shell(&format!(
+            "while [ ! -e {} ]; do env {line} >/dev/null 2>&1; done",
+            in_shell(sandbox.root().join("stop"))
+        ))
         .start()
 }
 

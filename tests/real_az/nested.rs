@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::proc::Process;
-use crate::support::{End, Sandbox, Signal};
+use crate::support::{End, Sandbox, Signal, in_shell};
 use crate::{ALICE, log_in, settings};
 
 #[test]
@@ -16,7 +16,7 @@ fn an_az_inside_a_run_goes_straight_to_the_real_one() {
     log_in(&sandbox);
     let fake = sandbox.root().join("real/fake");
     fs::rename(sandbox.wrapped_az(), &fake).unwrap();
-    let fake = fake.display();
+    let fake = in_shell(&fake);
     let script =
         format!("case $1 in outer) az look exit 0 && az version && {fake} look;; *) exec {fake} \"$@\";; esac");
     sandbox.make_script(sandbox.wrapped_az(), &script);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, in_shell};
 use crate::{KINDS, assert_none, in_namespace, log_in, make, path, settings};
 
 /// As pyenv's shims do: a bash that looks for the next az outside its own directory and becomes that.
@@ -40,7 +40,8 @@ fn a_shim_that_leads_back_to_us_is_passed_over() {
 fn a_script_that_calls_az_is_an_az_like_any_other() {
     let sandbox = Sandbox::new().with_fake_az();
     log_in(&sandbox);
-    let script = format!("echo first; PATH={} az \"$@\"; code=$?; echo last; exit $code", path(&sandbox, &["real"]));
+    let script =
+        format!("echo first; PATH={} az \"$@\"; code=$?; echo last; exit $code", in_shell(path(&sandbox, &["real"])));
     make(&sandbox, "script", &script);
     for (words, code) in [(&["roll", "print", "middle", "exit", "3"][..], 3), (&["version"], 0)] {
         let outcome = sandbox.az(words).env("PATH", path(&sandbox, &["script", "real"])).run().exited(code).silent();

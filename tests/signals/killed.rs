@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Sandbox, Signal, wait_until};
+use crate::support::{End, Sandbox, Signal, in_shell, wait_until};
 use crate::{assert_kept, logged_in};
 
 /// Waits until the fake az has done its `look`.
@@ -34,7 +34,7 @@ fn with_slow_rotation(sandbox: Sandbox) -> Sandbox {
     let fake = sandbox.root().join("real/fake");
     std::fs::rename(&real, &fake).unwrap();
     let script = "case \"$*\" in *--only-show-errors) : >\"$HOME/rotating\"; exec sleep 20;; esac";
-    sandbox.make_script(&real, &format!("{script}\nexec {} \"$@\"", fake.display()));
+    sandbox.make_script(&real, &format!("{script}\nexec {} \"$@\"", in_shell(&fake)));
     sandbox
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use entra::{Fault, Trouble};
 
+use crate::support::keyring::bus_address;
 use crate::support::pty::CTRL_C;
 use crate::support::{End, Invocation, Sandbox, Signal, Terminal, wait_until};
 use crate::{assert_kept, logged_in};
@@ -182,7 +183,7 @@ fn for_a_keyring_that_waits_for_a_person() {
     fs::write(sandbox.azward_home().join("config.json"), text).unwrap();
     sandbox.expect_clear(sandbox.config_dir());
     sandbox.plain_az(["login", crate::ALICE]).run().ok();
-    let bus = format!("unix:path={}", sandbox.root().join("bus").display());
+    let bus = bus_address(&sandbox.root().join("bus"));
     let az = sandbox.az(["print", "never"]).env("DBUS_SESSION_BUS_ADDRESS", bus);
     let mut terminal = Terminal::start(&az);
     let asked = listener.accept().unwrap();

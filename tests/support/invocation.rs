@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -164,6 +164,11 @@ impl<'a> Invocation<'a> {
             timeout: self.timeout,
         }
     }
+}
+
+/// A path as a word of a line of shell, whatever its name.
+pub(crate) fn in_shell(path: impl AsRef<Path>) -> String {
+    quoted(&path.as_ref().to_string_lossy())
 }
 
 fn quoted(word: &str) -> String {

@@ -21,6 +21,17 @@ pub(crate) enum State {
     Locked,
 }
 
+/// The D-Bus address of a socket: whatever is no letter of a plain name is escaped (D-Bus specification, "Server Addresses").
+pub(crate) fn bus_address(socket: &Path) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/.".contains(&byte);
+    let escaped = socket
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|byte| if is_plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02x}") });
+    format!("unix:path={}", escaped.collect::<String>())
+}
+
 /// A running Secret Service; it ends when dropped.
 pub(crate) struct SecretService<'a> {
     sandbox: &'a Sandbox,

@@ -32,7 +32,7 @@ pub(crate) mod sandbox;
 pub(crate) mod surroundings;
 
 pub(crate) use config_dir::ConfigDir;
-pub(crate) use invocation::{Invocation, Running, wait_until};
+pub(crate) use invocation::{Invocation, Running, in_shell, wait_until};
 pub(crate) use keyring::{SecretService, State};
 pub(crate) use native::LOUD;
 pub(crate) use outcome::{End, Outcome};
