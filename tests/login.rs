@@ -8,13 +8,9 @@ mod support;
 
 use std::fs;
 
-use azward::azure::ConfigDir;
-use azward::context::Context;
-use azward::settings::Settings;
-use azward::vault::Vault;
 use entra::{Entra, Fault, Refusal, Request, TENANT_A, TENANT_B, User};
 use support::fake_az::json::Json;
-use support::{Outcome, Sandbox};
+use support::{Outcome, Sandbox, vaults};
 
 /// Whose refresh tokens `azward status` says the vault holds, one line for each, sorted.
 fn kept(sandbox: &Sandbox) -> Vec<String> {
@@ -172,34 +168,10 @@ fn a_logout_forgets_the_account_it_names_and_no_other() {
     assert_eq!(sandbox.config().refresh_token_count(), 0, "nothing came back");
 }
 
-/// The refresh tokens that any file beside the vaults opens to, each alone in an azward home with the same keys.
+/// The refresh tokens that any file beside the vaults opens to.
 fn in_any_vault_file(sandbox: &Sandbox) -> Vec<String> {
-    let home = sandbox.root().join("each-alone");
-    let files = fs::read_dir(sandbox.azward_home().join("vaults")).expect("there are some").map(|entry| entry.unwrap());
-    let mut found = Vec::new();
-    for file in files.filter(|file| !file.file_name().to_string_lossy().ends_with(".lock")) {
-        let _ = fs::remove_dir_all(&home);
-        fs::create_dir_all(home.join("vaults")).expect("the box can be written");
-        for entry in fs::read_dir(sandbox.azward_home()).expect("it is there").flatten() {
-            if entry.path().is_file() {
-                fs::copy(entry.path(), home.join(entry.file_name())).expect("the box can be written");
-            }
-        }
-        let name = file.file_name().to_string_lossy().into_owned();
-        let stem = name.split_once(".vault").map_or(&*name, |(stem, _)| stem);
-        fs::copy(file.path(), home.join("vaults").join(format!("{stem}.vault"))).expect("the box can be written");
-        let mut environment = sandbox.environment();
-        environment.insert("AZWARD_HOME".into(), home.clone().into());
-        let context = Context::new(environment, None, false);
-        let vault = Vault::of(&context, &Settings::default(), &ConfigDir::at(&sandbox.config_dir()));
-        let contents = vault.load().unwrap_or_else(|failure| panic!("`{name}`: {failure}"));
-        for kept in contents.refresh_tokens {
-            let entry: serde_json::Value = serde_json::from_str(kept.entry.expose_text()).expect("it is JSON");
-            found.push(entry["secret"].as_str().expect("it is a text").to_owned());
-        }
-    }
-    let _ = fs::remove_dir_all(&home);
-    found
+    let entries = vaults::entries_in_each(sandbox).into_iter().flat_map(|(_, entries)| entries);
+    entries.map(|entry| entry["secret"].as_str().expect("it is a text").to_owned()).collect()
 }
 
 #[test]

@@ -65,6 +65,11 @@ impl Ground {
         self.sandbox.set_exposure(if self.exposure == "private" { "auto" } else { self.exposure });
     }
 
+    /// Whether az has its secrets where nobody else sees them.
+    pub(crate) fn is_private(&self) -> bool {
+        self.exposure == "private"
+    }
+
     /// The files of the config directory with a refresh token in the clear.
     pub(crate) fn in_the_clear(&self) -> Vec<PathBuf> {
         Search::below(&self.sandbox.config_dir(), &[]).found

@@ -1,6 +1,6 @@
 //! What must hold after every fault: no refresh token is in the config directory, the next az works at once and redeems the
-//! newest refresh token that anybody alive knew, no lock is left in its way, and a command whose az was reached ended as if
-//! nothing had happened.
+//! newest refresh token that anybody alive knew, no lock is left in its way, a command whose az was reached ended as if
+//! nothing had happened, and nothing opens to what was logged out.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use entra::{Request, User};
 use crate::calls::Call;
 use crate::ground::{Ground, is_azward_s, newest};
 use crate::support::native::times_taken_out;
+use crate::support::vaults;
 use crate::support::{End, Outcome};
-use crate::tracer::{Blow, Traced};
+use crate::tracer::{Blow, Subject, Traced};
 
 /// How long the next az may take: far longer than anything but waiting for somebody who does not come.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub(crate) enum Wrong {
     Lock,
     /// The command did not end as it would have.
     Changed,
+    /// A file opens to a refresh token of who was logged out.
+    Kept,
 }
 
 pub(crate) struct Violation {
@@ -65,27 +68,36 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
         verdict.find(Wrong::Blocked, "what it started does not end");
     }
     let is_killed = !matches!(blow, Blow::Fail(_));
-    if !is_killed {
+    let is_guarded = ground.scenario.subject == Subject::Guardian;
+    // Of a guarded command the shim was killed.
+    if !is_killed && !is_guarded {
         outcome(ground, sound, &traced.outcome, &mut verdict);
     }
     let requests = ground.entra.journal();
     // What azward had in hand when it was killed, or what was lost on its way to it, nobody can store.
     let is_lost_with_it = is_killed || call.is_on_the_wire;
-    let known = newest(&requests, |request| !(is_lost_with_it && is_azward_s(request))).max(ground.generation);
+    // What az put into a copy that only a guardian had goes with that.
+    let is_lost_with_guardian = is_guarded && is_killed && ground.is_private();
+    let is_known = |request: &Request| !(is_lost_with_guardian || is_lost_with_it && is_azward_s(request));
+    let known = newest(&requests, is_known).max(ground.generation);
     let found = ground.in_the_clear();
     if !found.is_empty() && !ground.scenario.gives_back {
         let in_the_vault = ground.in_the_vault().iter().map(|token| ground.number(token)).max().unwrap_or(0);
         let in_the_file: Vec<u64> = ground.in_the_cache().iter().map(|token| ground.number(token)).collect();
+        let cache = ground.sandbox.config().token_cache_path();
         let is_homeless = !in_the_file.is_empty() && in_the_file.iter().all(|number| *number > in_the_vault);
-        let is_only_there = is_homeless && found == [ground.sandbox.config().token_cache_path()];
-        verdict.is_kept_back = if is_killed { ground.scenario.begins_in_the_clear } else { is_only_there };
+        let is_only_there = is_homeless && found == [cache.clone()];
+        // Without a guardian nobody is left to take it out of a file that az had in place.
+        let is_left_in_place = is_guarded && !ground.is_private() && found == [cache.clone()];
+        verdict.is_kept_back =
+            if is_killed { ground.scenario.begins_in_the_clear || is_left_in_place } else { is_only_there };
         if !verdict.is_kept_back {
             let what = format!("in {found:?}, #{in_the_file:?}, and the vault has #{in_the_vault}");
             verdict.find(Wrong::Clear, what);
         }
     }
     // Of what has no guardian, and of a file that cannot be removed, the next az takes the lock over.
-    let is_left_to_next = if is_killed { !ground.scenario.is_a_run } else { call.place.name == "unlink" };
+    let is_left_to_next = if is_killed { is_guarded || !ground.scenario.is_a_run } else { call.place.name == "unlink" };
     if ground.msal_lock().exists() && !is_left_to_next {
         verdict.find(Wrong::Lock, "it is left behind");
     }
@@ -93,6 +105,9 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
         again(ground, &mut verdict);
     }
     next(ground, known, number, &mut verdict);
+    if let Some(user) = ground.scenario.logs_out {
+        gone(ground, user, &mut verdict);
+    }
     verdict
 }
 
@@ -125,6 +140,23 @@ fn again(ground: &Ground, verdict: &mut Verdict) {
     }
     if !ground.scenario.gives_back && !ground.in_the_clear().is_empty() {
         verdict.find(Wrong::Clear, "after the command was given again");
+    }
+}
+
+/// Once az has logged somebody out, no generation of any vault opens to a refresh token of theirs: the profile says whether
+/// it has, and the next az has had its turn.
+fn gone(ground: &Ground, user: User, verdict: &mut Verdict) {
+    let subscriptions = ground.sandbox.config().subscriptions();
+    if subscriptions.iter().any(|subscription| subscription["user"]["name"] == user.username()) {
+        return;
+    }
+    for (name, entries) in vaults::entries_in_each(&ground.sandbox) {
+        let theirs = entries.iter().filter(|entry| entry["home_account_id"] == user.home_account_id());
+        let good = theirs.filter_map(|entry| entry["secret"].as_str());
+        let count = good.filter(|token| ground.entra.is_refresh_token_good(token)).count();
+        if count > 0 {
+            verdict.find(Wrong::Kept, format!("`{name}` opens to {count} of {}", user.username()));
+        }
     }
 }
 

@@ -27,8 +27,12 @@ use ground::Ground;
 use judge::judge;
 use plan::{Fault, Plan};
 use scenarios::Scenario;
+use support::End;
 use table::Table;
-use tracer::trace;
+use tracer::{Subject, trace};
+
+/// After how many faults of a scenario it is said how far it is.
+const PROGRESS: usize = 50;
 
 /// How many scenarios are broken at once.
 const WORKERS: usize = 2;
@@ -72,15 +76,20 @@ struct Report {
 fn break_scenario(plan: &Plan, scenario: &'static Scenario, exposure: &'static str, report: &Mutex<Report>) -> usize {
     let ground = Ground::prepare(scenario, exposure);
     ground.restore();
-    let sound = trace((scenario.command)(&ground.sandbox), None);
-    assert!(sound.outcome.status.success(), "{:?}", sound.outcome);
-    let has_mounted = sound.calls.iter().any(|call| call.place.name == "unshare");
-    if scenario.is_a_run && exposure == "private" && !has_mounted {
+    let sound = trace((scenario.command)(&ground.sandbox), scenario.subject, None);
+    match scenario.subject {
+        Subject::Shim => assert!(sound.outcome.status.success(), "{:?}", sound.outcome),
+        Subject::Guardian => assert_eq!(sound.outcome.end(), End::Signal(9), "{:?}", sound.outcome),
+    }
+    if scenario.is_a_run && exposure == "private" && !sound.has_mounted {
         eprintln!("private exposure cannot be had here");
         return 0;
     }
     let faults = plan.faults(scenario, exposure, &sound.calls);
-    for fault in &faults {
+    for (count, fault) in faults.iter().enumerate() {
+        if count > 0 && count.is_multiple_of(PROGRESS) {
+            eprintln!("         {}/{exposure}: {count} of {}", scenario.name, faults.len());
+        }
         inject(&ground, exposure, &judge::visible(&sound.outcome), fault, report);
     }
     faults.len()
@@ -88,8 +97,8 @@ fn break_scenario(plan: &Plan, scenario: &'static Scenario, exposure: &'static s
 
 fn inject(ground: &Ground, exposure: &str, sound: &judge::Visible, fault: &Fault, report: &Mutex<Report>) {
     ground.restore();
-    let traced = trace((ground.scenario.command)(&ground.sandbox), Some((fault.call.place, fault.blow)));
-    let name = ground.scenario.name;
+    let Scenario { name, command, subject, .. } = *ground.scenario;
+    let traced = trace(command(&ground.sandbox), subject, Some((fault.call.place, fault.blow)));
     let Some(struck) = &traced.struck else { return report.lock().unwrap().table.miss(name, exposure) };
     let verdict = judge(ground, sound, &traced, fault.blow, fault.number);
     let mut report = report.lock().unwrap();

@@ -1,10 +1,13 @@
 //! Which faults are injected: all of them (`AZWARD_FAULTS=full`), one of so many (`AZWARD_FAULTS=3`), those whose name begins
-//! as the variable says (`AZWARD_FAULTS=run/in-place/0.rename.2/EIO`), or, without a word, a sample that is the same every
+//! as the variable says (`AZWARD_FAULTS=run/in-place/0.rename.2/EIO`; several with commas between them, and a number among
+//! them takes one of so many), or, without a word, a sample that is the same every
 //! time.
+
+use nix::errno::Errno;
 
 use crate::calls::Call;
 use crate::scenarios::{SCENARIOS, Scenario};
-use crate::tracer::Blow;
+use crate::tracer::{Blow, Subject};
 
 const VARIABLE: &str = "AZWARD_FAULTS";
 
@@ -34,8 +37,10 @@ impl Plan {
         let only = std::env::var("AZWARD_TEST_EXPOSURE").unwrap_or_default();
         let exposures = ["in-place", "private"].into_iter().filter(|exposure| only.is_empty() || only == *exposure);
         let all = exposures.flat_map(|exposure| SCENARIOS.iter().map(move |scenario| (scenario, exposure)));
-        let is_chosen =
-            |name: &str| self.is_by_name().is_none_or(|prefix| prefix.starts_with(name) || name.starts_with(prefix));
+        let is_chosen = |name: &str| {
+            self.names()
+                .is_none_or(|names| names.iter().any(|prefix| prefix.starts_with(name) || name.starts_with(prefix)))
+        };
         all.filter(|(scenario, exposure)| is_chosen(&format!("{}/{exposure}/", scenario.name))).collect()
     }
 
@@ -44,27 +49,33 @@ impl Plan {
         let mut faults = Vec::new();
         for call in calls {
             let tear = call.is_divisible.then_some(Blow::Tear);
-            let fail = call.errors.iter().map(|error| Blow::Fail(*error));
+            // Nobody hangs up on a guardian with something unread: it never says a word.
+            let is_real = |error: &&Errno| scenario.subject == Subject::Shim || **error != Errno::ECONNRESET;
+            let fail = call.errors.iter().filter(is_real).map(|error| Blow::Fail(*error));
             for blow in std::iter::once(Blow::Kill).chain(tear).chain(fail) {
                 let name = format!("{}/{exposure}/{}/{}", scenario.name, call.place, kind(blow));
                 faults.push(Fault { name, call: call.clone(), blow, number: faults.len() });
             }
         }
-        match self.is_by_name() {
-            Some(prefix) => faults.retain(|fault| fault.name.starts_with(prefix)),
-            None if self.chosen == "full" => {}
-            // Another part of each scenario and exposure, so that every kind of fault has its turn.
-            None => {
-                let sample = self.chosen.parse().unwrap_or(SAMPLE);
-                let begin = scenario.name.len() * 5 + exposure.len();
-                faults.retain(|fault| (fault.number + begin).is_multiple_of(sample));
-            }
+        // Of what is not named another part of each scenario and exposure, so that every kind of fault has its turn.
+        let every = self.chosen.split(',').find_map(|part| part.parse().ok());
+        let begin = scenario.name.len() * 5 + exposure.len();
+        let names = self.names();
+        let sample = match (every, &names) {
+            (Some(every), _) => every,
+            (None, None) if self.chosen != "full" => SAMPLE,
+            _ => 1,
+        };
+        faults.retain(|fault| (fault.number + begin).is_multiple_of(sample));
+        if let Some(names) = names {
+            faults.retain(|fault| names.iter().any(|prefix| fault.name.starts_with(prefix)));
         }
         faults
     }
 
-    fn is_by_name(&self) -> Option<&str> {
-        Some(self.chosen.as_str()).filter(|chosen| chosen.contains('/'))
+    fn names(&self) -> Option<Vec<&str>> {
+        let names = self.chosen.split(',').filter(|part| part.contains('/')).collect::<Vec<_>>();
+        (!names.is_empty()).then_some(names)
     }
 }
 

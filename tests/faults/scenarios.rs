@@ -3,6 +3,7 @@
 use entra::{Entra, User};
 
 use crate::support::{Invocation, Sandbox};
+use crate::tracer::Subject;
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -19,6 +20,10 @@ pub(crate) struct Scenario {
     pub(crate) begins_in_the_clear: bool,
     /// The command is a run: there is a guardian.
     pub(crate) is_a_run: bool,
+    /// Who is struck.
+    pub(crate) subject: Subject,
+    /// The command logs this user out: afterwards no file opens to a refresh token of theirs.
+    pub(crate) logs_out: Option<User>,
 }
 
 const NONE: Scenario = Scenario {
@@ -30,6 +35,8 @@ const NONE: Scenario = Scenario {
     gives_back: false,
     begins_in_the_clear: false,
     is_a_run: false,
+    subject: Subject::Shim,
+    logs_out: None,
 };
 
 const LOGIN: [&str; 2] = ["login", "--use-device-code"];
@@ -44,23 +51,43 @@ fn age(sandbox: &Sandbox, seconds: i64) {
     sandbox.config().age_access_tokens(seconds, "management");
 }
 
-pub(crate) static SCENARIOS: [Scenario; 12] = [
+/// alice and bob are logged in.
+fn log_both_in(sandbox: &Sandbox, entra: &Entra) {
+    sandbox.login(entra, User::Bob);
+    log_in(sandbox, entra);
+}
+
+fn log_bob_out(sandbox: &Sandbox) -> Invocation<'_> {
+    sandbox.az(["logout", "--username", User::Bob.username()])
+}
+
+/// The real az redeems the refresh token: an option's beginning is for argparse to understand.
+fn redeem(sandbox: &Sandbox) -> Invocation<'_> {
+    sandbox.az(TOKEN).args(["--resource", "https://run.example", "--out", "json"])
+}
+
+fn list(sandbox: &Sandbox) -> Invocation<'_> {
+    sandbox.az(["group", "list", "--query", "[].name", "--output", "tsv"])
+}
+
+/// Where no certificate is verified the rotation is az's.
+fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
+    invocation.env("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "1")
+}
+
+/// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
+const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
+
+pub(crate) static SCENARIOS: [Scenario; 19] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
-    // The real az redeems the refresh token: an option's beginning is for argparse to understand.
-    Scenario {
-        name: "run",
-        prepare: log_in,
-        command: |sandbox| sandbox.az(TOKEN).args(["--resource", "https://run.example", "--out", "json"]),
-        is_a_run: true,
-        ..NONE
-    },
+    Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
     // azward rotates, and then a run begins.
     Scenario {
         name: "rotated-run",
         prepare: log_in,
         before: |sandbox| age(sandbox, 600),
-        command: |sandbox| sandbox.az(["group", "list", "--query", "[].name", "--output", "tsv"]),
+        command: list,
         is_a_run: true,
         ..NONE
     },
@@ -100,13 +127,46 @@ pub(crate) static SCENARIOS: [Scenario; 12] = [
     },
     Scenario {
         name: "logout",
-        prepare: |sandbox, entra| {
-            sandbox.login(entra, User::Bob);
-            log_in(sandbox, entra);
-        },
-        command: |sandbox| sandbox.az(["logout", "--username", User::Bob.username()]),
+        prepare: log_both_in,
+        command: log_bob_out,
+        is_a_run: true,
+        logs_out: Some(User::Bob),
+        ..NONE
+    },
+    // An az renews the token, and then there is an answer.
+    Scenario {
+        name: "az-rotation",
+        prepare: log_in,
+        before: |sandbox| age(sandbox, 600),
+        command: |sandbox| through_az(sandbox.az(TOKEN)),
         is_a_run: true,
         ..NONE
+    },
+    // The same beside the az that waits for it.
+    Scenario {
+        name: "az-rotated-run",
+        prepare: log_in,
+        before: |sandbox| age(sandbox, 600),
+        command: |sandbox| through_az(list(sandbox)),
+        is_a_run: true,
+        ..NONE
+    },
+    Scenario { name: "guarded-login", command: |sandbox| sandbox.az(LOGIN), ..GUARDED },
+    Scenario { name: "guarded-login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), ..GUARDED },
+    Scenario { name: "guarded-run", prepare: log_in, command: redeem, ..GUARDED },
+    Scenario {
+        name: "guarded-logout",
+        prepare: log_both_in,
+        command: log_bob_out,
+        logs_out: Some(User::Bob),
+        ..GUARDED
+    },
+    Scenario {
+        name: "guarded-az-rotation",
+        prepare: log_in,
+        before: |sandbox| age(sandbox, 600),
+        command: |sandbox| through_az(sandbox.az(TOKEN)),
+        ..GUARDED
     },
     Scenario {
         name: "install",

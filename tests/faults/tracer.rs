@@ -1,6 +1,7 @@
 //! A tracer: runs one command with every call that changes something seen at its entry, and strikes at one of them. What is
 //! traced is the shim's own process, all its threads, and whatever it forks until that becomes another program; the real az
-//! runs untraced, and lives on when the shim is killed.
+//! runs untraced, and lives on when the shim is killed. Or it is the guardian that is struck: then the shim is killed as
+//! soon as there is an az, and the calls that count are those of the guardian, from its exec on.
 //!
 //! ptrace belongs to a thread, so each command has one of its own, and what is still traced when that ends goes free.
 
@@ -35,6 +36,15 @@ pub(crate) enum Blow {
     Fail(Errno),
 }
 
+/// Whose calls are told of, and struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The shim (or azward), which does all the work if it is let.
+    Shim,
+    /// The guardian of a shim that was killed when az had just begun.
+    Guardian,
+}
+
 /// What became of a traced command.
 pub(crate) struct Traced {
     pub(crate) outcome: Outcome,
@@ -43,6 +53,8 @@ pub(crate) struct Traced {
     /// The call that was struck, if it came to that.
     pub(crate) struck: Option<Call>,
     pub(crate) is_hung: bool,
+    /// Whether somebody made a mount namespace.
+    pub(crate) has_mounted: bool,
     /// The processes that it forked: the real az, the guardian.
     forked: Vec<Pid>,
 }
@@ -69,7 +81,8 @@ fn is_alive(pid: Pid) -> bool {
 
 /// Runs a command to its end and to that of everybody who has its output. `strike` says what happens where.
 #[expect(clippy::zombie_processes, reason = "the tracer waits for it by its number")]
-pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -> Traced {
+pub(crate) fn trace(invocation: Invocation<'_>, subject: Subject, strike: Option<(Place, Blow)>) -> Traced {
+    let sandbox = invocation.sandbox();
     let line = invocation.line();
     // Stopped until it is traced, and from its exec on it is the command.
     let mut command = invocation.in_script("kill -STOP $$; exec \"$0\" \"$@\"").command();
@@ -86,7 +99,7 @@ pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -
             drop(command);
             let pid = Pid::from_raw(child.id().cast_signed());
             let _ = pids.send(pid);
-            let mut tracer = Tracer::new(pid, strike);
+            let mut tracer = Tracer::new(pid, subject, strike);
             let status = tracer.run();
             let _ = sender.send((tracer, status));
         });
@@ -95,6 +108,10 @@ pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -
         let is_hung = ended.is_err();
         if is_hung {
             let _ = killpg(pid, Signal::SIGKILL);
+            // It has a session of its own.
+            for guardian in sandbox.guardians() {
+                let _ = kill(Pid::from_raw(guardian.0), Signal::SIGKILL);
+            }
         }
         let (tracer, status) = ended.or_else(|_| receiver.recv()).expect("the tracer ends with what it traces");
         (tracer, status, is_hung)
@@ -110,13 +127,17 @@ pub(crate) fn trace(invocation: Invocation<'_>, strike: Option<(Place, Blow)>) -
         took: over - started,
         pipe_lag: over.elapsed(),
     };
-    let Tracer { mut calls, struck, forked, .. } = tracer;
+    let Tracer { mut calls, struck, forked, has_mounted, .. } = tracer;
     calls.sort_by_key(|call| call.place.thread);
-    Traced { outcome, calls, struck, is_hung, forked }
+    Traced { outcome, calls, struck, is_hung, has_mounted, forked }
 }
 
 struct Tracer {
     shim: Pid,
+    subject: Subject,
+    /// The guardian, once it goes by that name.
+    guardian: Option<Pid>,
+    has_mounted: bool,
     strike: Option<(Place, Blow)>,
     /// Whether the command has begun.
     is_armed: bool,
@@ -136,14 +157,18 @@ struct Thread {
     made: usize,
     /// How many calls of each name it made.
     calls: HashMap<&'static str, usize>,
+    is_guardian_s: bool,
     /// What the call that it is in is to end with.
     ending: Option<Blow>,
 }
 
 impl Tracer {
-    fn new(shim: Pid, strike: Option<(Place, Blow)>) -> Self {
+    fn new(shim: Pid, subject: Subject, strike: Option<(Place, Blow)>) -> Self {
         Self {
             shim,
+            subject,
+            guardian: None,
+            has_mounted: false,
             strike,
             is_armed: false,
             threads: HashMap::from([(shim, Thread::default())]),
@@ -196,8 +221,19 @@ impl Tracer {
     fn event(&mut self, pid: Pid, event: i32) -> nix::Result<()> {
         match event {
             libc::PTRACE_EVENT_EXEC if pid == self.shim && !self.is_armed => self.is_armed = true,
+            libc::PTRACE_EVENT_EXEC if self.subject == Subject::Guardian && is_guardian(pid) => {
+                self.guardian = Some(pid);
+                let thread = self.threads.entry(pid).or_default();
+                *thread = Thread { number: thread.number, is_guardian_s: true, ..Thread::default() };
+            }
             // Another program now: the real az, or the guardian.
-            libc::PTRACE_EVENT_EXEC => return ptrace::detach(pid, None),
+            libc::PTRACE_EVENT_EXEC => {
+                if self.subject == Subject::Guardian && !is_guardian(pid) {
+                    // The second az, and the shim is dead already.
+                    let _ = kill(self.shim, Signal::SIGKILL);
+                }
+                return ptrace::detach(pid, None);
+            }
             libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK => {
                 let made = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?).expect("it is a process's number"));
                 if event != libc::PTRACE_EVENT_CLONE {
@@ -205,8 +241,8 @@ impl Tracer {
                 }
                 let maker = self.threads.entry(pid).or_default();
                 maker.made += 1;
-                let number = maker.number * 10 + maker.made;
-                self.threads.insert(made, Thread { number, ..Thread::default() });
+                let (number, is_guardian_s) = (maker.number * 10 + maker.made, maker.is_guardian_s);
+                self.threads.insert(made, Thread { number, is_guardian_s, ..Thread::default() });
                 if let Some(place) = self.unknown.iter().position(|unknown| *unknown == made) {
                     self.unknown.swap_remove(place);
                     self.resume(made, None)?;
@@ -225,16 +261,16 @@ impl Tracer {
     fn call(&mut self, pid: Pid) -> nix::Result<()> {
         let mut registers = ptrace::getregs(pid)?;
         let is_entry = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_ENTRY;
-        let shim = self.shim;
         let strike = self.strike;
         let thread = self.threads.entry(pid).or_default();
+        let victim = self.guardian.filter(|_| thread.is_guardian_s).unwrap_or(self.shim);
         if !is_entry {
             match thread.ending.take() {
                 Some(Blow::Fail(error)) => {
                     registers.rax = i64::from(-(error as i32)).cast_unsigned();
                     ptrace::setregs(pid, registers)?;
                 }
-                Some(Blow::Tear) => kill(shim, Signal::SIGKILL)?,
+                Some(Blow::Tear) => kill(victim, Signal::SIGKILL)?,
                 _ => {}
             }
             return Ok(());
@@ -242,14 +278,18 @@ impl Tracer {
         let (rdi, rsi, rdx) = (registers.rdi, registers.rsi, registers.rdx);
         let arguments = [rdi, rsi, rdx, registers.r10, registers.r8, registers.r9];
         let Some(mut call) = changing(pid, registers.orig_rax, arguments) else { return Ok(()) };
+        self.has_mounted |= call.place.name == "unshare";
+        if self.subject == Subject::Guardian && !thread.is_guardian_s {
+            return Ok(());
+        }
         let count = thread.calls.entry(call.place.name).or_default();
         call.place = Place { thread: thread.number, nth: *count, ..call.place };
         *count += 1;
         if let Some((_, blow)) = strike.filter(|(target, _)| *target == call.place) {
             match blow {
                 Blow::Tear => registers.rdx /= 2,
-                // Of a child the call goes on: it is the shim that is killed.
-                Blow::Kill if is_thread_of(pid, shim) => registers.orig_rax = u64::MAX,
+                // Of a child the call goes on: it is its parent that is killed.
+                Blow::Kill if is_thread_of(pid, victim) => registers.orig_rax = u64::MAX,
                 Blow::Kill => {}
                 Blow::Fail(_) => registers.orig_rax = u64::MAX,
             }
@@ -257,12 +297,17 @@ impl Tracer {
             thread.ending = Some(blow);
             self.struck = Some(call.clone());
             if blow == Blow::Kill {
-                kill(shim, Signal::SIGKILL)?;
+                kill(victim, Signal::SIGKILL)?;
             }
         }
         self.calls.push(call);
         Ok(())
     }
+}
+
+/// Whether a process that has just become another program is a guardian now.
+fn is_guardian(pid: Pid) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"azward-guardian"))
 }
 
 /// Whether a thread is one of this process.

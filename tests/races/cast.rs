@@ -32,6 +32,8 @@ pub(crate) enum Deed {
     PlainNewScope,
     PlainSetDefault,
     PlainLogin,
+    /// A command that needs no secret: the shim sweeps and becomes the real az.
+    Version,
     Install,
     Uninstall,
 }
@@ -59,6 +61,7 @@ impl Deed {
             Self::PlainNewScope => "plain az, a new scope",
             Self::PlainSetDefault => "plain az, `account set`",
             Self::PlainLogin => "plain az, login of the second user",
+            Self::Version => "`version`",
             Self::Install => "install",
             Self::Uninstall => "uninstall",
         }
@@ -118,6 +121,11 @@ impl Part {
         Self { deed, number }
     }
 
+    /// A command that nobody needs to wait for who takes azward away.
+    pub(crate) fn version() -> Self {
+        Self { deed: Deed::Version, number: 0 }
+    }
+
     /// An install or an uninstall.
     pub(crate) fn upheaval(deed: Deed) -> Self {
         Self { deed, number: 0 }
@@ -143,6 +151,7 @@ impl Part {
             }
             Deed::Login | Deed::PlainLogin => start(&["login", "--use-device-code", "--output", "json"]),
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),
+            Deed::Version => start(&["version", "--output", "none"]),
             Deed::Install => sandbox.azward(["install", "--no-modify-path"]),
             Deed::Uninstall => {
                 // The installed one goes with it; where it is gone already, one that was kept somewhere can do it again.

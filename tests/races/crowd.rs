@@ -25,8 +25,8 @@ const PACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } el
 /// For how long at the end no plain az runs, so that none of them was the last to write.
 const WRAPPED_ALONE: Duration = Duration::from_secs(3);
 
-/// What part of the crowd is there in a lull: one in so many.
-const LULLED: usize = 6;
+/// How many commands there are in a lull, and as many answers at the most.
+const LULLED: usize = 3;
 
 /// For how much longer than it was to the race goes on at most, so that it ends with azward installed and nobody unwrapped.
 const EXTENSION: Duration = Duration::from_secs(120);
@@ -115,11 +115,16 @@ impl<'a> Crowd<'a> {
 
     fn start_some(&mut self, may_be_plain: bool) {
         let real = self.members.iter().filter(|member| !member.part.deed.is_native()).count();
-        if let Some(deed) = self.upheaval.next(&mut self.chance, may_be_plain) {
+        let is_run = |member: &Member<'_>| !member.part.deed.is_native() && member.part.deed != Deed::Version;
+        let has_runs = self.members.iter().any(is_run);
+        if let Some(deed) = self.upheaval.next(&mut self.chance, has_runs, may_be_plain) {
             self.start(Part::upheaval(deed));
         }
-        let share = if self.upheaval.is_lull() { LULLED } else { 1 };
-        if real < self.plan.real_az.div_ceil(share) {
+        // In a lull only what holds nothing up: an uninstall that waits for nobody has every chance to do harm.
+        let is_lull = self.upheaval.is_lull();
+        if is_lull && real < LULLED {
+            self.start(Part::version());
+        } else if !is_lull && real < self.plan.real_az {
             let part = Part::real(&mut self.chance, self.started, may_be_plain);
             self.start(part);
         }
@@ -127,8 +132,9 @@ impl<'a> Crowd<'a> {
             return;
         }
         self.last_native = Instant::now();
+        let limit = if is_lull { 2 * LULLED } else { self.plan.processes };
         // Two, so that the crowd grows again after a moment in which nobody could be started.
-        for _ in self.members.len()..self.plan.processes.div_ceil(share).min(self.members.len() + 2) {
+        for _ in self.members.len()..limit.min(self.members.len() + 2) {
             let part = Part::native(&mut self.chance);
             self.start(part);
         }

@@ -24,9 +24,9 @@ use crate::support::Sandbox;
 /// The longest time between two of them; the first comes after this.
 const PAUSE: Duration = Duration::from_millis(3000);
 
-/// For how long before most uninstalls the crowd has few real az: beside a crowd in full swing an uninstall only finds out
-/// that somebody is always at work.
-const LULL: Duration = Duration::from_millis(1500);
+/// For how long before most uninstalls the crowd lets up: beside one in full swing an uninstall only finds out that
+/// somebody is always at work.
+const LULL: Duration = Duration::from_millis(2500);
 
 /// How long a file may be half written, or not there, before what it holds counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,9 +73,11 @@ impl<'a> Upheaval<'a> {
         self.is_under_way || self.has_lull && self.next.saturating_duration_since(Instant::now()) < LULL
     }
 
-    /// The next install or uninstall, when its time has come. No uninstall is begun any more near the end.
-    pub(crate) fn next(&mut self, chance: &mut Chance, may_uninstall: bool) -> Option<Deed> {
-        if self.is_under_way || Instant::now() < self.next {
+    /// The next install or uninstall, when its time has come and, after a lull, the runs from before it have ended. No
+    /// uninstall is begun any more near the end.
+    pub(crate) fn next(&mut self, chance: &mut Chance, has_runs: bool, may_uninstall: bool) -> Option<Deed> {
+        let now = Instant::now();
+        if self.is_under_way || now < self.next || self.has_lull && has_runs && now < self.next + PATIENCE {
             return None;
         }
         let is_installed = installed(self.sandbox).is_some();
@@ -84,7 +86,7 @@ impl<'a> Upheaval<'a> {
         }
         self.is_under_way = true;
         // One that was cut short or refused is given again as often as it is undone.
-        let is_uninstall = is_installed || may_uninstall && chance.percent(30);
+        let is_uninstall = is_installed || may_uninstall && chance.percent(15);
         if is_uninstall {
             return Some(Deed::Uninstall);
         }

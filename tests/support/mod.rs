@@ -6,6 +6,7 @@
 //! | [`sandbox`] | a home, a config directory, a PATH with the shim in front; searched for canaries when it is dropped |
 //! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
 //! | [`config_dir`] | the Azure config directory as tests read and age it |
+//! | [`vaults`] | what each file of the vaults opens to |
 //! | [`canary`] | finds refresh tokens in the clear |
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
@@ -30,6 +31,7 @@ pub(crate) mod provision;
 pub(crate) mod pty;
 pub(crate) mod sandbox;
 pub(crate) mod surroundings;
+pub(crate) mod vaults;
 
 pub(crate) use config_dir::ConfigDir;
 pub(crate) use invocation::{Invocation, Running, in_shell, wait_until};
