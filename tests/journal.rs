@@ -154,3 +154,40 @@ fn a_line_that_was_cut_short_spoils_no_other() {
     assert_eq!(last["deed"], "answer");
     sandbox.azward(["status"]).run().ok();
 }
+
+#[test]
+fn names_and_paths_of_others_speak_to_no_terminal_and_forge_no_line() {
+    let odd = "o \u{1b}[2J\u{202e}az: not found\nhint: run az login\nAADSTS50 is not recognized";
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_env("AZWARD_HOME", sandbox.root().join(odd));
+    sandbox.set_env("AZURE_CONFIG_DIR", sandbox.root().join(format!("c{odd}")));
+    let name = format!("\u{9b}31m{}\u{1b}]0;x\u{7}@ö.example", "x".repeat(5000));
+    sandbox.az(["login", &name]).run().ok().silent();
+    let status = sandbox.azward(["status"]).run().ok().out();
+    assert!(status.lines().any(|line| line.starts_with("login             \\u{9b}31mxxx")), "{status}");
+    assert!(status.lines().all(|line| line.chars().count() < 1500), "{status}");
+
+    // Our two lines after az's, with the paths in them.
+    let key = fs::read_dir(sandbox.azward_home()).unwrap().flatten().map(|entry| entry.path());
+    let key = key.filter(|path| path.extension().is_some_and(|ending| ending == "key")).last().unwrap();
+    fs::write(&key, "{").unwrap();
+    let failed = sandbox.az(["warn", "own", "exit", "3"]).run().exited(3);
+    let ours = failed.err().strip_prefix("own\n").unwrap().to_owned();
+    let lines: Vec<&str> = ours.lines().collect();
+    assert!(
+        matches!(lines[..], [what, hint] if what.starts_with("azward: ") && hint.starts_with("hint: ")),
+        "{ours:?}"
+    );
+    assert!(ours.contains("o \\u{1b}[2J\\u{202e}az"), "the path is in it: {ours:?}");
+    for searched in ["az:", "az login", "AADSTS", "is not recognized"] {
+        assert!(!ours.contains(searched), "{ours:?}");
+    }
+    let status = status + &sandbox.azward(["status"]).run().out() + &ours + &journal_text(&sandbox);
+    assert!(!status.contains(['\u{1b}', '\u{9b}', '\u{7}', '\u{202e}']), "{status:?}");
+
+    // What somebody else wrote into the journal.
+    let line = format!("{{\"time\":1,\"deed\":\"warning\",\"outcome\":\"\\u001b[2J{}\"}}\n", "y".repeat(30_000));
+    fs::write(sandbox.azward_home().join("journal.jsonl"), line).unwrap();
+    let status = sandbox.azward(["status"]).run().out();
+    assert!(status.contains("\\u{1b}[2Jyyy") && status.len() < 10_000 && !status.contains('\u{1b}'), "{status:?}");
+}
