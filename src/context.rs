@@ -102,7 +102,9 @@ fn home_directory(environment: &HashMap<OsString, OsString>) -> PathBuf {
 /// still reach the right vault.
 fn home_of_installed(executable: Option<&Path>, user_home: &Path) -> Option<PathBuf> {
     let bin = executable?.parent().filter(|bin| bin.ends_with("bin"))?;
-    bin.parent().filter(|home| home::is_home(home, user_home)).map(Path::to_owned)
+    let home = bin.parent()?;
+    // Where it is the default anyway nobody need look.
+    (home == user_home.join(".azward") || home::is_home(home, user_home)).then(|| home.to_owned())
 }
 
 #[cfg(test)]
