@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Status,
     /// Take what lies in the clear into the vault and scrub it, now
     Scrub,
+    /// End the keys that the kernel keeps for a while: the next command asks the keyring again
+    Lock,
     /// Put the shim first on PATH, pin the real az, adopt the login that is there
     Install {
         /// Leave the shells' start-up files alone

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         _ if not_believed.is_some() => not_believed.map_or(Ok(()), Err),
         Command::Status => commands::status::status(&surroundings),
         Command::Scrub => commands::scrub::scrub(&surroundings),
+        Command::Lock => commands::lock::lock(&surroundings),
         Command::Install { no_modify_path } => commands::install::install(&surroundings, !no_modify_path),
         Command::Uninstall { forget, others } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };

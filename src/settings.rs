@@ -2,6 +2,7 @@
 //! that cannot be understood or is not believed also means the defaults, and a warning, because az must still run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +46,21 @@ pub struct Settings {
     pub key_store: KeyStoreChoice,
     /// How the secrets are handed to a run.
     pub exposure: ExposureChoice,
+    /// For how many minutes the kernel may keep a key that the keyring gave: none for eight hours, 0 for not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_cache_minutes: Option<u32>,
 }
 
+/// How many minutes the kernel keeps a key if nothing is set.
+const KEY_CACHE_MINUTES: u32 = 8 * 60;
+
 impl Settings {
+    /// How long the kernel may keep a key that the keyring gave; zero for not at all.
+    #[must_use]
+    pub fn key_cache(&self) -> Duration {
+        Duration::from_secs(u64::from(self.key_cache_minutes.unwrap_or(KEY_CACHE_MINUTES)) * 60)
+    }
+
     /// The file's name under an azward home.
     #[must_use]
     pub fn path(azward_home: &Path) -> PathBuf {
@@ -95,6 +108,7 @@ mod tests {
             real_az: Some("/usr/bin/az".into()),
             key_store: KeyStoreChoice::KeyFile,
             exposure: ExposureChoice::InPlace,
+            key_cache_minutes: Some(0),
         };
         std::fs::write(Settings::path(home.path()), serde_json::to_vec(&settings).unwrap()).unwrap();
         assert_eq!(Settings::load(home.path()).unwrap(), settings);

@@ -210,6 +210,29 @@ fn scene() {
             assert!(timed("load, keyring asked", || keyring.holds(".azure", "one")).0);
             assert!(timed("load, key cached", || keyring.holds(".azure", "one")).0);
         }
+        "locked while cached" => {
+            let failure = refused_at_once("load, cached and locked", || keyring.vault(".azure").load());
+            assert_eq!(failure.what, "the OS keyring is locked");
+            assert_eq!(forget_cached_key(&keyring.context), 0, "what is locked is not kept");
+        }
+        "never cached" => {
+            let never = Settings { key_cache_minutes: Some(0), ..keyring.settings.clone() };
+            let vault = || Vault::of(&keyring.context, &never, &ConfigDir::of(&keyring.context));
+            forget_cached_key(&keyring.context);
+            assert_eq!(vault().load().unwrap(), contents("one"));
+            assert_eq!(forget_cached_key(&keyring.context), 0);
+        }
+        "azward lock" => {
+            assert!(keyring.holds(".azure", "one"));
+            let lock = || {
+                let output = Command::new(env!("CARGO_BIN_EXE_azward")).arg("lock").output().unwrap();
+                assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+                String::from_utf8(output.stdout).unwrap()
+            };
+            assert!(lock().contains("has forgotten the key"));
+            assert!(lock().contains("keeps no key"));
+            assert!(keyring.holds(".azure", "one"), "the keyring has it");
+        }
         "read cached" => assert!(keyring.holds(".azure", "one")),
         "locked" => {
             forget_cached_key(&keyring.context);
@@ -307,10 +330,21 @@ fn a_locked_keyring_is_refused_at_once_when_nobody_is_there() {
 fn the_kernel_has_the_key_where_it_lets_us() {
     let machine = Machine::new();
     machine.in_session(&[], UNLOCKED, "create");
-    let proc_keys = std::fs::read_to_string("/proc/keys").unwrap_or_default();
-    if proc_keys.contains("azward:") {
-        machine.without_session(None, "read cached");
+    if !keeps_keys() {
+        return;
     }
+    machine.without_session(None, "read cached");
+    machine.in_session(&[], UNLOCKED, "azward lock");
+    machine.in_session(&[], UNLOCKED, "never cached");
+    machine.in_session(&[], UNLOCKED, "read");
+    machine.in_session(&[], LOCKED, "locked while cached");
+}
+
+/// Whether this kernel or sandbox keeps keys at all.
+fn keeps_keys() -> bool {
+    let description = format!("azward-test-keeps:{}", std::process::id());
+    azward::sys::cache_key(&description, b"1", Duration::from_secs(60));
+    azward::sys::forget_key(&description) > 0
 }
 
 #[test]

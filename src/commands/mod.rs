@@ -5,6 +5,7 @@ pub mod clear;
 pub mod forget;
 pub mod install;
 pub mod list;
+pub mod lock;
 pub mod scrub;
 pub mod start_up_files;
 pub mod status;

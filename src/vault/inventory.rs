@@ -13,7 +13,7 @@ use super::key_store::{self, KeyId, KeyStores, Patience};
 use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::settings::{KeyStoreChoice, Settings};
+use crate::settings::Settings;
 
 /// What `azward status` shows of a vault.
 #[derive(Debug)]
@@ -130,9 +130,9 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     found
 }
 
-/// Has the kernel forget the master keys, where they were cached.
-pub fn forget_cached_key(context: &Context) {
-    KeyStores::new(&context.home_lock, KeyStoreChoice::default(), context.now()).forget_cached();
+/// Has the kernel forget the master keys, where it keeps them for a session, and says how many there were.
+pub fn forget_cached_key(context: &Context) -> usize {
+    KeyStores::new(&context.home_lock, &Settings::default(), context.now()).forget_cached()
 }
 
 /// Removes this machine's master keys from every key store: the last step of an uninstall. Other machines' keys, and
@@ -143,7 +143,7 @@ pub fn forget_cached_key(context: &Context) {
 /// [`Kind::KeyUnavailable`] when the keyring has it and does not let it go.
 pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
     let patience = if context.is_interactive { Patience::Person } else { Patience::Nobody };
-    let stores = KeyStores::new(&context.home_lock, settings.key_store, context.now());
+    let stores = KeyStores::new(&context.home_lock, settings, context.now());
     let here = stores.keys_here();
     let is_elsewhere =
         |path: &Path| key_of(path).is_some_and(|id| !here.own.contains(&id) && !here.shared.contains(&id));

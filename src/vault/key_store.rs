@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -23,11 +24,11 @@ use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
 use crate::secret::Secret;
-use crate::settings::KeyStoreChoice;
+use crate::settings::{KeyStoreChoice, Settings};
 use crate::sys;
 
 /// How long the making of a key waits for another process that makes it.
-const KEY_LOCK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+const KEY_LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The kinds of key store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,7 @@ pub(super) struct KeyStores {
     azward_home: PathBuf,
     home: HomeLock,
     choice: KeyStoreChoice,
+    key_cache: Duration,
     now: i64,
 }
 
@@ -152,12 +154,13 @@ impl MasterKey {
 
 impl KeyStores {
     /// The stores of `azward_home`; a key file that must make room is set aside under the time `now`.
-    pub(super) fn new(home: &HomeLock, choice: KeyStoreChoice, now: i64) -> Self {
-        Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, now }
+    pub(super) fn new(home: &HomeLock, settings: &Settings, now: i64) -> Self {
+        let (choice, key_cache) = (settings.key_store, settings.key_cache());
+        Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, key_cache, now }
     }
 
     fn keyring(&self) -> Keyring {
-        Keyring::of(&self.azward_home)
+        Keyring::of(&self.azward_home, self.key_cache)
     }
 
     fn binding(&self) -> Binding {
@@ -422,16 +425,18 @@ impl KeyStores {
         Ok(())
     }
 
-    /// Has the kernel forget every key that a name in the azward home tells of.
-    pub(super) fn forget_cached(&self) {
+    /// Has the kernel forget every key that a name in the azward home tells of, and says how many there were.
+    pub(super) fn forget_cached(&self) -> usize {
         let vaults = files::list(&files::directory_of(&self.azward_home));
         let named = vaults.iter().filter_map(|path| candidates::stem(path)).filter_map(|stem| {
             let (_, id) = stem.split_once('.')?;
             id_from_hex(id)
         });
-        let noted = notes(&self.azward_home).into_iter().map(|(_, id)| id);
-        named.chain(noted).for_each(|id| self.keyring().forget_cached(id));
-        self.keyring().forget_cached_of_first_version();
+        let mut ids: Vec<KeyId> = named.chain(notes(&self.azward_home).into_iter().map(|(_, id)| id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let ended: usize = ids.into_iter().map(|id| self.keyring().forget_cached(id)).sum();
+        ended + self.keyring().forget_cached_of_first_version()
     }
 }
 
@@ -483,7 +488,11 @@ mod tests {
     use super::*;
 
     fn stores(home: &Path) -> KeyStores {
-        KeyStores::new(&HomeLock::of(home, None), KeyStoreChoice::KeyFile, 1000)
+        KeyStores::new(
+            &HomeLock::of(home, None),
+            &Settings { key_store: KeyStoreChoice::KeyFile, ..Settings::default() },
+            1000,
+        )
     }
 
     #[test]

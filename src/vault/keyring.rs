@@ -4,8 +4,10 @@
 //! may wait for a person for as long as a year: 60 s when a person is there, 3 s when nobody is. Before the Secret
 //! Service is asked for the key it is asked whether it is locked, because to read from it when it is would prompt.
 //!
-//! On Linux the key is then kept in the kernel's keyring for this user, for eight hours, so that the next runs need no
-//! D-Bus; where the kernel refuses, nothing is kept and nothing is said. (After such a call the process has threads.)
+//! On Linux the key is then kept in the kernel's keyring for this login session, for as long as is set, so that the next
+//! runs need not read it again; where the kernel refuses, nothing is kept and nothing is said. It is used while the
+//! Secret Service does not say that it is locked: a service that is locked ends it, and so does `azward lock`, in every
+//! session. (After such a call the process has threads.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,14 +29,17 @@ pub(super) const SERVICE: &str = "azward";
 const PERSON: Duration = Duration::from_secs(60);
 /// How long a keyring may take that asks nobody.
 const NOBODY: Duration = Duration::from_secs(3);
-/// How long the kernel keeps the key.
+/// How long the Secret Service may take to say whether it is locked, before a key that the kernel has is used all the same.
 #[cfg(target_os = "linux")]
-const CACHED_FOR: Duration = Duration::from_secs(8 * 60 * 60);
+const LOCKED_OR_NOT: Duration = Duration::from_millis(500);
 
 /// The keyring's entry for one azward home.
 #[derive(Debug)]
 pub(super) struct Keyring {
     azward_home: PathBuf,
+    /// How long the kernel keeps a key; zero for not at all.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux keeps keys for a while"))]
+    lifetime: Duration,
 }
 
 /// Why the keyring gave nothing.
@@ -90,8 +95,8 @@ impl From<Refusal> for Failure {
 }
 
 impl Keyring {
-    pub(super) fn of(azward_home: &Path) -> Self {
-        Self { azward_home: azward_home.to_owned() }
+    pub(super) fn of(azward_home: &Path, lifetime: Duration) -> Self {
+        Self { azward_home: azward_home.to_owned(), lifetime }
     }
 
     /// The user of the first version's entry.
@@ -191,25 +196,39 @@ fn user_of(id: KeyId) -> String {
 
 #[cfg(target_os = "linux")]
 impl Keyring {
-    /// The key called `id`, if the kernel has it.
+    /// The key called `id`, if the kernel has it and the Secret Service is not locked.
     pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
+        // The first version's is where every session of the user can read it.
+        self.forget_cached_of_first_version();
+        if self.lifetime.is_zero() {
+            return None;
+        }
         let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
-        MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)
+        let key = MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)?;
+        let user = user_of(id);
+        let is_locked = within_time(LOCKED_OR_NOT, move || wake(&user, Patience::Nobody));
+        if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
+            self.forget_cached(id);
+            return None;
+        }
+        Some(key)
     }
 
     /// Has the kernel keep the key.
     pub(super) fn cache(&self, key: &MasterKey) {
-        sys::cache_key(&description(key.id()), key.expose(), CACHED_FOR);
+        if !self.lifetime.is_zero() {
+            sys::cache_key(&description(key.id()), key.expose(), self.lifetime);
+        }
     }
 
-    /// Has the kernel forget the key called `id`.
-    pub(super) fn forget_cached(&self, id: KeyId) {
-        sys::forget_key(&description(id));
+    /// Has the kernel forget the key called `id`, in every session. Says how many there were.
+    pub(super) fn forget_cached(&self, id: KeyId) -> usize {
+        sys::forget_key(&description(id))
     }
 
     /// Has the kernel forget the key that the first version had it keep.
-    pub(super) fn forget_cached_of_first_version(&self) {
-        sys::forget_key(&self.first_version_user().replace("master-key:", "azward:"));
+    pub(super) fn forget_cached_of_first_version(&self) -> usize {
+        sys::forget_first_version_key(&self.first_version_user().replace("master-key:", "azward:"))
     }
 }
 
@@ -229,10 +248,14 @@ impl Keyring {
     pub(super) fn cache(&self, _key: &MasterKey) {}
 
     /// See the Linux version above.
-    pub(super) fn forget_cached(&self, _id: KeyId) {}
+    pub(super) fn forget_cached(&self, _id: KeyId) -> usize {
+        0
+    }
 
     /// See the Linux version above.
-    pub(super) fn forget_cached_of_first_version(&self) {}
+    pub(super) fn forget_cached_of_first_version(&self) -> usize {
+        0
+    }
 }
 
 /// Sees to it that the keyring can be read without a prompt.
@@ -277,6 +300,13 @@ fn within<T: Send + 'static>(
         Patience::Person => PERSON,
         Patience::Nobody => NOBODY,
     };
+    within_time(deadline, work)
+}
+
+fn within_time<T: Send + 'static>(
+    deadline: Duration,
+    work: impl FnOnce() -> std::result::Result<T, Refusal> + Send + 'static,
+) -> std::result::Result<T, Refusal> {
     match wait::for_work("keyring", deadline, Duration::ZERO, work) {
         Ok(outcome) => outcome,
         Err(Unheard::Interrupted) => Err(Refusal::Interrupted),
@@ -316,7 +346,7 @@ mod tests {
     #[test]
     fn the_first_version_s_entry_is_one_for_each_azward_home() {
         let homes = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let user = |home: &Path| Keyring::of(home).first_version_user();
+        let user = |home: &Path| Keyring::of(home, Duration::ZERO).first_version_user();
         assert_ne!(user(homes.0.path()), user(homes.1.path()));
         assert_eq!(user(homes.0.path()), user(&homes.0.path().join(".")));
     }

@@ -117,7 +117,7 @@ impl Vault {
             vaults,
             id: id.to_owned(),
             directory: directory.to_owned(),
-            stores: KeyStores::new(&context.home_lock, settings.key_store, now),
+            stores: KeyStores::new(&context.home_lock, settings, now),
             home: context.home_lock.clone(),
             is_interactive: context.is_interactive,
             now,

@@ -1,0 +1,19 @@
+//! `azward lock`: ends every key that the kernel keeps for this azward home, in this session and in the user's others. The
+//! next command that needs one asks the keyring.
+
+use crate::commands::{Surroundings, say};
+use crate::failure::Result;
+use crate::vault;
+
+/// Ends the cached keys, and says how many there were.
+///
+/// # Errors
+/// None today.
+pub fn lock(surroundings: &Surroundings) -> Result<()> {
+    match vault::forget_cached_key(&surroundings.context) {
+        0 => say("the kernel keeps no key of this azward home"),
+        1 => say("the kernel has forgotten the key: the next command that needs it asks the keyring"),
+        n => say(format!("the kernel has forgotten {n} keys: the next command that needs one asks the keyring")),
+    }
+    Ok(())
+}
