@@ -109,7 +109,8 @@ fn az_itself_cannot_lose_the_login_to_an_empty_refresh_token() {
     for exposure in ["auto", "in-place"] {
         let (sandbox, entra) = lenient(Sandbox::logged_in());
         sandbox.set_exposure(exposure);
-        for empty in ["\"\"", "\" \""] {
+        let long = format!("\"{}\"", "a".repeat(70_000));
+        for empty in ["\"\"", "\" \\n\"", long.as_str()] {
             alter(&entra, &[("refresh_token", Some(empty))]);
             // A form that azward leaves to az, which stores whatever it is given.
             entra.clear_journal();

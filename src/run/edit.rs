@@ -2,6 +2,7 @@
 //! harvest, scrub. Each says what the result is and touches no file; so scrub after inject loses nothing, and inject after
 //! scrub restores every byte.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use zeroize::Zeroizing;
@@ -53,7 +54,7 @@ pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &s
         };
         // MSAL stores an empty refresh token over a good one if an endpoint answers so (msal 1.39.0, `token_cache.py`,
         // `TokenCache.update_rt`).
-        if is_empty(entry.refresh_token()?.secret.get()) {
+        if is_no_token(entry.refresh_token()?.secret.get()) {
             continue;
         }
         let own = fingerprint_of(&token_entry(kept))?;
@@ -70,7 +71,7 @@ pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &s
             continue;
         }
         // Whatever comes after none is newer.
-        let is_none = is_empty(token_entry(kept).refresh_token()?.secret.get());
+        let is_none = is_no_token(token_entry(kept).refresh_token()?.secret.get());
         let order = if is_none { Order::Successor } else { order };
         let (theirs, ours) = (changed_at(&entry, now)?, changed_at(&token_entry(kept), now)?);
         match order {
@@ -151,7 +152,7 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
         let mut same_key = contents.refresh_tokens.iter().filter(|kept| kept.key == entry.key);
         let is_kept = match same_key.next() {
             Some(kept) => {
-                is_empty(entry.refresh_token()?.secret.get())
+                is_no_token(entry.refresh_token()?.secret.get())
                     || kept.entry.expose() == entry.value.as_bytes()
                     || kept.predecessors.contains(&secret)
                     || is_rival(kept, &secret)?
@@ -191,7 +192,7 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
         // Refresh tokens are plain text; one with an escape in it is az's to read, and an empty one is none.
         if !is_ours
             || quoted.contains('\\')
-            || is_empty(quoted)
+            || is_no_token(quoted)
             || best.as_ref().is_some_and(|(time, _)| *time >= changed)
         {
             continue;
@@ -340,9 +341,13 @@ pub(super) fn token_entry(kept: &KeptToken) -> Entry<'_> {
     Entry { key: &kept.key, value: kept.entry.expose_text() }
 }
 
-/// Whether a secret, raw and with its quotes, is none.
-fn is_empty(quoted: &str) -> bool {
-    quoted.trim_matches('"').trim().is_empty()
+/// The longest refresh token that is one, in bytes.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
+/// Whether a secret, raw and with its quotes, is none: nothing but blanks, however they are written, or absurdly long.
+fn is_no_token(quoted: &str) -> bool {
+    let text = serde_json::from_str::<Cow<'_, str>>(quoted).unwrap_or_default();
+    quoted.len() > LONGEST_TOKEN || text.chars().all(|character| character.is_whitespace() || character.is_control())
 }
 
 pub(super) fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
