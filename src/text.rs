@@ -64,6 +64,23 @@ pub fn line(text: &str) -> String {
     line
 }
 
+/// A JSON text of ours, for programs, that may end on a terminal all the same: its strings mean what they meant.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        // JSON has escaped the controls of ASCII; those that are left stand between its strings.
+        if character.is_ascii() || !is_unseen(character) {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
+}
+
 fn bounded(text: &str, limit: usize) -> String {
     let mut escaped = String::with_capacity(text.len().min(4 * limit));
     // One character is never less than one when it is escaped, so more than these cannot be shown.
@@ -125,6 +142,14 @@ mod tests {
             assert_eq!(path(Path::new(text)), escaped);
             assert_eq!(line(&name(text)), escaped);
         }
+    }
+
+    #[test]
+    fn json_means_the_same_and_hides_nothing() {
+        let value = serde_json::json!({ "ö\u{1b}\u{202e}": ["\u{9b}31m", "\u{e0041}東", 1] });
+        let text = json(&format!("{value:#}"));
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{e0041}']) && text.contains('\n'), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -148,5 +148,5 @@ fn as_json(login: &Listed) -> Value {
 fn say_json(value: &Value) {
     use std::io::Write;
     // A stdout that is closed is no fault.
-    let _ = writeln!(std::io::stdout(), "{value:#}");
+    let _ = writeln!(std::io::stdout(), "{}", text::json(&format!("{value:#}")));
 }
