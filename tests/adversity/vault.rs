@@ -1,10 +1,11 @@
 //! The vault, or the key that it was sealed with, is not what it should be.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::room::Room;
-use crate::support::{Sandbox, in_shell};
+use crate::support::{Invocation, Sandbox, in_shell};
 use crate::{
     ALICE, BOB, NO_TOKEN, assert_az_runs, assert_explained, assert_kept, logged_in, set_aside, status, vault_files,
 };
@@ -137,6 +138,60 @@ fn a_machine_whose_id_comes_later_or_changes_keeps_or_leaves_its_vault() {
     new.az(&["login", ALICE]).run().ok().silent();
     new.az(&["roll"]).run().ok().silent();
     assert_eq!((fs::read(&kept).unwrap(), set_aside(&sandbox)), (sealed, 0));
+}
+
+/// A machine with a home of the first version in `/mnt`, and an az in it.
+fn first_version<'a>(sandbox: &'a Sandbox, home: &Path, name: &str, id: char) -> impl Fn(&[&str]) -> Invocation<'a> {
+    let etc = sandbox.root().join(name);
+    fs::create_dir(&etc).unwrap();
+    fs::copy("/etc/passwd", etc.join("passwd")).unwrap();
+    fs::write(etc.join("machine-id"), id.to_string().repeat(32)).unwrap();
+    let mounts = format!("mount --bind {} /etc; mount --bind {} /mnt", in_shell(&etc), in_shell(home));
+    let room = Room::new(sandbox, &mounts);
+    move |words| {
+        let az = room.az(words).env("HOME", "/mnt");
+        az.env("AZWARD_HOME", "/mnt/.azward").env("AZURE_CONFIG_DIR", "/mnt/.azure").env("XDG_RUNTIME_DIR", "/mnt")
+    }
+}
+
+#[test]
+fn a_home_of_the_first_version_opens_where_it_was_made_and_is_left_alone_elsewhere() {
+    let sandbox = Sandbox::new().with_fake_az();
+    let home = sandbox.root().join("first-version");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/first-version");
+    let places = [("", ".azward"), ("vaults", ".azward/vaults"), ("azure", ".azure")];
+    for (from, to) in places {
+        fs::create_dir_all(home.join(to)).unwrap();
+        fs::set_permissions(home.join(to), fs::Permissions::from_mode(0o700)).unwrap();
+        for entry in fs::read_dir(data.join(from)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+            let copy = home.join(to).join(entry.file_name());
+            fs::copy(entry.path(), &copy).unwrap();
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+    let key = home.join(".azward/key");
+    let vaults = || {
+        let mut found: Vec<_> = fs::read_dir(home.join(".azward/vaults")).unwrap().flatten().collect();
+        found.retain(|entry| !entry.file_name().to_string_lossy().ends_with(".lock"));
+        let mut found: Vec<_> =
+            found.iter().map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect();
+        found.sort();
+        found
+    };
+    let before = vaults();
+    let here = first_version(&sandbox, &home, "here", 'f');
+    let there = first_version(&sandbox, &home, "there", 'a');
+    assert_explained(there(&["roll"]).run(), 1, NO_TOKEN, "belongs to another machine or user");
+    there(&["login", ALICE]).run().ok().silent();
+    there(&["roll"]).run().ok().silent();
+    assert!(key.exists() && before.iter().all(|file| vaults().contains(file)), "it is that machine's");
+    here(&["roll"]).run().ok().silent();
+    assert!(!key.exists() && before.iter().all(|(name, _)| vaults().iter().all(|(other, _)| other != name)));
+    for _ in 0..2 {
+        there(&["roll"]).run().ok().silent();
+        here(&["roll"]).run().ok().silent();
+    }
+    assert!(vaults().iter().all(|(name, _)| !name.to_string_lossy().contains("set-aside")));
 }
 
 #[test]
