@@ -143,21 +143,36 @@ fn again(ground: &Ground, verdict: &mut Verdict) {
     }
 }
 
-/// Once az has logged somebody out, no generation of any vault opens to a refresh token of theirs: the profile says whether
-/// it has, and the next az has had its turn.
+/// How long the profile and the cache must have been at rest before an az takes it for a logout that an account is in
+/// neither (`run/logged_out.rs`), and a little.
+const REST: Duration = Duration::from_millis(2300);
+
+/// Once az has logged somebody out, no generation of any vault opens to a refresh token of theirs: the token cache says
+/// whether it has (the profile may give their subscriptions to somebody else), and the next az has had its turn, or where nobody was left to see
+/// the logout, the next one after a while.
 fn gone(ground: &Ground, user: User, verdict: &mut Verdict) {
-    let subscriptions = ground.sandbox.config().subscriptions();
-    if subscriptions.iter().any(|subscription| subscription["user"]["name"] == user.username()) {
+    let sandbox = &ground.sandbox;
+    if sandbox.config().entries("Account").iter().any(|entry| entry["home_account_id"] == user.home_account_id()) {
         return;
     }
-    for (name, entries) in vaults::entries_in_each(&ground.sandbox) {
-        let theirs = entries.iter().filter(|entry| entry["home_account_id"] == user.home_account_id());
-        let good = theirs.filter_map(|entry| entry["secret"].as_str());
-        let count = good.filter(|token| ground.entra.is_refresh_token_good(token)).count();
-        if count > 0 {
-            verdict.find(Wrong::Kept, format!("`{name}` opens to {count} of {}", user.username()));
-        }
+    if kept(ground, user).is_empty() {
+        return;
     }
+    std::thread::sleep(REST);
+    sandbox.az(["version", "--output", "none"]).run();
+    for (name, count) in kept(ground, user) {
+        verdict.find(Wrong::Kept, format!("`{name}` opens to {count} of {}", user.username()));
+    }
+}
+
+/// The files that open to refresh tokens of this user which the endpoint takes, and to how many.
+fn kept(ground: &Ground, user: User) -> Vec<(String, usize)> {
+    let files = vaults::entries_in_each(&ground.sandbox).into_iter().map(|(name, entries)| {
+        let theirs = entries.iter().filter(|entry| entry["home_account_id"] == user.home_account_id());
+        let secrets = theirs.filter_map(|entry| entry["secret"].as_str());
+        (name, secrets.filter(|token| ground.entra.is_refresh_token_good(token)).count())
+    });
+    files.filter(|(_, count)| *count > 0).collect()
 }
 
 /// The next az: it redeems what the vault has, or says truthfully that nobody is logged in.
