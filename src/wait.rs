@@ -5,6 +5,8 @@
 //!
 //! Before a process takes signals (`sys::take_signals`) they end it as they always do, and nothing of this matters.
 
+#![allow(clippy::missing_const_for_thread_local, reason = "it is const; clippy for Windows and macOS does not see it")]
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
