@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
@@ -41,7 +41,7 @@ struct Inner {
     program: Option<PathBuf>,
     /// The lock's file as it was when this process first relied on the azward home; open, so that no other gets its
     /// identity.
-    noted: OnceLock<File>,
+    noted: Mutex<Option<File>>,
     /// Whether this process has the lock alone.
     is_alone: AtomicBool,
 }
@@ -70,7 +70,7 @@ impl HomeLock {
         Self(Arc::new(Inner {
             azward_home: azward_home.to_owned(),
             program: executable.map(without_mark),
-            noted: OnceLock::new(),
+            noted: Mutex::default(),
             is_alone: AtomicBool::new(false),
         }))
     }
@@ -104,13 +104,13 @@ impl HomeLock {
     /// Notes that this process is going to rely on what is in the azward home now: from here on an uninstall is noticed.
     /// Where there is no azward home yet, there is nothing to rely on.
     pub fn note(&self) {
-        if self.0.noted.get().is_none()
+        let mut noted = self.noted();
+        if noted.is_none()
             && !self.is_gone()
             && self.0.azward_home.is_dir()
             && let Ok(file) = private::open(&self.path())
         {
-            // Whoever was first is as good.
-            let _ = self.0.noted.set(file);
+            *noted = Some(file);
         }
     }
 
@@ -131,7 +131,7 @@ impl HomeLock {
         let lock = Lock::acquire(&self.path(), Mode::Shared, DEADLINE)?;
         if self.is_gone()
             || !self.is_in_place(lock.as_file())
-            || !self.0.noted.get().is_none_or(|noted| self.is_in_place(noted))
+            || !self.noted().as_ref().is_none_or(|noted| self.is_in_place(noted))
         {
             return Err(gone(&self.0.azward_home));
         }
@@ -149,9 +149,15 @@ impl HomeLock {
             let lock = Lock::acquire(&self.path(), Mode::Exclusive, end.saturating_duration_since(Instant::now()))?;
             if self.is_in_place(lock.as_file()) {
                 self.0.is_alone.store(true, Ordering::SeqCst);
+                // What was there before somebody uninstalled it is no longer relied on.
+                *self.noted() = private::open(&self.path()).ok();
                 return Ok(Alone { home: self.clone(), _lock: lock });
             }
         }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an open file is still the one at the lock's path.
@@ -228,12 +234,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (early, late) = (HomeLock::of(home.path(), None), HomeLock::of(home.path(), None));
         early.note();
-        let alone = late.alone(Duration::ZERO).unwrap();
+        let alone = HomeLock::of(home.path(), None).alone(Duration::ZERO).unwrap();
         std::fs::remove_file(late.path()).unwrap();
         drop(alone);
         assert_eq!(early.enter().unwrap_err().kind, Kind::Gone);
         late.enter().unwrap();
         assert_eq!(early.enter().unwrap_err().kind, Kind::Gone, "the key that it knew is gone with the old one");
-        early.alone(Duration::ZERO).unwrap();
+        drop(early.alone(Duration::ZERO).unwrap());
+        early.enter().unwrap();
     }
 }

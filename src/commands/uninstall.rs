@@ -216,20 +216,36 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
-    for name in ["config.json", home_lock::NAME] {
-        let _ = std::fs::remove_file(home.join(name));
-    }
-    // Fails where something of the user's own is in it, and then it stays.
-    let is_removed = try_again(|| {
-        for name in ["journal.jsonl", home::MARKER] {
-            let _ = std::fs::remove_file(home.join(name));
-        }
-        std::fs::remove_dir(home)
-    });
-    match is_removed {
+    let _ = std::fs::remove_file(home.join("config.json"));
+    // Where something of the user's own or another machine's is in it, it stays.
+    match remove_home(home) {
         true => say(format!("removed `{}`", home.display())),
         false => say(format!("left `{}`: it is not empty", home.display())),
     }
+}
+
+/// Removes the home if there is nothing else in it. Its lock goes last, with the directory right behind it: from then on
+/// an install may make both anew, and what it makes is its own.
+fn remove_home(home: &Path) -> bool {
+    let last = ["journal.jsonl", home::MARKER, home_lock::NAME];
+    for _ in 0..ATTEMPTS {
+        let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
+        if entries.map(|entry| entry.file_name()).any(|name| !last.iter().any(|own| *own == name)) {
+            return false;
+        }
+        for name in last {
+            let _ = std::fs::remove_file(home.join(name));
+        }
+        match std::fs::remove_dir(home) {
+            Ok(()) => return true,
+            // Whoever made a new lock has come to stay.
+            Err(_) if home.join(home_lock::NAME).exists() => return false,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+            // A process that began before noted something.
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    false
 }
 
 /// Does it, and again while a process that began before notes something there. Says whether it was done, or nothing was
