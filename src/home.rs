@@ -29,6 +29,9 @@ use crate::text;
 /// The marker's name.
 pub const MARKER: &str = "azward-home";
 
+/// The marker before it has its name.
+const FRESH_MARKER: &str = "azward-home.new";
+
 /// The marker's line in a directory that azward made.
 const MADE: &str = "azward home, made by azward\n";
 
@@ -53,20 +56,27 @@ pub(crate) fn mark(made: &Directory) -> std::io::Result<()> {
 /// Marks an empty directory as a home that somebody else made. Only that: what has other things in it is asked about by
 /// [`examine`].
 pub(crate) fn mark_if_empty(path: &Path, directory: &Directory) {
-    let is_marked = || directory.file(OsStr::new(MARKER), Access::Read).is_ok();
-    if !is_marked() && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+    let is_marker_s = |entry: std::fs::DirEntry| [MARKER, FRESH_MARKER].iter().any(|name| entry.file_name() == *name);
+    if marker_of(directory).is_none()
+        && std::fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_marker_s)))
+    {
         let _ = write_marker(directory, TAKEN);
     }
 }
 
+/// Writes the marker in one step: one that is torn would be none, in a home that has other things in it.
 fn write_marker(directory: &Directory, line: &str) -> std::io::Result<()> {
-    match directory.create(OsStr::new(MARKER), Access::Write) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        Err(_) => Ok(()),
-        Ok(mut file) => {
-            private::give(&file, &directory.metadata()?);
-            file.write_all(line.as_bytes())
-        }
+    let (marker, fresh) = (OsStr::new(MARKER), OsStr::new(FRESH_MARKER));
+    // Left by a process that was killed.
+    let _ = directory.remove(fresh);
+    let mut file = directory.create(fresh, Access::Write)?;
+    private::give(&file, &directory.metadata()?);
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all())?;
+    drop(file);
+    match directory.rename(fresh, marker) {
+        // Somebody else was as quick, and wrote the same.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && marker_of(directory).is_some() => Ok(()),
+        renamed => renamed,
     }
 }
 
@@ -201,6 +211,7 @@ fn adopt(path: &Path, directory: &Directory) -> Result<Option<String>> {
     let is_known = |name: &OsStr| {
         let name = name.to_string_lossy();
         CONTENTS.contains(&&*name)
+            || [MARKER, FRESH_MARKER].contains(&&*name)
             || ["key", "config"].iter().any(|kind| name == format!("{kind}.new"))
             || name.contains(".set-aside-")
             || name.ends_with(".key")

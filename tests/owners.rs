@@ -356,3 +356,25 @@ fn a_home_of_the_first_version_is_one_without_a_word() {
         assert_eq!((seen(&sandbox), home.join("azward-home").exists()), (1.into(), true));
     }
 }
+
+#[test]
+fn a_marker_that_a_kill_left_torn_is_made_whole() {
+    for others in [&[][..], &["vaults", "run"]] {
+        let sandbox = Sandbox::new().with_fake_az();
+        let home = sandbox.azward_home();
+        // In neither case is it a home that somebody else made.
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+        for name in ["azward-home", "azward-home.new"] {
+            fs::write(home.join(name), "azward ho").unwrap();
+        }
+        for name in others {
+            fs::create_dir(home.join(name)).unwrap();
+        }
+        sandbox.az(["login", ALICE]).run().ok().silent();
+        assert!(fs::read_to_string(home.join("azward-home")).unwrap().starts_with("azward home, made by"));
+        assert!(!home.join("azward-home.new").exists());
+        sandbox.assert_nothing_in_the_clear();
+    }
+}
