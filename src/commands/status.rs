@@ -94,7 +94,7 @@ fn exposure_line(surroundings: &Surroundings) -> String {
     let Surroundings { context, settings, .. } = surroundings;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
     match Exposure::new(context, settings, &real_az).try_out() {
-        Plan::Private => "private: az gets the refresh tokens in a file that only it sees".to_owned(),
+        Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),
     }
@@ -103,7 +103,7 @@ fn exposure_line(surroundings: &Surroundings) -> String {
 /// Who renews tokens before they expire.
 fn renewal_line(surroundings: &Surroundings) -> String {
     let Surroundings { context, settings, config_dir, .. } = surroundings;
-    let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
+    let Ok(real_az) = real_az::find(context, settings, &[]) else { return "by nobody: there is no real az".to_owned() };
     Renewal { context, real_az: &real_az }.line(config_dir)
 }
 

@@ -126,7 +126,9 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// `Storage`.
     pub fn is_needed(&self) -> Result<bool> {
-        Ok(self.lease.nobody()?.is_none() || self.lease.login_since()?.is_some())
+        // Whoever needs it has made the lease's file; to ask is not to make it.
+        Ok(self.lease.path().symlink_metadata().is_ok() && self.lease.nobody()?.is_none()
+            || self.lease.login_since()?.is_some())
     }
 
     /// Whether an az runs now, whatever its exposure.

@@ -14,6 +14,16 @@ fn status(sandbox: &Sandbox, name: &str) -> (Vec<String>, Option<i32>) {
 }
 
 #[test]
+fn what_only_looks_makes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.forget_settings();
+    for command in [&["status"][..], &["list"], &["list", "--json"], &["forget", "--gone"]] {
+        sandbox.azward(command).run().ok();
+        assert_eq!(fs::read_dir(sandbox.home()).unwrap().count(), 0, "{command:?}");
+    }
+}
+
+#[test]
 fn each_file_with_a_credential_is_named() {
     let sandbox = logged_in();
     let directory = sandbox.config_dir();
