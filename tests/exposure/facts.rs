@@ -1,6 +1,7 @@
 //! Callers of every kind, and what a process can know of itself.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -53,6 +54,7 @@ impl Caller {
         self.calls(sandbox.az(["look"])).run().ok().silent();
         let az = sandbox.root().join("facts/az");
         fs::create_dir(sandbox.root().join("facts")).unwrap();
+        fs::set_permissions(sandbox.root().join("facts"), fs::Permissions::from_mode(0o755)).unwrap();
         sandbox.make_script(&az, script);
         let path = [sandbox.root().join("bin"), sandbox.root().join("facts"), "/usr/bin".into(), "/bin".into()];
         sandbox.set_env("PATH", std::env::join_paths(path).unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use entra::{SERVICE_PRINCIPAL, TENANT_A, User};
 
-use crate::support::{Sandbox, Signal, wait_until};
+use crate::support::{Sandbox, Signal, in_shell, wait_until};
 use crate::{ALICE, BOB, last_look, logged_in, look};
 
 const EXPOSURES: [&str; 2] = ["private", "in-place"];
@@ -78,11 +78,11 @@ fn in_place_others_go_as_soon_as_their_runs_end_and_its_own_stays_until_its_end(
     let script = format!(
         "case $1 in login) echo waiting; while [ ! -e {0} ]; do sleep 0.05; done; FAKE login {BOB}; echo stored; \
          while [ -e {0} ]; do sleep 0.05; done; exec FAKE look;; *) exec FAKE \"$@\";; esac",
-        flag.display()
+        in_shell(&flag)
     );
     let fake = sandbox.wrapped_az().with_file_name("fake");
     fs::rename(sandbox.wrapped_az(), &fake).unwrap();
-    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &fake.to_string_lossy()));
+    sandbox.make_script(sandbox.wrapped_az(), &script.replace("FAKE", &in_shell(&fake)));
     // What the vault knows is in whole seconds.
     std::thread::sleep(Duration::from_millis(1100));
     let login = sandbox.az(["login"]).start();

@@ -321,6 +321,6 @@ fn install(program: &Path, place: &Path) {
 /// Copies a program by another process: a file that this one has open for writing, a child forked at that moment by another
 /// test would hold open too, and then it cannot be executed.
 fn copy(program: &Path, place: &Path) {
-    let status = Command::new("cp").arg(program).arg(place).status();
+    let status = Command::new("cp").arg("--preserve=mode").arg(program).arg(place).status();
     assert!(status.is_ok_and(|status| status.success()), "cannot copy `{}`", program.display());
 }
