@@ -185,7 +185,8 @@ impl Run<'_> {
             true => through_az::rotate_privately(wanted, rotation.custody, az, now),
             false => through_az::rotate_in_place(wanted, rotation.custody, now, az),
         });
-        if !matches!(outcome, Ok(true)) {
+        // One that a signal ended may well have been able to.
+        if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {
             rotation.note_az_s_failure(wanted);
         }
         let outcome = match outcome {
