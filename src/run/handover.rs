@@ -206,6 +206,19 @@ impl<'a> Handover<'a> {
         }
     }
 
+    /// Has the guardian watch this az: it goes by what another of the same run has exposed in place, and may outlive a
+    /// shim that is killed.
+    pub fn hold_in_place(&mut self) {
+        self.hold_unexposed(self.process());
+    }
+
+    /// Has the guardian watch this az again, after another of the same run that has ended.
+    pub fn watch_again(&self) {
+        if let Held::InPlace(exposed) = &self.held {
+            self.guardian.watch_in_place(self.process(), exposed.share.as_ref(), self.deed);
+        }
+    }
+
     fn hold_unexposed(&mut self, process: u32) {
         let exposed = self.custody.unexposed(Handed::to(self.deed));
         self.guardian.watch_in_place(process, exposed.share.as_ref(), self.deed);

@@ -123,6 +123,7 @@ impl Run<'_> {
             && let Some((wanted, _)) = &through_az
         {
             rotate_through_az(wanted);
+            handover.watch_again();
         }
         if through_az.is_some() {
             turn = turn.filter(|_| is_for_a_token);

@@ -42,6 +42,7 @@ pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Ha
 /// When the cache cannot be edited; the old token is in it.
 pub fn rotate_in_place(wanted: &Wanted, custody: &Custody<'_>, now: i64, mut az: Handover<'_>) -> Result<bool> {
     let Some(aside) = set_aside(wanted, custody, now)? else { return Ok(false) };
+    az.hold_in_place();
     if az.succeeds_within(DEADLINE) {
         return Ok(true);
     }
