@@ -47,7 +47,10 @@ impl Plan {
     /// The faults at these calls that are chosen.
     pub(crate) fn faults(&self, scenario: &Scenario, exposure: &str, calls: &[Call]) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for call in calls {
+        // Who looks again and again whether an az has ended does so as often as it takes: some of that is enough.
+        let is_one_of_many =
+            |call: &&Call| call.place.name == "wait4" && call.place.nth > 3 && !call.place.nth.is_multiple_of(8);
+        for call in calls.iter().filter(|call| !is_one_of_many(call)) {
             let tear = call.is_divisible.then_some(Blow::Tear);
             // Nobody hangs up on a guardian with something unread: it never says a word.
             let is_real = |error: &&Errno| scenario.subject == Subject::Shim || **error != Errno::ECONNRESET;
