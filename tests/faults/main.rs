@@ -48,8 +48,9 @@ fn whatever_breaks_nothing_is_lost_or_left_in_the_clear() {
             scope.spawn(|| {
                 loop {
                     let Some((scenario, exposure)) = grounds.lock().unwrap().next() else { return };
-                    let count = break_scenario(&plan, scenario, exposure, &report);
-                    eprintln!("{:5} s  {}/{exposure}: {count} faults", began.elapsed().as_secs(), scenario.name);
+                    let (count, all) = break_scenario(&plan, scenario, exposure, &report);
+                    let seconds = began.elapsed().as_secs();
+                    eprintln!("{seconds:5} s  {}/{exposure}: {count} faults of {all}", scenario.name);
                 }
             });
         }
@@ -72,8 +73,13 @@ struct Report {
     findings: Vec<String>,
 }
 
-/// Injects the faults that are chosen for one scenario, and says how many there were.
-fn break_scenario(plan: &Plan, scenario: &'static Scenario, exposure: &'static str, report: &Mutex<Report>) -> usize {
+/// Injects the faults that are chosen for one scenario, and says how many there were, and of how many.
+fn break_scenario(
+    plan: &Plan,
+    scenario: &'static Scenario,
+    exposure: &'static str,
+    report: &Mutex<Report>,
+) -> (usize, usize) {
     let ground = Ground::prepare(scenario, exposure);
     ground.restore();
     let sound = trace((scenario.command)(&ground.sandbox), scenario.subject, None);
@@ -83,16 +89,16 @@ fn break_scenario(plan: &Plan, scenario: &'static Scenario, exposure: &'static s
     }
     if scenario.is_a_run && exposure == "private" && !sound.has_mounted {
         eprintln!("private exposure cannot be had here");
-        return 0;
+        return (0, 0);
     }
-    let faults = plan.faults(scenario, exposure, &sound.calls);
+    let (faults, all) = plan.faults(scenario, exposure, &sound.calls);
     for (count, fault) in faults.iter().enumerate() {
         if count > 0 && count.is_multiple_of(PROGRESS) {
             eprintln!("         {}/{exposure}: {count} of {}", scenario.name, faults.len());
         }
         inject(&ground, exposure, &judge::visible(&sound.outcome), fault, report);
     }
-    faults.len()
+    (faults.len(), all)
 }
 
 fn inject(ground: &Ground, exposure: &str, sound: &judge::Visible, fault: &Fault, report: &Mutex<Report>) {

@@ -44,8 +44,8 @@ impl Plan {
         all.filter(|(scenario, exposure)| is_chosen(&format!("{}/{exposure}/", scenario.name))).collect()
     }
 
-    /// The faults at these calls that are chosen.
-    pub(crate) fn faults(&self, scenario: &Scenario, exposure: &str, calls: &[Call]) -> Vec<Fault> {
+    /// The faults at these calls that are chosen, and how many there are.
+    pub(crate) fn faults(&self, scenario: &Scenario, exposure: &str, calls: &[Call]) -> (Vec<Fault>, usize) {
         let mut faults = Vec::new();
         // Who looks again and again whether an az has ended does so as often as it takes: some of that is enough.
         let is_one_of_many =
@@ -60,6 +60,7 @@ impl Plan {
                 faults.push(Fault { name, call: call.clone(), blow, number: faults.len() });
             }
         }
+        let all = faults.len();
         // Of what is not named another part of each scenario and exposure, so that every kind of fault has its turn.
         let every = self.chosen.split(',').find_map(|part| part.parse().ok());
         let begin = scenario.name.len() * 5 + exposure.len();
@@ -73,7 +74,7 @@ impl Plan {
         if let Some(names) = names {
             faults.retain(|fault| names.iter().any(|prefix| fault.name.starts_with(prefix)));
         }
-        faults
+        (faults, all)
     }
 
     fn names(&self) -> Option<Vec<&str>> {
