@@ -20,8 +20,12 @@ if [ ! -x "$home/bin/azward" ] && [ -e "$home/home.lock" ] && [ ! -e "$home/vaul
     # An uninstall was killed after its last program was gone.
     rm -f "$home/config.json" "$home/home.lock" "$home/azward-home" "$home/journal.jsonl"
     rmdir "$home/bin" 2>/dev/null || true
-    rmdir "$home"
-    printf "removed \`%s\`\n" "$shown"
+    # Another one may be at the same, and be done with it.
+    if rmdir "$home" 2>/dev/null || [ ! -e "$home" ]; then
+        printf "removed \`%s\`\n" "$shown"
+    else
+        printf "left \`%s\`: it is not empty\n" "$shown"
+    fi
     exit 0
 fi
 
