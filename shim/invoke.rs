@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use azward::azure::{ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
-use azward::home;
+use azward::home::{self, Care};
 use azward::journal::Journal;
 use azward::run::custody::Custody;
 use azward::run::marker::{self, Marker};
@@ -24,8 +24,9 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     let journal = Journal::at(&context.azward_home);
     let given = Marker::given(context);
     // A home that is not believed is not read and not written; `azward status` says why.
-    let has_home = home::examine(context).is_ok();
-    let is_bypassed = !has_home || context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
+    let is_told_to_pass = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
+    let has_home = home::examine(context, if is_told_to_pass { Care::Look } else { Care::Mend }).is_ok();
+    let is_bypassed = !has_home || is_told_to_pass;
     let settings = if has_home { Settings::load(&context.azward_home) } else { Ok(Settings::default()) };
     let settings = settings.unwrap_or_else(|failure| {
         if !is_bypassed {

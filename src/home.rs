@@ -103,12 +103,20 @@ pub fn is_home(path: &Path, user_home: &Path) -> bool {
         && (marker_of(&directory).is_some() || has_vault(path) || is_installed_by_first_version(path))
 }
 
-/// Asks whether the home is to be believed, marks an older one, and closes one of our own that is open to others. One
-/// that is not there yet is believed.
+/// What may be done about a home that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// Nothing is written: one that would have to be closed first is not believed.
+    Look,
+    /// An older one is marked, and one of our own that is open to others is closed.
+    Mend,
+}
+
+/// Asks whether the home is to be believed. One that is not there yet is.
 ///
 /// # Errors
 /// Why it is not believed.
-pub fn examine(context: &Context) -> Result<()> {
+pub fn examine(context: &Context, care: Care) -> Result<()> {
     let path = &context.azward_home;
     let Ok(itself) = std::fs::symlink_metadata(path) else { return Ok(()) };
     // What cannot be looked at or opened has nothing in it to be believed, and says so to whoever needs it.
@@ -130,7 +138,7 @@ pub fn examine(context: &Context) -> Result<()> {
     let Ok(directory) = directory else { return Ok(()) };
     let marker = match marker_of(&directory) {
         Some(line) => Some(line),
-        None => adopt(path, &directory)?,
+        None => adopt(path, &directory, care)?,
     };
     let mut mode = sys::mode_of(&metadata);
     if mode & STICKY != 0 {
@@ -139,6 +147,11 @@ pub fn examine(context: &Context) -> Result<()> {
     }
     if mode & OTHERS == 0 {
         return Ok(());
+    }
+    if care == Care::Look {
+        let hint = "run any az without AZWARD_BYPASS, which closes it, or set its mode to 0700";
+        let is_open = mode & OTHERS_WRITE != 0;
+        return if is_open { Err(not_believed(path, "can be written by other users", hint)) } else { Ok(()) };
     }
     set_aside_settings(context, mode);
     if marker.as_deref() == Some(MADE) {
@@ -204,8 +217,8 @@ fn tell(context: &Context, path: &Path, mode: u32, hint: &str) {
     Journal::at(&context.azward_home).warn(context.now(), &Failure::new(Kind::Storage, what, hint));
 }
 
-/// Marks a home that has no marker. What it is marked as; nothing while it is empty.
-fn adopt(path: &Path, directory: &Directory) -> Result<Option<String>> {
+/// What a home that has no marker is marked as; nothing while it is empty.
+fn adopt(path: &Path, directory: &Directory, care: Care) -> Result<Option<String>> {
     let names = std::fs::read_dir(path).map_err(|error| Failure::storage("list", path, &error))?;
     let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
     let is_known = |name: &OsStr| {
@@ -225,8 +238,10 @@ fn adopt(path: &Path, directory: &Directory) -> Result<Option<String>> {
             return Err(not_believed(path, "is not azward's: it has other things in it", hint));
         }
     };
-    // Without the marker it is asked again the next time.
-    let _ = write_marker(directory, line);
+    if care == Care::Mend {
+        // Without the marker it is asked again the next time.
+        let _ = write_marker(directory, line);
+    }
     Ok(Some(line.to_owned()))
 }
 

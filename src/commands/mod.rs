@@ -18,7 +18,7 @@ use chrono::{DateTime, Local};
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::home;
+use crate::home::{self, Care};
 use crate::journal::Journal;
 use crate::settings::Settings;
 use crate::text;
@@ -44,7 +44,7 @@ impl Surroundings {
     /// Reads them.
     #[must_use]
     pub fn of(context: Context) -> Self {
-        let home_failure = home::examine(&context).err();
+        let home_failure = home::examine(&context, Care::Mend).err();
         let loaded = match home_failure {
             Some(_) => Ok(Settings::default()),
             None => Settings::load(&context.azward_home),
