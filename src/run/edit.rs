@@ -12,7 +12,9 @@ use crate::azure::python_json::{Escape, quote};
 use crate::azure::token_cache::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
 use crate::entra::Additions;
 use crate::failure::Result;
-use crate::run::rivals::{Order, accept, add_rival, changed_at, is_rival, remember, rival_of, supersede, take};
+use crate::run::rivals::{
+    Order, accept, add_rival, changed_at, is_rival, is_untimed, remember, rival_of, supersede, take,
+};
 use crate::secret::{Secret, fingerprint};
 use crate::vault::{Contents, KeptEntry, KeptToken, Rival};
 
@@ -76,7 +78,9 @@ pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &s
         let (theirs, ours) = (changed_at(&entry, now)?, changed_at(&token_entry(kept), now)?);
         match order {
             Order::Successor => supersede(kept, &entry, own, now, by)?,
-            Order::Ran if theirs >= ours && !is_rival => supersede(kept, &entry, own, now, by)?,
+            Order::Ran if (theirs >= ours || is_untimed(&entry, now)?) && !is_rival => {
+                supersede(kept, &entry, own, now, by)?;
+            }
             _ if is_rival => continue,
             Order::Ran | Order::Unknown if theirs >= ours => {
                 let preferred = rival_of(kept);

@@ -71,13 +71,10 @@ impl<'a> Handover<'a> {
         if plan == Plan::Private && handed != Handed::Nothing && custody.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
-        if plan == Plan::Private || handed == Handed::Nothing {
-            // What an unwrapped az left in the real file is not to lie there for as long as the run takes. What keeps it
-            // there now is told when the secrets are handed over.
-            let _ = custody.sweep();
-        } else if !crate::sys::is_privately_mounted(custody.cache.path()) {
-            custody.forget_logged_out();
-        }
+        // What an unwrapped az left in the real file is not to lie there for as long as the run takes, and of two refresh
+        // tokens it is to be known which is good before az is handed one. What keeps it there now is told when the secrets
+        // are handed over.
+        let _ = custody.sweep();
         let mut handover =
             Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };
         let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
@@ -154,10 +151,12 @@ impl<'a> Handover<'a> {
             _ => {
                 // No lock is held while a keyring waits for a person.
                 let prepared = if self.custody.has_nothing() { Ok(()) } else { self.custody.prepare_vault() };
+                // Asked before this run needs the file too.
+                let order = self.custody.order();
                 // Before the first byte is in the clear.
                 self.hold_unexposed(process);
                 prepared?;
-                let exposed = self.custody.expose(self.deed)?;
+                let exposed = self.custody.expose(self.deed, order)?;
                 if let Held::InPlace(held) = &mut self.held {
                     held.before = exposed.before;
                     held.share = held.share.take().or(exposed.share);
@@ -210,6 +209,17 @@ impl<'a> Handover<'a> {
     /// shim that is killed.
     pub fn hold_in_place(&mut self) {
         self.hold_unexposed(self.process());
+    }
+
+    /// Says that this az needs no more of what another of the same run has exposed in place. The guardian has the same
+    /// share, and may not hear of it.
+    pub fn let_go_in_place(&mut self) {
+        if let Held::InPlace(exposed) = &mut self.held
+            && let Some(share) = exposed.share.take()
+        {
+            // Where it cannot be given up it goes with its last holder.
+            let _ = share.give_up();
+        }
     }
 
     /// Has the guardian watch this az again, after another of the same run that has ended.

@@ -52,11 +52,11 @@ impl Custody<'_> {
         })
     }
 
-    /// Makes the secrets readable to a run, taking in first what is new in the file.
+    /// Makes the secrets readable to a run, taking in first what is new in the file, in the `order` that was known before.
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    pub fn expose(&self, by: &str) -> Result<Exposed> {
+    pub fn expose(&self, by: &str, order: Order) -> Result<Exposed> {
         // Before a refresh token is in it, by us or by az.
         self.cache.close()?;
         if self.has_nothing() {
@@ -65,8 +65,6 @@ impl Custody<'_> {
         }
         self.prepare_vault()?;
         let _presence = self.context.home_lock.enter()?;
-        // Asked before this run needs it too.
-        let order = self.order();
         let share = self.lease.share()?;
         let vault_lock = self.vault.lock(DEADLINE)?;
         let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
@@ -141,7 +139,12 @@ impl Custody<'_> {
         let text = text.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let order = if by == "sweep" { Order::Unknown } else { Order::Ran };
+        let order = match by {
+            "sweep" => Order::Unknown,
+            // It was handed none, and what it stored is what its person has just signed in for.
+            "login" => Order::Successor,
+            _ => Order::Ran,
+        };
         let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, order)?;
         let forgotten = match forgetting {
             Forgetting::Never => Vec::new(),

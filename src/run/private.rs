@@ -93,7 +93,9 @@ impl Custody<'_> {
     /// Whatever kept it from doing so; az can run all the same, with what the real file has.
     pub fn expose_privately(&self, copy: &mut PrivateCopy, by: &str, left_out: &[String]) -> Result<()> {
         if self.has_nothing() || copy.handed == Handed::Nothing {
-            let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+            // Where there is nothing there is nothing to guard either: a lock that a killed shim leaves is in az's way.
+            let acquire = || MsalLock::acquire(self.cache.path(), DEADLINE);
+            let _msal_lock = (!self.has_nothing()).then(acquire).transpose()?;
             let text = self.cache.read()?.unwrap_or_default();
             let cache = TokenCache::parse(&text)?;
             let handed = match cache.entries(Section::RefreshToken)?.is_empty() {

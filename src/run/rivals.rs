@@ -20,13 +20,16 @@ const RIVALS: usize = 16;
 /// How far ahead of ours another machine's clock may be, in seconds. A time later than that means nothing.
 const AHEAD: i64 = 24 * 60 * 60;
 
+/// How long ago, in seconds, a refresh token can have changed that is of any use: far longer than one lives.
+const LONGEST_AGO: i64 = 10 * 365 * 24 * 60 * 60;
+
 /// What is known of the order of two refresh tokens of one account: one in a cache that azward has not seen, and the one that
 /// the vault has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// az stored the one in the cache in a run that was handed the vault's: it replaces it.
     Successor,
-    /// An az had the file to itself: one that is not older by its own time replaces the vault's.
+    /// An az had the file to itself: one that is not older by its own time, or whose time tells nothing, replaces the vault's.
     Ran,
     /// The file may be anything, a backup's or another machine's: both are kept until the endpoint has accepted one.
     Unknown,
@@ -99,6 +102,13 @@ pub(super) fn is_rival(kept: &KeptToken, secret: &String) -> Result<bool> {
 pub(super) fn changed_at(entry: &Entry<'_>, now: i64) -> Result<i64> {
     let time = entry.refresh_token()?.last_modification_time.and_then(|time| time.parse().ok());
     Ok(time.filter(|time| (1..=now.saturating_add(AHEAD)).contains(time)).unwrap_or(0))
+}
+
+/// Whether the time of a refresh token tells nothing: none, or one that only a clock that is wrong can have told.
+pub(super) fn is_untimed(entry: &Entry<'_>, now: i64) -> Result<bool> {
+    let time: Option<i64> = entry.refresh_token()?.last_modification_time.and_then(|time| time.parse().ok());
+    let credible = now.saturating_sub(LONGEST_AGO)..=now.saturating_add(AHEAD);
+    Ok(!time.is_some_and(|time| credible.contains(&time)))
 }
 
 /// Puts an entry in the place of the one that it came after, whose rivals are old too.

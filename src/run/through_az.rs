@@ -43,7 +43,9 @@ pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Ha
 pub fn rotate_in_place(wanted: &Wanted, custody: &Custody<'_>, now: i64, mut az: Handover<'_>) -> Result<bool> {
     let Some(aside) = set_aside(wanted, custody, now)? else { return Ok(false) };
     az.hold_in_place();
-    if az.succeeds_within(DEADLINE) {
+    let has_renewed = az.succeeds_within(DEADLINE);
+    az.let_go_in_place();
+    if has_renewed {
         return Ok(true);
     }
     put_back(&aside, custody)?;

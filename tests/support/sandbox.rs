@@ -106,6 +106,8 @@ impl Sandbox {
         let mut settings: Value = serde_json::from_slice(&text).expect("the settings are JSON");
         settings["exposure"] = exposure.into();
         fs::write(&path, settings.to_string()).expect("the box can be written");
+        // As azward makes it: one that others can read is closed, and that is told.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     }
 
     /// Puts the real az behind the shim.
