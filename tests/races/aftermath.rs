@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::processes;
 use crate::support::canary::Search;
-use crate::support::{Invocation, Outcome, Sandbox};
+use crate::support::{Outcome, Sandbox};
 use crate::tally::Tally;
 use crate::upheaval;
 
@@ -54,8 +54,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
 /// With nobody else there an uninstall goes through, the login is where az alone has it, and nothing of azward is left.
 fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     sandbox.expect_clear(sandbox.config().token_cache_path());
-    let own = sandbox.azward_home().join("bin/azward");
-    passes(Invocation::new(sandbox, own).args(["uninstall"]).run(), "the last uninstall", tally);
+    passes(upheaval::uninstall(sandbox).run(), "the last uninstall", tally);
     let left = upheaval::files(&sandbox.azward_home());
     if !left.is_empty() {
         tally.violation("an uninstall left something", format!("{left:?}"));

@@ -6,6 +6,7 @@ use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, TENANT_B, User};
 
 use crate::chance::Chance;
 use crate::support::{Invocation, Sandbox};
+use crate::upheaval;
 
 /// How many scopes the natively answered commands ask for: each is due again after two seconds.
 const SCOPES: u64 = 24;
@@ -153,15 +154,7 @@ impl Part {
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),
             Deed::Version => start(&["version", "--output", "none"]),
             Deed::Install => sandbox.azward(["install", "--no-modify-path"]),
-            Deed::Uninstall => {
-                // The installed one goes with it; where it is gone already, one that was kept somewhere can do it again.
-                let own = sandbox.azward_home().join("bin/azward");
-                if own.exists() {
-                    Invocation::new(sandbox, own).args(["uninstall"])
-                } else {
-                    sandbox.azward(["uninstall"])
-                }
-            }
+            Deed::Uninstall => upheaval::uninstall(sandbox),
             Deed::SetDefault | Deed::PlainSetDefault => {
                 let default = if self.number.is_multiple_of(2) { SUBSCRIPTION_1.id } else { SUBSCRIPTION_2.id };
                 start(&["account", "set", "--subscription", default])

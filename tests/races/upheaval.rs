@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::cast::Deed;
 use crate::chance::Chance;
-use crate::support::Sandbox;
+use crate::support::{Invocation, Sandbox};
 
 /// The longest time between two of them; the first comes after this.
 const PAUSE: Duration = Duration::from_millis(3000);
@@ -57,6 +57,13 @@ pub(crate) fn installed(sandbox: &Sandbox) -> Option<(u64, i64, i64)> {
 
     let metadata = fs::metadata(shim(sandbox)).ok()?;
     Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+}
+
+/// An uninstall. The installed program goes with it; where it is gone already (an install or uninstall was killed), one that
+/// was kept somewhere can do it again.
+pub(crate) fn uninstall(sandbox: &Sandbox) -> Invocation<'_> {
+    let own = sandbox.azward_home().join("bin/azward");
+    if own.exists() { Invocation::new(sandbox, own).args(["uninstall"]) } else { sandbox.azward(["uninstall"]) }
 }
 
 impl<'a> Upheaval<'a> {
