@@ -172,6 +172,7 @@ fn contents(token: &str) -> Contents {
         predecessors: Vec::new(),
         stored_at: 0,
         stored_by: "login".into(),
+        brought_at: 0,
         rivals: Vec::new(),
     };
     Contents { refresh_tokens: vec![token], ..Contents::default() }

@@ -299,13 +299,14 @@ impl<'a> Custody<'a> {
     }
 
     /// The text of `cache` without the refresh tokens that `contents` has; `None` when there are none to take. While somebody
-    /// signs in, what was stored since that began stays: it may be what the login still needs.
+    /// signs in, what an az has stored since that began stays, and so does what was redeemed for it: it may be what the login
+    /// still needs.
     ///
     /// # Errors
     /// `CacheForeign` or `Storage`.
     pub(super) fn scrubbed(&self, cache: &TokenCache<'_>, mut contents: Contents) -> Result<Option<Zeroizing<String>>> {
         if let Some(since) = self.lease.login_since()? {
-            contents.refresh_tokens.retain(|kept| kept.stored_at < since || kept.stored_by == "rotation");
+            contents.refresh_tokens.retain(|kept| kept.brought_at < since);
         }
         edit::scrub(cache, &contents)
     }

@@ -365,6 +365,7 @@ fn keep(entry: &Entry<'_>, now: i64, by: &str) -> KeptToken {
         predecessors: Vec::new(),
         stored_at: now,
         stored_by: by.to_owned(),
+        brought_at: now,
         rivals: Vec::new(),
     }
 }

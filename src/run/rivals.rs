@@ -123,7 +123,7 @@ pub(super) fn supersede(kept: &mut KeptToken, entry: &Entry<'_>, old: String, no
 
 pub(super) fn take(kept: &mut KeptToken, entry: &Entry<'_>, now: i64, by: &str) {
     kept.entry = Secret::new(entry.value.as_bytes().to_vec());
-    kept.stored_at = now;
+    (kept.stored_at, kept.brought_at) = (now, now);
     by.clone_into(&mut kept.stored_by);
 }
 

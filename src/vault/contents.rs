@@ -37,6 +37,8 @@ pub struct KeptToken {
     pub stored_at: i64,
     /// What stored it: a command's group, "rotation".
     pub stored_by: String,
+    /// When an az stored it, or the one that it was redeemed from, in seconds since the epoch.
+    pub brought_at: i64,
     /// Other entries with the same key of which nobody knows whether they are older, the likeliest first. They are kept
     /// until the endpoint has accepted one of them all.
     pub rivals: Vec<Rival>,
@@ -121,9 +123,17 @@ struct TokenRecord<'a> {
     predecessors: Cow<'a, [String]>,
     stored_at: i64,
     stored_by: Cow<'a, str>,
+    /// Not known of what the first version stored: then it was long ago.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    brought_at: i64,
     /// The first version had none.
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     rivals: Vec<RivalRecord<'a>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_unknown(time: &i64) -> bool {
+    *time == 0
 }
 
 #[derive(Deserialize, Serialize)]
@@ -199,6 +209,7 @@ impl KeptToken {
             predecessors: Cow::Borrowed(&self.predecessors),
             stored_at: self.stored_at,
             stored_by: Cow::Borrowed(&self.stored_by),
+            brought_at: self.brought_at,
         }
     }
 
@@ -218,6 +229,7 @@ impl KeptToken {
             predecessors: record.predecessors.into_owned(),
             stored_at: record.stored_at,
             stored_by: record.stored_by.into_owned(),
+            brought_at: record.brought_at,
         })
     }
 }
@@ -262,6 +274,7 @@ pub(super) mod tests {
                     predecessors: vec!["0011223344556677".into()],
                     stored_at: 1_760_000_000,
                     stored_by: "login".into(),
+                    brought_at: 1_759_000_000,
                     rivals: vec![Rival {
                         entry: Secret::from_text("{\"secret\": \"rival\"}".into()),
                         stored_at: 7,
@@ -274,6 +287,7 @@ pub(super) mod tests {
                     predecessors: Vec::new(),
                     stored_at: -1,
                     stored_by: String::new(),
+                    brought_at: 0,
                     rivals: Vec::new(),
                 },
             ],

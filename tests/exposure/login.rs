@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use entra::{SERVICE_PRINCIPAL, TENANT_A, User};
+use entra::{SERVICE_PRINCIPAL, SUBSCRIPTION_3, TENANT_A, User};
 
 use crate::support::{Sandbox, Signal, in_shell, wait_until};
 use crate::{ALICE, BOB, last_look, logged_in, look};
@@ -105,6 +105,40 @@ fn in_place_others_go_as_soon_as_their_runs_end_and_its_own_stays_until_its_end(
     assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 1);
     sandbox.assert_nothing_in_the_clear();
     assert_eq!(look(&sandbox).1, 2);
+}
+
+#[test]
+fn in_place_what_it_stored_stays_while_others_redeem_it() {
+    let (sandbox, entra) = Sandbox::logged_in();
+    sandbox.set_exposure("in-place");
+    let flag = sandbox.home().join("go");
+    let real = in_shell(sandbox.wrapped_az());
+    // A login that goes on to another tenant when others have redeemed and scrubbed.
+    sandbox.wrap_script(&format!(
+        "case $1 in login) {real} \"$@\" && echo stored && while [ ! -e {0} ]; do sleep 0.05; done && \
+         exec {real} account get-access-token -o json --resource https://late.example --subscription {1};; \
+         *) exec {real} \"$@\";; esac",
+        in_shell(&flag),
+        SUBSCRIPTION_3.id,
+    ));
+    // What the vault knows is in whole seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    entra.knobs(|knobs| knobs.next_login = User::Bob);
+    let login = sandbox.az(["login", "--use-device-code", "--output", "none"]).start();
+    login.wait_for("stored");
+    let bobs = ["account", "get-access-token", "--output", "json", "--subscription", SUBSCRIPTION_3.id];
+    for round in 0..3 {
+        // By azward, which takes it in to redeem it, and by an az whose run ends, each with a sweep after it.
+        let resource = format!("https://r{round}.example");
+        sandbox.az(bobs).args(["--resource", &resource]).run().ok().silent();
+        sandbox.az(["version", "--output", "none"]).run().ok();
+        assert_eq!(sandbox.config().refresh_token_count(), 1, "round {round}: after a rotation");
+        sandbox.az(["group", "list", "--output", "none"]).run().ok();
+        assert_eq!(sandbox.config().refresh_token_count(), 1, "round {round}: after a run");
+    }
+    fs::write(&flag, "").unwrap();
+    login.finish().ok();
+    sandbox.assert_nothing_in_the_clear();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::mender::Mender;
 use crate::processes;
 use crate::support::{Running, Sandbox};
 use crate::tally::Tally;
-use crate::upheaval::{self, Upheaval};
+use crate::upheaval::{self, Shim, Upheaval};
 use crate::verdict::{self, Circumstances, Token};
 
 /// How many of a hundred answers are killed, and how many of a hundred other commands.
@@ -47,6 +47,8 @@ struct Member<'a> {
     running: Running<'a>,
     /// What was started is the shim, and not an az that was found where there was none.
     is_wrapped: bool,
+    /// The shim that was installed then.
+    shim: Option<Shim>,
     began: Instant,
     kill: Option<(Instant, Victim)>,
     killed: Option<Victim>,
@@ -152,7 +154,8 @@ impl<'a> Crowd<'a> {
                 self.chance.pick(&[(1, Victim::Shim), (u64::from(!is_native), Victim::Az), (1, Victim::Group)]);
             (Instant::now() + self.chance.moment(part.deed.span()), victim)
         });
-        self.members.push(Member { part, running, is_wrapped, began: Instant::now(), kill, killed: None });
+        let began = Instant::now();
+        self.members.push(Member { part, running, is_wrapped, shim: before, began, kill, killed: None });
     }
 
     /// No shim is left to clean up, only the guardians.
@@ -196,8 +199,9 @@ impl<'a> Crowd<'a> {
                 place += 1;
                 continue;
             }
-            let Member { part: Part { deed, .. }, running, is_wrapped, began, killed, .. } =
+            let Member { part: Part { deed, .. }, running, is_wrapped, shim, began, killed, .. } =
                 self.members.swap_remove(place);
+            let is_wrapped = is_wrapped && (deed.is_upheaval() || shim == upheaval::installed(self.sandbox));
             if deed == Deed::Logout {
                 self.last_logout = Some(Instant::now());
             }

@@ -51,8 +51,11 @@ fn shim(sandbox: &Sandbox) -> PathBuf {
     sandbox.azward_home().join("bin/az")
 }
 
-/// Which shim is installed: no other one, before or after, is equal.
-pub(crate) fn installed(sandbox: &Sandbox) -> Option<(u64, i64, i64)> {
+/// Which shim it is: no other one, before or after, is equal.
+pub(crate) type Shim = (u64, i64, i64);
+
+/// The shim that is installed.
+pub(crate) fn installed(sandbox: &Sandbox) -> Option<Shim> {
     use std::os::unix::fs::MetadataExt;
 
     let metadata = fs::metadata(shim(sandbox)).ok()?;

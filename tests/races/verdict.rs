@@ -32,8 +32,10 @@ pub(crate) struct Token {
 
 /// What az says when it, or another az, read a file half written that has no lock: the profile, the registered clouds (without
 /// its cloud it goes to the public one), an index of its own.
-const UNLOCKED: [(&str, &str); 8] = [
+const UNLOCKED: [(&str, &str); 10] = [
     ("Failed to load or parse file", "az read a file of its own half written"),
+    ("configparser.ParsingError", "az read a file of its own half written"),
+    ("configparser.MissingSectionHeaderError", "az read a file of its own half written"),
     ("login.microsoftonline.com", "az lost its cloud"),
     ("in cloud 'AzureCloud'", "az lost its cloud"),
     ("The cloud 'entra' is not registered", "az lost its cloud"),
@@ -64,7 +66,8 @@ pub(crate) struct Circumstances {
     pub(crate) killed: Option<Victim>,
     /// The second user was logged out while it ran.
     pub(crate) met_logout: bool,
-    /// It is the shim that was started; otherwise it was, or may have been, the real az alone.
+    /// It is the shim that was started, and it was not taken out meanwhile: an uninstall waits for every run that has begun, so
+    /// one that has not leaves az alone. Otherwise it was, or may have been, the real az alone.
     pub(crate) is_wrapped: bool,
     /// Every wrapped az has a token cache of its own.
     pub(crate) is_private: bool,
