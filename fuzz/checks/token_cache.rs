@@ -220,6 +220,7 @@ fn duplicate(contents: &Contents) -> Contents {
         predecessors: kept.predecessors.clone(),
         stored_at: kept.stored_at,
         stored_by: kept.stored_by.clone(),
+        brought_at: kept.brought_at,
         rivals: kept.rivals.iter().map(rival).collect(),
     };
     Contents {

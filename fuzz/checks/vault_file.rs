@@ -164,7 +164,7 @@ fn read(document: &Json) -> Option<Contents> {
     let mut contents = Contents::default();
     for record in field(document, 0, "refresh_tokens")?.values() {
         let text = |place, name| field(record, place, name)?.as_text();
-        let Json::Word(stored_at) = field(record, 3, "stored_at")? else { return None };
+        let time = |record: &Json| if let Json::Word(time) = record { time.parse().ok() } else { None };
         contents.refresh_tokens.push(KeptToken {
             key: text(0, "key")?,
             entry: Secret::new(STANDARD.decode(text(1, "entry")?).ok()?),
@@ -173,9 +173,10 @@ fn read(document: &Json) -> Option<Contents> {
                 .iter()
                 .map(Json::as_text)
                 .collect::<Option<_>>()?,
-            stored_at: stored_at.parse().ok()?,
+            stored_at: time(field(record, 3, "stored_at")?)?,
             stored_by: text(4, "stored_by")?,
-            rivals: field(record, 5, "rivals")
+            brought_at: field(record, 5, "brought_at").map_or(Some(0), time)?,
+            rivals: field(record, 6, "rivals")
                 .map_or(Some(Vec::new()), |rivals| rivals.values().iter().map(rival).collect())?,
         });
     }
