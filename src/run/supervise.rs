@@ -118,7 +118,6 @@ pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
         sys::die_of(signal);
     }
     az.args(arguments);
-    sys::give_back_inherited(&mut az);
     let error = sys::replace_process(&mut az);
     not_started(Path::new(az.get_program()), &error)
 }

@@ -5,8 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// How many files one message can carry.
-pub const MOST_FILES: usize = 16;
+use super::MOST_FILES;
 
 /// At least what `CMSG_SPACE` says of so many files: both parts are rounded up to no more than eight bytes.
 const ROOM: usize = (size_of::<libc::cmsghdr>() + 8) + (MOST_FILES * size_of::<RawFd>() + 8);

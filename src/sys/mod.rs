@@ -1,72 +1,45 @@
-//! All that differs by platform, under one set of names: private files, file identity, processes, signals, the user and
-//! the machine. It is the only room with `unsafe`; nothing here decides anything.
+//! All that differs by platform, under one set of names: files, users, processes, signals, mounts and memory, each declared once
+//! and made for each platform. It is the only room with `unsafe`; nothing here decides anything, or reads the environment.
 
 #![allow(unsafe_code)]
 
-#[cfg(unix)]
-mod alarm;
-#[cfg(windows)]
-mod children_windows;
-#[cfg(unix)]
+mod child;
 mod detached;
-#[cfg(unix)]
-mod directory_unix;
-#[cfg(windows)]
-mod directory_windows;
-#[cfg(unix)]
-mod inherited;
+mod files;
 #[cfg(target_os = "linux")]
-mod keyctl_linux;
+mod kernel_keyring;
+mod memory;
 #[cfg(unix)]
 mod messages;
-#[cfg(target_os = "linux")]
-mod mount_namespace_linux;
-#[cfg(not(target_os = "linux"))]
-mod no_namespaces;
-#[cfg(windows)]
-mod processes_windows;
-#[cfg(unix)]
+mod mounts;
+mod process;
 mod signals;
-#[cfg(unix)]
-mod unix;
-#[cfg(unix)]
-mod waiting_child;
-#[cfg(target_os = "linux")]
-mod watch_linux;
-#[cfg(windows)]
-mod windows;
-mod wiped_heap;
+mod users;
+mod waits;
 
-#[cfg(unix)]
-pub use alarm::*;
-#[cfg(windows)]
-pub use children_windows::*;
-#[cfg(unix)]
-pub use detached::*;
-#[cfg(unix)]
-pub use directory_unix::*;
-#[cfg(windows)]
-pub use directory_windows::*;
-#[cfg(unix)]
-pub use inherited::*;
+pub use child::{ChildProcess, PrivateFile, Program, Refused, WaitingChild};
+pub use detached::{Channel, MOST_FILES, detach, set_process_name, wait_for_end_of};
+pub use files::{
+    Access, Directory, Look, changed_at, create_new, file_identity, has_one_name, identity_of, is_executable,
+    link_count, look_of, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, set_mode_of,
+    set_modified_ahead, sync_dir,
+};
 #[cfg(target_os = "linux")]
-pub use keyctl_linux::*;
-#[cfg(unix)]
-pub use messages::MOST_FILES;
-#[cfg(target_os = "linux")]
-pub use mount_namespace_linux::*;
-#[cfg(not(target_os = "linux"))]
-pub use no_namespaces::*;
+pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
+pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
+pub use mounts::{PrivateMount, boot_and_namespaces, is_privately_mounted};
+pub use process::{
+    has_stdout, holds_lock, parent_id, parent_of, process_arguments, process_began, process_exists, process_name,
+    process_start, program_of, replace_process,
+};
+pub use signals::{die_of, exit_as, pending_signal, take_signals};
+pub use users::{
+    copy_owner, has_system_proxy, have_one_owner, home_from_passwd, is_of, machine_id, may_follow, owner_id, user_id,
+};
+pub use waits::{Alarm, Watch, Woken};
+
+/// What a call to Windows returned, as a result.
 #[cfg(windows)]
-pub use processes_windows::*;
-#[cfg(unix)]
-pub use signals::*;
-#[cfg(unix)]
-pub use unix::*;
-#[cfg(unix)]
-pub use waiting_child::*;
-#[cfg(target_os = "linux")]
-pub use watch_linux::*;
-#[cfg(windows)]
-pub use windows::*;
-pub use wiped_heap::*;
+fn done(returned: windows_sys::core::BOOL) -> std::io::Result<()> {
+    if returned == 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -11,8 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::waiting_child::{exit, pointers, retry};
-use super::{close_quietly, messages};
+use crate::sys::child::{exit, pointers, retry};
+use crate::sys::messages;
+use crate::sys::process::{close_quietly, process_start};
 
 /// The descriptor on which a detached process finds its channel.
 const CHANNEL: RawFd = 3;
@@ -180,7 +181,7 @@ pub fn wait_for_end_of(id: u32, start: u64) {
         let _ = retry(|| unsafe { libc::poll(&raw mut polled, 1, -1) });
         return;
     }
-    while super::process_start(id) == Some(start) {
+    while process_start(id) == Some(start) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -194,5 +195,16 @@ fn open_process(id: u32, start: u64) -> Option<OwnedFd> {
     // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
     let process: OwnedFd = unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) };
     // Asked after the descriptor was had: it stands for the process that is meant, and for no later one.
-    (super::process_start(id) == Some(start)).then_some(process)
+    (process_start(id) == Some(start)).then_some(process)
+}
+
+/// Has this process told of under `name`, where it would go by its file's.
+pub fn set_process_name(name: &std::ffi::CStr) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the string is NUL-terminated and alive; the kernel copies what it has room for.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
 }

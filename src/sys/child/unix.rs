@@ -15,7 +15,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use super::{PrivateMount, STEPS, close_quietly, give_back_in_child, messages, signals};
+use super::{PrivateFile, Refused};
+use crate::sys::mounts::STEPS;
+use crate::sys::process::{close_quietly, give_back_in_child};
+use crate::sys::{PrivateMount, memory, messages, signals};
 
 /// A program ready to be executed: its file, its arguments, its environment.
 #[derive(Debug)]
@@ -66,25 +69,6 @@ pub struct WaitingChild {
     id: libc::pid_t,
     channel: UnixStream,
     is_reaped: bool,
-}
-
-/// A file in a namespace of a child's own.
-#[derive(Debug)]
-pub struct PrivateFile {
-    /// The file.
-    pub file: File,
-    /// Keeps the namespace for as long as it is open: taking one down takes the kernel milliseconds, which the last process
-    /// in it would otherwise spend on its way out.
-    pub namespace: File,
-}
-
-/// What the kernel refused on the way into a private mount.
-#[derive(Debug)]
-pub struct Refused {
-    /// What it was asked for.
-    pub step: &'static str,
-    /// What it said.
-    pub error: io::Error,
 }
 
 impl WaitingChild {
@@ -223,7 +207,7 @@ impl ChildProcess {
 }
 
 /// Repeats a system call that a signal interrupted.
-pub(super) fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
+pub(in crate::sys) fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
     loop {
         let code = call();
         if code >= 0 {
@@ -237,7 +221,7 @@ pub(super) fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
 }
 
 /// Pointers to the strings, and a null at the end.
-pub(super) fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+pub(in crate::sys) fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
@@ -280,7 +264,7 @@ impl Plan<'_> {
                 // SAFETY: both are numbers of descriptors; what was at the second is closed, as it should be.
                 unsafe { libc::dup2(nowhere.as_raw_fd(), descriptor) };
             }
-            super::unix::give_back_core_limit();
+            memory::give_back_core_limit();
         } else {
             give_back_in_child();
         }
@@ -317,7 +301,7 @@ impl Plan<'_> {
 }
 
 /// Ends this process without anything of its parent's being flushed or run.
-pub(super) fn exit(code: i32) -> ! {
+pub(in crate::sys) fn exit(code: i32) -> ! {
     // SAFETY: _exit may be called anywhere and does not return.
     unsafe { libc::_exit(code) }
 }

@@ -47,8 +47,8 @@ pub fn has_stdout() -> bool {
 
 /// Gives the program that this process is about to become what the caller gave us and the runtime took. For a child between
 /// fork and exec.
-pub(super) fn give_back_in_child() {
-    super::unix::give_back_core_limit();
+pub(in crate::sys) fn give_back_in_child() {
+    crate::sys::memory::give_back_core_limit();
     let noted = NOTED.load(Ordering::SeqCst);
     for descriptor in 0..3 {
         if noted & (1 << descriptor) != 0 {
@@ -63,7 +63,7 @@ pub(super) fn give_back_in_child() {
 }
 
 /// Has `command` start with what the caller gave us and the runtime took.
-pub fn give_back_inherited(command: &mut Command) {
+pub(super) fn give_back_inherited(command: &mut Command) {
     let restore = || {
         give_back_in_child();
         Ok(())
@@ -73,7 +73,7 @@ pub fn give_back_inherited(command: &mut Command) {
 }
 
 /// Closes a descriptor, whether or not it is open.
-pub(super) fn close_quietly(descriptor: i32) {
+pub(in crate::sys) fn close_quietly(descriptor: i32) {
     // SAFETY: async-signal-safe; nobody uses that descriptor before the exec.
     unsafe { libc::close(descriptor) };
 }

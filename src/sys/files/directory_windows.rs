@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
 
+use super::Access;
+
 /// Readers and writers may share a file, and it may be renamed meanwhile.
 const SHARE_ALL: u32 = 7;
 
@@ -17,17 +19,6 @@ const SHARE_ALL: u32 = 7;
 pub struct Directory {
     path: PathBuf,
     file: File,
-}
-
-/// What a file in a directory is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To read it.
-    Read,
-    /// To read and write it.
-    Write,
-    /// To read it and to write at its end.
-    Append,
 }
 
 impl Directory {
@@ -140,22 +131,4 @@ fn options(access: Access) -> OpenOptions {
 /// None.
 pub fn set_mode_of(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
-}
-
-/// An owner does not tell here whose a file is (see [`super::owner_id`]): always so.
-#[must_use]
-pub fn have_one_owner(_one: &Metadata, _other: &Metadata) -> bool {
-    true
-}
-
-/// Always so, for the same reason.
-#[must_use]
-pub fn is_of(_directory: &Metadata, _file: &Metadata) -> bool {
-    true
-}
-
-/// Always so, for the same reason.
-#[must_use]
-pub fn may_follow(_link: &Metadata, _target: &Metadata) -> bool {
-    true
 }

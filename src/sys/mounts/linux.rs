@@ -27,7 +27,7 @@ pub struct PrivateMount {
 }
 
 /// What the kernel was asked for when it refused.
-pub(super) const STEPS: [&str; 9] = [
+pub(in crate::sys) const STEPS: [&str; 9] = [
     "to unshare namespaces",
     "to map users",
     "to deny setgroups",
@@ -60,7 +60,7 @@ impl PrivateMount {
 
     /// Enters the namespace and returns descriptors of the new, empty file and of the namespace; or the step that was
     /// refused, an index into [`STEPS`], and the error's number.
-    pub(super) fn enter(&self) -> Result<[RawFd; 2], (u8, i32)> {
+    pub(in crate::sys) fn enter(&self) -> Result<[RawFd; 2], (u8, i32)> {
         let none = std::ptr::null();
         let options = c"mode=0700,size=64m,nr_inodes=16";
         let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
@@ -198,20 +198,6 @@ fn unescape(text: &str) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// A file without a name, in memory.
-///
-/// # Errors
-/// The operating system's.
-pub fn memory_file() -> io::Result<std::fs::File> {
-    // SAFETY: the string is NUL-terminated and alive.
-    let descriptor = unsafe { libc::memfd_create(c"azward".as_ptr(), libc::MFD_CLOEXEC) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) })
 }
 
 /// What tells this boot, and the namespaces that this process is in, from others.

@@ -5,8 +5,8 @@ use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::Watch;
-use super::waiting_child::retry;
+use super::{Watch, Woken};
+use crate::sys::child::retry;
 
 /// A bell that rings once.
 #[derive(Debug)]
@@ -14,17 +14,6 @@ pub struct Alarm {
     reader: PipeReader,
     /// Closed when it rings.
     writer: Mutex<Option<PipeWriter>>,
-}
-
-/// Why a wait is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
-    /// The alarm rang.
-    Rung,
-    /// A watched file changed.
-    Changed,
-    /// The time is up.
-    Late,
 }
 
 impl Alarm {

@@ -61,7 +61,7 @@ pub fn pending_signal() -> Option<i32> {
 }
 
 /// Hands signals to the process `child` from now on, those included that came just before; to nobody if it is 0.
-pub(super) fn hand_signals_to(child: i32) {
+pub(in crate::sys) fn hand_signals_to(child: i32) {
     CHILD.store(child, Ordering::SeqCst);
     if child == 0 {
         return;

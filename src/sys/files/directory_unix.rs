@@ -4,25 +4,16 @@
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 
+use super::Access;
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Directory(File);
-
-/// What a file in a directory is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To read it.
-    Read,
-    /// To read and write it.
-    Write,
-    /// To read it and to write at its end.
-    Append,
-}
 
 impl Directory {
     /// Opens the directory at `path`, links in the path followed.
@@ -126,24 +117,4 @@ fn flags(access: Access) -> OFlags {
 /// The operating system's.
 pub fn set_mode_of(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
-}
-
-/// Whether two files have one owner.
-#[must_use]
-pub fn have_one_owner(one: &Metadata, other: &Metadata) -> bool {
-    one.uid() == other.uid()
-}
-
-/// Whether a file in `directory` may be taken for one of its owner's: it is the owner's, or root's and has no second name
-/// elsewhere (what root makes for a user may stay root's where owners cannot be given).
-#[must_use]
-pub fn is_of(directory: &Metadata, file: &Metadata) -> bool {
-    file.uid() == directory.uid() || file.uid() == 0 && file.nlink() == 1
-}
-
-/// Whether the user that this process acts as may follow a link of that owner to that target: what somebody else links to
-/// must be theirs, or a link in their directory would have us write where they could not.
-#[must_use]
-pub fn may_follow(link: &Metadata, target: &Metadata) -> bool {
-    link.uid() == rustix::process::geteuid().as_raw() || link.uid() == 0 || link.uid() == target.uid()
 }

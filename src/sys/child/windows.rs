@@ -1,0 +1,123 @@
+//! Children on Windows, under the names that Unix has. A process cannot wait here to become another one: a "waiting" child is
+//! one that was not started yet.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::windows::io::AsRawHandle;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use super::{PrivateFile, Refused};
+use crate::sys::PrivateMount;
+use crate::sys::signals::hand_events_to;
+
+/// A program ready to be executed.
+#[derive(Debug)]
+pub struct Program {
+    command: Mutex<Option<Command>>,
+}
+
+impl Program {
+    /// The program at `path` with our own environment and one variable more, or another.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn new(path: &Path, arguments: &[OsString], variable: (&str, &OsStr)) -> io::Result<Self> {
+        let mut command = Command::new(path);
+        command.args(arguments).env(variable.0, variable.1);
+        Ok(Self { command: Mutex::new(Some(command)) })
+    }
+
+    /// The same without the caller's standard streams.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn quietly(self) -> io::Result<Self> {
+        if let Some(command) = self.command.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Ok(self)
+    }
+}
+
+/// A child that was not started yet.
+#[derive(Debug)]
+pub struct WaitingChild {
+    command: Command,
+}
+
+impl WaitingChild {
+    /// Makes ready to start `program`, once.
+    ///
+    /// # Errors
+    /// `NotFound` the second time.
+    pub fn fork(program: &Program, _mount: Option<&PrivateMount>) -> io::Result<Self> {
+        let command = program.command.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(Self { command: command.ok_or(io::ErrorKind::NotFound)? })
+    }
+
+    /// No process has this id: there is none yet.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        0
+    }
+
+    /// There is no private mount to wait for.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn private_file(&self) -> io::Result<Result<PrivateFile, Refused>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Starts it in our own console.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn go(mut self) -> io::Result<ChildProcess> {
+        self.command.spawn().map(ChildProcess::of)
+    }
+}
+
+/// A child that was started.
+#[derive(Debug)]
+pub struct ChildProcess {
+    child: Child,
+}
+
+impl ChildProcess {
+    pub(in crate::sys) fn of(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// Has the console's events be the child's own from now on, those included that came just before.
+    pub fn hand_signals(&self) {
+        hand_events_to(Some(self.child.as_raw_handle()));
+    }
+
+    /// Waits for the child's end.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait();
+        hand_events_to(None);
+        status
+    }
+
+    /// How the child ended, if it did.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Ends the child at once; what it started itself goes on.
+    pub fn kill(&mut self) {
+        // The child may be gone already, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

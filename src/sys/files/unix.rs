@@ -1,0 +1,127 @@
+//! Files on Unix: each a thin cover over one system call.
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::Look;
+
+/// Makes a new file with `mode`; a file or a link already there is an error.
+///
+/// # Errors
+/// The operating system's.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// The permission bits of a file.
+#[must_use]
+pub fn mode_of(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
+}
+
+/// Sets the permission bits of a path.
+///
+/// # Errors
+/// The operating system's.
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// What tells the file behind `path` from every other: device and inode.
+///
+/// # Errors
+/// The operating system's.
+pub fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// The same of an open file, whatever name it has now.
+///
+/// # Errors
+/// The operating system's.
+pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// The operating system's.
+pub fn look_of(path: &Path) -> io::Result<Look> {
+    let metadata = std::fs::metadata(path)?;
+    let text = format!(
+        "{} {} {} {}.{} {}.{}",
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec()
+    );
+    let changed = Duration::new(metadata.ctime().unsigned_abs(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(Look { text, rested: now.checked_sub(changed).unwrap_or_default() })
+}
+
+/// When a file's content, name or owner changed last, which nobody can set; `None` for a time before 1970.
+#[must_use]
+pub fn changed_at(metadata: &Metadata) -> Option<SystemTime> {
+    let since = Duration::new(u64::try_from(metadata.ctime()).ok()?, u32::try_from(metadata.ctime_nsec()).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+/// Whether a file has one name only.
+#[must_use]
+pub fn has_one_name(metadata: &Metadata) -> bool {
+    metadata.nlink() == 1
+}
+
+/// How many names the open file still has; 0 when it was removed under us.
+///
+/// # Errors
+/// The operating system's.
+pub fn link_count(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.nlink())
+}
+
+/// Makes a rename in `directory` durable.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_dir(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Whether a file may be executed by somebody.
+#[must_use]
+pub fn is_executable(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
+/// A path as bytes that [`path_from_bytes`] makes the same path of.
+#[must_use]
+pub fn path_to_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
+
+/// The path that [`path_to_bytes`] made bytes of.
+#[must_use]
+pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// Puts `from` in the place of `to` in one step.
+///
+/// # Errors
+/// The operating system's.
+pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}

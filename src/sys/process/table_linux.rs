@@ -1,0 +1,93 @@
+//! The table of processes as `/proc` shows it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// The process id of a process's parent; `None` when there is no such process, or none above it.
+#[must_use]
+pub fn parent_of(id: u32) -> Option<u32> {
+    stat_of(id)?.split_ascii_whitespace().nth(1)?.parse().ok().filter(|parent| *parent != 0)
+}
+
+/// What stands for the program that a process executes, whatever became of its file.
+///
+/// # Errors
+/// `PermissionDenied` when the process lets nobody look.
+pub fn program_of(id: u32) -> io::Result<PathBuf> {
+    let path = PathBuf::from(format!("/proc/{id}/exe"));
+    std::fs::metadata(&path).map(|_| path)
+}
+
+/// Whether a process has the flock on an open file, be it a shared one; `None` where the system does not tell.
+#[must_use]
+pub fn holds_lock(process: u32, file: &File) -> Option<bool> {
+    // The device is another in `stat` than here on some file systems (overlayfs, btrfs); one process has few locks.
+    let inode = file.metadata().ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok().filter(|locks| !locks.is_empty())?;
+    Some(locks.lines().any(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // proc_locks(5); a line of one who waits has an arrow for its second word.
+        let [_, "FLOCK", _, _, holder, place, ..] = fields[..] else { return false };
+        holder.parse() == Ok(process) && place.rsplit(':').next().and_then(|text| text.parse().ok()) == Some(inode)
+    }))
+}
+
+/// When a process started, in a unit of the kernel's own that only serves to tell two processes with one id apart;
+/// `None` when there is no such process.
+#[must_use]
+pub fn process_start(id: u32) -> Option<u64> {
+    let stat = stat_of(id)?;
+    let mut fields = stat.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// What `/proc` tells of a process, from its state on.
+fn stat_of(id: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The second field is the command's name in parentheses and may hold spaces and parentheses itself.
+    Some(stat.rsplit_once(')')?.1.to_owned())
+}
+
+/// When a process began, by the clock on the wall as it is now; `None` when there is no such process, or the system does not
+/// tell.
+#[must_use]
+pub fn process_began(id: u32) -> Option<SystemTime> {
+    let start = process_start(id)?;
+    // SAFETY: takes a number only.
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)?;
+    let lived = since_boot()?.checked_sub(Duration::from_millis(start.checked_mul(1000)? / ticks))?;
+    SystemTime::now().checked_sub(lived)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live local of the type that the call asks for.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    (code == 0).then(|| Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since_boot() -> Option<Duration> {
+    None
+}
+
+/// What a process was started with, its own name first; `None` where the system does not tell.
+#[must_use]
+pub fn process_arguments(id: u32) -> Option<Vec<Vec<u8>>> {
+    let line = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    Some(if line.is_empty() { Vec::new() } else { line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect() })
+}
+
+/// What a process calls itself, for the journal; `None` where the system does not say.
+#[must_use]
+pub fn process_name(id: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).ok().map(|name| name.trim().to_owned())
+}
