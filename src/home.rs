@@ -30,7 +30,7 @@ use crate::text;
 pub const MARKER: &str = "azward-home";
 
 /// The marker before it has its name.
-const FRESH_MARKER: &str = "azward-home.new";
+pub(crate) const FRESH_MARKER: &str = "azward-home.new";
 
 /// The marker's line in a directory that azward made.
 const MADE: &str = "azward home, made by azward\n";

@@ -53,13 +53,20 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What [`replace`] writes before it puts it in the place of the file at `path`. One that is there when nobody writes was left
+/// by a process that was killed.
+#[must_use]
+pub fn draft_of(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
 /// Puts a file with `bytes` and `mode` in the place of the one at `path`, durably and in one step.
 ///
 /// # Errors
 /// The operating system's; the old file then stays.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (directory, name) = parent_of(path)?;
-    let fresh = PathBuf::from(name).with_extension("new").into_os_string();
+    let fresh = draft_of(Path::new(name)).into_os_string();
     // Left by a process that was killed.
     let _ = directory.remove(&fresh);
     let mut file = directory.create(&fresh, Access::Write)?;

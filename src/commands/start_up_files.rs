@@ -135,6 +135,8 @@ impl StartUpFile {
     /// `Storage`.
     pub fn remove(&self) -> Result<bool> {
         let Ok(target) = self.target() else { return Ok(false) };
+        // Left by an install that was killed.
+        let _ = std::fs::remove_file(draft_of(&target));
         if !target.is_file() {
             return Ok(false);
         }
@@ -278,11 +280,15 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+fn draft_of(target: &Path) -> PathBuf {
+    target.with_extension("azward-new")
+}
+
 fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let directory = target.parent().unwrap_or(target);
     user_file::make_dir(directory)?;
-    let replacement = target.with_extension("azward-new");
+    let replacement = draft_of(target);
     let _ = std::fs::remove_file(&replacement);
     let mut file = sys::create_new(&replacement, 0o644)?;
     let write = |file: &mut std::fs::File| -> std::io::Result<()> {

@@ -14,8 +14,10 @@ use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::home;
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
+use crate::private;
 use crate::run::custody::Custody;
 use crate::run::idle;
+use crate::settings::Settings;
 use crate::sys;
 use crate::text;
 use crate::vault::{self, Extent, Vault};
@@ -208,6 +210,7 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
     try_again(|| std::fs::remove_dir_all(home.join("run")));
     remove_vault_locks(&home.join("vaults"));
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
+        let _ = std::fs::remove_file(private::draft_of(&program));
         match std::fs::remove_file(&program) {
             Ok(()) => say(format!("removed `{}`", program.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -216,7 +219,10 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
-    let _ = std::fs::remove_file(home.join("config.json"));
+    let settings = Settings::path(home);
+    for path in [private::draft_of(&settings), settings, home.join(home::FRESH_MARKER)] {
+        let _ = std::fs::remove_file(path);
+    }
     // Where something of the user's own or another machine's is in it, it stays.
     match remove_home(home) {
         true => say(format!("removed `{}`", home.display())),

@@ -188,9 +188,14 @@ impl KeyFile {
         self.read()?.ok_or_else(|| self.torn())
     }
 
+    /// Where it is written before it has its name. What is there when nobody makes one was left by a process that was killed.
+    pub(super) fn draft(&self) -> PathBuf {
+        self.path.with_extension("key.new")
+    }
+
     fn publish(&self, text: &[u8]) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or(&self.path);
-        let fresh = self.path.with_extension("key.new");
+        let fresh = self.draft();
         // Left by a process that died while it had the lock that we have now.
         let _ = std::fs::remove_file(&fresh);
         let published = files::write_durably(&fresh, text, directory).and_then(|()| {

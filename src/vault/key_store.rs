@@ -417,6 +417,7 @@ impl KeyStores {
             keyring.remove_first_version()?;
         }
         for file in self.key_files() {
+            files::remove(&file.draft())?;
             // What gives no key here is another machine's, or nobody's.
             if file.read().is_ok_and(|key| key.is_some()) {
                 files::remove(file.path())?;

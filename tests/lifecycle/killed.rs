@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::{assert_given_back, logged_in, script};
+use crate::support::Sandbox;
+use crate::{ALICE, assert_given_back, installed, logged_in, script};
 
 #[test]
 fn an_uninstall_that_was_killed_is_finished_by_the_next() {
@@ -21,6 +22,34 @@ fn an_uninstall_that_was_killed_is_finished_by_the_next() {
         }
         assert_given_back(&sandbox);
     }
+}
+
+#[test]
+fn what_killed_writers_left_goes_with_an_uninstall() {
+    let sandbox = Sandbox::new().with_fake_az();
+    let profile = sandbox.home().join(".bashrc");
+    std::fs::write(&profile, "alias ll=ls\n").unwrap();
+    let sandbox = installed(sandbox);
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    let home = sandbox.azward_home();
+    let mut entries = std::fs::read_dir(&home).unwrap().flatten().map(|entry| entry.path());
+    let key = entries.find(|path| path.extension().is_some_and(|ending| ending == "key")).expect("a key file");
+    let mut drafts: Vec<_> = ["bin/az.new", "bin/azward.new", "config.new", "azward-home.new", "journal.new"]
+        .map(|name| home.join(name))
+        .to_vec();
+    // Nothing of azward's has that name: it is somebody's own, and stays.
+    let own = drafts.pop().unwrap();
+    drafts.push(key.with_extension("key.new"));
+    drafts.push(profile.with_extension("azward-new"));
+    for draft in drafts.iter().chain([&own]) {
+        std::fs::write(draft, "cut short").unwrap();
+    }
+    script(&sandbox, "uninstall.sh").run().ok();
+    assert_eq!(drafts.iter().filter(|draft| draft.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+    std::fs::remove_file(own).unwrap();
+    script(&sandbox, "uninstall.sh").run();
+    let _ = std::fs::remove_dir(&home);
+    assert_given_back(&sandbox);
 }
 
 #[test]
