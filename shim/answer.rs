@@ -2,17 +2,17 @@
 //! those that the real az would use, and then byte for byte what it prints (azure-cli-core 2.91.0, `_profile.py`,
 //! `get_raw_token`; knack 0.13, `output.py`). A token that is due is rotated first. In every doubt: no answer, and a run.
 
-use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::azure::access_token::{Found, Wanted};
 use azward::azure::clouds::{Cloud, scope_of};
+use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
 use azward::azure::profile::{Profile, Subscription};
 use azward::azure::python_json::{Escape, quote};
 use azward::azure::token_cache::{Section, TokenCache};
-use azward::azure::{ConfigDir, real_az};
+use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::home;
 use azward::journal::{Deed, Event, Journal};
@@ -22,8 +22,6 @@ use azward::settings::Settings;
 use azward::sys;
 use chrono::{DateTime, Local};
 use zeroize::Zeroizing;
-
-use crate::grammar::{TokenRequest, parse};
 
 /// How the answer is to be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +37,7 @@ struct Answer<'a> {
     settings: &'a Settings,
     config_dir: &'a ConfigDir,
     journal: &'a Journal,
+    command: &'a Group,
     request: TokenRequest,
     output: Output,
     wanted: Wanted,
@@ -51,10 +50,10 @@ pub(crate) fn answer(
     settings: &Settings,
     config_dir: &ConfigDir,
     journal: &Journal,
-    arguments: &[OsString],
+    command: &Command<'_>,
 ) -> bool {
     let began = Instant::now();
-    let Some(answer) = Answer::of(context, settings, config_dir, journal, arguments) else { return false };
+    let Some(answer) = Answer::of(context, settings, config_dir, journal, command) else { return false };
     let custody = Custody::new(context, settings, config_dir, journal);
     let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
@@ -70,14 +69,14 @@ impl<'a> Answer<'a> {
         settings: &'a Settings,
         config_dir: &'a ConfigDir,
         journal: &'a Journal,
-        arguments: &[OsString],
+        command: &'a Command<'_>,
     ) -> Option<Self> {
-        let request = parse(arguments)?;
+        let request = command.token_request()?;
         let config = Ini::read(&config_dir.path().join("config"))?;
         if keeps_tokens_elsewhere(context, &config) || writes_a_log(context, &config) {
             return None;
         }
-        let output = output(context, &config, &request)?;
+        let output = output(context, &config, request)?;
         if !request.query.as_deref().is_none_or(|query| KEYS.contains(&query)) {
             return None;
         }
@@ -89,14 +88,15 @@ impl<'a> Answer<'a> {
         let cloud = Cloud::active_by(context, config_dir, &config)?;
         let profile = Profile::read(&config_dir.profile());
         let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
-        let scope = scope(&cloud, &request)?;
+        let scope = scope(&cloud, request)?;
         let wanted = Wanted::of(context, &cloud, &subscription, tenant.as_deref(), scope)?;
-        let request = TokenRequest { tenant, ..request };
+        let request = TokenRequest { tenant, ..request.clone() };
         // `subscription` is left out with `--tenant`; what a query for it prints then is az's to say.
         if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
             return None;
         }
-        Some(Self { context, settings, config_dir, journal, request, output, wanted, subscription })
+        let command = command.group();
+        Some(Self { context, settings, config_dir, journal, command, request, output, wanted, subscription })
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
@@ -138,7 +138,7 @@ impl<'a> Answer<'a> {
             custody,
             journal: self.journal,
             real_az: &real_az,
-            command: COMMAND,
+            command: self.command,
         };
         let rotated = rotation.rotate(&self.wanted);
         // It waited for its answer and not for this.
@@ -186,7 +186,7 @@ impl<'a> Answer<'a> {
 
     fn note(&self, outcome: &str, began: Instant) {
         let mut event = Event::new(self.context.now(), Deed::Answer, outcome);
-        event.command = Some(COMMAND.to_owned());
+        event.command = Some(self.command.to_string());
         event.account = Some(self.wanted.username.clone());
         event.tenant = Some(self.wanted.tenant.clone());
         event.scope = Some(self.wanted.scope.clone());
@@ -195,9 +195,6 @@ impl<'a> Answer<'a> {
         self.journal.record(&event);
     }
 }
-
-/// The command that is answered.
-const COMMAND: &str = "account get-access-token";
 
 /// The answer's keys, in the order in which az prints them.
 const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];

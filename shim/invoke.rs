@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use azward::azure::{ConfigDir, real_az};
+use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
@@ -16,7 +16,7 @@ use azward::settings::Settings;
 use azward::sys;
 
 use crate::answer::answer;
-use crate::recognise::{Invocation, recognise};
+use crate::recognise::{Invocation, Purpose, recognise};
 use crate::report;
 
 /// Does what the arguments ask for. Returns only with a failure of azward's own: an az that ran has its own end.
@@ -35,10 +35,12 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         Settings::default()
     });
     let config_dir = ConfigDir::of(context);
-    let is_completion = context.has_variable("_ARGCOMPLETE");
+    let command = Command::parse(arguments);
+    let purpose = if context.has_variable("_ARGCOMPLETE") { Purpose::Completion } else { Purpose::Execution };
+    let invocation = recognise(&command, purpose);
     // Without a stdout there is nobody to answer, and az has something to say about it.
-    let may_answer = !is_bypassed && !is_completion && sys::has_stdout();
-    if may_answer && answer(context, &settings, &config_dir, &journal, arguments) {
+    let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
+    if may_answer && answer(context, &settings, &config_dir, &journal, &command) {
         return Ok(ExitCode::SUCCESS);
     }
     let real_az = match real_az::find(context, &settings, marker::tried(given.as_ref())) {
@@ -62,7 +64,7 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         return Err(pass());
     }
     home::close_files(context);
-    if recognise(arguments, is_completion) == Invocation::Pass {
+    if invocation == Invocation::Pass {
         if let Err(failure) = Custody::new(context, &settings, &config_dir, &journal).sweep() {
             journal.warn(context.now(), &failure);
         }
@@ -70,7 +72,7 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     }
     let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
     let run = Run { context, settings: &settings, config_dir: &config_dir, journal: &journal, real_az, marker };
-    let finished = run.perform(arguments)?;
+    let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {
         report(failure);
     }

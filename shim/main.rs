@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod answer;
-mod grammar;
 mod invoke;
 mod recognise;
 

@@ -1,114 +1,70 @@
-//! What an invocation is: one that needs no secret, handed to the real az as it is, or a run. The grammar is closed and
-//! the first list is short; whatever is not recognised whole is a run, because a run is always right.
+//! The split of invocations: what may be answered, what needs no credential and is the real az's as it is, and what is a run.
+//! Whatever is neither of the first two is a run, because a run is always right.
 
-use std::ffi::OsString;
+use azward::azure::Command;
 
-/// What to do with an invocation.
+/// What an invocation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invocation {
-    /// Needs no secret: execute the real az.
+    /// An exact form of `get-access-token`: may be answered, and is a run where it is not.
+    Answer,
+    /// Needs no credential: execute the real az.
     Pass,
     /// Everything else.
     Run,
 }
 
-/// Recognises an invocation by its arguments. A shell that asks for completions may lead az to ask Resource Manager, so
-/// that is a run.
-pub(crate) fn recognise(arguments: &[OsString], is_completion: bool) -> Invocation {
-    let Some(arguments) = arguments.iter().map(|argument| argument.to_str()).collect::<Option<Vec<_>>>() else {
-        return Invocation::Run;
-    };
-    // `@file` stands for what is in the file: it could be anything.
-    if is_completion || arguments.iter().any(|argument| argument.starts_with('@')) {
-        return Invocation::Run;
-    }
-    if needs_no_secret(&arguments) { Invocation::Pass } else { Invocation::Run }
+/// What an az is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To do what its arguments say.
+    Execution,
+    /// To tell a shell how its arguments could go on.
+    Completion,
 }
 
-fn needs_no_secret(arguments: &[&str]) -> bool {
-    if asks_for_help(arguments) {
-        return true;
+/// Recognises an invocation. A shell that asks for completions may lead az to ask Resource Manager, so that is a run.
+pub(crate) fn recognise(command: &Command<'_>, purpose: Purpose) -> Invocation {
+    match purpose {
+        Purpose::Completion => Invocation::Run,
+        Purpose::Execution if command.token_request().is_some() => Invocation::Answer,
+        Purpose::Execution if command.needs_credentials() => Invocation::Run,
+        Purpose::Execution => Invocation::Pass,
     }
-    // az takes the command's words in any case, up to the first option (knack 0.13, `invocation.py`,
-    // `_rudimentary_get_command`).
-    let words: Vec<String> = arguments.iter().take_while(|a| !a.starts_with('-')).map(|a| a.to_lowercase()).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["version" | "config" | "cloud" | "extension", ..] | ["account", "show" | "set"] => true,
-        // `--refresh` asks Resource Manager, and argparse takes any beginning of it.
-        ["account", "list"] => !arguments.iter().any(|argument| argument.starts_with("--r")),
-        _ => false,
-    }
-}
-
-/// `az`, `az --version`, `az help …`, and `-h` or `--help` anywhere before a `--`.
-fn asks_for_help(arguments: &[&str]) -> bool {
-    let talk = ["--debug", "--verbose", "--only-show-errors"];
-    arguments.iter().all(|argument| talk.contains(argument))
-        || matches!(arguments[0], "--version" | "-v")
-        || arguments[0].eq_ignore_ascii_case("help")
-        || arguments
-            .iter()
-            .take_while(|argument| **argument != "--")
-            .any(|argument| ["-h", "--help"].contains(argument))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
-    fn of(line: &str) -> Invocation {
+    fn of(line: &str, purpose: Purpose) -> Invocation {
         let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        recognise(&arguments, false)
+        recognise(&Command::parse(&arguments), purpose)
     }
 
     #[test]
-    fn what_needs_no_secret_is_passed() {
-        for line in [
-            "",
-            "--version",
-            "-v",
-            "version -o json",
-            "--help",
-            "vm create -h",
-            "help vm",
-            "--debug",
-            "config set core.output=json",
-            "cloud set -n AzureCloud",
-            "extension add --name azure-devops -y",
-            "account show -o=json",
-            "Account List --all",
-            "account set --subscription S",
-            "vm list --query x --help",
+    fn what_is_recognised_whole_is_answered_or_passed_and_the_rest_is_a_run() {
+        for (line, invocation) in [
+            ("account get-access-token", Invocation::Answer),
+            ("Account Get-Access-Token -o tsv --query accessToken", Invocation::Answer),
+            ("account get-access-token --debug", Invocation::Run),
+            ("--debug account get-access-token", Invocation::Run),
+            ("account get-access-token --help", Invocation::Pass),
+            ("", Invocation::Pass),
+            ("account show", Invocation::Pass),
+            ("login", Invocation::Run),
+            ("group list", Invocation::Run),
         ] {
-            assert_eq!(of(line), Invocation::Pass, "{line}");
+            assert_eq!(of(line, Purpose::Execution), invocation, "{line}");
         }
     }
 
     #[test]
-    fn everything_else_is_a_run() {
-        for line in [
-            "login",
-            "logout",
-            "account clear",
-            "account get-access-token",
-            "account list --refresh",
-            "account list --ref",
-            "account list-locations",
-            "account",
-            "group list",
-            "ssh vm -n x -- -h",
-            "ssh vm -- --help",
-            "rest --body @-",
-            "version @file",
-            "--query x account show",
-            "configure",
-            "interactive",
-            "upgrade",
-            "account showy",
-        ] {
-            assert_eq!(of(line), Invocation::Run, "{line}");
+    fn a_completion_is_a_run() {
+        for line in ["", "account show", "account get-access-token"] {
+            assert_eq!(of(line, Purpose::Completion), Invocation::Run, "{line}");
         }
-        assert_eq!(recognise(&[], true), Invocation::Run, "a completion");
     }
 }

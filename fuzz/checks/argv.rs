@@ -1,8 +1,6 @@
 //! The command line, its arguments one a line: what is answered means to azward what it means to argparse, and what is
 //! passed is on the list of what needs no secret.
 
-#[path = "../../shim/grammar.rs"]
-mod grammar;
 #[path = "../../shim/recognise.rs"]
 mod recognise;
 
@@ -10,8 +8,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use grammar::TokenRequest;
-use recognise::Invocation;
+use azward::azure::Command;
+use azward::azure::command::TokenRequest;
+use recognise::{Invocation, Purpose, recognise};
 
 /// The options of `az account get-access-token`, by their long names, in all their spellings.
 const OPTIONS: [(&str, &[&str]); 7] = [
@@ -32,15 +31,17 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     };
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let words = words.unwrap_or_else(|| vec!["@"]);
-    let invocation = recognise::recognise(&arguments, false);
+    let command = Command::parse(&arguments);
+    let invocation = recognise(&command, Purpose::Execution);
+    assert_eq!(command.needs_credentials(), !needs_no_secret(&words), "{words:?}");
     assert_eq!(invocation == Invocation::Pass, needs_no_secret(&words), "{words:?}");
-    assert_eq!(recognise::recognise(&arguments, true), Invocation::Run, "a completion");
-    let request = grammar::parse(&arguments);
-    if let Some(request) = &request {
-        assert_eq!(invocation, Invocation::Run, "{words:?}");
+    assert_eq!(recognise(&command, Purpose::Completion), Invocation::Run, "a completion");
+    if let Some(request) = command.token_request() {
+        assert_eq!(invocation, Invocation::Answer, "{words:?}");
+        assert!(command.group().is_for_a_token(), "{words:?}");
         assert_eq!(Some(meaning(request)), read(&words), "{words:?}");
     }
-    request.is_some() || invocation == Invocation::Pass
+    invocation != Invocation::Run
 }
 
 fn meaning(request: &TokenRequest) -> BTreeMap<&'static str, String> {

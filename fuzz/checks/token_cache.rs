@@ -6,6 +6,7 @@ use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, USELESS, Wanted};
 use azward::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use azward::entra::Additions;
 use azward::run::edit;
+use azward::run::origin::Origin;
 use azward::run::rivals::Order;
 use azward::vault::Contents;
 use zeroize::Zeroizing;
@@ -74,7 +75,7 @@ fn fields_are_set(cache: &TokenCache<'_>) {
 fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     let document = document.in_python();
     let mut contents = Contents::default();
-    edit::harvest(cache, &mut contents, 0, "fuzz", Order::Unknown).expect("the cache was understood");
+    edit::harvest(cache, &mut contents, 0, Origin::Sweep, Order::Unknown).expect("the cache was understood");
     let tokens = document.get("RefreshToken").map(Json::members).unwrap_or_default();
     let kept = |key: &[u16], value: &Json| {
         let is_it = |key: &[u16], text: &str| parsed(text) == Json::Text(key.to_vec());
@@ -84,8 +85,8 @@ fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     for (key, value) in tokens {
         assert!(kept(key, value), "a refresh token is not in the vault");
     }
-    let again =
-        edit::harvest(cache, &mut duplicate(&contents), 1, "again", Order::Unknown).expect("the cache was understood");
+    let again = edit::harvest(cache, &mut duplicate(&contents), 1, Origin::Rotation, Order::Unknown)
+        .expect("the cache was understood");
     assert!(!again.is_changed, "a second harvest found {again:?}");
 
     let scrubbed = edit::scrub(cache, &contents).expect("the cache was understood");

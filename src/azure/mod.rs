@@ -1,5 +1,5 @@
-//! What the Azure CLI keeps on disk and how it finds itself. Formats, paths and protocols are az's and MSAL's; azward adds
-//! nothing to them.
+//! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are az's and
+//! MSAL's; azward adds nothing to them.
 
 pub mod access_token;
 pub mod cache_entry;
@@ -7,6 +7,7 @@ pub mod cache_file;
 pub mod cache_writer;
 pub mod clear_text;
 pub mod clouds;
+pub mod command;
 pub mod config_dir;
 pub mod credential_marks;
 pub mod https_url;
@@ -19,6 +20,7 @@ pub mod real_az;
 pub mod token_cache;
 pub mod whereabouts;
 
+pub use command::Command;
 pub use config_dir::ConfigDir;
 pub use https_url::HttpsUrl;
 pub use token_cache::TokenCache;

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::{CacheFile, Means};
+use crate::azure::command::AccountEffect;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
@@ -23,6 +24,7 @@ use crate::failure::{Failure, Kind, Result, persist};
 use crate::journal::{Deed, Event, Journal};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
+use crate::run::origin::Origin;
 use crate::run::rivals::{self, Order};
 use crate::settings::Settings;
 use crate::vault::{Contents, Vault, VaultLock};
@@ -59,10 +61,10 @@ pub enum Handed {
 }
 
 impl Handed {
-    /// What the command with this group is handed.
+    /// What a command is handed that does this to the accounts.
     #[must_use]
-    pub fn to(deed: &str) -> Self {
-        if deed == "login" { Self::Nothing } else { Self::All }
+    pub fn to(effect: AccountEffect) -> Self {
+        if effect == AccountEffect::SignIn { Self::Nothing } else { Self::All }
     }
 }
 
@@ -169,7 +171,7 @@ impl<'a> Custody<'a> {
         if !cache.entries(Section::RefreshToken)?.is_empty() {
             let lock = self.vault.lock(DEADLINE)?;
             contents = self.vault.load()?;
-            if edit::harvest(&cache, &mut contents, self.context.now(), "rotation", self.order())?.is_changed {
+            if edit::harvest(&cache, &mut contents, self.context.now(), Origin::Rotation, self.order())?.is_changed {
                 self.commit(&lock, &contents)?;
             }
         }

@@ -12,6 +12,7 @@ use crate::azure::python_json::{Escape, quote};
 use crate::azure::token_cache::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
 use crate::entra::Additions;
 use crate::failure::Result;
+use crate::run::origin::Origin;
 use crate::run::rivals::{
     Order, accept, add_rival, changed_at, is_rival, is_untimed, remember, rival_of, supersede, take,
 };
@@ -45,7 +46,13 @@ pub fn inject(
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &str, order: Order) -> Result<Harvest> {
+pub fn harvest(
+    cache: &TokenCache<'_>,
+    contents: &mut Contents,
+    now: i64,
+    by: Origin<'_>,
+    order: Order,
+) -> Result<Harvest> {
     let mut harvest = Harvest::default();
     for entry in cache.entries(Section::RefreshToken)? {
         let secret = fingerprint_of(&entry)?;
@@ -89,7 +96,7 @@ pub fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, by: &s
             }
             Order::Ran | Order::Unknown => {
                 let value = Secret::new(entry.value.as_bytes().to_vec());
-                if !add_rival(kept, Rival { entry: value, stored_at: now, stored_by: by.to_owned() }, now)? {
+                if !add_rival(kept, Rival { entry: value, stored_at: now, stored_by: by.as_str().to_owned() }, now)? {
                     continue;
                 }
             }
@@ -229,7 +236,7 @@ pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new
     kept.entry = Secret::new(text.as_bytes().to_vec());
     remember(&mut kept.predecessors, old);
     kept.stored_at = now;
-    "rotation".clone_into(&mut kept.stored_by);
+    Origin::Rotation.as_str().clone_into(&mut kept.stored_by);
     Ok(())
 }
 
@@ -358,13 +365,13 @@ pub(super) fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
     Ok(fingerprint(entry.refresh_token()?.secret.get().as_bytes()))
 }
 
-fn keep(entry: &Entry<'_>, now: i64, by: &str) -> KeptToken {
+fn keep(entry: &Entry<'_>, now: i64, by: Origin<'_>) -> KeptToken {
     KeptToken {
         key: entry.key.to_owned(),
         entry: Secret::new(entry.value.as_bytes().to_vec()),
         predecessors: Vec::new(),
         stored_at: now,
-        stored_by: by.to_owned(),
+        stored_by: by.as_str().to_owned(),
         brought_at: now,
         rivals: Vec::new(),
     }

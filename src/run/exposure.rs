@@ -2,13 +2,15 @@
 //! system refused is remembered until the next boot, and an az that replaces its cache by rename, which no mount lets it
 //! do, until that az changes; so neither is tried twice. A memory that cannot be read or written costs another try.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::azure::Command;
 use crate::azure::cache_writer::replaces_by_rename;
+use crate::azure::command::{AccountEffect, Programs};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::private;
@@ -62,14 +64,14 @@ impl<'a> Exposure<'a> {
         self.real_az
     }
 
-    /// What to do for `az <arguments>`, whose command group is `deed`.
+    /// What to do for a command.
     #[must_use]
-    pub fn plan(&self, deed: &str, arguments: &[OsString]) -> Plan {
-        if deed == "account clear" {
+    pub fn plan(&self, command: &Command<'_>) -> Plan {
+        if command.effect() == AccountEffect::Clear {
             return Plan::Nothing;
         }
         match self.in_general() {
-            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(self.context, deed, arguments) => {
+            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(self.context, command) => {
                 Plan::InPlace("a browser must not be started in a namespace".to_owned())
             }
             plan => plan,
@@ -215,15 +217,9 @@ pub fn refused(reason: &str) -> Failure {
     )
 }
 
-/// Whether a login may start a browser: one that was started in a namespace would stay there for as long as it runs, and
+/// Whether a browser may be started: one that was started in a namespace would stay there for as long as it runs, and
 /// some (snaps) do not start there at all. Root's namespace keeps nothing from anybody.
-fn opens_a_browser(context: &Context, deed: &str, arguments: &[OsString]) -> bool {
+fn opens_a_browser(context: &Context, command: &Command<'_>) -> bool {
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| context.variable(name).is_some());
-    let is_told_otherwise = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
-        // Any beginning of an option that is none other's is that option to argparse.
-        ["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]
-            .iter()
-            .any(|own| argument.starts_with(own))
-    });
-    deed == "login" && has_display && !is_told_otherwise && sys::user_id() != "0"
+    command.programs() == Programs::Browser && has_display && sys::user_id() != "0"
 }

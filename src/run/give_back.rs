@@ -10,6 +10,7 @@ use crate::azure::token_cache::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::{Custody, DEADLINE};
 use crate::run::edit;
+use crate::run::origin::Origin;
 use crate::run::rivals::Order;
 use crate::sys;
 
@@ -35,7 +36,7 @@ impl Custody<'_> {
         let cache = TokenCache::parse(&text)?;
         let mut contents = self.vault.load()?;
         // What an unwrapped az stored since is newer than what the vault has of it.
-        edit::harvest(&cache, &mut contents, self.context.now(), "uninstall", Order::Unknown)?;
+        edit::harvest(&cache, &mut contents, self.context.now(), Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
             self.replace(&text)?;

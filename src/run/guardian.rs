@@ -13,12 +13,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::ConfigDir;
+use crate::azure::command::{AccountEffect, Group};
 use crate::context::Context;
 use crate::failure::Result;
 use crate::journal::{Deed, Event, Journal};
 use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::in_place::Exposed;
 use crate::run::lease::{Attendance, Share};
+use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::settings::Settings;
@@ -46,12 +48,22 @@ struct Watched {
     process: u32,
     /// When that started, to tell it from a later one with the same id.
     start: u64,
-    /// Whether the exposure is private.
-    is_private: bool,
+    /// How the secrets are exposed to it.
+    exposure: Exposure,
     /// What the files that come along are for, in their order: two messages may arrive as one.
     files: Vec<Role>,
-    /// The command's group.
-    deed: String,
+    /// Its command; none as long as that has done nothing, whatever it is.
+    command: Option<Group>,
+}
+
+/// How the secrets are exposed to the az that is watched.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Exposure {
+    /// In the real token cache, or not at all.
+    InPlace,
+    /// In the run's private copy.
+    Private,
 }
 
 /// What a file that comes along is for.
@@ -112,20 +124,20 @@ impl Guardian {
     }
 
     /// Has it watch the az that waits in `process`, to which nothing is exposed yet: a shim that is killed may leave a lock
-    /// behind. Whatever the command is, it has done nothing yet.
+    /// behind.
     pub fn watch_waiting(&self, process: u32) {
-        self.tell(process, false, "run", &[]);
+        self.tell(process, Exposure::InPlace, None, &[]);
     }
 
     /// Has it watch the az that waits in `process`, to which the file is exposed in place.
-    pub fn watch_in_place(&self, process: u32, share: Option<&Share>, deed: &str) {
+    pub fn watch_in_place(&self, process: u32, share: Option<&Share>, command: &Group) {
         let share = share.map(|share| (Role::Share, share.as_file()));
-        self.tell(process, false, deed, &share.into_iter().collect::<Vec<_>>());
+        self.tell(process, Exposure::InPlace, Some(command), &share.into_iter().collect::<Vec<_>>());
         self.reap();
     }
 
     /// Has it watch the az that waits in `process`, to which `copy` is exposed.
-    pub fn watch_private(&self, process: u32, copy: &PrivateCopy, deed: &str) {
+    pub fn watch_private(&self, process: u32, copy: &PrivateCopy, command: &Group) {
         let base = serde_json::to_vec(&copy.base).unwrap_or_default();
         let Ok(mut file) = sys::memory_file() else { return };
         if file.write_all(&base).is_ok() {
@@ -137,16 +149,16 @@ impl Guardian {
             ];
             let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
             let files = [(Role::Copy, &copy.file), (Role::Base, &file)].into_iter().chain(others);
-            self.tell(process, true, deed, &files.collect::<Vec<_>>());
+            self.tell(process, Exposure::Private, Some(command), &files.collect::<Vec<_>>());
         }
         self.reap();
     }
 
-    fn tell(&self, process: u32, is_private: bool, deed: &str, files: &[(Role, &File)]) {
+    fn tell(&self, process: u32, exposure: Exposure, command: Option<&Group>, files: &[(Role, &File)]) {
         let Some(channel) = &self.channel else { return };
         let start = sys::process_start(process).unwrap_or(0);
         let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
-        let watched = Watched { process, start, is_private, files: roles, deed: deed.to_owned() };
+        let watched = Watched { process, start, exposure, files: roles, command: command.cloned() };
         let mut line = serde_json::to_vec(&watched).unwrap_or_default();
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.
@@ -177,7 +189,7 @@ pub fn guard(context: &Context) {
     let settings = Settings::load(&context.azward_home).unwrap_or_default();
     let config_dir = ConfigDir::of(context);
     let custody = Custody::new(context, &settings, &config_dir, &journal);
-    match settle(&custody, watched, files) {
+    match settle(&custody, &watched, files) {
         Ok(()) => journal.record(&Event::new(context.now(), Deed::Run, "its shim was killed; the guardian cleaned up")),
         Err(failure) => journal.warn(context.now(), &failure),
     }
@@ -207,21 +219,24 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Files)> {
                 last = Some(match Files::of(&watched.files, &mut attached) {
                     Some(files) => (watched, files),
                     // What lies in the real cache can still be settled.
-                    None => (Watched { is_private: false, ..watched }, Files::default()),
+                    None => (Watched { exposure: Exposure::InPlace, ..watched }, Files::default()),
                 });
             }
         }
     }
 }
 
-fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<()> {
-    let Watched { is_private, deed, .. } = watched;
+fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<()> {
+    let origin = watched.command.as_ref().map_or(Origin::Run, Origin::Command);
+    let effect = watched.command.as_ref().map_or(AccountEffect::Nothing, Group::effect);
     // How az ended is only told to its parent.
-    let forgetting =
-        if matches!(&*deed, "logout" | "account clear") { Forgetting::IfProven } else { Forgetting::Never };
-    if !is_private {
+    let forgetting = match effect {
+        AccountEffect::SignOut | AccountEffect::Clear => Forgetting::IfProven,
+        AccountEffect::Nothing | AccountEffect::SignIn => Forgetting::Never,
+    };
+    if watched.exposure == Exposure::InPlace {
         let share = files.take(Role::Share).map(Share::from_file);
-        return custody.settle(Exposed { share, before: Vec::new() }, forgetting, &deed);
+        return custody.settle(Exposed { share, before: Vec::new() }, forgetting, origin);
     }
     let Some((file, mut base)) = files.take(Role::Copy).zip(files.take(Role::Base)) else { return Ok(()) };
     let attendance = files.take(Role::Attendance).map(Attendance::from_file);
@@ -232,20 +247,20 @@ fn settle(custody: &Custody<'_>, watched: Watched, mut files: Files) -> Result<(
         file,
         namespace: None,
         base,
-        handed: Handed::to(&deed),
+        handed: Handed::to(effect),
         attendance,
         brought: Mutex::default(),
         watch: None,
     };
     let strays = stray::take_in(custody, &copy)?;
-    let settled = custody.settle_privately(&mut copy, forgetting, &deed);
+    let settled = custody.settle_privately(&mut copy, forgetting, origin);
     if settled.is_ok() {
         stray::clear_up(custody, &strays)?;
     }
     if settled.is_err() {
         drop(copy);
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
-        custody.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, &deed)?;
+        custody.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, origin)?;
     }
     settled
 }

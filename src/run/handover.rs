@@ -1,11 +1,12 @@
 //! The handover of the secrets to one az, from the fork of a child that waits to become it until everything is settled: by
 //! private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place instead.
 
-use std::ffi::OsString;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::azure::Command;
+use crate::azure::command::AccountEffect;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::exposure::{self, Exposure, Plan};
@@ -15,6 +16,7 @@ use crate::run::keep_alive::End;
 use crate::run::lease::Attendance;
 use crate::run::marker::Marker;
 use crate::run::merge::Base;
+use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
 use crate::run::stray;
 use crate::run::supervise::WaitingAz;
@@ -27,7 +29,6 @@ pub struct Handover<'a> {
     custody: &'a Custody<'a>,
     exposure: &'a Exposure<'a>,
     guardian: &'a Guardian,
-    deed: &'a str,
     start: Start<'a>,
     az: Option<WaitingAz>,
     plan: Plan,
@@ -38,8 +39,8 @@ pub struct Handover<'a> {
 /// How az is started.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a> {
-    /// Its arguments.
-    pub arguments: &'a [OsString],
+    /// What it is to do.
+    pub command: &'a Command<'a>,
     /// The marker for it.
     pub marker: &'a Marker,
     /// Whether it has nothing of the caller's standard streams.
@@ -63,11 +64,10 @@ impl<'a> Handover<'a> {
         custody: &'a Custody<'a>,
         exposure: &'a Exposure<'a>,
         guardian: &'a Guardian,
-        deed: &'a str,
         start: Start<'a>,
     ) -> Result<Self> {
-        let mut plan = exposure.plan(deed, start.arguments);
-        let handed = Handed::to(deed);
+        let mut plan = exposure.plan(start.command);
+        let handed = Handed::to(start.command.effect());
         if plan == Plan::Private && handed != Handed::Nothing && custody.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
@@ -76,7 +76,7 @@ impl<'a> Handover<'a> {
         // are handed over.
         let _ = custody.sweep();
         let mut handover =
-            Self { custody, exposure, guardian, deed, start, az: None, plan, attendance: None, held: Held::Nothing };
+            Self { custody, exposure, guardian, start, az: None, plan, attendance: None, held: Held::Nothing };
         let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
         handover.az = Some(handover.fork(mount.as_ref())?);
         if !start.is_quiet {
@@ -99,7 +99,7 @@ impl<'a> Handover<'a> {
                     file: private.file,
                     namespace: Some(private.namespace),
                     base: Base::default(),
-                    handed: Handed::to(self.deed),
+                    handed: self.handed(),
                     brought: Mutex::default(),
                     attendance: self.attendance.take(),
                     watch: None,
@@ -122,11 +122,11 @@ impl<'a> Handover<'a> {
         self.is_private()?;
         let process = self.process();
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.deed, left_out) {
+            Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.origin(), left_out) {
                 Ok(()) => {
                     copy.base.note_names(stray::names_in(self.custody.config_dir.path()));
                     copy.watch = self.custody.watch(&copy);
-                    self.guardian.watch_private(process, &copy, self.deed);
+                    self.guardian.watch_private(process, &copy, self.start.command.group());
                     self.held = Held::Private(copy);
                     Ok(())
                 }
@@ -137,14 +137,14 @@ impl<'a> Handover<'a> {
                     Err(failure)
                 }
             },
-            _ if Handed::to(self.deed) == Handed::Nothing => {
+            _ if self.handed() == Handed::Nothing => {
                 self.hold_unexposed(process);
                 Ok(())
             }
             _ if self.plan == Plan::Nothing => {
                 self.hold_unexposed(process);
-                match self.deed {
-                    "account clear" => Ok(()),
+                match self.start.command.effect() {
+                    AccountEffect::Clear => Ok(()),
                     _ => Err(exposure::refused("private exposure is set and cannot be had")),
                 }
             }
@@ -156,7 +156,7 @@ impl<'a> Handover<'a> {
                 // Before the first byte is in the clear.
                 self.hold_unexposed(process);
                 prepared?;
-                let exposed = self.custody.expose(self.deed, order)?;
+                let exposed = self.custody.expose(self.origin(), order)?;
                 if let Held::InPlace(held) = &mut self.held {
                     held.before = exposed.before;
                     held.share = held.share.take().or(exposed.share);
@@ -191,12 +191,13 @@ impl<'a> Handover<'a> {
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
     pub fn settle(mut self, forgetting: Forgetting, has_failed: bool) -> Result<()> {
         drop(self.az.take());
+        let by = self.origin();
         match self.held {
             Held::Nothing => Ok(()),
-            Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, self.deed),
+            Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, by),
             Held::Private(mut copy) => {
                 let strays = if has_failed { stray::take_in(self.custody, &copy)? } else { Vec::new() };
-                self.custody.settle_privately(&mut copy, forgetting, self.deed)?;
+                self.custody.settle_privately(&mut copy, forgetting, by)?;
                 if stray::clear_up(self.custody, &strays)? {
                     self.exposure.note_rename();
                 }
@@ -225,13 +226,13 @@ impl<'a> Handover<'a> {
     /// Has the guardian watch this az again, after another of the same run that has ended.
     pub fn watch_again(&self) {
         if let Held::InPlace(exposed) = &self.held {
-            self.guardian.watch_in_place(self.process(), exposed.share.as_ref(), self.deed);
+            self.guardian.watch_in_place(self.process(), exposed.share.as_ref(), self.start.command.group());
         }
     }
 
     fn hold_unexposed(&mut self, process: u32) {
-        let exposed = self.custody.unexposed(Handed::to(self.deed));
-        self.guardian.watch_in_place(process, exposed.share.as_ref(), self.deed);
+        let exposed = self.custody.unexposed(self.handed());
+        self.guardian.watch_in_place(process, exposed.share.as_ref(), self.start.command.group());
         self.held = Held::InPlace(exposed);
     }
 
@@ -281,9 +282,17 @@ impl<'a> Handover<'a> {
     }
 
     fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
-        let Start { arguments, marker, is_quiet } = self.start;
+        let Start { command, marker, is_quiet } = self.start;
         let marker = marker.with_private_mount(mount.is_some());
-        WaitingAz::fork(self.exposure.real_az(), arguments, &marker, mount, is_quiet)
+        WaitingAz::fork(self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
+    }
+
+    fn origin(&self) -> Origin<'a> {
+        Origin::Command(self.start.command.group())
+    }
+
+    fn handed(&self) -> Handed {
+        Handed::to(self.start.command.effect())
     }
 
     fn process(&self) -> u32 {

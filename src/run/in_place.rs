@@ -9,6 +9,7 @@ use crate::failure::{Failure, Result, persist};
 use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
+use crate::run::origin::Origin;
 use crate::run::rivals::Order;
 use crate::run::stamp::Stamp;
 use crate::sys;
@@ -47,7 +48,7 @@ impl Custody<'_> {
         self.prepare_vault()?;
         let _presence = self.context.home_lock.enter()?;
         persist(|| match self.lease.nobody()? {
-            Some(nobody) => self.settle_file(&[], Forgetting::Never, "sweep", Some(&nobody)),
+            Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
             None => Ok(()),
         })
     }
@@ -56,7 +57,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    pub fn expose(&self, by: &str, order: Order) -> Result<Exposed> {
+    pub fn expose(&self, by: Origin<'_>, order: Order) -> Result<Exposed> {
         // Before a refresh token is in it, by us or by az.
         self.cache.close()?;
         if self.has_nothing() {
@@ -111,7 +112,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
-    pub fn settle(&self, exposed: Exposed, forgetting: Forgetting, by: &str) -> Result<()> {
+    pub fn settle(&self, exposed: Exposed, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
         let Exposed { share, before } = exposed;
         // The guardian has the same share, and scrubs when ours cannot be given up.
         let given_up = share.map_or(Ok(()), Share::give_up);
@@ -127,7 +128,7 @@ impl Custody<'_> {
         &self,
         before: &[AccountId],
         forgetting: Forgetting,
-        by: &str,
+        by: Origin<'_>,
         nobody: Option<&NobodyNeedsIt>,
     ) -> Result<()> {
         self.prepare_vault()?;
@@ -139,13 +140,7 @@ impl Custody<'_> {
         let text = text.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let order = match by {
-            "sweep" => Order::Unknown,
-            // It was handed none, and what it stored is what its person has just signed in for.
-            "login" => Order::Successor,
-            _ => Order::Ran,
-        };
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, order)?;
+        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, by.order_at_the_end())?;
         let forgotten = match forgetting {
             Forgetting::Never => Vec::new(),
             // An empty text is a write cut short, not a logout.
@@ -162,7 +157,7 @@ impl Custody<'_> {
         }
         match &stored {
             Ok(()) => {
-                if by == "sweep" {
+                if by == Origin::Sweep {
                     self.note_adoption(harvest.taken.len());
                 }
                 self.note_forgetting(&forgotten);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::azure::access_token::{Found, WINDOW, Wanted};
 use crate::azure::token_cache::TokenCache;
+use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
 use crate::secret::wipe_stack;
@@ -58,7 +59,8 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option
 /// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.
 fn keep_together(rotation: &Rotation<'_>, copy: &PrivateCopy) {
     let custody = rotation.custody;
-    let outcome = custody.harvest_living(copy, rotation.command).and_then(|()| custody.refresh_living(copy));
+    let outcome =
+        custody.harvest_living(copy, Origin::Command(rotation.command)).and_then(|()| custody.refresh_living(copy));
     // A copy that az is writing at this moment is not whole; the next change tells of it again.
     let _ = outcome;
 }

@@ -15,6 +15,7 @@ pub mod lease;
 pub mod logged_out;
 pub mod marker;
 pub mod merge;
+pub mod origin;
 pub mod private;
 #[cfg(test)]
 mod property_tests;
@@ -31,9 +32,10 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Instant;
 
-use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
+use crate::azure::command::{AccountEffect, Group};
 use crate::azure::token_cache::TokenCache;
+use crate::azure::{Command, ConfigDir};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event, Journal};
@@ -79,26 +81,25 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`] when az could not be started; the file is scrubbed all the same.
-    pub fn perform(&self, arguments: &[OsString]) -> Result<Finished> {
+    pub fn perform(&self, command: &Command<'_>) -> Result<Finished> {
         sys::take_signals();
         let began = Instant::now();
-        let deed = command_group(arguments);
         let custody = Custody::new(self.context, self.settings, self.config_dir, self.journal);
         let exposure = Exposure::new(self.context, self.settings, &self.real_az);
         let guardian = Guardian::start();
-        let start = Start { arguments, marker: &self.marker, is_quiet: false };
-        let mut handover = Handover::begin(&custody, &exposure, &guardian, &deed, start)?;
-        let wanted = self.wanted(&custody, &deed);
+        let start = Start { command, marker: &self.marker, is_quiet: false };
+        let mut handover = Handover::begin(&custody, &exposure, &guardian, start)?;
+        let wanted = self.wanted(&custody, command.effect());
         let rotation = Rotation {
             context: self.context,
             config_dir: self.config_dir,
             custody: &custody,
             journal: self.journal,
             real_az: &self.real_az,
-            command: &deed,
+            command: command.group(),
         };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
-        let is_for_a_token = deed == "account get-access-token";
+        let is_for_a_token = command.group().is_for_a_token();
         let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
         let is_private = handover.is_private()?;
         if let Some(signal) = sys::pending_signal() {
@@ -106,9 +107,10 @@ impl Run<'_> {
         }
         let through_az = wanted.as_ref().zip(left_to_az);
         let rotate_through_az = |wanted: &Wanted| {
-            let command = through_az::COMMAND.map(OsString::from);
-            let start = Start { arguments: &command, marker: &self.marker, is_quiet: true };
-            let quiet = Handover::begin(&custody, &exposure, &guardian, "account get-access-token", start);
+            let arguments = through_az::ARGUMENTS.map(OsString::from);
+            let command = Command::parse(&arguments);
+            let start = Start { command: &command, marker: &self.marker, is_quiet: true };
+            let quiet = Handover::begin(&custody, &exposure, &guardian, start);
             self.rotate_through_az(wanted, &rotation, quiet, is_private);
         };
         if is_private && let Some((wanted, _)) = &through_az {
@@ -139,12 +141,12 @@ impl Run<'_> {
             }
         });
         let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
-        if self.end(handover, forgetting(arguments, succeeded), !succeeded) {
+        if self.end(handover, forgetting(command, succeeded), !succeeded) {
             guardian.dismiss();
         }
         drop(turn);
         let status = outcome?;
-        self.note(deed, wanted, &status, began);
+        self.note(command.group(), wanted, &status, began);
         // A cache that is not one makes az fail in its own words, and where azward is no more az is on its own; everything
         // else that we could not do is ours to say.
         let is_az_s = |kind| matches!(kind, Kind::CacheForeign | Kind::Gone);
@@ -153,8 +155,8 @@ impl Run<'_> {
     }
 
     /// The token that the command is going to use for Resource Manager. Logging in and out need none.
-    fn wanted(&self, custody: &Custody<'_>, deed: &str) -> Option<Wanted> {
-        if matches!(deed, "login" | "logout" | "account clear") || !custody.vault.exists() {
+    fn wanted(&self, custody: &Custody<'_>, effect: AccountEffect) -> Option<Wanted> {
+        if effect != AccountEffect::Nothing || !custody.vault.exists() {
             return None;
         }
         Wanted::for_resource_manager(self.context, self.config_dir)
@@ -223,9 +225,9 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, deed: String, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {
+    fn note(&self, command: &Group, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {
         let mut event = Event::new(self.context.now(), Deed::Run, status.to_string());
-        event.command = Some(deed);
+        event.command = Some(command.to_string());
         if let Some(wanted) = wanted {
             event.account = Some(wanted.username);
             event.tenant = Some(wanted.tenant);
@@ -237,47 +239,12 @@ impl Run<'_> {
     }
 }
 
-/// The commands of one word: the next may be a value that az complains about, or that it searches for.
-const ALONE: [&str; 10] =
-    ["configure", "feedback", "find", "interactive", "login", "logout", "next", "rest", "survey", "upgrade"];
-
-/// What may stand before the command, and takes the next argument if it has none of its own (knack 0.13, `arguments.py`,
-/// `query.py`, `output.py`, `log.py`).
-const GLOBAL: [&str; 4] = ["--output", "-o", "--query", "--subscription"];
-const GLOBAL_ALONE: [&str; 3] = ["--debug", "--verbose", "--only-show-errors"];
-
-/// The command's first two words: what may be told of it. Values of arguments are nobody's business, and a word that
-/// does not look like a command is taken for one.
-fn command_group(arguments: &[OsString]) -> String {
-    let is_word = |word: &&str| {
-        !word.is_empty()
-            && !word.starts_with('-')
-            && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
-    };
-    let mut arguments = arguments.iter().map(|argument| argument.to_str()).peekable();
-    while let Some(Some(option)) = arguments.next_if(|argument| argument.is_some_and(is_global)) {
-        if GLOBAL.contains(&option) {
-            arguments.next();
-        }
-    }
-    let words: Vec<String> =
-        arguments.map_while(|argument| argument.filter(is_word)).take(2).map(str::to_lowercase).collect();
-    let length = if words.first().is_some_and(|word| ALONE.contains(&word.as_str())) { 1 } else { words.len() };
-    words[..length].join(" ")
-}
-
-fn is_global(argument: &str) -> bool {
-    let has_own_value = |option: &&str| argument.strip_prefix(*option).is_some_and(|rest| rest.starts_with('='));
-    GLOBAL_ALONE.contains(&argument) || GLOBAL.contains(&argument) || GLOBAL.iter().any(has_own_value)
-}
-
 /// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
 /// succeeded: every other account that is missing afterwards was lost.
-fn forgetting(arguments: &[OsString], succeeded: bool) -> Forgetting {
-    let has = |word: &str| arguments.iter().any(|argument| argument.eq_ignore_ascii_case(word));
-    match succeeded {
-        true if has("account") && has("clear") => Forgetting::Removed,
-        true if has("logout") => Forgetting::Vanished,
+fn forgetting(command: &Command<'_>, succeeded: bool) -> Forgetting {
+    match command.possible_effect() {
+        AccountEffect::Clear if succeeded => Forgetting::Removed,
+        AccountEffect::SignOut if succeeded => Forgetting::Vanished,
         _ => Forgetting::Never,
     }
 }
@@ -286,26 +253,16 @@ fn forgetting(arguments: &[OsString], succeeded: bool) -> Forgetting {
 mod tests {
     use super::*;
 
-    fn arguments(line: &str) -> Vec<OsString> {
-        line.split(' ').map(OsString::from).collect()
-    }
-
-    #[test]
-    fn no_value_is_told() {
-        assert_eq!(command_group(&arguments("Account get-access-token --tenant secret")), "account get-access-token");
-        assert_eq!(command_group(&arguments("config set core.output=json")), "config set");
-        assert_eq!(command_group(&arguments("Find password")), "find");
-        assert_eq!(command_group(&arguments("--debug -o json Login --tenant t")), "login");
-        assert_eq!(command_group(&arguments("--output=tsv --query secret acr login")), "acr login");
-        assert_eq!(command_group(&arguments("--unknown secret login")), "");
-        assert_eq!(command_group(&arguments("--query")), "");
+    fn forgetting_after(line: &str, succeeded: bool) -> Forgetting {
+        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        forgetting(&Command::parse(&arguments), succeeded)
     }
 
     #[test]
     fn only_a_successful_logout_forgets() {
-        assert_eq!(forgetting(&arguments("logout --username u"), true), Forgetting::Vanished);
-        assert_eq!(forgetting(&arguments("account clear"), true), Forgetting::Removed);
-        assert_eq!(forgetting(&arguments("logout"), false), Forgetting::Never);
-        assert_eq!(forgetting(&arguments("group list"), true), Forgetting::Never);
+        assert_eq!(forgetting_after("logout --username u", true), Forgetting::Vanished);
+        assert_eq!(forgetting_after("account clear", true), Forgetting::Removed);
+        assert_eq!(forgetting_after("logout", false), Forgetting::Never);
+        assert_eq!(forgetting_after("group list", true), Forgetting::Never);
     }
 }

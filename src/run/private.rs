@@ -20,6 +20,7 @@ use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
+use crate::run::origin::Origin;
 use crate::run::rivals::Order;
 use crate::sys::{self, Watch};
 use crate::user_file;
@@ -91,7 +92,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the real file has.
-    pub fn expose_privately(&self, copy: &mut PrivateCopy, by: &str, left_out: &[String]) -> Result<()> {
+    pub fn expose_privately(&self, copy: &mut PrivateCopy, by: Origin<'_>, left_out: &[String]) -> Result<()> {
         if self.has_nothing() || copy.handed == Handed::Nothing {
             // Where there is nothing there is nothing to guard either: a lock that a killed shim leaves is in az's way.
             let acquire = || MsalLock::acquire(self.cache.path(), DEADLINE);
@@ -139,7 +140,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so. A copy that az left torn is `CacheForeign`, and the login is as it was before.
-    pub fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: &str) -> Result<()> {
+    pub fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         let brought = std::mem::take(copy.brought.get_mut().unwrap_or_else(PoisonError::into_inner));
@@ -191,7 +192,13 @@ impl Custody<'_> {
     }
 
     /// Takes what the run changed, and what an unwrapped az may have stored meanwhile, into the vault.
-    fn settle_vault(&self, base: &Base, after: &TokenCache<'_>, forgetting: Forgetting, by: &str) -> Result<Settled> {
+    fn settle_vault(
+        &self,
+        base: &Base,
+        after: &TokenCache<'_>,
+        forgetting: Forgetting,
+        by: Origin<'_>,
+    ) -> Result<Settled> {
         let real_text = self.cache.read().ok().flatten().unwrap_or_default();
         // A real cache that somebody is writing at this moment tells nothing.
         let real = TokenCache::parse(&real_text).or_else(|_| TokenCache::parse(""))?;
@@ -223,7 +230,7 @@ impl Custody<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the copy still has them.
-    pub fn harvest_living(&self, copy: &PrivateCopy, by: &str) -> Result<()> {
+    pub fn harvest_living(&self, copy: &PrivateCopy, by: Origin<'_>) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         if after.entries(Section::RefreshToken)?.is_empty() {
@@ -262,7 +269,7 @@ impl Custody<'_> {
         let real = TokenCache::parse(&real_text)?;
         let mut contents = self.vault.load()?;
         // What az stored a moment ago and nobody has taken in yet is the newest there is.
-        if self.take_in(&copy.base, &own, &real, &mut contents, "run")?.is_changed {
+        if self.take_in(&copy.base, &own, &real, &mut contents, Origin::Run)?.is_changed {
             self.commit(&vault_lock, &contents)?;
         }
         let mut newer = edit::inject_present(&own, &contents)?;
@@ -296,7 +303,7 @@ impl Custody<'_> {
         after: &TokenCache<'_>,
         real: &TokenCache<'_>,
         contents: &mut Contents,
-        by: &str,
+        by: Origin<'_>,
     ) -> Result<edit::Harvest> {
         let kept: Vec<AccountId> = edit::vault_accounts(contents)?.into_iter().map(|account| account.id).collect();
         let gone = gone_elsewhere(base, real)?;

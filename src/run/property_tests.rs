@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::edit::{forget, harvest, inject, redeemable, replace_refresh_token, scrub};
+use super::origin::Origin;
 use super::rivals::{Order, accept, rivals};
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::vault::Contents;
@@ -73,7 +74,7 @@ fn cache() -> impl Strategy<Value = String> {
 
 fn harvested(text: &str) -> Contents {
     let mut contents = Contents::default();
-    harvest(&TokenCache::parse(text).unwrap(), &mut contents, 0, "test", Order::Unknown).unwrap();
+    harvest(&TokenCache::parse(text).unwrap(), &mut contents, 0, Origin::Sweep, Order::Unknown).unwrap();
     contents
 }
 
@@ -112,7 +113,7 @@ proptest! {
     #[test]
     fn a_second_harvest_finds_nothing_new(text in cache()) {
         let mut contents = harvested(&text);
-        let again = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1, "again", Order::Unknown).unwrap();
+        let again = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1, Origin::Rotation, Order::Unknown).unwrap();
         prop_assert!(!again.is_changed, "{:?}", again);
     }
 
@@ -120,8 +121,8 @@ proptest! {
     fn a_token_that_was_replaced_never_comes_back(text in cache()) {
         let newer = text.replace("\"secret\": \"", "\"secret\": \"new-");
         let mut contents = harvested(&text);
-        harvest(&TokenCache::parse(&newer).unwrap(), &mut contents, 1, "newer", Order::Successor).unwrap();
-        let old = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 2, "older", Order::Unknown).unwrap();
+        harvest(&TokenCache::parse(&newer).unwrap(), &mut contents, 1, Origin::Run, Order::Successor).unwrap();
+        let old = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 2, Origin::Uninstall, Order::Unknown).unwrap();
         prop_assert!(old.taken.is_empty());
         prop_assert_eq!(injected(&text, &contents), newer);
     }
@@ -181,8 +182,8 @@ proptest! {
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
             let cache = TokenCache::parse(&text).unwrap();
-            harvest(&cache, &mut contents, now, "sweep", Order::Unknown).unwrap();
-            prop_assert!(!harvest(&cache, &mut contents, now, "sweep", Order::Unknown).unwrap().is_changed);
+            harvest(&cache, &mut contents, now, Origin::Sweep, Order::Unknown).unwrap();
+            prop_assert!(!harvest(&cache, &mut contents, now, Origin::Sweep, Order::Unknown).unwrap().is_changed);
             // Whichever of them comes back into the file is scrubbed.
             for (number, time) in times.iter().enumerate().take(number + 1) {
                 let text = numbered(number, time);
@@ -209,7 +210,7 @@ proptest! {
         let mut contents = Contents::default();
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
-            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, "sweep", Order::Unknown).unwrap();
+            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, Origin::Sweep, Order::Unknown).unwrap();
         }
         let first = redeemable(&contents, &account()).unwrap().unwrap();
         let mut all = rivals(&contents, &first).unwrap();
@@ -226,7 +227,7 @@ proptest! {
         prop_assert_eq!(redeemed(&contents), std::slice::from_ref(&expected));
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
-            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1002, "sweep", Order::Unknown).unwrap();
+            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1002, Origin::Sweep, Order::Unknown).unwrap();
             prop_assert!(!scrubbed(&text, &contents).contains("secret"));
         }
         prop_assert_eq!(redeemed(&contents), [expected]);
@@ -238,7 +239,7 @@ fn too_many_rivals_cost_neither_the_preferred_one_nor_a_token_in_the_file() {
     let mut contents = Contents::default();
     let take = |contents: &mut Contents, number: usize| {
         let text = numbered(number, &(500 - number).to_string());
-        harvest(&TokenCache::parse(&text).unwrap(), contents, 1000, "sweep", Order::Unknown).unwrap();
+        harvest(&TokenCache::parse(&text).unwrap(), contents, 1000, Origin::Sweep, Order::Unknown).unwrap();
         scrubbed(&text, contents).contains("secret")
     };
     let left: Vec<bool> = (0..20).map(|number| take(&mut contents, number)).collect();
@@ -252,7 +253,7 @@ fn what_az_stored_in_a_run_replaces_what_it_was_handed_and_every_rival() {
     let mut contents = Contents::default();
     let mut take = |number, time: &str, order| {
         let text = numbered(number, time);
-        harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, "run", order).unwrap();
+        harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, Origin::Run, order).unwrap();
         redeemed(&contents)
     };
     take(1, "500", Order::Unknown);

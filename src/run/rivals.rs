@@ -7,6 +7,7 @@
 use crate::azure::token_cache::Entry;
 use crate::failure::Result;
 use crate::run::edit::{Redeemable, fingerprint_of, is_redeemable, token_entry};
+use crate::run::origin::Origin;
 use crate::secret::Secret;
 use crate::vault::{Contents, KeptToken, Rival};
 
@@ -112,7 +113,7 @@ pub(super) fn is_untimed(entry: &Entry<'_>, now: i64) -> Result<bool> {
 }
 
 /// Puts an entry in the place of the one that it came after, whose rivals are old too.
-pub(super) fn supersede(kept: &mut KeptToken, entry: &Entry<'_>, old: String, now: i64, by: &str) -> Result<()> {
+pub(super) fn supersede(kept: &mut KeptToken, entry: &Entry<'_>, old: String, now: i64, by: Origin<'_>) -> Result<()> {
     let secret = fingerprint_of(entry)?;
     drop_rivals(kept)?;
     kept.predecessors.retain(|predecessor| *predecessor != secret);
@@ -121,10 +122,10 @@ pub(super) fn supersede(kept: &mut KeptToken, entry: &Entry<'_>, old: String, no
     Ok(())
 }
 
-pub(super) fn take(kept: &mut KeptToken, entry: &Entry<'_>, now: i64, by: &str) {
+pub(super) fn take(kept: &mut KeptToken, entry: &Entry<'_>, now: i64, by: Origin<'_>) {
     kept.entry = Secret::new(entry.value.as_bytes().to_vec());
     (kept.stored_at, kept.brought_at) = (now, now);
-    by.clone_into(&mut kept.stored_by);
+    by.as_str().clone_into(&mut kept.stored_by);
 }
 
 /// The preferred entry as the rival that it is to another.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
+use crate::azure::command::Group;
 use crate::azure::token_cache::TokenCache;
 use crate::context::Context;
 use crate::entra::{Client, Denial, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest};
@@ -66,8 +67,8 @@ pub struct Rotation<'a> {
     pub journal: &'a Journal,
     /// The real az, whose trust and way to the endpoint are ours.
     pub real_az: &'a Path,
-    /// The group of the command that it is for.
-    pub command: &'a str,
+    /// The command that it is for.
+    pub command: &'a Group,
 }
 
 /// What the rotation lock's file says of the last denial.
@@ -202,7 +203,7 @@ impl Rotation<'_> {
     /// Notes a rotation in the journal.
     pub(super) fn note(&self, wanted: &Wanted, outcome: String, began: Instant) {
         let mut event = Event::new(self.context.now(), Deed::Rotation, outcome);
-        event.command = Some(self.command.to_owned());
+        event.command = Some(self.command.to_string());
         event.account = Some(wanted.username.clone());
         event.tenant = Some(wanted.tenant.clone());
         event.scope = Some(wanted.scope.clone());

@@ -16,8 +16,8 @@ use crate::secret::Secret;
 /// How long the real az may take for a fresh token before the old one has to do.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// The command that has az renew the token for Resource Manager.
-pub const COMMAND: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
+/// The arguments that have az renew the token for Resource Manager.
+pub const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
 
 /// Asks an az for a fresh token that does not see the one that is due in its private copy. Says whether there is one now.
 ///

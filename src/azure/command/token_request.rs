@@ -1,51 +1,65 @@
-//! The forms of `az account get-access-token` that azward understands whole (`shared/reference/callers.md` §7, A to F). The
-//! grammar is closed: an abbreviation, an `@file`, an option not listed here, one value too many, and it is a run.
-
-use std::ffi::OsString;
+//! The forms of `az account get-access-token` that azward understands whole. The grammar is closed: an abbreviation, an
+//! `@file`, an option not listed here, one value too many, and it is a run.
 
 /// What is asked for, in the words of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TokenRequest {
+pub struct TokenRequest {
     /// `--resource`.
-    pub(crate) resource: Option<String>,
+    pub resource: Option<String>,
     /// `--scope`, one.
-    pub(crate) scope: Option<String>,
+    pub scope: Option<String>,
     /// `--resource-type`.
-    pub(crate) resource_type: Option<String>,
+    pub resource_type: Option<String>,
     /// `--tenant`, as given.
-    pub(crate) tenant: Option<String>,
+    pub tenant: Option<String>,
     /// `--subscription`, an id or a name, as given.
-    pub(crate) subscription: Option<String>,
+    pub subscription: Option<String>,
     /// `--output`, in lower case.
-    pub(crate) output: Option<String>,
+    pub output: Option<String>,
     /// `--query`, one top-level key.
-    pub(crate) query: Option<String>,
+    pub query: Option<String>,
 }
 
-/// Reads the arguments; `None` when they are not understood.
-pub(crate) fn parse(arguments: &[OsString]) -> Option<TokenRequest> {
-    let mut arguments = arguments.iter().map(|argument| argument.to_str());
-    let mut word = |wanted: &str| arguments.next().flatten().filter(|word| word.eq_ignore_ascii_case(wanted));
-    word("account")?;
-    word("get-access-token")?;
-    let mut request = TokenRequest::default();
-    let mut arguments = arguments.collect::<Option<Vec<&str>>>()?.into_iter();
-    while let Some(argument) = arguments.next() {
-        if argument == "--only-show-errors" {
-            continue;
-        }
-        let (name, attached) = split(argument)?;
-        let value = match attached {
-            Some(value) => value,
-            // argparse takes whatever begins with a dash for an option.
-            None => arguments.next().filter(|value| !value.starts_with('-'))?,
-        };
-        if !is_valid(name, value) {
+impl TokenRequest {
+    /// Reads the arguments of an az; `None` when they are not understood.
+    pub(super) fn parse(arguments: &[&str]) -> Option<Self> {
+        let [account, get_access_token, arguments @ ..] = arguments else { return None };
+        if !account.eq_ignore_ascii_case("account") || !get_access_token.eq_ignore_ascii_case("get-access-token") {
             return None;
         }
-        *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
+        let mut request = Self::default();
+        let mut arguments = arguments.iter().copied();
+        while let Some(argument) = arguments.next() {
+            if argument == "--only-show-errors" {
+                continue;
+            }
+            let (name, attached) = split(argument)?;
+            let value = match attached {
+                Some(value) => value,
+                // argparse takes whatever begins with a dash for an option.
+                None => arguments.next().filter(|value| !value.starts_with('-'))?,
+            };
+            if !is_valid(name, value) {
+                return None;
+            }
+            *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
+        }
+        Some(request)
     }
-    Some(request)
+
+    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "--resource" => &mut self.resource,
+            // It takes any number of values; a second one stands alone then, and nothing here takes it.
+            "--scope" => &mut self.scope,
+            "--resource-type" => &mut self.resource_type,
+            "--tenant" => &mut self.tenant,
+            "--subscription" | "--name" => &mut self.subscription,
+            "--output" => &mut self.output,
+            "--query" => &mut self.query,
+            _ => return None,
+        })
+    }
 }
 
 /// The formats that `--output` takes, in any case.
@@ -88,30 +102,14 @@ fn split(argument: &str) -> Option<(&str, Option<&str>)> {
     Some((name, attached.map(|rest| rest.strip_prefix('=').unwrap_or(rest))))
 }
 
-impl TokenRequest {
-    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
-        Some(match name {
-            "--resource" => &mut self.resource,
-            // It takes any number of values; a second one stands alone then, and nothing here takes it.
-            "--scope" => &mut self.scope,
-            "--resource-type" => &mut self.resource_type,
-            "--tenant" => &mut self.tenant,
-            "--subscription" | "--name" => &mut self.subscription,
-            "--output" => &mut self.output,
-            "--query" => &mut self.query,
-            _ => return None,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn of(line: &[&str]) -> Option<TokenRequest> {
-        let mut arguments = vec![OsString::from("account"), OsString::from("get-access-token")];
-        arguments.extend(line.iter().map(OsString::from));
-        parse(&arguments)
+        let mut arguments = vec!["account", "get-access-token"];
+        arguments.extend(line);
+        TokenRequest::parse(&arguments)
     }
 
     #[test]
@@ -156,6 +154,6 @@ mod tests {
         ] {
             assert_eq!(of(line), None, "{line:?}");
         }
-        assert_eq!(parse(&["account".into(), "show".into()]), None);
+        assert_eq!(TokenRequest::parse(&["account", "show"]), None);
     }
 }

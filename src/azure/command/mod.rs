@@ -1,0 +1,177 @@
+//! An invocation of az, read once from its arguments: which command it is, what it may do to the accounts, whether it needs
+//! credentials, whether it may start other programs, what may be told of it, and what token it asks for, where it is an exact
+//! form of `get-access-token`. Whoever is below asks this, and neither the arguments nor the names of commands again.
+//!
+//! Nothing here fails: what is not recognised whole needs credentials, and what is not known to change the accounts is taken
+//! to change nothing that is to be forgotten.
+
+mod credentials;
+mod group;
+mod token_request;
+
+use std::ffi::OsString;
+
+pub use group::{AccountEffect, Group};
+pub use token_request::TokenRequest;
+
+/// One invocation of az.
+#[derive(Clone, Debug)]
+pub struct Command<'a> {
+    arguments: &'a [OsString],
+    group: Group,
+    possible_effect: AccountEffect,
+    programs: Programs,
+    needs_credentials: bool,
+    token_request: Option<TokenRequest>,
+}
+
+/// What other programs a command may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// None that is known.
+    NoneKnown,
+    /// A browser, to sign in.
+    Browser,
+}
+
+impl<'a> Command<'a> {
+    /// Reads the arguments of an az.
+    #[must_use]
+    pub fn parse(arguments: &'a [OsString]) -> Self {
+        let group = Group::of(arguments);
+        let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
+        Self {
+            arguments,
+            possible_effect: possible_effect(arguments),
+            programs: programs(&group, arguments),
+            needs_credentials: words.as_deref().is_none_or(credentials::are_needed),
+            token_request: words.as_deref().and_then(TokenRequest::parse),
+            group,
+        }
+    }
+
+    /// The arguments, to be handed on as they are.
+    #[must_use]
+    pub fn arguments(&self) -> &'a [OsString] {
+        self.arguments
+    }
+
+    /// The command's words, which are all that may be told of it.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// What it does to the accounts.
+    #[must_use]
+    pub fn effect(&self) -> AccountEffect {
+        self.group.effect()
+    }
+
+    /// What it may have taken from the accounts when it succeeded. Its words may stand anywhere: az could have found them
+    /// where azward does not look for a command.
+    #[must_use]
+    pub fn possible_effect(&self) -> AccountEffect {
+        self.possible_effect
+    }
+
+    /// The other programs that it may start.
+    #[must_use]
+    pub fn programs(&self) -> Programs {
+        self.programs
+    }
+
+    /// Whether az may need a credential for it.
+    #[must_use]
+    pub fn needs_credentials(&self) -> bool {
+        self.needs_credentials
+    }
+
+    /// The token that it asks for, if azward understands all of it.
+    #[must_use]
+    pub fn token_request(&self) -> Option<&TokenRequest> {
+        self.token_request.as_ref()
+    }
+}
+
+fn possible_effect(arguments: &[OsString]) -> AccountEffect {
+    let has = |word: &str| arguments.iter().any(|argument| argument.eq_ignore_ascii_case(word));
+    if has("account") && has("clear") {
+        AccountEffect::Clear
+    } else if has("logout") {
+        AccountEffect::SignOut
+    } else {
+        AccountEffect::Nothing
+    }
+}
+
+/// A sign-in starts a browser unless it is told to sign in another way.
+fn programs(group: &Group, arguments: &[OsString]) -> Programs {
+    let is_told_otherwise = || {
+        arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
+            // Any beginning of an option that is none other's is that option to argparse.
+            ["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]
+                .iter()
+                .any(|own| argument.starts_with(own))
+        })
+    };
+    match group.effect() {
+        AccountEffect::SignIn if !is_told_otherwise() => Programs::Browser,
+        _ => Programs::NoneKnown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_may_be_forgotten_is_found_anywhere() {
+        for (line, effect) in [
+            ("logout --username u", AccountEffect::SignOut),
+            ("--unknown x LogOut", AccountEffect::SignOut),
+            ("account clear", AccountEffect::Clear),
+            ("--unknown x Account Clear", AccountEffect::Clear),
+            ("login", AccountEffect::Nothing),
+            ("group list", AccountEffect::Nothing),
+        ] {
+            assert_eq!(Command::parse(&arguments(line)).possible_effect(), effect, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_browser_is_started_by_a_sign_in_that_is_not_told_otherwise() {
+        for (line, programs) in [
+            ("login", Programs::Browser),
+            ("--debug Login --tenant t", Programs::Browser),
+            ("login --use-device-code", Programs::NoneKnown),
+            ("login --use-d", Programs::NoneKnown),
+            ("login --service-principal -p=x", Programs::NoneKnown),
+            ("login -uname", Programs::NoneKnown),
+            ("login -i", Programs::NoneKnown),
+            ("acr login", Programs::NoneKnown),
+        ] {
+            assert_eq!(Command::parse(&arguments(line)).programs(), programs, "{line}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_text_is_read_as_far_as_it_is_understood() {
+        use std::os::unix::ffi::OsStringExt;
+        let no_text = OsString::from_vec(vec![0xff]);
+        let version = ["version".into(), no_text.clone()];
+        let command = Command::parse(&version);
+        assert_eq!((command.group().as_str(), command.needs_credentials()), ("version", true));
+        let token = ["account".into(), "get-access-token".into(), "--tenant".into(), no_text.clone()];
+        let command = Command::parse(&token);
+        assert_eq!((command.group().as_str(), command.token_request()), ("account get-access-token", None));
+        let logout = ["--query".into(), no_text, "logout".into()];
+        let command = Command::parse(&logout);
+        assert_eq!((command.group().as_str(), command.effect()), ("logout", AccountEffect::SignOut));
+    }
+}
