@@ -2,7 +2,7 @@
 //! must not, and says whether azward understood them. Beside azward's readers stand slow and simple ones, written from
 //! Python's and MSAL's rules and not from azward's sources.
 //!
-//! This compiles on a stable compiler: the fuzz targets and `tests/fuzz_corpus.rs` both include it.
+//! This compiles on a stable compiler: the fuzz targets and `tests/e2e/fuzz_corpus.rs` both include it.
 
 #![allow(dead_code, reason = "each fuzz target needs one of them")]
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]

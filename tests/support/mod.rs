@@ -12,6 +12,7 @@
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
+//! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
 
 // Every test binary compiles these modules for itself and needs its own part of them only.
@@ -20,6 +21,7 @@
 pub(crate) mod canary;
 pub(crate) mod config_dir;
 pub(crate) mod fake_az;
+pub(crate) mod installed;
 pub(crate) mod invocation;
 pub(crate) mod isolated;
 pub(crate) mod keyring;

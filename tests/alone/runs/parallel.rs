@@ -1,0 +1,112 @@
+//! Many az at once on one config directory, each in need of the refresh token, which rolls as Entra's does: all of them
+//! succeed, what each of them got is kept, the login survives, and when the last one is over nothing is in the clear.
+
+use std::collections::BTreeSet;
+
+use entra::{Entra, Rolling, TENANT_A, User};
+
+use crate::alone;
+use crate::support::{Invocation, Outcome, Sandbox};
+
+const ARM: &str = "https://management.core.windows.net//.default";
+
+fn logged_in() -> (Sandbox, Entra) {
+    let sandbox = Sandbox::new().with_real_az();
+    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
+    sandbox.login(&entra, User::Alice);
+    (sandbox, entra)
+}
+
+/// Who answers a request for a token.
+#[derive(Clone, Copy)]
+enum By {
+    /// azward, without an az.
+    Azward,
+    /// The real az in a run: an option's beginning is for argparse to understand.
+    Az,
+}
+
+fn for_new_scope(sandbox: &Sandbox, by: By, number: usize) -> Invocation<'_> {
+    let output = if matches!(by, By::Az) { "--out" } else { "--output" };
+    let resource = format!("https://r{number}.example");
+    sandbox.az(["account", "get-access-token", "--resource", &resource, "--query", "accessToken", output, "tsv"])
+}
+
+/// Starts all of them before it waits for the first.
+fn at_once<'a>(invocations: impl IntoIterator<Item = Invocation<'a>>) -> Vec<Outcome> {
+    let running: Vec<_> = invocations.into_iter().map(Invocation::start).collect();
+    running.into_iter().map(|run| run.finish().ok().silent()).collect()
+}
+
+/// The refresh token is where it belongs and still good for something new.
+fn assert_login_survived(sandbox: &Sandbox, entra: &Entra) {
+    sandbox.assert_nothing_in_the_clear();
+    let status = sandbox.azward(["status"]).run().ok().out();
+    assert_eq!(status.lines().filter(|line| line.starts_with("login ")).count(), 1, "{status}");
+    let refreshes = entra.refreshes();
+    for by in [By::Azward, By::Az] {
+        for_new_scope(sandbox, by, 100 + entra.refreshes()).run().ok().silent();
+    }
+    assert_eq!(entra.refreshes(), refreshes + 2);
+    sandbox.assert_nothing_in_the_clear();
+}
+
+/// Twelve at once; none of them writes over what another one got.
+fn twelve(by: By) {
+    let _alone = alone();
+    let (sandbox, entra) = logged_in();
+    let refreshes = entra.refreshes();
+    let outcomes = at_once((0..12).map(|number| for_new_scope(&sandbox, by, number)));
+    assert_eq!(entra.refreshes(), refreshes + 12);
+    let tokens: BTreeSet<String> = outcomes.iter().map(Outcome::out).collect();
+    assert_eq!(tokens.len(), 12);
+    for (number, outcome) in outcomes.iter().enumerate() {
+        let scope = format!("https://r{number}.example/.default");
+        let kept = sandbox.config().access_token(TENANT_A.id, &scope).expect("it is kept");
+        assert_eq!(kept["secret"].as_str(), Some(outcome.out().trim_end()));
+    }
+    assert_login_survived(&sandbox, &entra);
+}
+
+#[test]
+fn twelve_callers_for_twelve_new_scopes_all_succeed() {
+    twelve(By::Azward);
+}
+
+#[test]
+fn twelve_runs_for_twelve_new_scopes_all_succeed() {
+    twelve(By::Az);
+}
+
+#[test]
+fn commands_of_every_kind_do_not_disturb_one_another() {
+    let _alone = alone();
+    let (sandbox, entra) = logged_in();
+    let query = |words: [&str; 2], query: &str| sandbox.az(words).args(["--query", query, "--output", "tsv"]);
+    let mixed = (0..4).flat_map(|number| {
+        [
+            for_new_scope(&sandbox, By::Azward, number),
+            query(["group", "list"], "[].name"),
+            query(["account", "show"], "user.name"),
+        ]
+    });
+    for (place, outcome) in at_once(mixed).iter().enumerate() {
+        match place % 3 {
+            0 => assert!(outcome.out().starts_with("eyJ"), "{outcome:?}"),
+            1 => assert_eq!(outcome.out(), "rg-web\nrg-data\n", "{outcome:?}"),
+            _ => assert_eq!(outcome.out(), "alice@contoso.onmicrosoft.com\n", "{outcome:?}"),
+        }
+    }
+    assert_login_survived(&sandbox, &entra);
+
+    // The same on a token for Resource Manager that is due: whoever comes first rotates it for the others.
+    sandbox.config().age_access_tokens(19 * 60, "management");
+    let old = sandbox.config().access_token(TENANT_A.id, ARM).expect("there is one");
+    let refreshes = entra.refreshes();
+    let groups = (10..13)
+        .flat_map(|number| [query(["group", "list"], "length(@)"), for_new_scope(&sandbox, By::Azward, number)]);
+    at_once(groups);
+    assert_eq!(entra.refreshes(), refreshes + 4, "one for each new scope, one for Resource Manager");
+    assert!(sandbox.config().access_token(TENANT_A.id, ARM).expect("there is one") != old);
+    assert_login_survived(&sandbox, &entra);
+}

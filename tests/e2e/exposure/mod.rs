@@ -1,0 +1,61 @@
+//! Private exposure: what az sees, what nobody else ever sees, and what happens where the system or az does not go along
+//! with it. Everything here needs a machine that allows mount namespaces; `refused` takes them away again.
+
+#![cfg(target_os = "linux")]
+
+mod caller;
+mod company;
+mod facts;
+mod login;
+mod on_disk;
+mod places;
+mod refused;
+mod rename;
+mod same;
+mod watcher;
+
+use serde_json::Value;
+
+use crate::support::Sandbox;
+
+const ALICE: &str = "alice@contoso.example";
+const BOB: &str = "bob@fabrikam.example";
+
+/// A box with the fake az and a login in the vault.
+fn logged_in(exposure: &str) -> Sandbox {
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_exposure(exposure);
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    sandbox
+}
+
+/// The last time that an az looked around.
+fn last_look(sandbox: &Sandbox) -> Value {
+    let log = sandbox.fake_log();
+    log.into_iter().rfind(|line| line["event"] == "look").expect("an az looked around")
+}
+
+/// Which exposure the az that wrote this line had, by its marker: `private`, `run` for in place, `pass` for none.
+fn exposure_of(line: &Value) -> String {
+    let marker = line["environment"]["AZWARD_RUN"].as_str().unwrap_or_default();
+    marker.split(';').nth(1).unwrap_or_default().to_owned()
+}
+
+/// The exposure of an az that is run now, and how many refresh tokens it sees.
+fn look(sandbox: &Sandbox) -> (String, u64) {
+    sandbox.az(["look"]).run().ok().silent();
+    let line = last_look(sandbox);
+    (exposure_of(&line), line["cache"]["refresh_tokens"].as_u64().unwrap_or(0))
+}
+
+/// Which refresh tokens the last az that looked around saw.
+fn fingerprint(sandbox: &Sandbox) -> String {
+    last_look(sandbox)["cache"]["fingerprint"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What `azward status` says of the exposure.
+fn status_of_exposure(sandbox: &Sandbox) -> String {
+    let status = sandbox.azward(["status"]).run().out();
+    let line = status.lines().find_map(|line| line.strip_prefix("exposure")).unwrap_or_default();
+    line.trim().to_owned()
+}

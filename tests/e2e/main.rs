@@ -1,0 +1,69 @@
+//! The programs from end to end, each test in a box of its own (`tests/support`), all of them in one binary: a change of the
+//! library links it once. Where a test lies says when `.ci/run` has it once more: what is below a module `runs` with the
+//! secrets in place, what is below a module `signals` with signals ignored.
+//!
+//! - `runs`: az runs, however it is handed the secrets.
+//!   - `adoption`: a login that azward did not put there itself is taken into the vault.
+//!   - `adversity`, `trouble`: keyrings, disks, vaults, locks, modes and clocks in disorder.
+//!   - `denials`: the endpoint refuses, is slow, broken or not there.
+//!   - `journal`: who asked for what is written down, and no secret.
+//!   - `keep_alive`: a long run's token is renewed beside it.
+//!   - `login`: logging in and out.
+//!   - `native_rotation`, `rotation`: a token that is due is new before it is used.
+//!   - `real_az`: finding the real az, whatever is on PATH.
+//!   - `sdks`: the SDKs for Python and JavaScript.
+//!   - `signals`: whoever signals the shim meets az, and its end is az's.
+//!   - `single_flight`: many callers, one request.
+//!   - `transparency`: az has what the caller gave, and nothing else.
+//! - `answers`: what azward answers without an az, which is the same in either exposure.
+//!   - `forms`, `parity`: the bytes are the real az's.
+//!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
+//! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
+//! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
+//! - `surroundings`: an environment of PATH alone, a real keyring, files of other owners.
+//! - `fuzz_corpus`: what fuzzing found is replayed.
+//! - `harness`: what the tests themselves stand on.
+//!
+//! A test that has to be the only one at a time belongs into `tests/alone`.
+
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod exposure;
+mod fuzz_corpus;
+mod harness;
+mod install;
+mod lifecycle;
+
+mod answers {
+    mod destination;
+    mod forms;
+    mod grants;
+    mod parity;
+    mod trust;
+}
+
+mod runs {
+    mod adoption;
+    mod adversity;
+    mod denials;
+    mod journal;
+    mod keep_alive;
+    mod login;
+    mod native_rotation;
+    mod real_az;
+    mod rotation;
+    mod sdks;
+    mod signals;
+    mod single_flight;
+    mod transparency;
+    mod trouble;
+}
+
+mod surroundings {
+    mod keyring;
+    mod minimal_environment;
+    mod owners;
+}
