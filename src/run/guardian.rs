@@ -267,7 +267,29 @@ fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+    use crate::azure::Command;
+
+    #[test]
+    fn what_is_told_of_the_command_is_its_words_and_what_it_does() {
+        let arguments = ["logout", "--username", "secret"].map(OsString::from);
+        let command = Some(Command::parse(&arguments).group().clone());
+        let told = Watched { process: 7, start: 8, exposure: Exposure::Private, files: vec![Role::Copy], command };
+        let line = serde_json::to_string(&told).unwrap();
+        assert_eq!(
+            line,
+            "{\"process\":7,\"start\":8,\"exposure\":\"private\",\"files\":[\"copy\"],\
+             \"command\":{\"words\":\"logout\",\"effect\":\"sign-out\"}}"
+        );
+        let heard: Watched = serde_json::from_str(&line).unwrap();
+        assert_eq!(heard.exposure, Exposure::Private);
+        assert_eq!(heard.command, told.command);
+        let waiting: Watched =
+            serde_json::from_str(&line.replace("{\"words\":\"logout\",\"effect\":\"sign-out\"}", "null")).unwrap();
+        assert_eq!(waiting.command, None);
+    }
 
     #[test]
     fn files_are_known_by_their_roles_and_none_is_taken_for_another() {
