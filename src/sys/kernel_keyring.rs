@@ -139,9 +139,8 @@ mod tests {
         let elsewhere = |work: &(dyn Fn() -> usize + Sync)| {
             std::thread::scope(|scope| {
                 let joined = scope.spawn(|| {
-                    // SAFETY: a null name makes a new session keyring, for this thread alone.
-                    let id = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, 0) };
-                    assert!(id > 0);
+                    // No name makes a new session keyring, for this thread alone.
+                    assert!(control(libc::KEYCTL_JOIN_SESSION_KEYRING, 0, 0) > 0);
                     work()
                 });
                 joined.join().unwrap()

@@ -1,5 +1,7 @@
 //! A child that is going to be az: made ready, let go, waited for.
 
+#[cfg(unix)]
+mod exec;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
@@ -7,9 +9,9 @@ mod platform;
 use std::fs::File;
 use std::io;
 
-pub use platform::{ChildProcess, Program, WaitingChild};
 #[cfg(unix)]
-pub(super) use platform::{exit, pointers, retry};
+pub(super) use exec::{Strings, execute, exit, fork, redirect_standard_streams};
+pub use platform::{ChildProcess, Program, WaitingChild};
 
 /// A file in a namespace of a child's own.
 #[derive(Debug)]

@@ -8,17 +8,22 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
+use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
+
+use super::exec::{Strings, execute, exit, fork, redirect_standard_streams};
 use super::{PrivateFile, Refused};
+use crate::sys::memory::give_back_core_limit;
 use crate::sys::mounts::STEPS;
-use crate::sys::process::{close_quietly, give_back_in_child};
-use crate::sys::{PrivateMount, memory, messages, signals};
+use crate::sys::process::give_back_in_child;
+use crate::sys::{PrivateMount, messages, signals};
 
 /// A program ready to be executed: its file, its arguments, its environment.
 #[derive(Debug)]
@@ -66,7 +71,7 @@ impl Program {
 /// A child that has not become its program yet. Dropped, it ends.
 #[derive(Debug)]
 pub struct WaitingChild {
-    id: libc::pid_t,
+    id: Pid,
     channel: UnixStream,
     is_reaped: bool,
 }
@@ -80,25 +85,27 @@ impl WaitingChild {
         let (ours, theirs) = UnixStream::pair()?;
         let plan = Plan {
             program,
-            arguments: pointers(&program.arguments),
-            shell_arguments: pointers(&program.shell_arguments),
-            environment: pointers(&program.environment),
+            arguments: Strings::of(&program.arguments),
+            shell_arguments: Strings::of(&program.shell_arguments),
+            environment: Strings::of(&program.environment),
             mount,
-            parent: ours.as_raw_fd(),
-            channel: theirs.as_raw_fd(),
+            channel: &theirs,
         };
-        // SAFETY: the child calls `Plan::follow`, which makes system calls only and never returns.
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => plan.follow(),
-            id => Ok(Self { id, channel: ours, is_reaped: false }),
+        // SAFETY: the child closes a descriptor and calls `Plan::follow`, which makes system calls only and never returns.
+        match unsafe { fork() }? {
+            None => {
+                // While this end is open there too, the parent's death would not be seen.
+                drop(ours);
+                plan.follow()
+            }
+            Some(id) => Ok(Self { id, channel: ours, is_reaped: false }),
         }
     }
 
     /// The child's process id, which is az's later on.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.id.unsigned_abs()
+        self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Waits until the child is in its private mount, and returns the file there and the namespace. The inner error is the
@@ -144,8 +151,7 @@ impl Drop for WaitingChild {
     fn drop(&mut self) {
         if !self.is_reaped {
             let _ = self.channel.shutdown(std::net::Shutdown::Both);
-            // SAFETY: the id is that of a child not waited for yet; a null status is allowed.
-            unsafe { libc::waitpid(self.id, std::ptr::null_mut(), 0) };
+            let _ = retry_on_intr(|| waitpid(Some(self.id), WaitOptions::empty()));
         }
     }
 }
@@ -153,19 +159,19 @@ impl Drop for WaitingChild {
 /// A child that has become its program.
 #[derive(Debug)]
 pub struct ChildProcess {
-    id: libc::pid_t,
+    id: Pid,
 }
 
 impl ChildProcess {
     /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.id.unsigned_abs()
+        self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Hands signals to the child from now on, those included that came just before.
     pub fn hand_signals(&self) {
-        signals::hand_signals_to(self.id);
+        signals::hand_signals_to(Some(self.id));
     }
 
     /// Waits for the child's end. The id is only reaped after signals have stopped going to it.
@@ -173,14 +179,10 @@ impl ChildProcess {
     /// # Errors
     /// The operating system's.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        // SAFETY: an all-zero siginfo is a valid value and the pointer is to a live local; WNOWAIT leaves the child to be
-        // reaped below.
-        retry(|| unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            libc::waitid(libc::P_PID, self.id(), &raw mut info, libc::WEXITED | libc::WNOWAIT)
-        })?;
-        signals::hand_signals_to(0);
-        self.reap(0).and_then(|status| status.ok_or_else(|| io::ErrorKind::NotFound.into()))
+        // The child is left to be reaped below.
+        retry_on_intr(|| waitid(WaitId::Pid(self.id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))?;
+        signals::hand_signals_to(None);
+        self.reap(WaitOptions::empty()).and_then(|status| status.ok_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
     /// How the child ended, if it did.
@@ -188,67 +190,43 @@ impl ChildProcess {
     /// # Errors
     /// The operating system's.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.reap(libc::WNOHANG)
+        self.reap(WaitOptions::NOHANG)
     }
 
     /// Ends the child at once.
     pub fn kill(&mut self) {
-        // SAFETY: the child has not been waited for, so the id is still its own. It may have ended: just as well.
-        unsafe { libc::kill(self.id, libc::SIGKILL) };
-        let _ = self.reap(0);
+        // It has not been waited for, so the id is still its own. It may have ended: just as well.
+        let _ = kill_process(self.id, Signal::KILL);
+        let _ = self.reap(WaitOptions::empty());
     }
 
-    fn reap(&mut self, options: i32) -> io::Result<Option<ExitStatus>> {
-        let mut status = 0;
-        // SAFETY: the pointer is to a live local.
-        let id = retry(|| unsafe { libc::waitpid(self.id, &raw mut status, options) })?;
-        Ok((id != 0).then(|| ExitStatus::from_raw(status)))
+    fn reap(&mut self, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
+        let ended = retry_on_intr(|| waitpid(Some(self.id), options))?;
+        Ok(ended.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
     }
-}
-
-/// Repeats a system call that a signal interrupted.
-pub(in crate::sys) fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
-    loop {
-        let code = call();
-        if code >= 0 {
-            return Ok(code);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
-/// Pointers to the strings, and a null at the end.
-pub(in crate::sys) fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 /// All that the child needs, made ready before the fork.
 struct Plan<'a> {
     program: &'a Program,
-    arguments: Vec<*const libc::c_char>,
-    shell_arguments: Vec<*const libc::c_char>,
-    environment: Vec<*const libc::c_char>,
+    arguments: Strings<'a>,
+    shell_arguments: Strings<'a>,
+    environment: Strings<'a>,
     mount: Option<&'a PrivateMount>,
-    parent: RawFd,
-    channel: RawFd,
+    channel: &'a UnixStream,
 }
 
 impl Plan<'_> {
     /// The child's whole life.
     fn follow(&self) -> ! {
-        // While this end is open here, the parent's death would not be seen.
-        close_quietly(self.parent);
         if let Some(mount) = self.mount {
             let mut report = [0; 8];
             let sent = match mount.enter() {
-                Ok(files) => messages::send_raw(self.channel, &report, &files),
+                Ok(files) => messages::send(self.channel, &report, &files.each_ref().map(AsFd::as_fd)),
                 Err((step, error)) => {
                     report[0] = step;
-                    report[4..].copy_from_slice(&error.to_ne_bytes());
-                    let _ = messages::send_raw(self.channel, &report, &[]);
+                    report[4..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
+                    let _ = messages::send(self.channel, &report, &[]);
                     exit(1);
                 }
             };
@@ -260,48 +238,28 @@ impl Plan<'_> {
             exit(1);
         }
         if let Some(nowhere) = &self.program.nowhere {
-            for descriptor in 0..3 {
-                // SAFETY: both are numbers of descriptors; what was at the second is closed, as it should be.
-                unsafe { libc::dup2(nowhere.as_raw_fd(), descriptor) };
-            }
-            memory::give_back_core_limit();
+            redirect_standard_streams(nowhere);
+            give_back_core_limit();
         } else {
             give_back_in_child();
         }
-        let error = self.execute().to_ne_bytes();
-        // SAFETY: the pointer is to a live local of that size.
-        unsafe { libc::write(self.channel, error.as_ptr().cast(), error.len()) };
+        let error = self.execute();
+        let _ = write(self.channel, &error.raw_os_error().to_ne_bytes());
         exit(127);
     }
 
     /// Waits for the parent's word; its death is a no.
     fn is_let_go(&self) -> bool {
-        let mut word = 0_u8;
-        loop {
-            // SAFETY: the pointer is to a live local of one byte.
-            let count = unsafe { libc::read(self.channel, (&raw mut word).cast(), 1) };
-            if count >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return count == 1;
-            }
-        }
+        let mut word = [0];
+        retry_on_intr(|| read(self.channel, &mut word)) == Ok(1)
     }
 
-    /// Executes the program; returns only the error's number.
-    fn execute(&self) -> i32 {
-        // SAFETY: the strings are NUL-terminated, the arrays end with a null, and all of them outlive the call.
-        unsafe {
-            libc::execve(self.program.path.as_ptr(), self.arguments.as_ptr(), self.environment.as_ptr());
-            if io::Error::last_os_error().raw_os_error() == Some(libc::ENOEXEC) {
-                // As execvp(3) and every shell do with a script that names no interpreter.
-                libc::execve(c"/bin/sh".as_ptr(), self.shell_arguments.as_ptr(), self.environment.as_ptr());
-            }
+    /// Executes the program; returns only if that failed.
+    fn execute(&self) -> Errno {
+        match execute(&self.program.path, &self.arguments, &self.environment) {
+            // As execvp(3) and every shell do with a script that names no interpreter.
+            Errno::NOEXEC => execute(c"/bin/sh", &self.shell_arguments, &self.environment),
+            error => error,
         }
-        io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
     }
-}
-
-/// Ends this process without anything of its parent's being flushed or run.
-pub(in crate::sys) fn exit(code: i32) -> ! {
-    // SAFETY: _exit may be called anywhere and does not return.
-    unsafe { libc::_exit(code) }
 }

@@ -3,17 +3,27 @@
 //! reaches it. Between fork and exec there are system calls only.
 
 use std::cell::Cell;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::sys::child::{exit, pointers, retry};
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
+use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setsid, waitpid};
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use crate::sys::child::{Strings, execute, exit, fork, redirect_standard_streams};
 use crate::sys::messages;
 use crate::sys::process::{close_quietly, process_start};
+use crate::sys::signals::{Action, set_action};
 
 /// The descriptor on which a detached process finds its channel.
 const CHANNEL: RawFd = 3;
@@ -26,7 +36,7 @@ const OUTLIVED: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIG
 pub struct Channel {
     socket: UnixStream,
     /// The process in between, which ends at once and is waited for later.
-    go_between: Cell<Option<libc::pid_t>>,
+    go_between: Cell<Option<Pid>>,
 }
 
 /// Starts this program again, detached, as `name`, and returns the channel to it.
@@ -36,35 +46,26 @@ pub struct Channel {
 pub fn detach(name: &OsStr) -> io::Result<Channel> {
     let (ours, theirs) = UnixStream::pair()?;
     // Away from the number that it gets, which may be taken.
-    // SAFETY: takes numbers only.
-    let channel = retry(|| unsafe { libc::fcntl(theirs.as_raw_fd(), libc::F_DUPFD_CLOEXEC, CHANNEL + 1) })?;
-    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-    let channel: OwnedFd = unsafe { std::os::fd::FromRawFd::from_raw_fd(channel) };
+    let channel = fcntl_dupfd_cloexec(&theirs, CHANNEL + 1)?;
     let program = if cfg!(target_os = "linux") {
         c"/proc/self/exe".to_owned()
     } else {
         CString::new(std::env::current_exe()?.as_os_str().as_bytes())?
     };
-    // The pointers are into these strings.
-    let (own_arguments, own_environment) = ([CString::new(name.as_bytes())?], environment()?);
-    let (arguments, environment) = (pointers(&own_arguments), pointers(&own_environment));
-    // SAFETY: both children make system calls only, and never return.
-    let go_between = unsafe { libc::fork() };
-    if go_between == 0 {
-        // SAFETY: the strings are NUL-terminated, the arrays end with a null, and all of them are copied by the exec.
-        unsafe {
-            libc::setsid();
-            // Nobody's child: whoever ends the caller's tree does not find it.
-            match libc::fork() {
-                0 => become_detached(channel.as_raw_fd(), &program, &arguments, &environment),
-                _ => exit(0),
-            }
+    let (arguments, environment) = ([CString::new(name.as_bytes())?], environment()?);
+    let (arguments, environment) = (Strings::of(&arguments), Strings::of(&environment));
+    // SAFETY: the child makes system calls only, and so does its own, and neither returns.
+    let go_between = unsafe { fork() }?;
+    if go_between.is_none() {
+        let _ = setsid();
+        // Nobody's child: whoever ends the caller's tree does not find it.
+        // SAFETY: as above.
+        match unsafe { fork() } {
+            Ok(None) => become_detached(&channel, &program, &arguments, &environment),
+            _ => exit(0),
         }
     }
-    if go_between < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Channel { socket: ours, go_between: Cell::new(Some(go_between)) })
+    Ok(Channel { socket: ours, go_between: Cell::new(go_between) })
 }
 
 fn environment() -> io::Result<Vec<CString>> {
@@ -74,29 +75,30 @@ fn environment() -> io::Result<Vec<CString>> {
     std::env::vars_os().map(entry).collect()
 }
 
-unsafe fn become_detached(
-    channel: RawFd,
-    program: &CString,
-    arguments: &[*const libc::c_char],
-    environment: &[*const libc::c_char],
-) -> ! {
-    // SAFETY: system calls on numbers and on strings and arrays that outlive them.
+fn become_detached(channel: &OwnedFd, program: &CStr, arguments: &Strings<'_>, environment: &Strings<'_>) -> ! {
+    if let Ok(null) = open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
+        redirect_standard_streams(&null);
+    }
+    // SAFETY: whatever the descriptor is in the caller, here it is nobody's, and it is not closed.
+    let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(CHANNEL) });
+    let _ = dup2(channel, &mut place);
+    close_from(CHANNEL + 1);
+    unblock_signals();
+    for signal in OUTLIVED {
+        set_action(signal, Action::Ignore);
+    }
+    execute(program, arguments, environment);
+    exit(127);
+}
+
+/// Lets every signal through.
+fn unblock_signals() {
+    // SAFETY: an all-zero set is a valid value, and the pointers are to a live local.
     unsafe {
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        for standard in 0..3 {
-            libc::dup2(null, standard);
-        }
-        libc::dup2(channel, CHANNEL);
-        close_from(CHANNEL + 1);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        for signal in OUTLIVED {
-            libc::signal(signal, libc::SIG_IGN);
-        }
-        libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
     }
-    exit(127);
 }
 
 /// Closes every descriptor from `first` on.
@@ -106,9 +108,8 @@ fn close_from(first: RawFd) {
     if unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) } == 0 {
         return;
     }
-    // SAFETY: takes a number only.
-    let most = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
-    for descriptor in first..i32::try_from(most).unwrap_or(i32::MAX).min(65536) {
+    let most = getrlimit(Resource::Nofile).current.and_then(|most| RawFd::try_from(most).ok());
+    for descriptor in first..most.unwrap_or(RawFd::MAX).min(65536) {
         close_quietly(descriptor);
     }
 }
@@ -119,10 +120,12 @@ impl Channel {
     /// # Errors
     /// When there is none: somebody else started this program under that name.
     pub fn of_detached() -> io::Result<Self> {
-        // SAFETY: takes numbers only, and tells whether the descriptor is open.
-        retry(|| unsafe { libc::fcntl(CHANNEL, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-        // SAFETY: it is open, and nothing in this process has taken it yet: this is the first thing it does.
-        let socket: UnixStream = unsafe { std::os::fd::FromRawFd::from_raw_fd(CHANNEL) };
+        // SAFETY: nothing in this process has taken the descriptor yet: this is the first thing it does. It is only borrowed
+        // until it is known to be open.
+        let socket = unsafe {
+            fcntl_setfd(BorrowedFd::borrow_raw(CHANNEL), FdFlags::CLOEXEC)?;
+            UnixStream::from_raw_fd(CHANNEL)
+        };
         // A file is no channel.
         socket.peer_addr()?;
         Ok(Self { socket, go_between: Cell::new(None) })
@@ -133,8 +136,8 @@ impl Channel {
     /// # Errors
     /// `InvalidInput` for more than `MOST_FILES`; else the operating system's; the other process may be gone.
     pub fn send(&self, bytes: &[u8], files: &[&File]) -> io::Result<()> {
-        let files: Vec<RawFd> = files.iter().map(|file| file.as_raw_fd()).collect();
-        messages::send_raw(self.socket.as_raw_fd(), bytes, &files)
+        let files: Vec<BorrowedFd<'_>> = files.iter().map(|file| file.as_fd()).collect();
+        messages::send(&self.socket, bytes, &files)
     }
 
     /// Receives what is there, waiting for something; no bytes when the other process is gone.
@@ -160,8 +163,7 @@ impl Channel {
     /// Waits for the process in between, which has ended by now.
     pub fn reap(&self) {
         if let Some(id) = self.go_between.take() {
-            // SAFETY: the id is that of a child not waited for yet; a null status is allowed.
-            let _ = retry(|| unsafe { libc::waitpid(id, std::ptr::null_mut(), 0) });
+            let _ = retry_on_intr(|| waitpid(Some(id), WaitOptions::empty()));
         }
     }
 }
@@ -176,9 +178,8 @@ impl Drop for Channel {
 pub fn wait_for_end_of(id: u32, start: u64) {
     #[cfg(target_os = "linux")]
     if let Some(process) = open_process(id, start) {
-        let mut polled = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: the pointer is to one live local.
-        let _ = retry(|| unsafe { libc::poll(&raw mut polled, 1, -1) });
+        let mut polled = [PollFd::new(&process, PollFlags::IN)];
+        let _ = retry_on_intr(|| poll(&mut polled, None));
         return;
     }
     while process_start(id) == Some(start) {
@@ -189,22 +190,15 @@ pub fn wait_for_end_of(id: u32, start: u64) {
 /// A descriptor that stands for the process; `None` where the kernel has none, or when it has ended.
 #[cfg(target_os = "linux")]
 fn open_process(id: u32, start: u64) -> Option<OwnedFd> {
-    // SAFETY: takes numbers only.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, id, 0) };
-    let descriptor = RawFd::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0)?;
-    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-    let process: OwnedFd = unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) };
+    let process = pidfd_open(Pid::from_raw(i32::try_from(id).ok()?)?, PidfdFlags::empty()).ok()?;
     // Asked after the descriptor was had: it stands for the process that is meant, and for no later one.
     (process_start(id) == Some(start)).then_some(process)
 }
 
 /// Has this process told of under `name`, where it would go by its file's.
-pub fn set_process_name(name: &std::ffi::CStr) {
+pub fn set_process_name(name: &CStr) {
     #[cfg(target_os = "linux")]
-    // SAFETY: the string is NUL-terminated and alive; the kernel copies what it has room for.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
-    }
+    let _ = rustix::thread::set_name(name);
     #[cfg(not(target_os = "linux"))]
     let _ = name;
 }

@@ -24,20 +24,13 @@ unsafe impl GlobalAlloc for WipedHeap {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block is the caller's to give up, and as long as its layout says.
         unsafe {
-            wipe(block, layout.size());
+            std::ptr::write_bytes(block, 0, layout.size());
+            // Somebody might look: without that, writing to what is given back at once counts as superfluous.
+            std::hint::black_box(block);
             System.dealloc(block, layout);
         }
     }
 
     // Growing is left to the trait's own way: a new block, a copy, and the old one given back to `dealloc` above. The
     // system's might move the bytes and leave the old ones where they were.
-}
-
-/// # Safety
-/// The block must be as long as `size` says, and nobody else's.
-unsafe fn wipe(block: *mut u8, size: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { std::ptr::write_bytes(block, 0, size) };
-    // Somebody might look: without that, writing to what is given back at once counts as superfluous.
-    std::hint::black_box(block);
 }

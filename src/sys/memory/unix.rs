@@ -2,35 +2,33 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Keeps other processes of the same user from attaching to this one and the kernel from writing its core; where there is no
 /// such thing, only the latter. The child's exec sets the first back to normal, and `give_back_core_limit` the second, so az
 /// is as it always was.
 pub fn harden() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    // SAFETY: PR_SET_DUMPABLE takes one integer and touches no memory of ours.
-    unsafe {
-        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-    }
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     refuse_core();
 }
 
-/// The limit on the size of cores that the caller gave us; 0 where there is nothing to give back.
+/// The limit on the size of cores that the caller gave us, the highest number for none; 0 where there is nothing to give back.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-static CORE_LIMIT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+static CORE_LIMIT: AtomicU64 = AtomicU64::new(0);
 
 /// Sets this process's own limit on the size of cores to nothing. The hard limit stays, so that the other can be given back.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 fn refuse_core() {
-    // SAFETY: both calls take a pointer to a live local of the type that they ask for.
-    unsafe {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        if libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) == 0 && limit.rlim_cur != 0 {
-            CORE_LIMIT.store(limit.rlim_cur, std::sync::atomic::Ordering::SeqCst);
-            limit.rlim_cur = 0;
-            libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
-        }
+    let limit = getrlimit(Resource::Core);
+    if limit.current != Some(0) {
+        CORE_LIMIT.store(limit.current.unwrap_or(u64::MAX), Ordering::SeqCst);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..limit });
     }
 }
 
@@ -38,13 +36,11 @@ fn refuse_core() {
 /// and exec.
 pub(in crate::sys) fn give_back_core_limit() {
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-    // SAFETY: as above, and both calls may be made between fork and exec.
-    unsafe {
-        let soft = CORE_LIMIT.load(std::sync::atomic::Ordering::SeqCst);
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        if soft != 0 && libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) == 0 {
-            limit.rlim_cur = soft;
-            libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
+    match CORE_LIMIT.load(Ordering::SeqCst) {
+        0 => {}
+        soft => {
+            let current = (soft != u64::MAX).then_some(soft);
+            let _ = setrlimit(Resource::Core, Rlimit { current, ..getrlimit(Resource::Core) });
         }
     }
 }
@@ -52,9 +48,10 @@ pub(in crate::sys) fn give_back_core_limit() {
 /// Keeps the memory of `bytes` out of the swap for as long as this process lives, as far as its limit allows.
 pub fn keep_from_swap(bytes: &[u8]) {
     if !bytes.is_empty() {
-        // SAFETY: the range is that of a live slice; the kernel only changes how it keeps those pages. Where the limit is
-        // used up nothing can be done.
-        unsafe { libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
+        // SAFETY: the range is that of a live slice; the kernel only changes how it keeps those pages.
+        let locked = unsafe { rustix::mm::mlock(bytes.as_ptr().cast_mut().cast(), bytes.len()) };
+        // Where the limit is used up nothing can be done.
+        let _ = locked;
     }
 }
 
@@ -64,13 +61,7 @@ pub fn keep_from_swap(bytes: &[u8]) {
 /// The operating system's.
 #[cfg(target_os = "linux")]
 pub fn memory_file() -> io::Result<File> {
-    // SAFETY: the string is NUL-terminated and alive.
-    let descriptor = unsafe { libc::memfd_create(c"azward".as_ptr(), libc::MFD_CLOEXEC) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) })
+    Ok(File::from(rustix::fs::memfd_create(c"azward", rustix::fs::MemfdFlags::CLOEXEC)?))
 }
 
 /// There is none here, and no private copy that would need one.
@@ -88,10 +79,9 @@ mod tests {
 
     #[test]
     fn a_core_s_limit_is_taken_and_given_back() {
-        use rustix::process::{Resource, getrlimit, setrlimit};
         let limit = || getrlimit(Resource::Core);
         // Whatever there is for this test to lose.
-        setrlimit(Resource::Core, rustix::process::Rlimit { current: limit().maximum, ..limit() }).unwrap();
+        setrlimit(Resource::Core, Rlimit { current: limit().maximum, ..limit() }).unwrap();
         let before = limit();
         if before.current == Some(0) {
             // A machine that allows no core at all has nothing to take.

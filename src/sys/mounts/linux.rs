@@ -7,9 +7,15 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, RawMode, fchmod, open};
+use rustix::io::{Errno, write};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::process::{DumpableBehavior, getegid, geteuid, getgid, getuid, set_dumpable_behavior};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// What is to be mounted where, made ready before the fork.
 #[derive(Debug)]
@@ -59,65 +65,65 @@ impl PrivateMount {
     }
 
     /// Enters the namespace and returns descriptors of the new, empty file and of the namespace; or the step that was
-    /// refused, an index into [`STEPS`], and the error's number.
-    pub(in crate::sys) fn enter(&self) -> Result<[RawFd; 2], (u8, i32)> {
-        let none = std::ptr::null();
-        let options = c"mode=0700,size=64m,nr_inodes=16";
-        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-        let kind = if self.maps.is_some() { libc::CLONE_NEWUSER } else { 0 } | libc::CLONE_NEWNS;
-        // SAFETY: all pointers are null where the call takes that, or to NUL-terminated strings that live as long as `self`;
-        // none of these calls writes to our memory.
-        unsafe {
-            if let Some((user, group)) = &self.maps {
-                // A process that is not dumpable cannot write its own maps. It has no secret in it at this moment.
-                libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
-                step(0, libc::unshare(kind))?;
+    /// refused, an index into [`STEPS`], and the error.
+    pub(in crate::sys) fn enter(&self) -> Result<[OwnedFd; 2], (u8, Errno)> {
+        if let Some((user, group)) = &self.maps {
+            // A process that is not dumpable cannot write its own maps. It has no secret in it at this moment.
+            let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
+            unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(at(0))?;
+            match write_to(c"/proc/self/setgroups", c"deny") {
                 // Kernels before 3.19 have no such file and need no such denial.
-                write_to(c"/proc/self/setgroups", c"deny").or_else(|error| allow(2, error, libc::ENOENT))?;
-                write_to(c"/proc/self/uid_map", user).map_err(|error| (3, error))?;
-                write_to(c"/proc/self/gid_map", group).map_err(|error| (4, error))?;
-                libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-            } else {
-                step(0, libc::unshare(kind))?;
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err((2, error)),
             }
-            // Before anything is covered: the stage may be where it is found.
-            let namespace = libc::open(c"/proc/self/ns/mnt".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            step(0, namespace)?;
-            // A slave sees what is mounted outside later on, and nothing that is mounted inside gets out.
-            step(5, libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_SLAVE, none.cast()))?;
-            // Only root may keep a tmpfs out of the swap, and only since Linux 6.4.
-            let unswapped = c"mode=0700,size=64m,nr_inodes=16,noswap";
-            let mount = |options: &CStr| {
-                libc::mount(SOURCE.as_ptr(), self.stage.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast())
-            };
-            if self.maps.is_some() || mount(unswapped) != 0 {
-                step(6, mount(options))?;
-            }
-            let create = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-            let file = libc::open(self.staged.as_ptr(), create, 0o600);
-            step(7, file)?;
-            step(7, libc::fchmod(file, self.mode as libc::mode_t))?;
-            step(8, libc::mount(self.staged.as_ptr(), self.target.as_ptr(), none, libc::MS_BIND, none.cast()))?;
-            Ok([file, namespace])
+            write_to(c"/proc/self/uid_map", user).map_err(at(3))?;
+            write_to(c"/proc/self/gid_map", group).map_err(at(4))?;
+            let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        } else {
+            unshare(UnshareFlags::NEWNS).map_err(at(0))?;
         }
+        // Before anything is covered: the stage may be where it is found.
+        let namespace = open(c"/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(at(0))?;
+        // A slave sees what is mounted outside later on, and nothing that is mounted inside gets out.
+        mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM).map_err(at(5))?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let stage = |options: &CStr| mount(SOURCE, &*self.stage, c"tmpfs", flags, options);
+        // Only root may keep a tmpfs out of the swap, and only since Linux 6.4.
+        if self.maps.is_some() || stage(c"mode=0700,size=64m,nr_inodes=16,noswap").is_err() {
+            stage(c"mode=0700,size=64m,nr_inodes=16").map_err(at(6))?;
+        }
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = open(&*self.staged, create, Mode::RUSR | Mode::WUSR).map_err(at(7))?;
+        fchmod(&file, Mode::from_raw_mode(self.mode as RawMode)).map_err(at(7))?;
+        mount_bind(&*self.staged, &*self.target).map_err(at(8))?;
+        Ok([file, namespace])
     }
+}
+
+/// Makes an error that of a step.
+fn at(step: u8) -> impl Fn(Errno) -> (u8, Errno) {
+    move |error| (step, error)
+}
+
+fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {
+    // SAFETY: descriptors stay shared, which is all that could make this unsafe.
+    unsafe { unshare_unsafe(namespaces) }
 }
 
 /// The maps for the user and group that this process acts as; none for root.
 fn identity() -> Result<Option<(CString, CString)>, &'static str> {
-    // SAFETY: these calls take no argument and cannot fail.
-    let (user, group, real) = unsafe { (libc::geteuid(), libc::getegid(), (libc::getuid(), libc::getgid())) };
-    if user == 0 {
+    let (user, group) = (geteuid(), getegid());
+    if user.is_root() {
         return Ok(None);
     }
-    if real != (user, group) {
+    if (getuid(), getgid()) != (user, group) {
         return Err("the process acts as another user than its own");
     }
     if has_capabilities() {
         return Err("the process has capabilities, which a user namespace would take");
     }
     let line = |id: u32| CString::new(format!("{id} {id} 1\n")).unwrap_or_default();
-    Ok(Some((line(user), line(group))))
+    Ok(Some((line(user.as_raw()), line(group.as_raw()))))
 }
 
 /// Whether the process may do anything that its user may not.
@@ -127,32 +133,10 @@ fn has_capabilities() -> bool {
     line.is_some_and(|line| line.trim().bytes().any(|digit| digit != b'0'))
 }
 
-fn step(step: u8, code: i32) -> Result<(), (u8, i32)> {
-    if code < 0 { Err((step, errno())) } else { Ok(()) }
-}
-
-fn allow(step: u8, error: i32, allowed: i32) -> Result<(), (u8, i32)> {
-    if error == allowed { Ok(()) } else { Err((step, error)) }
-}
-
-fn errno() -> i32 {
-    // SAFETY: the C library's pointer to this thread's own variable.
-    unsafe { *libc::__errno_location() }
-}
-
-fn write_to(path: &CStr, text: &CStr) -> Result<(), i32> {
-    let bytes = text.to_bytes();
-    // SAFETY: the strings are NUL-terminated and alive; the descriptor is the one just opened.
-    unsafe {
-        let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        if file < 0 {
-            return Err(errno());
-        }
-        let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
-        let error = errno();
-        libc::close(file);
-        if written == bytes.len() as isize { Ok(()) } else { Err(error) }
-    }
+fn write_to(path: &CStr, text: &CStr) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let count = write(file, text.to_bytes())?;
+    if count == text.count_bytes() { Ok(()) } else { Err(Errno::IO) }
 }
 
 /// Whether `path` is covered, for this process, by a file of a run above it.

@@ -17,7 +17,7 @@ impl PrivateMount {
     }
 
     #[cfg(unix)]
-    pub(in crate::sys) fn enter(&self) -> Result<[std::os::fd::RawFd; 2], (u8, i32)> {
+    pub(in crate::sys) fn enter(&self) -> Result<[std::os::fd::OwnedFd; 2], (u8, rustix::io::Errno)> {
         match *self {}
     }
 }

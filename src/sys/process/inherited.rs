@@ -5,6 +5,12 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use rustix::io::fcntl_getfd;
+use rustix::stdio::{stderr, stdin, stdout};
+
+use crate::sys::memory::give_back_core_limit;
+use crate::sys::signals::{Action, is_ignored, set_action};
+
 /// Bits 0 to 2: that descriptor was closed. The others are below.
 static NOTED: AtomicU8 = AtomicU8::new(0);
 
@@ -19,20 +25,13 @@ static NOTE: extern "C" fn() = note;
 
 extern "C" fn note() {
     let mut noted = 0;
-    for descriptor in 0..3 {
-        // SAFETY: F_GETFD takes no pointer and changes nothing.
-        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
-            noted |= 1 << descriptor;
+    for (place, descriptor) in [stdin(), stdout(), stderr()].into_iter().enumerate() {
+        if fcntl_getfd(descriptor).is_err() {
+            noted |= 1 << place;
         }
     }
     for (signal, bit) in IGNORED {
-        // SAFETY: an all-zero sigaction is a valid value, and the pointer is to a live local.
-        let action = unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &raw mut action);
-            action.sa_sigaction
-        };
-        if action == libc::SIG_IGN {
+        if is_ignored(signal) {
             noted |= bit;
         }
     }
@@ -48,7 +47,7 @@ pub fn has_stdout() -> bool {
 /// Gives the program that this process is about to become what the caller gave us and the runtime took. For a child between
 /// fork and exec.
 pub(in crate::sys) fn give_back_in_child() {
-    crate::sys::memory::give_back_core_limit();
+    give_back_core_limit();
     let noted = NOTED.load(Ordering::SeqCst);
     for descriptor in 0..3 {
         if noted & (1 << descriptor) != 0 {
@@ -56,9 +55,7 @@ pub(in crate::sys) fn give_back_in_child() {
         }
     }
     for (signal, bit) in IGNORED {
-        let action = if noted & bit == 0 { libc::SIG_DFL } else { libc::SIG_IGN };
-        // SAFETY: async-signal-safe, and no handler is involved.
-        unsafe { libc::signal(signal, action) };
+        set_action(signal, if noted & bit == 0 { Action::Default } else { Action::Ignore });
     }
 }
 
@@ -72,8 +69,8 @@ pub(super) fn give_back_inherited(command: &mut Command) {
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, restore) };
 }
 
-/// Closes a descriptor, whether or not it is open.
+/// Closes a descriptor, whether or not it is open. For a child between fork and exec.
 pub(in crate::sys) fn close_quietly(descriptor: i32) {
-    // SAFETY: async-signal-safe; nobody uses that descriptor before the exec.
-    unsafe { libc::close(descriptor) };
+    // SAFETY: may be done between fork and exec; nobody uses that descriptor before the exec.
+    unsafe { rustix::io::close(descriptor) };
 }

@@ -59,18 +59,14 @@ fn stat_of(id: u32) -> Option<String> {
 #[must_use]
 pub fn process_began(id: u32) -> Option<SystemTime> {
     let start = process_start(id)?;
-    // SAFETY: takes a number only.
-    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)?;
-    let lived = since_boot()?.checked_sub(Duration::from_millis(start.checked_mul(1000)? / ticks))?;
+    let began = start.checked_mul(1000)?.checked_div(rustix::param::clock_ticks_per_second())?;
+    let lived = since_boot()?.checked_sub(Duration::from_millis(began))?;
     SystemTime::now().checked_sub(lived)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn since_boot() -> Option<Duration> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live local of the type that the call asks for.
-    let code = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    (code == 0).then(|| Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Boottime)).ok()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

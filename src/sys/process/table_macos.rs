@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -57,10 +58,13 @@ pub fn process_start(id: u32) -> Option<u64> {
 }
 
 fn process_info(id: u32) -> Option<libc::proc_bsdinfo> {
-    // SAFETY: an all-zero proc_bsdinfo is a valid value: integers and arrays of them.
-    let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
-    let size = std::mem::size_of::<libc::proc_bsdinfo>() as libc::c_int;
-    // SAFETY: the pointer is to a live local of exactly `size` bytes.
-    let got = unsafe { libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
+    let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
+    let size = size_of::<libc::proc_bsdinfo>() as libc::c_int;
+    // SAFETY: the pointer is to a live local of exactly `size` bytes; all zero, which it is where nothing is written to it,
+    // it is valid too: integers and arrays of them.
+    let (got, info) = unsafe {
+        let place = info.as_mut_ptr().cast();
+        (libc::proc_pidinfo(id as libc::c_int, libc::PROC_PIDTBSDINFO, 0, place, size), info.assume_init())
+    };
     (got == size).then_some(info)
 }

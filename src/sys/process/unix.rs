@@ -3,6 +3,9 @@
 use std::io;
 use std::process::Command;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use super::inherited::give_back_inherited;
 pub use super::inherited::has_stdout;
 pub use super::table::{
@@ -18,10 +21,9 @@ pub fn parent_id() -> u32 {
 /// Whether a process with this id exists, whoever owns it.
 #[must_use]
 pub fn process_exists(id: u32) -> bool {
-    let Ok(id) = libc::pid_t::try_from(id) else { return false };
-    // SAFETY: signal 0 sends nothing; kill only asks whether it could.
-    let code = unsafe { libc::kill(id, 0) };
-    code == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    let Ok(id) = i32::try_from(id) else { return false };
+    // 0 is whoever asks.
+    Pid::from_raw(id).is_none_or(|id| matches!(test_kill_process(id), Ok(()) | Err(Errno::PERM)))
 }
 
 /// Replaces this process by `command`, which starts with what the caller gave us; returns only if that failed.

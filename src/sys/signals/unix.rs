@@ -7,6 +7,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// The child that signals are handed to; 0 while there is none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 /// The last signal that arrived while there was no child to have it; 0 for none.
@@ -16,32 +18,59 @@ const LEFT_TO_AZ: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
 const HANDED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM];
 
 extern "C" fn handle(signal: i32) {
-    let child = CHILD.load(Ordering::SeqCst);
-    if child == 0 {
-        PENDING.store(signal, Ordering::SeqCst);
-    } else if HANDED_ON.contains(&signal) {
-        // SAFETY: kill is async-signal-safe. The id is that of a child not yet waited for: `ChildProcess::wait` clears it
-        // before it reaps, so it cannot have come to belong to another process.
-        unsafe {
-            libc::kill(child, signal);
-        }
+    match Pid::from_raw(CHILD.load(Ordering::SeqCst)) {
+        None => PENDING.store(signal, Ordering::SeqCst),
+        Some(child) if HANDED_ON.contains(&signal) => send(signal, child),
+        Some(_) => {}
     }
+}
+
+/// Sends a signal to a child. It has not been waited for: `ChildProcess::wait` has signals handed to nobody before it reaps, so
+/// the id cannot have come to belong to another process. May be called from a handler.
+fn send(signal: i32, child: Pid) {
+    if let Some(signal) = Signal::from_named_raw(signal) {
+        let _ = kill_process(child, signal);
+    }
+}
+
+/// What happens at a signal that has no handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sys) enum Action {
+    /// What the system does by default.
+    Default,
+    /// Nothing.
+    Ignore,
+}
+
+/// Sets what happens at a signal. May be called between fork and exec.
+pub(in crate::sys) fn set_action(signal: i32, action: Action) {
+    let action = match action {
+        Action::Default => libc::SIG_DFL,
+        Action::Ignore => libc::SIG_IGN,
+    };
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(signal, action) };
+}
+
+/// Whether a signal is ignored.
+pub(in crate::sys) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: an all-zero sigaction is a valid value, and the pointer is to a live local.
+    let now = unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now);
+        now.sa_sigaction
+    };
+    now == libc::SIG_IGN
 }
 
 /// Starts to treat signals as the module says. From here on none of them ends this process by surprise.
 pub fn take_signals() {
     // While it is ignored, the kernel keeps no child's end for us to learn of. az gets it as the caller had it.
-    // SAFETY: the default action takes no handler.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-    for signal in LEFT_TO_AZ.into_iter().chain(HANDED_ON) {
-        // SAFETY: an all-zero sigaction is a valid value, the handler only touches atomics and calls kill, and both
+    set_action(libc::SIGCHLD, Action::Default);
+    for signal in LEFT_TO_AZ.into_iter().chain(HANDED_ON).filter(|signal| !is_ignored(*signal)) {
+        // SAFETY: an all-zero sigaction is a valid value, the handler only touches atomics and sends a signal, and both
         // pointers are to live locals.
         unsafe {
-            let mut before: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &raw mut before);
-            if before.sa_sigaction == libc::SIG_IGN {
-                continue;
-            }
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = handle as extern "C" fn(i32) as usize;
             action.sa_flags = libc::SA_RESTART;
@@ -60,18 +89,14 @@ pub fn pending_signal() -> Option<i32> {
     }
 }
 
-/// Hands signals to the process `child` from now on, those included that came just before; to nobody if it is 0.
-pub(in crate::sys) fn hand_signals_to(child: i32) {
-    CHILD.store(child, Ordering::SeqCst);
-    if child == 0 {
-        return;
-    }
-    if let Some(signal) = pending_signal() {
+/// Hands signals to a child from now on, those included that came just before; to nobody if there is none.
+pub(in crate::sys) fn hand_signals_to(child: Option<Pid>) {
+    CHILD.store(Pid::as_raw(child), Ordering::SeqCst);
+    if let Some(child) = child
+        && let Some(signal) = pending_signal()
+    {
         PENDING.store(0, Ordering::SeqCst);
-        // SAFETY: the child was just started and has not been waited for.
-        unsafe {
-            libc::kill(child, signal);
-        }
+        send(signal, child);
     }
 }
 
@@ -85,9 +110,9 @@ pub fn exit_as(status: ExitStatus) -> ! {
 
 /// Ends this process by `signal`, for a caller that asks what it died of.
 pub fn die_of(signal: i32) -> ! {
-    // SAFETY: the default action takes no handler, the set is a live local, and raise sends to this thread only.
+    set_action(signal, Action::Default);
+    // SAFETY: the set is a live local, and raise sends to this thread only.
     unsafe {
-        libc::signal(signal, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, signal);

@@ -3,15 +3,17 @@
 use std::ffi::{CStr, OsStr};
 use std::fs::{File, Metadata};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use rustix::process::{geteuid, getuid};
+
 /// The user that the process acts as, as text.
 #[must_use]
 pub fn user_id() -> String {
-    // SAFETY: geteuid has no arguments and cannot fail.
-    unsafe { libc::geteuid() }.to_string()
+    geteuid().to_string()
 }
 
 /// The user that a file belongs to, as text like [`user_id`]'s.
@@ -49,24 +51,25 @@ pub fn is_of(directory: &Metadata, file: &Metadata) -> bool {
 /// must be theirs, or a link in their directory would have us write where they could not.
 #[must_use]
 pub fn may_follow(link: &Metadata, target: &Metadata) -> bool {
-    link.uid() == rustix::process::geteuid().as_raw() || link.uid() == 0 || link.uid() == target.uid()
+    link.uid() == geteuid().as_raw() || link.uid() == 0 || link.uid() == target.uid()
 }
 
 /// The home directory from the passwd database, for a process without `HOME`.
 #[must_use]
 pub fn home_from_passwd() -> Option<PathBuf> {
     let mut buffer = vec![0; 16 * 1024];
-    // SAFETY: an all-zero passwd is a valid value: integers and null pointers.
-    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut entry = MaybeUninit::uninit();
     let mut found: *mut libc::passwd = std::ptr::null_mut();
-    // SAFETY: every pointer is to a live local of the length given, and getpwuid_r writes to nothing else.
-    let code =
-        unsafe { libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found) };
-    if code != 0 || found.is_null() || entry.pw_dir.is_null() {
-        return None;
-    }
-    // SAFETY: getpwuid_r succeeded, so pw_dir is a NUL-terminated string inside `buffer`, which is still alive.
-    let home = unsafe { CStr::from_ptr(entry.pw_dir) };
+    let (user, room) = (getuid().as_raw(), buffer.len());
+    // SAFETY: every pointer is to a live local of the length given, and getpwuid_r writes to nothing else. Where it found an
+    // entry, that is `entry`, filled in, and its home a NUL-terminated string inside `buffer`, which is still alive.
+    let home = unsafe {
+        let code = libc::getpwuid_r(user, entry.as_mut_ptr(), buffer.as_mut_ptr(), room, &raw mut found);
+        if code != 0 || found.is_null() || (*found).pw_dir.is_null() {
+            return None;
+        }
+        CStr::from_ptr((*found).pw_dir)
+    };
     Some(PathBuf::from(OsStr::from_bytes(home.to_bytes())))
 }
 

@@ -1,12 +1,13 @@
 //! The bell that one thread rings and another waits for, beside changes of files and moments in time.
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+
 use super::{Watch, Woken};
-use crate::sys::child::retry;
 
 /// A bell that rings once.
 #[derive(Debug)]
@@ -34,13 +35,13 @@ impl Alarm {
     /// Waits for the alarm, for a change, or for `time` to pass.
     #[must_use]
     pub fn wait(&self, time: Duration, watch: Option<&Watch>) -> Woken {
-        let polled = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // A negative descriptor is passed over.
-        let mut both = [polled(self.reader.as_raw_fd()), polled(watch.map_or(-1, |watch| watch.as_file().as_raw_fd()))];
-        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the pointer is to two live locals.
-        let _ = retry(|| unsafe { libc::poll(both.as_mut_ptr(), 2, milliseconds) });
-        match both.map(|polled| polled.revents != 0) {
+        let mut polled = vec![PollFd::new(&self.reader, PollFlags::IN)];
+        polled.extend(watch.map(|watch| PollFd::new(watch.as_file(), PollFlags::IN)));
+        // More than any system's poll takes would be an error, and as good as for ever.
+        let time = Timespec::try_from(time.min(Duration::from_millis(i32::MAX as u64))).unwrap_or_default();
+        let _ = retry_on_intr(|| poll(&mut polled, Some(&time)));
+        let is_ready = |at: usize| polled.get(at).is_some_and(|polled| !polled.revents().is_empty());
+        match [is_ready(0), is_ready(1)] {
             [true, _] => Woken::Rung,
             [_, true] => Woken::Changed,
             _ => Woken::Late,
