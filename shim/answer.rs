@@ -2,7 +2,6 @@
 //! those that the real az would use, and then byte for byte what it prints (azure-cli-core 2.91.0, `_profile.py`,
 //! `get_raw_token`; knack 0.13, `output.py`). A token that is due is rotated first. In every doubt: no answer, and a run.
 
-use std::io::{IsTerminal, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::azure::access_token::{Found, Wanted};
@@ -19,7 +18,8 @@ use azward::journal::{Deed, Event, Journal};
 use azward::run::custody::Custody;
 use azward::run::rotate::{Rotated, Rotation};
 use azward::settings::Settings;
-use azward::sys;
+use azward::sys::{self, Stream};
+use azward::ui;
 use chrono::{DateTime, Local};
 use zeroize::Zeroizing;
 
@@ -57,7 +57,7 @@ pub(crate) fn answer(
     let custody = Custody::new(context, settings, config_dir, journal);
     let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
-    let is_written = std::io::stdout().write_all(text.as_bytes()).is_ok();
+    let is_written = ui::answer(text.as_bytes()).is_ok();
     answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
     is_written
 }
@@ -239,7 +239,7 @@ fn output(context: &Context, config: &Ini, request: &TokenRequest) -> Option<Out
     match request.output.clone().or(default).as_deref().unwrap_or("json") {
         "json" => Some(Output::Json),
         // In colour on a terminal, and the same as json elsewhere.
-        "jsonc" if !(std::io::stdout().is_terminal() && std::io::stderr().is_terminal()) => Some(Output::Json),
+        "jsonc" if !(sys::is_terminal(Stream::Stdout) && sys::is_terminal(Stream::Stderr)) => Some(Output::Json),
         "tsv" => Some(Output::Tsv),
         "none" => Some(Output::Nothing),
         _ => None,

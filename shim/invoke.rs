@@ -14,10 +14,10 @@ use azward::run::marker::{self, Marker};
 use azward::run::{Run, supervise};
 use azward::settings::Settings;
 use azward::sys;
+use azward::ui::Ui;
 
 use crate::answer::answer;
 use crate::recognise::{Invocation, Purpose, recognise};
-use crate::report;
 
 /// Does what the arguments ask for. Returns only with a failure of azward's own: an az that ran has its own end.
 pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
@@ -74,7 +74,7 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     let run = Run { context, settings: &settings, config_dir: &config_dir, journal: &journal, real_az, marker };
     let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {
-        report(failure);
+        Ui::new(context).report(failure);
     }
     sys::exit_as(finished.status)
 }

@@ -11,38 +11,29 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use azward::context::Context;
-use azward::failure::Failure;
 use azward::run::guardian;
 use azward::sys;
+use azward::ui::{self, Ui};
 
 #[global_allocator]
 static HEAP: sys::WipedHeap = sys::WipedHeap;
 
 fn main() -> ExitCode {
     sys::harden();
-    std::panic::set_hook(Box::new(|panic| {
-        if let Some(failure) = Failure::of_panic(panic) {
-            report(&failure);
-        }
-    }));
+    ui::report_panics();
     let mut arguments = std::env::args_os();
     let name = arguments.next();
     let arguments: Vec<OsString> = arguments.collect();
+    let context = Context::from_process();
     if name.is_some_and(|name| name == guardian::NAME) {
-        guardian::guard(&Context::from_process());
+        guardian::guard(&context);
         return ExitCode::SUCCESS;
     }
-    match invoke::invoke(&Context::from_process(), &arguments) {
+    match invoke::invoke(&context, &arguments) {
         Ok(code) => code,
         Err(failure) => {
-            report(&failure);
+            Ui::new(&context).report(&failure);
             ExitCode::from(failure.exit_code())
         }
     }
-}
-
-/// Says on stderr what went wrong on azward's side; a stderr that is closed is no reason to fail.
-fn report(failure: &Failure) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{failure}");
 }

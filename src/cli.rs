@@ -1,5 +1,9 @@
-//! The command line of `azward`: its subcommands and their options, and nothing that acts.
+//! The command line of `azward`: its subcommands and their options, and nothing that acts. What is wrong with one is said, and
+//! so is the help that is asked for, through [`Ui`].
 
+use std::process::ExitCode;
+
+use azward::ui::Ui;
 use clap::{Parser, Subcommand};
 
 /// Keeps the Azure CLI's refresh tokens off the disk.
@@ -8,6 +12,19 @@ use clap::{Parser, Subcommand};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Reads this process's command line. Where there is nothing to do for it, because it makes no sense or asks for help, that is
+/// said, and what is returned is the exit code.
+pub(crate) fn parse(ui: &Ui) -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        let text = error.render();
+        match error.use_stderr() {
+            true => ui.usage(&text.to_string()),
+            false => ui.help(&text.to_string(), &text.ansi().to_string()),
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
 }
 
 /// What `azward` can do.

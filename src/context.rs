@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::home;
 use crate::home_lock::HomeLock;
-use crate::sys;
+use crate::sys::{self, Stream};
 
 /// What the process was started with.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl Context {
     /// Reads the process's surroundings.
     #[must_use]
     pub fn from_process() -> Self {
-        let is_interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        let is_interactive = sys::is_terminal(Stream::Stdin) && sys::is_terminal(Stream::Stderr);
         Self::new(std::env::vars_os(), std::env::current_exe().ok(), is_interactive)
     }
 

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod settings;
 pub mod sys;
 pub mod text;
+pub mod ui;
 pub mod user_file;
 pub mod vault;
 pub mod wait;

@@ -79,6 +79,7 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     say(&format!("demo: {}", text.unwrap_or("it stopped for an unknown reason")));
 }
 
+#[allow(clippy::disallowed_methods, reason = "it is no part of azward")]
 fn say(line: &str) {
     // A stderr that is closed is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -19,6 +19,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
+    #[allow(clippy::disallowed_methods, reason = "it is no part of azward")]
     pub(crate) fn new() -> Self {
         let stdout = std::io::stdout();
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -3,7 +3,6 @@
 //! terminal and wants `--yes` elsewhere, and leaves alone where an az runs. Of a directory that is still there it says what
 //! stays in it. A login is gone here; only Entra ID can end it everywhere.
 
-use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,15 +10,16 @@ use crate::azure::ConfigDir;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Section, TokenCache};
 use crate::azure::whereabouts::Whereabouts;
+use crate::commands::Surroundings;
 use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
-use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::idle;
 use crate::text;
+use crate::ui::Ui;
 use crate::vault::{self, Extent};
 
 /// How long to wait for whoever creates something in the azward home, and for the token cache.
@@ -50,30 +50,34 @@ pub enum Asking {
 /// # Errors
 /// `Usage` where nobody can be asked, or no such login is stored; `Busy` while an az runs there; `Storage`.
 pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking: Asking) -> Result<()> {
-    let Surroundings { context, settings, .. } = surroundings;
+    let Surroundings { context, settings, ui, .. } = surroundings;
     let chosen = choose(surroundings, which)?;
     // A vault whose key the keyring has is known to be ours once that was asked for.
+    let waiting = ui.waiting_for("the key store");
     for login in &chosen {
         let _ = login.vault.prepare();
     }
+    drop(waiting);
     let mut count = 0;
     for login in &chosen {
         count += login.vault.belongings(extent).len();
-        describe(login, extent);
+        describe(ui, login, extent);
     }
     let unclaimed = match which {
         Which::All => vault::unclaimed_files(context, settings),
         _ => Vec::new(),
     };
     for path in &unclaimed {
-        say(format!("`{}`, which belongs to no vault that opens", text::path(path)));
+        ui.say(format!("`{}`, which belongs to no vault that opens", text::path(path)));
     }
     if count == 0 && unclaimed.is_empty() {
-        say("there is nothing to forget");
+        ui.say("there is nothing to forget");
         return Ok(());
     }
     confirm(surroundings, asking)?;
+    let waiting = ui.waiting_for("another azward at work here");
     let alone = context.home_lock.alone(PATIENCE)?;
+    drop(waiting);
     for login in &chosen {
         if idle::at_work(&context.azward_home, Some(login.vault.id()), &alone).is_some() {
             return Err(Failure::new(
@@ -88,20 +92,21 @@ pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking
     }
     if matches!(which, Which::All) {
         for path in vault::forget_unclaimed(context, settings, extent, &alone)? {
-            say(format!("dropped `{}`", text::path(&path)));
+            ui.say(format!("dropped `{}`", text::path(&path)));
         }
     }
     Ok(())
 }
 
 fn choose(surroundings: &Surroundings, which: &Which) -> Result<Vec<Listed>> {
+    let ui = &surroundings.ui;
     let mut all = listed(surroundings)?;
     match which {
         Which::All => {}
         Which::Gone => {
             for login in all.iter().filter(|login| login.whereabouts == Whereabouts::OutOfSight) {
                 let directory = text::path(&login.directory);
-                say(format!("left `{directory}`: {}; name it to forget it", login.whereabouts.words()));
+                ui.say(format!("left `{directory}`: {}; name it to forget it", login.whereabouts.words()));
             }
             all.retain(|login| login.whereabouts == Whereabouts::Gone);
         }
@@ -121,7 +126,7 @@ fn choose(surroundings: &Surroundings, which: &Which) -> Result<Vec<Listed>> {
 }
 
 /// Says what goes.
-fn describe(login: &Listed, extent: Extent) {
+fn describe(ui: &Ui, login: &Listed, extent: Extent) {
     let state = login.vault.describe();
     let names: Vec<String> = state
         .contents
@@ -135,10 +140,10 @@ fn describe(login: &Listed, extent: Extent) {
         (true, None) => "nobody".to_owned(),
     };
     let files = login.vault.belongings(extent).len();
-    say(format!("`{directory}` ({}): {who}, {files} file(s)", login.whereabouts.words()));
+    ui.say(format!("`{directory}` ({}): {who}, {files} file(s)", login.whereabouts.words()));
     let others = login.vault.belongings(Extent::Everyones).len() - files;
     if others > 0 {
-        say(format!("    {others} more whose key is another machine's, or lost: `--others` drops them too"));
+        ui.say(format!("    {others} more whose key is another machine's, or lost: `--others` drops them too"));
     }
 }
 
@@ -154,21 +159,19 @@ fn confirm(surroundings: &Surroundings, asking: Asking) -> Result<()> {
             "add --yes if all of the above is to go",
         ));
     }
-    let mut stderr = std::io::stderr();
-    let _ = write!(stderr, "forget all of this for good? [y/N] ").and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let is_read = std::io::stdin().lock().read_line(&mut answer).is_ok();
-    match is_read && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    let answer = surroundings.ui.ask("forget all of this for good? [y/N]").unwrap_or_default();
+    match matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         true => Ok(()),
         false => Err(Failure::new(Kind::Usage, "nothing was forgotten", "answer y if all of the above is to go")),
     }
 }
 
 fn drop_login(surroundings: &Surroundings, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
-    let Surroundings { context, settings, journal, .. } = surroundings;
+    let Surroundings { context, settings, journal, ui, .. } = surroundings;
     let directory = text::path(&login.directory);
     let config_dir = ConfigDir::at(&login.directory);
     let custody = Custody::new(context, settings, &config_dir, journal);
+    let waiting = ui.waiting_for("the vault and the token cache");
     let lock = login.vault.lock(PATIENCE)?;
     // What lies there in the clear would be taken in again by the next az.
     let cleared = match login.whereabouts {
@@ -176,19 +179,19 @@ fn drop_login(surroundings: &Surroundings, login: &Listed, extent: Extent, alone
         _ => 0,
     };
     let files = login.vault.forget(&lock, extent)?;
-    drop(lock);
+    drop((lock, waiting));
     login.vault.remove_lock(alone);
     remove_run_files(surroundings, login.vault.id(), alone);
     let mut event = Event::new(context.now(), Deed::Forgetting, "its owner had azward forget it");
     event.account = Some(directory.clone());
     journal.record(&event);
-    say(format!("forgot the login of `{directory}`: {} file(s) dropped", files.len()));
+    ui.say(format!("forgot the login of `{directory}`: {} file(s) dropped", files.len()));
     if cleared > 0 {
-        say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
+        ui.say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
     }
     if login.whereabouts == Whereabouts::There {
         for line in what_stays(&custody, context) {
-            say(format!("    stays: {line}"));
+            ui.say(format!("    stays: {line}"));
         }
     }
     Ok(())

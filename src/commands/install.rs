@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::azure::real_az;
+use crate::commands::Surroundings;
 use crate::commands::start_up_files::{self, start_up_files};
-use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
@@ -32,7 +32,7 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
 /// # Errors
 /// `Storage` when a file cannot be written.
 pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
-    let Surroundings { context, settings, settings_failure, config_dir, journal, .. } = surroundings;
+    let Surroundings { context, settings, settings_failure, config_dir, journal, ui, .. } = surroundings;
     let directory = shim_directory(&context.azward_home);
     // What cannot be done is refused before anything is.
     start_up_files::check(&directory)?;
@@ -44,14 +44,16 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     for file in &files {
         file.plan(&directory)?;
     }
+    let waiting = ui.waiting_for("another azward at work here");
     let alone = context.home_lock.alone(PATIENCE)?;
+    drop(waiting);
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
     pin_real_az(surroundings)?;
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
         let changed = copy_program(&source.join(program), &directory.join(program))?;
-        say(format!(
+        ui.say(format!(
             "{} `{}`",
             if changed { "installed" } else { "already there:" },
             directory.join(program).display()
@@ -62,38 +64,41 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     if modify_path {
         for file in &files {
             let changed = file.plan(&directory)?.make()?;
-            say(format!(
+            ui.say(format!(
                 "{} `{}`",
                 if changed { "put it first on PATH in" } else { "already on PATH in" },
                 file.path().display()
             ));
         }
     } else {
-        say(format!("left PATH alone: put `{}` first on it", directory.display()));
+        ui.say(format!("left PATH alone: put `{}` first on it", directory.display()));
     }
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);
     let custody = Custody::new(context, settings, config_dir, journal);
     let found = custody.exposed_tokens().unwrap_or(0);
+    let waiting = ui.waiting_for("the vault and its key");
     custody.sweep()?;
+    drop(waiting);
     match found {
-        0 => say(format!("no login lies in the clear in `{}`", config_dir.path().display())),
-        n => say(format!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display())),
+        0 => ui.say(format!("no login lies in the clear in `{}`", config_dir.path().display())),
+        n => ui
+            .say(format!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display())),
     }
-    say("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
+    ui.say("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
     Ok(())
 }
 
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.
 fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, .. } = surroundings;
+    let Surroundings { context, settings, ui, .. } = surroundings;
     let unpinned = Settings { real_az: None, ..settings.clone() };
     let found = real_az::find(context, &unpinned, &[]).ok();
     // The settings are text, and a path that is none cannot be pinned: it is found anew every time.
     let real_az = found.or_else(|| settings.real_az.clone()).filter(|path| path.to_str().is_some());
     match &real_az {
-        Some(path) => say(format!("the real az is `{}`", path.display())),
-        None => say("no Azure CLI is installed yet: the shim will look for it when it is called"),
+        Some(path) => ui.say(format!("the real az is `{}`", path.display())),
+        None => ui.say("no Azure CLI is installed yet: the shim will look for it when it is called"),
     }
     let pinned = Settings { real_az, ..settings.clone() };
     let path = Settings::path(&context.azward_home);

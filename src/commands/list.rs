@@ -7,20 +7,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
-use crate::commands::{Surroundings, row, say, time};
+use crate::commands::{Surroundings, time};
 use crate::failure::Result;
 use crate::run::edit;
 use crate::text;
+use crate::ui::{Form, Ui};
 use crate::vault::{self, Contents, KeptToken, Vault, VaultState};
-
-/// How it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-}
 
 /// One config directory's login.
 #[derive(Debug)]
@@ -52,50 +44,50 @@ pub fn listed(surroundings: &Surroundings) -> Result<Vec<Listed>> {
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
 pub fn list(surroundings: &Surroundings, form: Form) -> Result<()> {
+    let ui = &surroundings.ui;
     let all = listed(surroundings)?;
     let unclaimed = vault::unclaimed_files(&surroundings.context, &surroundings.settings);
     if form == Form::Json {
         let logins: Vec<Value> = all.iter().map(as_json).collect();
         let others: Vec<String> = unclaimed.iter().map(|path| text::path(path)).collect();
-        // Nothing of others' that a terminal would take for more than text.
-        say_json(&json!({ "logins": logins, "unclaimed": others }));
+        ui.json(&json!({ "logins": logins, "unclaimed": others }));
         return Ok(());
     }
     if all.is_empty() {
-        say(format!("no login is stored in `{}`", text::path(&surroundings.context.azward_home)));
+        ui.say(format!("no login is stored in `{}`", text::path(&surroundings.context.azward_home)));
     }
     for (place, login) in all.iter().enumerate() {
         if place > 0 {
-            say("");
+            ui.say("");
         }
-        show(login);
+        show(ui, login);
     }
     let claimed: Vec<PathBuf> = all.iter().flat_map(|login| login.vault.describe().set_aside).collect();
     for path in unclaimed.iter().filter(|path| !claimed.contains(path)) {
-        row("unclaimed", &text::path(path));
+        ui.row("unclaimed", &text::path(path));
     }
     Ok(())
 }
 
-fn show(login: &Listed) {
+fn show(ui: &Ui, login: &Listed) {
     let state = login.vault.describe();
-    row("config directory", &text::path(&login.directory));
-    row("which is", login.whereabouts.words());
+    ui.row("config directory", &text::path(&login.directory));
+    ui.row("which is", login.whereabouts.words());
     for line in state.contents.iter().flat_map(logins) {
-        row("login", &line);
+        ui.row("login", &line);
     }
     if let Some(trouble) = state.trouble.as_ref().filter(|_| state.exists) {
-        row("does not open", &trouble.what);
+        ui.row("does not open", &trouble.what);
     }
-    row("last used", &last_used(login, &state).map_or_else(|| "never".to_owned(), time));
+    ui.row("last used", &last_used(login, &state).map_or_else(|| "never".to_owned(), time));
     if let Some(key) = state.key {
-        row("key", key);
+        ui.row("key", key);
     }
     for path in &state.elsewhere {
-        row("not opened here", &format!("{}: its key is another machine's, or lost", text::path(path)));
+        ui.row("not opened here", &format!("{}: its key is another machine's, or lost", text::path(path)));
     }
     for path in &state.set_aside {
-        row("set aside", &text::path(path));
+        ui.row("set aside", &text::path(path));
     }
 }
 
@@ -143,10 +135,4 @@ fn as_json(login: &Listed) -> Value {
         "not_opened_here": paths(&state.elsewhere),
         "set_aside": paths(&state.set_aside),
     })
-}
-
-fn say_json(value: &Value) {
-    use std::io::Write;
-    // A stdout that is closed is no fault.
-    let _ = writeln!(std::io::stdout(), "{}", text::json(&format!("{value:#}")));
 }

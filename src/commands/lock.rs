@@ -1,7 +1,7 @@
 //! `azward lock`: ends every key that the kernel keeps for this azward home, in this session and in the user's others. The
 //! next command that needs one asks the keyring.
 
-use crate::commands::{Surroundings, say};
+use crate::commands::Surroundings;
 use crate::failure::Result;
 use crate::vault;
 
@@ -10,10 +10,11 @@ use crate::vault;
 /// # Errors
 /// None today.
 pub fn lock(surroundings: &Surroundings) -> Result<()> {
+    let ui = &surroundings.ui;
     match vault::forget_cached_key(&surroundings.context) {
-        0 => say("the kernel keeps no key of this azward home"),
-        1 => say("the kernel has forgotten the key: the next command that needs it asks the keyring"),
-        n => say(format!("the kernel has forgotten {n} keys: the next command that needs one asks the keyring")),
+        0 => ui.say("the kernel keeps no key of this azward home"),
+        1 => ui.say("the kernel has forgotten the key: the next command that needs it asks the keyring"),
+        n => ui.say(format!("the kernel has forgotten {n} keys: the next command that needs one asks the keyring")),
     }
     Ok(())
 }

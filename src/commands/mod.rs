@@ -1,5 +1,5 @@
-//! The `azward` command, one file for each subcommand. These and the shim are the only places that print: facts go to
-//! stdout, by [`say`] and [`row`] alone, a failure's two lines to stderr.
+//! The `azward` command, one file for each subcommand. What one has to say it says through [`Ui`]: facts on stdout, a
+//! failure's two lines on stderr.
 
 pub mod clear;
 pub mod forget;
@@ -11,8 +11,6 @@ pub mod start_up_files;
 pub mod status;
 pub mod uninstall;
 
-use std::io::Write;
-
 use chrono::{DateTime, Local};
 
 use crate::azure::ConfigDir;
@@ -21,7 +19,7 @@ use crate::failure::Failure;
 use crate::home::{self, Care};
 use crate::journal::Journal;
 use crate::settings::Settings;
-use crate::text;
+use crate::ui::Ui;
 
 /// What every subcommand works with.
 #[derive(Debug)]
@@ -38,12 +36,14 @@ pub struct Surroundings {
     pub config_dir: ConfigDir,
     /// The journal.
     pub journal: Journal,
+    /// Where its output goes.
+    pub ui: Ui,
 }
 
 impl Surroundings {
     /// Reads them.
     #[must_use]
-    pub fn of(context: Context) -> Self {
+    pub fn of(context: Context, ui: Ui) -> Self {
         let home_failure = home::examine(&context, Care::Mend).err();
         let loaded = match home_failure {
             Some(_) => Ok(Settings::default()),
@@ -58,18 +58,8 @@ impl Surroundings {
         }
         let config_dir = ConfigDir::of(&context);
         let journal = Journal::at(&context.azward_home);
-        Self { context, settings, home_failure, settings_failure, config_dir, journal }
+        Self { context, settings, home_failure, settings_failure, config_dir, journal, ui }
     }
-}
-
-/// Says one line on stdout. What others wrote (names, paths) is bounded and escaped; a stdout that is closed is no fault.
-pub fn say(line: impl AsRef<str>) {
-    let _ = writeln!(std::io::stdout(), "{}", text::line(line.as_ref()));
-}
-
-/// Says one line of a table: a name of ours, and what it has.
-pub fn row(name: &str, value: &str) {
-    say(format!("{name:<17} {value}"));
 }
 
 /// A time, in seconds since the epoch, as people here tell it.

@@ -1,8 +1,8 @@
 //! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
 //! while a run needs the tokens it says so and leaves them to that run's end.
 
+use crate::commands::Surroundings;
 use crate::commands::clear::Clear;
-use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
 
@@ -11,10 +11,12 @@ use crate::run::custody::Custody;
 /// # Errors
 /// Whatever kept it from scrubbing; `Busy` while a run needs the tokens.
 pub fn scrub(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, config_dir, journal, .. } = surroundings;
+    let Surroundings { context, settings, config_dir, journal, ui, .. } = surroundings;
     let custody = Custody::new(context, settings, config_dir, journal);
     let before = custody.exposed_tokens()?;
+    let waiting = ui.waiting_for("the vault and its key");
     custody.sweep()?;
+    drop(waiting);
     if custody.is_in_the_clear() {
         return Err(Failure::new(
             Kind::Busy,
@@ -23,13 +25,13 @@ pub fn scrub(surroundings: &Surroundings) -> Result<()> {
         ));
     }
     let directory = config_dir.path().display();
-    say(match before {
+    ui.say(match before {
         0 => format!("no refresh token was in the token cache of `{directory}`"),
         1 => format!("1 refresh token was taken into the vault and scrubbed from `{directory}`"),
         n => format!("{n} refresh tokens were taken into the vault and scrubbed from `{directory}`"),
     });
     for line in Clear::of(context, &custody).others() {
-        say(format!("left as it is: {line}"));
+        ui.say(format!("left as it is: {line}"));
     }
     Ok(())
 }

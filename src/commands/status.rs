@@ -6,7 +6,7 @@ use crate::azure::profile::Profile;
 use crate::azure::real_az;
 use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
-use crate::commands::{Surroundings, list, row, time};
+use crate::commands::{Surroundings, list, time};
 use crate::failure::Result;
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
@@ -23,43 +23,43 @@ const WARNINGS: usize = 5;
 /// The vault's trouble where it does not open, and refresh tokens in the clear that no run needs: both after everything
 /// was shown.
 pub fn status(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, home_failure, settings_failure, config_dir, journal } = surroundings;
+    let Surroundings { context, settings, home_failure, settings_failure, config_dir, journal, ui } = surroundings;
     if let Some(failure) = home_failure {
-        row("config directory", &config_dir.path().display().to_string());
-        row("real az", &format!("{}, alone: as if azward were not there", real_az_line(surroundings)));
+        ui.row("config directory", &config_dir.path().display().to_string());
+        ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(surroundings)));
         return Err(failure.clone());
     }
     let custody = Custody::new(context, settings, config_dir, journal);
     let state = custody.vault.describe();
-    row("config directory", &config_dir.path().display().to_string());
-    row("real az", &real_az_line(surroundings));
-    row("shim", &shim_line(surroundings));
-    row("exposure", &exposure_line(surroundings));
-    row("renewal", &renewal_line(surroundings));
-    row("vault", &vault_line(&state, surroundings));
-    row("key", &key_line(&state));
+    ui.row("config directory", &config_dir.path().display().to_string());
+    ui.row("real az", &real_az_line(surroundings));
+    ui.row("shim", &shim_line(surroundings));
+    ui.row("exposure", &exposure_line(surroundings));
+    ui.row("renewal", &renewal_line(surroundings));
+    ui.row("vault", &vault_line(&state, surroundings));
+    ui.row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(list::logins) {
-        row("login", &login);
+        ui.row("login", &login);
     }
     for elsewhere in &state.elsewhere {
-        row("another's vault", &format!("{}, its key is not here", elsewhere.display()));
+        ui.row("another's vault", &format!("{}, its key is not here", elsewhere.display()));
     }
     for aside in &state.set_aside {
-        row("set aside", &aside.display().to_string());
+        ui.row("set aside", &aside.display().to_string());
     }
     let clear = Clear::of(context, &custody);
     for line in clear.rows() {
-        row("in the clear", &line);
+        ui.row("in the clear", &line);
     }
     for line in clear.unseen_rows() {
-        row("not looked at", &line);
+        ui.row("not looked at", &line);
     }
     if let Some(failure) = settings_failure {
-        row("warning", &failure.what);
+        ui.warning(&failure.what);
     }
     for warning in warnings(&journal.recent()) {
-        row("warning", &format!("{} {}", time(warning.time), warning.outcome));
-        row("", &format!("hint: {}", warning.hint.as_deref().unwrap_or("see the journal")));
+        ui.warning(&format!("{} {}", time(warning.time), warning.outcome));
+        ui.row("", &format!("hint: {}", warning.hint.as_deref().unwrap_or("see the journal")));
     }
     if let Some(trouble) = state.trouble {
         return Err(trouble);

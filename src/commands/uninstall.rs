@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::azure::ConfigDir;
+use crate::commands::Surroundings;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
-use crate::commands::{Surroundings, say};
 use crate::failure::{Failure, Kind, Result};
 use crate::home;
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
@@ -20,6 +20,7 @@ use crate::run::idle;
 use crate::settings::Settings;
 use crate::sys;
 use crate::text;
+use crate::ui::Ui;
 use crate::vault::{self, Extent, Vault};
 
 /// How long those who are at work may take to end, once no new ones come.
@@ -45,35 +46,42 @@ pub enum Leftovers {
 /// # Errors
 /// `Busy` while somebody is at work; whatever kept a login from being given back.
 pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()> {
-    let Surroundings { context, settings, .. } = surroundings;
+    let Surroundings { context, settings, ui, .. } = surroundings;
     let home = &context.azward_home;
     if !home.exists() {
-        say(format!("nothing is left in `{}`", home.display()));
+        ui.say(format!("nothing is left in `{}`", home.display()));
         return Ok(());
     }
     // A keyring may want a person: before any lock is held. What keeps a vault shut is told when its turn comes.
+    let waiting = ui.waiting_for("the key store");
     let prepared: Vec<Prepared> = vault::all_vaults(context, settings)?
         .into_iter()
         .map(|(_, vault)| Prepared { outcome: vault.prepare(), vault })
         .collect();
+    drop(waiting);
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
+    let waiting = ui.waiting_for("those at work here to end");
     let alone = alone_at_last(surroundings)?;
+    drop(waiting);
     let kept = give_all_back(surroundings, prepared, leftovers, &alone)?;
-    shim.for_good();
+    shim.for_good(ui);
     for file in start_up_files(context) {
         if file.remove()? {
-            say(format!("took it off PATH in `{}`", file.path().display()));
+            ui.say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
     if let Some(failure) = kept {
         // It stays as well if it may be needed; that of another machine always does.
         let _ = vault::remove_master_key(context, settings);
-        say(format!("`{}` stays: run it again when that is mended", shim_directory(home).join(PROGRAMS[1]).display()));
+        ui.say(format!(
+            "`{}` stays: run it again when that is mended",
+            shim_directory(home).join(PROGRAMS[1]).display()
+        ));
         return Err(failure);
     }
     vault::remove_master_key(context, settings)?;
-    remove_the_rest(home, &alone);
+    remove_the_rest(ui, home, &alone);
     end_if_told_to();
     Ok(())
 }
@@ -97,13 +105,13 @@ impl TakenOut {
         Ok(Self { shim, aside, is_for_good: false })
     }
 
-    fn for_good(mut self) {
+    fn for_good(mut self, ui: &Ui) {
         self.is_for_good = true;
         match std::fs::remove_file(&self.aside) {
-            Ok(()) => say(format!("removed `{}`", self.shim.display())),
+            Ok(()) => ui.say(format!("removed `{}`", self.shim.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // It is off PATH under this name, and the real az is what is found there.
-            Err(error) => say(format!("left `{}`: {error}", self.aside.display())),
+            Err(error) => ui.say(format!("left `{}`: {error}", self.aside.display())),
         }
     }
 }
@@ -154,8 +162,9 @@ fn give_all_back(
     leftovers: Leftovers,
     alone: &Alone,
 ) -> Result<Option<Failure>> {
-    let Surroundings { context, settings, journal, .. } = surroundings;
+    let Surroundings { context, settings, journal, ui, .. } = surroundings;
     let mut kept = None;
+    let _waiting = ui.waiting_for("a vault, its key or a token cache");
     for (directory, found) in vault::all_vaults(context, settings)? {
         let known = prepared.iter().position(|prepared| prepared.vault.id() == found.id());
         let Prepared { vault, outcome } =
@@ -165,7 +174,7 @@ fn give_all_back(
         let directory = text::path(&directory);
         let mut failure = match outcome.and_then(|()| custody.give_back()) {
             Ok(count) => {
-                say(format!("gave {count} login(s) back to `{directory}`"));
+                ui.say(format!("gave {count} login(s) back to `{directory}`"));
                 // Another machine's, which needs the same programs.
                 custody.vault.load().err()
             }
@@ -177,21 +186,21 @@ fn give_all_back(
             let lock = custody.vault.lock(PATIENCE)?;
             let files = custody.vault.forget(&lock, extent)?;
             if !files.is_empty() {
-                say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));
+                ui.say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));
             }
             if custody.vault.belongings(Extent::Everyones).is_empty() {
                 failure = None;
             }
         }
         if let Some(failure) = failure {
-            say(format!("kept the vault of `{directory}`: {}", failure.what));
+            ui.say(format!("kept the vault of `{directory}`: {}", failure.what));
             kept = Some(failure);
         }
         custody.vault.remove_lock(alone);
     }
     if let Leftovers::Forget(extent) = leftovers {
         for path in vault::forget_unclaimed(context, settings, extent, alone)? {
-            say(format!("dropped `{}`, which no vault could open", text::path(&path)));
+            ui.say(format!("dropped `{}`, which no vault could open", text::path(&path)));
         }
     }
     Ok(kept)
@@ -203,7 +212,7 @@ fn is_lost_for_good(kind: Kind) -> bool {
 }
 
 /// Removes what is left, `azward` itself last of what can be run.
-fn remove_the_rest(home: &Path, _alone: &Alone) {
+fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
     for name in ["journal.jsonl", "journal.1.jsonl", "key.lock"] {
         let _ = std::fs::remove_file(home.join(name));
     }
@@ -212,10 +221,10 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         let _ = std::fs::remove_file(private::draft_of(&program));
         match std::fs::remove_file(&program) {
-            Ok(()) => say(format!("removed `{}`", program.display())),
+            Ok(()) => ui.say(format!("removed `{}`", program.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // It is off PATH, and the real az is what is found there.
-            Err(error) => say(format!("left `{}`: {error}", program.display())),
+            Err(error) => ui.say(format!("left `{}`: {error}", program.display())),
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
@@ -225,8 +234,8 @@ fn remove_the_rest(home: &Path, _alone: &Alone) {
     }
     // Where something of the user's own or another machine's is in it, it stays.
     match remove_home(home) {
-        true => say(format!("removed `{}`", home.display())),
-        false => say(format!("left `{}`: it is not empty", home.display())),
+        true => ui.say(format!("removed `{}`", home.display())),
+        false => ui.say(format!("left `{}`: it is not empty", home.display())),
     }
 }
 

@@ -14,6 +14,7 @@ mod messages;
 mod mounts;
 mod process;
 mod signals;
+mod terminal;
 mod users;
 mod waits;
 
@@ -33,6 +34,7 @@ pub use process::{
     process_start, program_of, replace_process,
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
+pub use terminal::{Stream, is_terminal, takes_escapes, terminal_width};
 pub use users::{
     copy_owner, has_system_proxy, have_one_owner, home_from_passwd, is_of, machine_id, may_follow, owner_id, user_id,
 };

@@ -89,6 +89,7 @@ pub(crate) fn make_once(directory: &Path, stamp: &str, is_whole: impl Fn(&Path) 
 }
 
 /// Says something to the person who waits, past libtest's capture.
+#[allow(clippy::disallowed_methods, reason = "it is no part of azward")]
 pub(crate) fn announce(text: &str) {
     // A lost line is no reason to fail.
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());

@@ -8,6 +8,7 @@ mod claims;
 mod directories;
 mod killed;
 mod logged_out;
+mod output;
 
 use crate::support::installed::{assert_given_back, logged_in, script, walk};
 

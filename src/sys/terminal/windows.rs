@@ -1,0 +1,28 @@
+//! Consoles on Windows, which have to be asked to understand escapes.
+
+use std::os::windows::io::{AsHandle, AsRawHandle};
+
+use windows_sys::Win32::System::Console::{
+    CONSOLE_SCREEN_BUFFER_INFO, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetConsoleScreenBufferInfo,
+    SetConsoleMode,
+};
+
+pub(super) fn width(stream: &impl AsHandle) -> Option<u16> {
+    let handle = stream.as_handle().as_raw_handle();
+    let mut info = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the pointer is to a live local, and the handle is open.
+    if unsafe { GetConsoleScreenBufferInfo(handle, &raw mut info) } == 0 {
+        return None;
+    }
+    u16::try_from(i32::from(info.srWindow.Right) - i32::from(info.srWindow.Left) + 1).ok()
+}
+
+pub(super) fn takes_escapes(stream: &impl AsHandle) -> bool {
+    let handle = stream.as_handle().as_raw_handle();
+    let mut mode = 0;
+    // SAFETY: the pointer is to a live local, and the handle is open.
+    unsafe {
+        GetConsoleMode(handle, &raw mut mode) != 0
+            && SetConsoleMode(handle, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING) != 0
+    }
+}
