@@ -34,6 +34,7 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
         }
         Settings::default()
     });
+    let settings = settings.with_environment(context);
     let config_dir = ConfigDir::of(context);
     let command = Command::parse(arguments);
     let purpose = if context.has_variable("_ARGCOMPLETE") { Purpose::Completion } else { Purpose::Execution };

@@ -12,7 +12,7 @@ use azward::azure::ConfigDir;
 use azward::context::Context;
 use azward::failure::Kind;
 use azward::secret::Secret;
-use azward::settings::{KeyStoreChoice, Settings};
+use azward::settings::{KeyStoreChoice, Setting, Settings};
 use azward::vault::{Contents, KeptEntry, KeptToken, Rival, Vault};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -72,7 +72,7 @@ impl Home {
         std::fs::create_dir(scratch.path().join("vaults")).unwrap();
         let variables = [("HOME".into(), scratch.path().into()), ("AZWARD_HOME".into(), scratch.path().into())];
         let context = Context::new(variables, None, false);
-        let settings = Settings { key_store: KeyStoreChoice::KeyFile, ..Settings::default() };
+        let settings = Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() };
         Self { scratch, context, settings, key, key_id }
     }
 

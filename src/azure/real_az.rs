@@ -46,8 +46,7 @@ pub fn is_shim(context: &Context, path: &Path) -> bool {
 }
 
 fn candidates(context: &Context, settings: &Settings) -> Vec<PathBuf> {
-    let mut candidates: Vec<PathBuf> = context.variable("AZWARD_REAL_AZ").map(PathBuf::from).into_iter().collect();
-    candidates.extend(settings.real_az.clone());
+    let mut candidates: Vec<PathBuf> = settings.real_az.iter().map(|setting| setting.value.clone()).collect();
     if let Some(path) = context.variable("PATH") {
         // A relative entry of PATH is relative to the working directory, as it is for a shell.
         let directory = std::env::current_dir().unwrap_or_default();
@@ -138,9 +137,12 @@ mod tests {
         std::fs::create_dir(dir.path().join("bin")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("cellar/az"), dir.path().join("bin/az")).unwrap();
         let path = dir.path().join("bin").display().to_string();
-        let pinned = Settings { real_az: Some(dir.path().join("pinned/az")), ..Settings::default() };
-        let gone = Settings { real_az: Some(dir.path().join("gone/az")), ..Settings::default() };
-        let found = |settings, extra: &[(&str, &str)]| find(&context(dir.path(), &path, extra), settings, &[]).unwrap();
+        let pinned = Settings::default().pinning(Some(dir.path().join("pinned/az")));
+        let gone = Settings::default().pinning(Some(dir.path().join("gone/az")));
+        let found = |settings: &Settings, extra: &[(&str, &str)]| {
+            let context = context(dir.path(), &path, extra);
+            find(&context, &settings.clone().with_environment(&context), &[]).unwrap()
+        };
         assert_eq!(found(&gone, &[]), dir.path().join("bin/az"));
         assert_eq!(found(&pinned, &[]), dir.path().join("pinned/az"));
         let named = dir.path().join("cellar/az").display().to_string();

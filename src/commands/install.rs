@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::azure::real_az;
 use crate::commands::Surroundings;
 use crate::commands::start_up_files::{self, start_up_files};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::run::custody::Custody;
@@ -92,24 +92,20 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.
 fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
     let Surroundings { context, settings, ui, .. } = surroundings;
-    let unpinned = Settings { real_az: None, ..settings.clone() };
+    let unpinned = settings.pinning(None);
     let found = real_az::find(context, &unpinned, &[]).ok();
     // The settings are text, and a path that is none cannot be pinned: it is found anew every time.
-    let real_az = found.or_else(|| settings.real_az.clone()).filter(|path| path.to_str().is_some());
+    let real_az = found.or_else(|| settings.pinned().map(Path::to_owned)).filter(|path| path.to_str().is_some());
     match &real_az {
         Some(path) => ui.say(format!("the real az is `{}`", path.display())),
         None => ui.say("no Azure CLI is installed yet: the shim will look for it when it is called"),
     }
-    let pinned = Settings { real_az, ..settings.clone() };
+    let pinned = settings.pinning(real_az);
     let path = Settings::path(&context.azward_home);
     if path.exists() && pinned == *settings {
         return Ok(());
     }
-    let mut text = serde_json::to_vec_pretty(&pinned).map_err(|error| {
-        Failure::new(Kind::Usage, format!("the settings cannot be written: {error}"), "report this")
-    })?;
-    text.push(b'\n');
-    write(&path, &text, 0o600)
+    write(&path, &pinned.to_json()?, 0o600)
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<bool> {

@@ -56,6 +56,7 @@ impl Surroundings {
         if home_failure.is_none() {
             home::close_files(&context);
         }
+        let settings = settings.with_environment(&context);
         let config_dir = ConfigDir::of(&context);
         let journal = Journal::at(&context.azward_home);
         Self { context, settings, home_failure, settings_failure, config_dir, journal, ui }

@@ -12,6 +12,7 @@ use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::exposure::{Exposure, Plan};
 use crate::run::renewal::Renewal;
+use crate::settings::Provenance;
 use crate::vault::VaultState;
 
 /// How many warnings are shown, newest last.
@@ -68,10 +69,12 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
 }
 
 fn real_az_line(surroundings: &Surroundings) -> String {
-    match real_az::find(&surroundings.context, &surroundings.settings, &[]) {
-        Ok(path) if surroundings.settings.real_az.as_ref() == Some(&path) => format!("{} (pinned)", path.display()),
-        Ok(path) => path.display().to_string(),
-        Err(_) => "none".to_owned(),
+    let Ok(path) = real_az::find(&surroundings.context, &surroundings.settings, &[]) else { return "none".to_owned() };
+    let setting = surroundings.settings.real_az.iter().find(|setting| setting.value == path);
+    match setting.map(|setting| setting.provenance) {
+        Some(Provenance::File) => format!("{} (pinned)", path.display()),
+        Some(Provenance::Environment(name)) => format!("{} (named in {name})", path.display()),
+        Some(Provenance::Default) | None => path.display().to_string(),
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> Exposure<'a> {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(context: &'a Context, settings: &Settings, real_az: &'a Path) -> Self {
-        Self { context, choice: settings.exposure, real_az }
+        Self { context, choice: settings.exposure.value, real_az }
     }
 
     /// What is set.

@@ -155,7 +155,7 @@ impl MasterKey {
 impl KeyStores {
     /// The stores of `azward_home`; a key file that must make room is set aside under the time `now`.
     pub(super) fn new(home: &HomeLock, settings: &Settings, now: i64) -> Self {
-        let (choice, key_cache) = (settings.key_store, settings.key_cache());
+        let (choice, key_cache) = (settings.key_store.value, settings.key_cache());
         Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, key_cache, now }
     }
 
@@ -487,11 +487,12 @@ fn lost(other: bool, store: &str, place: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Setting;
 
     fn stores(home: &Path) -> KeyStores {
         KeyStores::new(
             &HomeLock::of(home, None),
-            &Settings { key_store: KeyStoreChoice::KeyFile, ..Settings::default() },
+            &Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() },
             1000,
         )
     }

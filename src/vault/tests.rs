@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::contents::tests::sample;
 use super::*;
-use crate::settings::KeyStoreChoice;
+use crate::settings::{KeyStoreChoice, Setting};
 
 /// An azward home and one config directory.
 struct Home {
@@ -73,7 +73,7 @@ impl Home {
 }
 
 fn settings() -> Settings {
-    Settings { key_store: KeyStoreChoice::KeyFile, ..Settings::default() }
+    Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() }
 }
 
 fn change(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -626,7 +626,7 @@ fn commits_of_many_at_once_are_all_counted() {
 fn a_vault_outlives_a_changed_setting() {
     let home = Home::new();
     home.commit("one").unwrap();
-    let keyring = Settings { key_store: KeyStoreChoice::Keyring, ..Settings::default() };
+    let keyring = Settings { key_store: Setting::in_file(KeyStoreChoice::Keyring), ..Settings::default() };
     let vault = Vault::of(&home.context(), &keyring, &ConfigDir::of(&home.context()));
     assert_eq!(vault.load().unwrap(), sample("one"));
 }

@@ -16,7 +16,7 @@ use azward::azure::ConfigDir;
 use azward::context::Context;
 use azward::failure::{Failure, Kind};
 use azward::secret::Secret;
-use azward::settings::{KeyStoreChoice, Settings};
+use azward::settings::{KeyStoreChoice, Setting, Settings};
 use azward::vault::{Contents, KeptToken, KeyStoreKind, Vault, forget_cached_key, remove_master_key};
 
 /// Makes the login keyring with the password `pw`, or unlocks it.
@@ -132,7 +132,10 @@ struct Child {
 
 impl Child {
     fn new(key_store: KeyStoreChoice) -> Self {
-        Self { context: context(false), settings: Settings { key_store, ..Settings::default() } }
+        Self {
+            context: context(false),
+            settings: Settings { key_store: Setting::in_file(key_store), ..Settings::default() },
+        }
     }
 
     fn vault(&self, directory: &str) -> Vault {
@@ -223,7 +226,7 @@ fn scene() {
             assert_eq!(forget_cached_key(&keyring.context), 0, "what is locked is not kept");
         }
         "never cached" => {
-            let never = Settings { key_cache_minutes: Some(0), ..keyring.settings.clone() };
+            let never = Settings { key_cache_minutes: Setting::in_file(Some(0)), ..keyring.settings.clone() };
             let vault = || Vault::of(&keyring.context, &never, &ConfigDir::of(&keyring.context));
             forget_cached_key(&keyring.context);
             assert_eq!(vault().load().unwrap(), contents("one"));
