@@ -4,6 +4,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use azward::app::App;
 use azward::azure::access_token::{Found, Wanted};
 use azward::azure::clouds::{Cloud, scope_of};
 use azward::azure::command::{Group, TokenRequest};
@@ -14,10 +15,9 @@ use azward::azure::token_cache::{Section, TokenCache};
 use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::home;
-use azward::journal::{Deed, Event, Journal};
+use azward::journal::{Deed, Event};
 use azward::run::custody::Custody;
 use azward::run::rotate::{Rotated, Rotation};
-use azward::settings::Settings;
 use azward::sys::{self, Stream};
 use azward::ui;
 use chrono::{DateTime, Local};
@@ -33,10 +33,8 @@ enum Output {
 
 /// One answer to one command line.
 struct Answer<'a> {
-    context: &'a Context,
-    settings: &'a Settings,
+    app: &'a App,
     config_dir: &'a ConfigDir,
-    journal: &'a Journal,
     command: &'a Group,
     request: TokenRequest,
     output: Output,
@@ -45,16 +43,10 @@ struct Answer<'a> {
 }
 
 /// Answers on stdout, if this is a command line, an environment and a login that azward understands. Says whether it did.
-pub(crate) fn answer(
-    context: &Context,
-    settings: &Settings,
-    config_dir: &ConfigDir,
-    journal: &Journal,
-    command: &Command<'_>,
-) -> bool {
+pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>) -> bool {
     let began = Instant::now();
-    let Some(answer) = Answer::of(context, settings, config_dir, journal, command) else { return false };
-    let custody = Custody::new(context, settings, config_dir, journal);
+    let Some(answer) = Answer::of(app, config_dir, command) else { return false };
+    let custody = Custody::new(&app.context, &app.settings, config_dir, &app.journal);
     let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = ui::answer(text.as_bytes()).is_ok();
@@ -64,13 +56,8 @@ pub(crate) fn answer(
 
 impl<'a> Answer<'a> {
     /// What is asked for; `None` when it is for the real az to say.
-    fn of(
-        context: &'a Context,
-        settings: &'a Settings,
-        config_dir: &'a ConfigDir,
-        journal: &'a Journal,
-        command: &'a Command<'_>,
-    ) -> Option<Self> {
+    fn of(app: &'a App, config_dir: &'a ConfigDir, command: &'a Command<'_>) -> Option<Self> {
+        let context = &app.context;
         let request = command.token_request()?;
         let config = Ini::read(&config_dir.path().join("config"))?;
         if keeps_tokens_elsewhere(context, &config) || writes_a_log(context, &config) {
@@ -96,7 +83,7 @@ impl<'a> Answer<'a> {
             return None;
         }
         let command = command.group();
-        Some(Self { context, settings, config_dir, journal, command, request, output, wanted, subscription })
+        Some(Self { app, config_dir, command, request, output, wanted, subscription })
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
@@ -116,10 +103,10 @@ impl<'a> Answer<'a> {
         if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || custody.cache.has_leftover())
             && let Err(failure) = custody.sweep()
         {
-            self.journal.warn(self.context.now(), &failure);
+            self.app.journal.warn(self.app.context.now(), &failure);
         }
         let account = self.wanted.account(cache).ok()??;
-        let now = self.context.now();
+        let now = self.app.context.now();
         let found = self.wanted.find(cache, &account, now).ok()?;
         if let Some(found) = found.filter(|found| !found.is_due(now)) {
             return Some(self.print(&found));
@@ -129,14 +116,14 @@ impl<'a> Answer<'a> {
             return None;
         }
         // The key is about to be read.
-        home::close_files(self.context);
+        home::close_files(&self.app.context);
         // One that cannot be found trusts nothing, and so renews nothing.
-        let real_az = real_az::find(self.context, self.settings, &[]).unwrap_or_default();
+        let real_az = real_az::find(&self.app.context, &self.app.settings, &[]).unwrap_or_default();
         let rotation = Rotation {
-            context: self.context,
+            context: &self.app.context,
             config_dir: self.config_dir,
             custody,
-            journal: self.journal,
+            journal: &self.app.journal,
             real_az: &real_az,
             command: self.command,
         };
@@ -149,7 +136,7 @@ impl<'a> Answer<'a> {
             Rotated::Fresh => {
                 let text = custody.glance().ok()?;
                 let cache = TokenCache::parse(&text).ok()?;
-                let found = self.wanted.find(&cache, &account, self.context.now()).ok()??;
+                let found = self.wanted.find(&cache, &account, self.app.context.now()).ok()??;
                 Some(self.print(&found))
             }
             // Refused or unreachable: the old token serves while it is good; after that az itself explains.
@@ -185,14 +172,14 @@ impl<'a> Answer<'a> {
     }
 
     fn note(&self, outcome: &str, began: Instant) {
-        let mut event = Event::new(self.context.now(), Deed::Answer, outcome);
+        let mut event = Event::new(self.app.context.now(), Deed::Answer, outcome);
         event.command = Some(self.command.to_string());
         event.account = Some(self.wanted.username.clone());
         event.tenant = Some(self.wanted.tenant.clone());
         event.scope = Some(self.wanted.scope.clone());
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
-        self.journal.record(&event);
+        self.app.journal.record(&event);
     }
 }
 

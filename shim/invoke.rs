@@ -4,50 +4,51 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use azward::app::App;
 use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
-use azward::journal::Journal;
 use azward::run::custody::Custody;
 use azward::run::marker::{self, Marker};
 use azward::run::{Run, supervise};
-use azward::settings::Settings;
 use azward::sys;
 use azward::ui::Ui;
 
 use crate::answer::answer;
 use crate::recognise::{Invocation, Purpose, recognise};
 
+/// How the azward home is looked at: a bypass writes nothing there.
+pub(crate) fn care(context: &Context) -> Care {
+    if is_told_to_pass(context) { Care::Look } else { Care::Mend }
+}
+
+fn is_told_to_pass(context: &Context) -> bool {
+    context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1")
+}
+
 /// Does what the arguments ask for. Returns only with a failure of azward's own: an az that ran has its own end.
-pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
-    let journal = Journal::at(&context.azward_home);
+pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
+    let App { context, settings, journal, .. } = app;
     let given = Marker::given(context);
     // A home that is not believed is not read and not written; `azward status` says why.
-    let is_told_to_pass = context.variable("AZWARD_BYPASS").is_some_and(|value| value == "1");
-    let has_home = home::examine(context, if is_told_to_pass { Care::Look } else { Care::Mend }).is_ok();
-    let is_bypassed = !has_home || is_told_to_pass;
-    let settings = if has_home { Settings::load(&context.azward_home) } else { Ok(Settings::default()) };
-    let settings = settings.unwrap_or_else(|failure| {
-        if !is_bypassed {
-            journal.warn(context.now(), &failure);
-        }
-        Settings::default()
-    });
-    let settings = settings.with_environment(context);
+    let is_bypassed = app.home_failure.is_some() || is_told_to_pass(context);
+    if let Some(failure) = app.settings_failure.as_ref().filter(|_| !is_bypassed) {
+        journal.warn(context.now(), failure);
+    }
     let config_dir = ConfigDir::of(context);
     let command = Command::parse(arguments);
     let purpose = if context.has_variable("_ARGCOMPLETE") { Purpose::Completion } else { Purpose::Execution };
     let invocation = recognise(&command, purpose);
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
-    if may_answer && answer(context, &settings, &config_dir, &journal, &command) {
+    if may_answer && answer(app, &config_dir, &command) {
         return Ok(ExitCode::SUCCESS);
     }
-    let real_az = match real_az::find(context, &settings, marker::tried(given.as_ref())) {
+    let real_az = match real_az::find(context, settings, marker::tried(given.as_ref())) {
         // What was tried may be a real az that starts another, and then there need be no second one.
         Err(_) if !marker::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(Marker::is_circle) => {
-            real_az::find(context, &settings, &[])?
+            real_az::find(context, settings, &[])?
         }
         found => found?,
     };
@@ -66,13 +67,13 @@ pub(crate) fn invoke(context: &Context, arguments: &[OsString]) -> Result<ExitCo
     }
     home::close_files(context);
     if invocation == Invocation::Pass {
-        if let Err(failure) = Custody::new(context, &settings, &config_dir, &journal).sweep() {
+        if let Err(failure) = Custody::new(context, settings, &config_dir, journal).sweep() {
             journal.warn(context.now(), &failure);
         }
         return Err(pass());
     }
     let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
-    let run = Run { context, settings: &settings, config_dir: &config_dir, journal: &journal, real_az, marker };
+    let run = Run { context, settings, config_dir: &config_dir, journal, real_az, marker };
     let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);

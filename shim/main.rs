@@ -10,6 +10,7 @@ mod recognise;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use azward::app::App;
 use azward::context::Context;
 use azward::run::guardian;
 use azward::sys;
@@ -29,10 +30,12 @@ fn main() -> ExitCode {
         guardian::guard(&context);
         return ExitCode::SUCCESS;
     }
-    match invoke::invoke(&context, &arguments) {
+    let care = invoke::care(&context);
+    let app = App::new(context, care);
+    match invoke::invoke(&app, &arguments) {
         Ok(code) => code,
         Err(failure) => {
-            Ui::new(&context).report(&failure);
+            Ui::new(&app.context).report(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

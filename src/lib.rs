@@ -1,6 +1,7 @@
 //! azward: a drop-in `az` that keeps the refresh token off the disk. This is the map of its modules; `ARCHITECTURE.md`
 //! tells how a run goes through them.
 
+pub mod app;
 pub mod azure;
 pub mod commands;
 pub mod context;

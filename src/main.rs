@@ -6,11 +6,13 @@ mod cli;
 
 use std::process::ExitCode;
 
+use azward::app::App;
+use azward::commands;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::uninstall::Leftovers;
-use azward::commands::{self, Surroundings};
 use azward::context::Context;
 use azward::failure::Result;
+use azward::home::{self, Care};
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::Extent;
@@ -26,32 +28,32 @@ fn main() -> ExitCode {
     let ui = Ui::new(&context);
     match cli::parse(&ui) {
         Ok(cli) => {
-            let surroundings = Surroundings::of(context, ui);
-            let outcome = perform(cli.command, &surroundings);
-            end(&surroundings.ui, outcome, ExitCode::SUCCESS)
+            let app = App::new(context, Care::Mend);
+            end(&ui, perform(cli.command, &app, &ui), ExitCode::SUCCESS)
         }
         Err(code) => end(&ui, Ok(()), code),
     }
 }
 
-fn perform(command: Command, surroundings: &Surroundings) -> Result<()> {
-    // Only `status` has something to say about a home that is not believed.
-    let not_believed = surroundings.home_failure.clone().filter(|_| !matches!(command, Command::Status));
-    if let Some(failure) = not_believed {
-        return Err(failure);
+fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
+    match &app.home_failure {
+        None => home::close_files(&app.context),
+        // Only `status` has something to say about a home that is not believed.
+        Some(_) if matches!(command, Command::Status) => {}
+        Some(failure) => return Err(failure.clone()),
     }
     match command {
-        Command::Status => commands::status::status(surroundings),
-        Command::Scrub => commands::scrub::scrub(surroundings),
-        Command::Lock => commands::lock::lock(surroundings),
-        Command::Install { no_modify_path } => commands::install::install(surroundings, !no_modify_path),
+        Command::Status => commands::status::status(app, ui),
+        Command::Scrub => commands::scrub::scrub(app, ui),
+        Command::Lock => commands::lock::lock(app, ui),
+        Command::Install { no_modify_path } => commands::install::install(app, ui, !no_modify_path),
         Command::Uninstall { forget, others } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
-            commands::uninstall::uninstall(surroundings, leftovers)
+            commands::uninstall::uninstall(app, ui, leftovers)
         }
         Command::List { json } => {
             let form = if json { Form::Json } else { Form::Table };
-            commands::list::list(surroundings, form)
+            commands::list::list(app, ui, form)
         }
         Command::Forget { directory, gone, others, yes, .. } => {
             let which = match directory {
@@ -60,7 +62,7 @@ fn perform(command: Command, surroundings: &Surroundings) -> Result<()> {
                 None => Which::All,
             };
             let asking = if yes { Asking::Never } else { Asking::OnATerminal };
-            forget::forget(surroundings, &which, extent(others), asking)
+            forget::forget(app, ui, &which, extent(others), asking)
         }
     }
 }

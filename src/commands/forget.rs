@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Section, TokenCache};
 use crate::azure::whereabouts::Whereabouts;
-use crate::commands::Surroundings;
 use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
 use crate::failure::{Failure, Kind, Result};
@@ -49,9 +49,9 @@ pub enum Asking {
 ///
 /// # Errors
 /// `Usage` where nobody can be asked, or no such login is stored; `Busy` while an az runs there; `Storage`.
-pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking: Asking) -> Result<()> {
-    let Surroundings { context, settings, ui, .. } = surroundings;
-    let chosen = choose(surroundings, which)?;
+pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking) -> Result<()> {
+    let App { context, settings, .. } = app;
+    let chosen = choose(app, ui, which)?;
     // A vault whose key the keyring has is known to be ours once that was asked for.
     let waiting = ui.waiting_for("the key store");
     for login in &chosen {
@@ -74,7 +74,7 @@ pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking
         ui.say("there is nothing to forget");
         return Ok(());
     }
-    confirm(surroundings, asking)?;
+    confirm(app, ui, asking)?;
     let waiting = ui.waiting_for("another azward at work here");
     let alone = context.home_lock.alone(PATIENCE)?;
     drop(waiting);
@@ -88,7 +88,7 @@ pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking
         }
     }
     for login in &chosen {
-        drop_login(surroundings, login, extent, &alone)?;
+        drop_login(app, ui, login, extent, &alone)?;
     }
     if matches!(which, Which::All) {
         for path in vault::forget_unclaimed(context, settings, extent, &alone)? {
@@ -98,9 +98,8 @@ pub fn forget(surroundings: &Surroundings, which: &Which, extent: Extent, asking
     Ok(())
 }
 
-fn choose(surroundings: &Surroundings, which: &Which) -> Result<Vec<Listed>> {
-    let ui = &surroundings.ui;
-    let mut all = listed(surroundings)?;
+fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
+    let mut all = listed(app)?;
     match which {
         Which::All => {}
         Which::Gone => {
@@ -111,7 +110,7 @@ fn choose(surroundings: &Surroundings, which: &Which) -> Result<Vec<Listed>> {
             all.retain(|login| login.whereabouts == Whereabouts::Gone);
         }
         Which::Directory(directory) => {
-            let config_dir = ConfigDir::at(&surroundings.context.expand_user(directory));
+            let config_dir = ConfigDir::at(&app.context.expand_user(directory));
             all.retain(|login| login.vault.id() == config_dir.id() || login.directory == config_dir.path());
             if all.is_empty() {
                 return Err(Failure::new(
@@ -148,26 +147,26 @@ fn describe(ui: &Ui, login: &Listed, extent: Extent) {
 }
 
 /// Asks, where there is somebody to ask.
-fn confirm(surroundings: &Surroundings, asking: Asking) -> Result<()> {
+fn confirm(app: &App, ui: &Ui, asking: Asking) -> Result<()> {
     if asking == Asking::Never {
         return Ok(());
     }
-    if !surroundings.context.is_interactive {
+    if !app.context.is_interactive {
         return Err(Failure::new(
             Kind::Usage,
             "nothing was forgotten: there is nobody to ask",
             "add --yes if all of the above is to go",
         ));
     }
-    let answer = surroundings.ui.ask("forget all of this for good? [y/N]").unwrap_or_default();
+    let answer = ui.ask("forget all of this for good? [y/N]").unwrap_or_default();
     match matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         true => Ok(()),
         false => Err(Failure::new(Kind::Usage, "nothing was forgotten", "answer y if all of the above is to go")),
     }
 }
 
-fn drop_login(surroundings: &Surroundings, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
-    let Surroundings { context, settings, journal, ui, .. } = surroundings;
+fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
+    let App { context, settings, journal, .. } = app;
     let directory = text::path(&login.directory);
     let config_dir = ConfigDir::at(&login.directory);
     let custody = Custody::new(context, settings, &config_dir, journal);
@@ -181,7 +180,7 @@ fn drop_login(surroundings: &Surroundings, login: &Listed, extent: Extent, alone
     let files = login.vault.forget(&lock, extent)?;
     drop((lock, waiting));
     login.vault.remove_lock(alone);
-    remove_run_files(surroundings, login.vault.id(), alone);
+    remove_run_files(app, login.vault.id(), alone);
     let mut event = Event::new(context.now(), Deed::Forgetting, "its owner had azward forget it");
     event.account = Some(directory.clone());
     journal.record(&event);
@@ -223,8 +222,8 @@ fn what_stays(custody: &Custody<'_>, context: &crate::context::Context) -> Vec<S
 }
 
 /// Removes the locks and notes of a config directory at which nobody is at work.
-fn remove_run_files(surroundings: &Surroundings, id: &str, _alone: &Alone) {
-    let run = surroundings.context.azward_home.join("run");
+fn remove_run_files(app: &App, id: &str, _alone: &Alone) {
+    let run = app.context.azward_home.join("run");
     for entry in std::fs::read_dir(run).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(&format!("{id}.")) {
             // One that stays says nothing about anybody.

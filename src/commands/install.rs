@@ -6,14 +6,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::app::App;
+use crate::azure::ConfigDir;
 use crate::azure::real_az;
-use crate::commands::Surroundings;
 use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::run::custody::Custody;
 use crate::settings::Settings;
+use crate::ui::Ui;
 
 /// The two programs, which are built side by side and installed side by side.
 pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
@@ -31,8 +33,9 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
 ///
 /// # Errors
 /// `Storage` when a file cannot be written.
-pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
-    let Surroundings { context, settings, settings_failure, config_dir, journal, ui, .. } = surroundings;
+pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
+    let App { context, settings, settings_failure, journal, .. } = app;
+    let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
     // What cannot be done is refused before anything is.
     start_up_files::check(&directory)?;
@@ -49,7 +52,7 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
     drop(waiting);
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
-    pin_real_az(surroundings)?;
+    pin_real_az(app, ui)?;
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
         let changed = copy_program(&source.join(program), &directory.join(program))?;
@@ -90,8 +93,8 @@ pub fn install(surroundings: &Surroundings, modify_path: bool) -> Result<()> {
 }
 
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.
-fn pin_real_az(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, ui, .. } = surroundings;
+fn pin_real_az(app: &App, ui: &Ui) -> Result<()> {
+    let App { context, settings, .. } = app;
     let unpinned = settings.pinning(None);
     let found = real_az::find(context, &unpinned, &[]).ok();
     // The settings are text, and a path that is none cannot be pinned: it is found anew every time.

@@ -4,10 +4,11 @@
 
 use std::path::PathBuf;
 
+use crate::app::App;
 use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
-use crate::commands::{Surroundings, time};
+use crate::commands::time;
 use crate::failure::Result;
 use crate::run::edit;
 use crate::text;
@@ -29,8 +30,8 @@ pub struct Listed {
 ///
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
-pub fn listed(surroundings: &Surroundings) -> Result<Vec<Listed>> {
-    let Surroundings { context, settings, .. } = surroundings;
+pub fn listed(app: &App) -> Result<Vec<Listed>> {
+    let App { context, settings, .. } = app;
     let mut all: Vec<Listed> = vault::all_vaults(context, settings)?
         .into_iter()
         .map(|(directory, vault)| Listed { whereabouts: Whereabouts::of(&directory), directory, vault })
@@ -43,10 +44,9 @@ pub fn listed(surroundings: &Surroundings) -> Result<Vec<Listed>> {
 ///
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
-pub fn list(surroundings: &Surroundings, form: Form) -> Result<()> {
-    let ui = &surroundings.ui;
-    let all = listed(surroundings)?;
-    let unclaimed = vault::unclaimed_files(&surroundings.context, &surroundings.settings);
+pub fn list(app: &App, ui: &Ui, form: Form) -> Result<()> {
+    let all = listed(app)?;
+    let unclaimed = vault::unclaimed_files(&app.context, &app.settings);
     if form == Form::Json {
         let logins: Vec<Value> = all.iter().map(as_json).collect();
         let others: Vec<String> = unclaimed.iter().map(|path| text::path(path)).collect();
@@ -54,7 +54,7 @@ pub fn list(surroundings: &Surroundings, form: Form) -> Result<()> {
         return Ok(());
     }
     if all.is_empty() {
-        ui.say(format!("no login is stored in `{}`", text::path(&surroundings.context.azward_home)));
+        ui.say(format!("no login is stored in `{}`", text::path(&app.context.azward_home)));
     }
     for (place, login) in all.iter().enumerate() {
         if place > 0 {

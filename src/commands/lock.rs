@@ -1,17 +1,17 @@
 //! `azward lock`: ends every key that the kernel keeps for this azward home, in this session and in the user's others. The
 //! next command that needs one asks the keyring.
 
-use crate::commands::Surroundings;
+use crate::app::App;
 use crate::failure::Result;
+use crate::ui::Ui;
 use crate::vault;
 
 /// Ends the cached keys, and says how many there were.
 ///
 /// # Errors
 /// None today.
-pub fn lock(surroundings: &Surroundings) -> Result<()> {
-    let ui = &surroundings.ui;
-    match vault::forget_cached_key(&surroundings.context) {
+pub fn lock(app: &App, ui: &Ui) -> Result<()> {
+    match vault::forget_cached_key(&app.context) {
         0 => ui.say("the kernel keeps no key of this azward home"),
         1 => ui.say("the kernel has forgotten the key: the next command that needs it asks the keyring"),
         n => ui.say(format!("the kernel has forgotten {n} keys: the next command that needs one asks the keyring")),

@@ -1,17 +1,20 @@
 //! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
 //! while a run needs the tokens it says so and leaves them to that run's end.
 
-use crate::commands::Surroundings;
+use crate::app::App;
+use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::Custody;
+use crate::ui::Ui;
 
 /// Scrubs the config directory and says what that came to.
 ///
 /// # Errors
 /// Whatever kept it from scrubbing; `Busy` while a run needs the tokens.
-pub fn scrub(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, config_dir, journal, ui, .. } = surroundings;
+pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
+    let App { context, settings, journal, .. } = app;
+    let config_dir = &ConfigDir::of(context);
     let custody = Custody::new(context, settings, config_dir, journal);
     let before = custody.exposed_tokens()?;
     let waiting = ui.waiting_for("the vault and its key");

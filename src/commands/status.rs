@@ -2,17 +2,20 @@
 //! changes nothing, asks nobody for anything, and claims nothing that it has not just looked at: what lies in the clear is
 //! what `clear` finds in the whole config directory, and what was not looked at is named.
 
+use crate::app::App;
+use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::azure::real_az;
 use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
-use crate::commands::{Surroundings, list, time};
+use crate::commands::{list, time};
 use crate::failure::Result;
 use crate::journal::{Deed, Event};
 use crate::run::custody::Custody;
 use crate::run::exposure::{Exposure, Plan};
 use crate::run::renewal::Renewal;
 use crate::settings::Provenance;
+use crate::ui::Ui;
 use crate::vault::VaultState;
 
 /// How many warnings are shown, newest last.
@@ -23,21 +26,22 @@ const WARNINGS: usize = 5;
 /// # Errors
 /// The vault's trouble where it does not open, and refresh tokens in the clear that no run needs: both after everything
 /// was shown.
-pub fn status(surroundings: &Surroundings) -> Result<()> {
-    let Surroundings { context, settings, home_failure, settings_failure, config_dir, journal, ui } = surroundings;
+pub fn status(app: &App, ui: &Ui) -> Result<()> {
+    let App { context, settings, home_failure, settings_failure, journal, .. } = app;
+    let config_dir = &ConfigDir::of(context);
     if let Some(failure) = home_failure {
         ui.row("config directory", &config_dir.path().display().to_string());
-        ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(surroundings)));
+        ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(app)));
         return Err(failure.clone());
     }
     let custody = Custody::new(context, settings, config_dir, journal);
     let state = custody.vault.describe();
     ui.row("config directory", &config_dir.path().display().to_string());
-    ui.row("real az", &real_az_line(surroundings));
-    ui.row("shim", &shim_line(surroundings));
-    ui.row("exposure", &exposure_line(surroundings));
-    ui.row("renewal", &renewal_line(surroundings));
-    ui.row("vault", &vault_line(&state, surroundings));
+    ui.row("real az", &real_az_line(app));
+    ui.row("shim", &shim_line(app));
+    ui.row("exposure", &exposure_line(app));
+    ui.row("renewal", &renewal_line(app));
+    ui.row("vault", &vault_line(&state, app));
     ui.row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(list::logins) {
         ui.row("login", &login);
@@ -68,9 +72,9 @@ pub fn status(surroundings: &Surroundings) -> Result<()> {
     clear.verdict()
 }
 
-fn real_az_line(surroundings: &Surroundings) -> String {
-    let Ok(path) = real_az::find(&surroundings.context, &surroundings.settings, &[]) else { return "none".to_owned() };
-    let setting = surroundings.settings.real_az.iter().find(|setting| setting.value == path);
+fn real_az_line(app: &App) -> String {
+    let Ok(path) = real_az::find(&app.context, &app.settings, &[]) else { return "none".to_owned() };
+    let setting = app.settings.real_az.iter().find(|setting| setting.value == path);
     match setting.map(|setting| setting.provenance) {
         Some(Provenance::File) => format!("{} (pinned)", path.display()),
         Some(Provenance::Environment(name)) => format!("{} (named in {name})", path.display()),
@@ -79,8 +83,8 @@ fn real_az_line(surroundings: &Surroundings) -> String {
 }
 
 /// Whether the az that a shell would start is the shim.
-fn shim_line(surroundings: &Surroundings) -> String {
-    let context = &surroundings.context;
+fn shim_line(app: &App) -> String {
+    let context = &app.context;
     let first = context.variable("PATH").and_then(|path| which::which_in("az", Some(path), ".").ok());
     match first {
         Some(path) if real_az::is_shim(context, &path) => format!("{}, first on PATH", path.display()),
@@ -93,8 +97,8 @@ fn shim_line(surroundings: &Surroundings) -> String {
 }
 
 /// Which exposure a run gets, and why: tried out, because what holds may have changed since the last run.
-fn exposure_line(surroundings: &Surroundings) -> String {
-    let Surroundings { context, settings, .. } = surroundings;
+fn exposure_line(app: &App) -> String {
+    let App { context, settings, .. } = app;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
     match Exposure::new(context, settings, &real_az).try_out() {
         Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
@@ -104,23 +108,25 @@ fn exposure_line(surroundings: &Surroundings) -> String {
 }
 
 /// Who renews tokens before they expire.
-fn renewal_line(surroundings: &Surroundings) -> String {
-    let Surroundings { context, settings, config_dir, .. } = surroundings;
+fn renewal_line(app: &App) -> String {
+    let App { context, settings, .. } = app;
+    let config_dir = &ConfigDir::of(context);
     let Ok(real_az) = real_az::find(context, settings, &[]) else { return "by nobody: there is no real az".to_owned() };
     Renewal { context, real_az: &real_az }.line(config_dir)
 }
 
-fn vault_line(state: &VaultState, surroundings: &Surroundings) -> String {
+fn vault_line(state: &VaultState, app: &App) -> String {
     match (state.exists, &state.contents) {
-        (false, _) => format!("none yet: {}", who_is_there(surroundings)),
+        (false, _) => format!("none yet: {}", who_is_there(app)),
         (true, Some(_)) => state.path.display().to_string(),
         (true, None) => format!("{}, does not open", state.path.display()),
     }
 }
 
 /// Who is signed in where there is no vault, as far as az's own files say.
-fn who_is_there(surroundings: &Surroundings) -> String {
-    let Surroundings { context, config_dir, .. } = surroundings;
+fn who_is_there(app: &App) -> String {
+    let context = &app.context;
+    let config_dir = &ConfigDir::of(context);
     if let Some(file) = clear::kept_by_az(context, config_dir) {
         return format!("{file}, so az keeps its tokens elsewhere, and azward does not");
     }

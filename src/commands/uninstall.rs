@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::commands::Surroundings;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
@@ -45,8 +45,8 @@ pub enum Leftovers {
 ///
 /// # Errors
 /// `Busy` while somebody is at work; whatever kept a login from being given back.
-pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()> {
-    let Surroundings { context, settings, ui, .. } = surroundings;
+pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> Result<()> {
+    let App { context, settings, .. } = app;
     let home = &context.azward_home;
     if !home.exists() {
         ui.say(format!("nothing is left in `{}`", home.display()));
@@ -62,9 +62,9 @@ pub fn uninstall(surroundings: &Surroundings, leftovers: Leftovers) -> Result<()
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let waiting = ui.waiting_for("those at work here to end");
-    let alone = alone_at_last(surroundings)?;
+    let alone = alone_at_last(app)?;
     drop(waiting);
-    let kept = give_all_back(surroundings, prepared, leftovers, &alone)?;
+    let kept = give_all_back(app, ui, prepared, leftovers, &alone)?;
     shim.for_good(ui);
     for file in start_up_files(context) {
         if file.remove()? {
@@ -126,8 +126,8 @@ impl Drop for TakenOut {
 }
 
 /// Takes the home's lock alone as soon as nobody is at work.
-fn alone_at_last(surroundings: &Surroundings) -> Result<Alone> {
-    let Surroundings { context, settings, .. } = surroundings;
+fn alone_at_last(app: &App) -> Result<Alone> {
+    let App { context, settings, .. } = app;
     let end = Instant::now() + PATIENCE;
     loop {
         let alone = context.home_lock.alone(end.saturating_duration_since(Instant::now()))?;
@@ -157,12 +157,13 @@ struct Prepared {
 
 /// Gives every login back that can be. What is returned is why one could not.
 fn give_all_back(
-    surroundings: &Surroundings,
+    app: &App,
+    ui: &Ui,
     mut prepared: Vec<Prepared>,
     leftovers: Leftovers,
     alone: &Alone,
 ) -> Result<Option<Failure>> {
-    let Surroundings { context, settings, journal, ui, .. } = surroundings;
+    let App { context, settings, journal, .. } = app;
     let mut kept = None;
     let _waiting = ui.waiting_for("a vault, its key or a token cache");
     for (directory, found) in vault::all_vaults(context, settings)? {
