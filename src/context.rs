@@ -2,7 +2,6 @@
 //! reads the environment itself, so everything can be tested without changing it. Nothing here fails: what is missing
 //! has the default that az itself would use.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +13,7 @@ use crate::sys::{self, Stream};
 /// What the process was started with.
 #[derive(Debug)]
 pub struct Context {
-    environment: HashMap<OsString, OsString>,
+    environment: Vec<(OsString, OsString)>,
     /// This program's own file, where the system tells.
     pub executable: Option<PathBuf>,
     /// The user's home directory as Python's `os.path.expanduser` finds it.
@@ -41,10 +40,9 @@ impl Context {
         executable: Option<PathBuf>,
         is_interactive: bool,
     ) -> Self {
-        let environment: HashMap<_, _> = environment.into_iter().collect();
+        let environment: Vec<_> = environment.into_iter().collect();
         let home = home_directory(&environment);
-        let azward_home = environment
-            .get(OsStr::new("AZWARD_HOME"))
+        let azward_home = value_in(&environment, "AZWARD_HOME")
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
             .or_else(|| home_of_installed(executable.as_deref(), &home))
@@ -58,16 +56,16 @@ impl Context {
     /// An environment variable, `None` when it is unset or empty.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.environment.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        value_in(&self.environment, name).filter(|value| !value.is_empty())
     }
 
     /// Whether an environment variable is set at all, be it to nothing: what Python's `in os.environ` asks.
     #[must_use]
     pub fn has_variable(&self, name: &str) -> bool {
-        self.environment.contains_key(OsStr::new(name))
+        value_in(&self.environment, name).is_some()
     }
 
-    /// Every environment variable there is.
+    /// Every environment variable there is, in the caller's order.
     pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
@@ -87,10 +85,15 @@ impl Context {
     }
 }
 
+/// What a variable is set to: the last word on it, should it be there twice.
+fn value_in<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str())
+}
+
 /// The home directory: `HOME` where it is set (be it to nothing, as Python takes it), else the passwd database.
-fn home_directory(environment: &HashMap<OsString, OsString>) -> PathBuf {
+fn home_directory(environment: &[(OsString, OsString)]) -> PathBuf {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    match environment.get(OsStr::new(variable)) {
+    match value_in(environment, variable) {
         Some(home) if home.is_empty() => PathBuf::from("/"),
         Some(home) => PathBuf::from(home),
         None => sys::home_from_passwd().unwrap_or_else(|| PathBuf::from("/")),

@@ -2,7 +2,6 @@
 //! system refused is remembered until the next boot, and an az that replaces its cache by rename, which no mount lets it
 //! do, until that az changes; so neither is tried twice. A memory that cannot be read or written costs another try.
 
-use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -117,7 +116,7 @@ impl<'a> Exposure<'a> {
             Ok(mount) => mount,
             Err(reason) => return Ok(Err(reason.to_owned())),
         };
-        let child = WaitingChild::fork(&Program::new(&program, &[], ("AZWARD_RUN", OsStr::new("")))?, Some(&mount))?;
+        let child = WaitingChild::fork(&Program::new(&program, &[], [])?, Some(&mount))?;
         Ok(child.private_file()?.map(drop).map_err(|refused| reason_of(&refused)))
     }
 

@@ -181,8 +181,7 @@ impl Guardian {
 
 /// Is the guardian of the run whose shim is at the other end of the channel. Returns when there is nothing left to guard.
 pub fn guard(context: &Context) {
-    sys::set_process_name(c"azward-guardian");
-    let Ok(channel) = sys::Channel::of_detached() else { return };
+    let Ok(channel) = sys::Channel::of_detached(c"azward-guardian") else { return };
     let Some((watched, files)) = hear_out(&channel) else { return };
     sys::wait_for_end_of(watched.process, watched.start);
     let journal = Journal::at(&context.azward_home);

@@ -284,7 +284,8 @@ impl<'a> Handover<'a> {
     fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
         let Start { command, marker, is_quiet } = self.start;
         let marker = marker.with_private_mount(mount.is_some());
-        WaitingAz::fork(self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
+        let context = self.custody.context;
+        WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
     }
 
     fn origin(&self) -> Origin<'a> {

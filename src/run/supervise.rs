@@ -2,7 +2,7 @@
 //! descriptor, working directory, environment) plus the marker, and waited for. We never stand between it and its
 //! caller. An az that cannot be started is [`Kind::NotStarted`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::keep_alive::End;
 use crate::run::marker::{self, Marker};
@@ -24,18 +25,22 @@ pub struct WaitingAz {
 }
 
 impl WaitingAz {
-    /// Forks one that will run `arguments`; a quiet one has nothing of the caller's standard streams.
+    /// Forks one that will run `arguments` in the caller's environment; a quiet one has nothing of the caller's standard
+    /// streams.
     ///
     /// # Errors
     /// [`Kind::NotStarted`].
     pub fn fork(
+        context: &Context,
         path: &Path,
         arguments: &[OsString],
         marker: &Marker,
         mount: Option<&PrivateMount>,
         is_quiet: bool,
     ) -> Result<Self> {
-        let program = Program::new(path, arguments, (marker::VARIABLE, &marker.to_value()));
+        let marker = marker.to_value();
+        let others = context.variables().filter(|(name, _)| *name != marker::VARIABLE);
+        let program = Program::new(path, arguments, others.chain([(OsStr::new(marker::VARIABLE), &*marker)]));
         let program = if is_quiet { program.and_then(Program::quietly) } else { program };
         let child = program.and_then(|program| WaitingChild::fork(&program, mount));
         let child = child.map_err(|error| not_started(path, &error))?;

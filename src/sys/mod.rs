@@ -19,7 +19,7 @@ mod users;
 mod waits;
 
 pub use child::{ChildProcess, PrivateFile, Program, Refused, WaitingChild};
-pub use detached::{Channel, MOST_FILES, detach, set_process_name, wait_for_end_of};
+pub use detached::{Channel, MOST_FILES, detach};
 pub use files::{
     Access, Directory, Look, changed_at, create_new, file_identity, has_one_name, identity_of, is_executable,
     link_count, look_of, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, set_mode_of,
@@ -31,7 +31,7 @@ pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
 pub use mounts::{PrivateMount, boot_and_namespaces, is_privately_mounted};
 pub use process::{
     has_stdout, holds_lock, parent_id, parent_of, process_arguments, process_began, process_exists, process_name,
-    process_start, program_of, replace_process,
+    process_start, program_of, replace_process, wait_for_end_of,
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
 pub use terminal::{Stream, is_terminal, takes_escapes, terminal_width};

@@ -44,10 +44,18 @@ pub(in crate::sys) fn redirect_standard_streams(file: impl AsFd) {
     let _ = [dup2_stdin(&file), dup2_stdout(&file), dup2_stderr(&file)];
 }
 
-/// Executes a program; returns only if that failed. Allocates nothing.
-pub(in crate::sys) fn execute(program: &CStr, arguments: &Strings<'_>, environment: &Strings<'_>) -> Errno {
-    // SAFETY: the strings are NUL-terminated, the arrays end with a null, and all of them outlive the call.
-    unsafe { libc::execve(program.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+/// Executes a program, in this process's own environment if it is given none; returns only if that failed. Allocates
+/// nothing.
+pub(in crate::sys) fn execute(program: &CStr, arguments: &Strings<'_>, environment: Option<&Strings<'_>>) -> Errno {
+    let (program, arguments) = (program.as_ptr(), arguments.pointers.as_ptr());
+    // SAFETY: the strings are NUL-terminated, the arrays end with a null, and all of them outlive the call. Nothing in this
+    // program changes its own environment.
+    unsafe {
+        match environment {
+            Some(environment) => libc::execve(program, arguments, environment.pointers.as_ptr()),
+            None => libc::execv(program, arguments),
+        }
+    };
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 

@@ -9,7 +9,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -38,23 +38,25 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at `path` with our own environment and one variable more, or another.
+    /// The program at `path` with these arguments after its name, and this environment.
     ///
     /// # Errors
     /// `InvalidInput` for a NUL byte where none can be.
-    pub fn new(path: &Path, arguments: &[OsString], variable: (&str, &OsStr)) -> io::Result<Self> {
+    pub fn new<'a>(
+        path: &Path,
+        arguments: &[OsString],
+        environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+    ) -> io::Result<Self> {
         let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
         let path = text(path.as_os_str())?;
         let own = arguments.iter().map(|argument| text(argument)).collect::<io::Result<Vec<_>>>()?;
         let with = |first: &[&CString]| first.iter().copied().chain(&own).cloned().collect();
         let arguments = with(&[&path]);
         let shell_arguments = with(&[&c"/bin/sh".to_owned(), &path]);
-        let mut environment = Vec::new();
-        let others = std::env::vars_os().filter(|(name, _)| name != variable.0);
-        for (name, value) in others.chain([(variable.0.into(), variable.1.to_owned())]) {
-            let entry = [name.into_vec(), b"=".to_vec(), value.into_vec()].concat();
-            environment.push(CString::new(entry)?);
-        }
+        let entry = |(name, value): (&OsStr, &OsStr)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::from)
+        };
+        let environment = environment.into_iter().map(entry).collect::<io::Result<_>>()?;
         Ok(Self { path, arguments, shell_arguments, environment, nowhere: None })
     }
 
@@ -256,9 +258,9 @@ impl Plan<'_> {
 
     /// Executes the program; returns only if that failed.
     fn execute(&self) -> Errno {
-        match execute(&self.program.path, &self.arguments, &self.environment) {
+        match execute(&self.program.path, &self.arguments, Some(&self.environment)) {
             // As execvp(3) and every shell do with a script that names no interpreter.
-            Errno::NOEXEC => execute(c"/bin/sh", &self.shell_arguments, &self.environment),
+            Errno::NOEXEC => execute(c"/bin/sh", &self.shell_arguments, Some(&self.environment)),
             error => error,
         }
     }

@@ -19,13 +19,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at `path` with our own environment and one variable more, or another.
+    /// The program at `path` with these arguments after its name, and this environment.
     ///
     /// # Errors
     /// None here.
-    pub fn new(path: &Path, arguments: &[OsString], variable: (&str, &OsStr)) -> io::Result<Self> {
+    pub fn new<'a>(
+        path: &Path,
+        arguments: &[OsString],
+        environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+    ) -> io::Result<Self> {
         let mut command = Command::new(path);
-        command.args(arguments).env(variable.0, variable.1);
+        command.args(arguments).env_clear().envs(environment);
         Ok(Self { command: Mutex::new(Some(command)) })
     }
 

@@ -4,7 +4,7 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
 
-pub use platform::{Channel, detach, set_process_name, wait_for_end_of};
+pub use platform::{Channel, detach};
 
 /// How many files one message can carry.
 pub const MOST_FILES: usize = 16;

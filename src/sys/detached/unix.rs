@@ -12,17 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
 use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setsid, waitpid};
-#[cfg(target_os = "linux")]
-use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::sys::child::{Strings, execute, exit, fork, redirect_standard_streams};
 use crate::sys::messages;
-use crate::sys::process::{close_quietly, process_start};
+use crate::sys::process::close_quietly;
 use crate::sys::signals::{Action, set_action};
 
 /// The descriptor on which a detached process finds its channel.
@@ -39,7 +35,7 @@ pub struct Channel {
     go_between: Cell<Option<Pid>>,
 }
 
-/// Starts this program again, detached, as `name`, and returns the channel to it.
+/// Starts this program again, detached, as `name` and in the same environment, and returns the channel to it.
 ///
 /// # Errors
 /// The operating system's. That the program could not be executed is not told: its end of the channel is closed then.
@@ -52,8 +48,8 @@ pub fn detach(name: &OsStr) -> io::Result<Channel> {
     } else {
         CString::new(std::env::current_exe()?.as_os_str().as_bytes())?
     };
-    let (arguments, environment) = ([CString::new(name.as_bytes())?], environment()?);
-    let (arguments, environment) = (Strings::of(&arguments), Strings::of(&environment));
+    let arguments = [CString::new(name.as_bytes())?];
+    let arguments = Strings::of(&arguments);
     // SAFETY: the child makes system calls only, and so does its own, and neither returns.
     let go_between = unsafe { fork() }?;
     if go_between.is_none() {
@@ -61,21 +57,14 @@ pub fn detach(name: &OsStr) -> io::Result<Channel> {
         // Nobody's child: whoever ends the caller's tree does not find it.
         // SAFETY: as above.
         match unsafe { fork() } {
-            Ok(None) => become_detached(&channel, &program, &arguments, &environment),
+            Ok(None) => become_detached(&channel, &program, &arguments),
             _ => exit(0),
         }
     }
     Ok(Channel { socket: ours, go_between: Cell::new(go_between) })
 }
 
-fn environment() -> io::Result<Vec<CString>> {
-    let entry = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::from)
-    };
-    std::env::vars_os().map(entry).collect()
-}
-
-fn become_detached(channel: &OwnedFd, program: &CStr, arguments: &Strings<'_>, environment: &Strings<'_>) -> ! {
+fn become_detached(channel: &OwnedFd, program: &CStr, arguments: &Strings<'_>) -> ! {
     if let Ok(null) = open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
         redirect_standard_streams(&null);
     }
@@ -87,7 +76,7 @@ fn become_detached(channel: &OwnedFd, program: &CStr, arguments: &Strings<'_>, e
     for signal in OUTLIVED {
         set_action(signal, Action::Ignore);
     }
-    execute(program, arguments, environment);
+    execute(program, arguments, None);
     exit(127);
 }
 
@@ -115,11 +104,15 @@ fn close_from(first: RawFd) {
 }
 
 impl Channel {
-    /// The detached process's own end.
+    /// The detached process's own end. The process is told of under `name` from now on, where it would go by its file's.
     ///
     /// # Errors
     /// When there is none: somebody else started this program under that name.
-    pub fn of_detached() -> io::Result<Self> {
+    pub fn of_detached(name: &CStr) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::thread::set_name(name);
+        #[cfg(not(target_os = "linux"))]
+        let _ = name;
         // SAFETY: nothing in this process has taken the descriptor yet: this is the first thing it does. It is only borrowed
         // until it is known to be open.
         let socket = unsafe {
@@ -172,33 +165,4 @@ impl Drop for Channel {
     fn drop(&mut self) {
         self.reap();
     }
-}
-
-/// Waits until the process that started at `start` under `id` has ended.
-pub fn wait_for_end_of(id: u32, start: u64) {
-    #[cfg(target_os = "linux")]
-    if let Some(process) = open_process(id, start) {
-        let mut polled = [PollFd::new(&process, PollFlags::IN)];
-        let _ = retry_on_intr(|| poll(&mut polled, None));
-        return;
-    }
-    while process_start(id) == Some(start) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A descriptor that stands for the process; `None` where the kernel has none, or when it has ended.
-#[cfg(target_os = "linux")]
-fn open_process(id: u32, start: u64) -> Option<OwnedFd> {
-    let process = pidfd_open(Pid::from_raw(i32::try_from(id).ok()?)?, PidfdFlags::empty()).ok()?;
-    // Asked after the descriptor was had: it stands for the process that is meant, and for no later one.
-    (process_start(id) == Some(start)).then_some(process)
-}
-
-/// Has this process told of under `name`, where it would go by its file's.
-pub fn set_process_name(name: &CStr) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::set_name(name);
-    #[cfg(not(target_os = "linux"))]
-    let _ = name;
 }

@@ -1,6 +1,6 @@
 //! Nothing is detached on Windows: there is no guardian, and what a killed shim leaves is scrubbed by the next invocation.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Channel {
     ///
     /// # Errors
     /// Always.
-    pub fn of_detached() -> io::Result<Self> {
+    pub fn of_detached(_name: &CStr) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -57,9 +57,3 @@ impl Channel {
         match *self {}
     }
 }
-
-/// Nobody waits for another's child here.
-pub fn wait_for_end_of(_id: u32, _start: u64) {}
-
-/// Processes have the names of their files here.
-pub fn set_process_name(_name: &std::ffi::CStr) {}

@@ -87,3 +87,26 @@ pub fn process_arguments(id: u32) -> Option<Vec<Vec<u8>>> {
 pub fn process_name(id: u32) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{id}/comm")).ok().map(|name| name.trim().to_owned())
 }
+
+/// Waits until the process that started at `start` under `id` has ended.
+pub fn wait_for_end_of(id: u32, start: u64) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(process) = open_process(id, start) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut polled = [PollFd::new(&process, PollFlags::IN)];
+        let _ = rustix::io::retry_on_intr(|| poll(&mut polled, None));
+        return;
+    }
+    while process_start(id) == Some(start) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A descriptor that stands for the process; `None` where the kernel has none, or when it has ended.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_process(id: u32, start: u64) -> Option<std::os::fd::OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let process = pidfd_open(Pid::from_raw(i32::try_from(id).ok()?)?, PidfdFlags::empty()).ok()?;
+    // Asked after the descriptor was had: it stands for the process that is meant, and for no later one.
+    (process_start(id) == Some(start)).then_some(process)
+}

@@ -68,3 +68,10 @@ fn process_info(id: u32) -> Option<libc::proc_bsdinfo> {
     };
     (got == size).then_some(info)
 }
+
+/// Waits until the process that started at `start` under `id` has ended.
+pub fn wait_for_end_of(id: u32, start: u64) {
+    while process_start(id) == Some(start) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    GetProcessTimes, INFINITE, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
     QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
@@ -132,6 +132,16 @@ fn open_process(id: u32) -> io::Result<OwnedHandle> {
 fn is_alive(process: &OwnedHandle) -> bool {
     // SAFETY: the handle is open.
     unsafe { WaitForSingleObject(process.as_raw_handle(), 0) == WAIT_TIMEOUT }
+}
+
+/// Waits until the process that started at `start` under `id` has ended.
+pub fn wait_for_end_of(id: u32, start: u64) {
+    let Ok(process) = open_process(id) else { return };
+    // Asked after the handle was had: it stands for the process that is meant, and for no later one.
+    if process_start(id) == Some(start) {
+        // SAFETY: the handle is open.
+        unsafe { WaitForSingleObject(process.as_raw_handle(), INFINITE) };
+    }
 }
 
 /// Windows cannot replace a process: runs the command to its end and ends as it did. Returns only if it cannot be run.

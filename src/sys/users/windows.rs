@@ -1,7 +1,9 @@
 //! Users and the machine on Windows, under the names that Unix has: the token of the process and the registry tell.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use windows_sys::Win32::System::Registry::{
     HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+use windows_sys::Win32::UI::Shell::GetUserProfileDirectoryW;
 use windows_sys::core::w;
 
 use crate::sys::done;
@@ -59,15 +62,25 @@ pub fn may_follow(_link: &Metadata, _target: &Metadata) -> bool {
 /// The user's profile directory by the system's own record.
 #[must_use]
 pub fn home_from_passwd() -> Option<PathBuf> {
-    std::env::home_dir()
+    let token = own_token().ok()?;
+    let mut path = [0_u16; 1024];
+    let mut length = path.len() as u32;
+    // SAFETY: the handle is open, and the pointers are to live locals of the length given.
+    let code = unsafe { GetUserProfileDirectoryW(token.as_raw_handle(), path.as_mut_ptr(), &raw mut length) };
+    let path = path.split(|unit| *unit == 0).next().filter(|path| code != 0 && !path.is_empty())?;
+    Some(PathBuf::from(OsString::from_wide(path)))
 }
 
-fn token_user() -> io::Result<String> {
+fn own_token() -> io::Result<OwnedHandle> {
     let mut token = std::ptr::null_mut();
     // SAFETY: the pointer is to a live local; the process's own handle needs no closing.
     done(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) })?;
     // SAFETY: the call succeeded, so the handle is open and nobody else's.
-    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    Ok(unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+fn token_user() -> io::Result<String> {
+    let token = own_token()?;
     // The structure and, behind it, the identifier that it points to; of u64, to lie as the structure must.
     let mut buffer = [0_u64; (size_of::<TOKEN_USER>() + SECURITY_MAX_SID_SIZE as usize).div_ceil(8)];
     let mut length = 0;
@@ -140,6 +153,7 @@ mod tests {
     #[test]
     fn user_and_machine_have_an_id() {
         assert!(user_id().starts_with("S-1-5-"), "{}", user_id());
+        assert!(home_from_passwd().is_some(), "a user is at home somewhere");
         assert!(machine_id().is_some_and(|id| id.len() == 36), "{:?}", machine_id());
     }
 }
