@@ -1,5 +1,5 @@
-//! The shim is az: for every form that callers use (`shared/reference/callers.md` §7) and every odd one, stdout, stderr and
-//! exit code are those of the real az on the same config directory, however az is started and whoever answers.
+//! The shim is az: for every form that callers use and every odd one, stdout, stderr and exit code are those of the real az on
+//! the same config directory, however az is started and whoever answers.
 
 use std::fs;
 

@@ -1,0 +1,75 @@
+//! `.ci/run` has the tests below a module `runs` once more with the secrets in place. Whatever lies elsewhere has its reason
+//! here; what is in neither place fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Why the exposure that the surroundings ask for makes no difference to a module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// Its files say themselves which exposure they are about.
+    SaysItself,
+    /// It is about what is there when no az runs, or about what is answered without one.
+    NoRun,
+}
+
+const ELSEWHERE: [(&str, Reason); 10] = [
+    ("alone/crowd", Reason::SaysItself),
+    ("alone/hygiene", Reason::SaysItself),
+    ("alone/signals", Reason::SaysItself),
+    ("e2e/answers", Reason::NoRun),
+    ("e2e/exposure", Reason::SaysItself),
+    ("e2e/fuzz_corpus", Reason::NoRun),
+    ("e2e/harness", Reason::NoRun),
+    ("e2e/install", Reason::NoRun),
+    ("e2e/lifecycle", Reason::NoRun),
+    ("e2e/surroundings", Reason::NoRun),
+];
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// The sources of a module: its file, or what is in its directory, `mod.rs` aside.
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| !path.ends_with("mod.rs")).flat_map(|path| sources(&path)).collect()
+}
+
+#[test]
+fn every_module_is_run_in_both_exposures_or_has_a_reason_not_to_be() {
+    let mut known = Vec::new();
+    for root in ["alone", "e2e"] {
+        for entry in fs::read_dir(tests().join(root)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = format!("{root}/{}", path.file_stem().unwrap().display());
+            if name.ends_with("/main") || name.ends_with("/runs") {
+                continue;
+            }
+            let reason = ELSEWHERE.iter().find(|(module, _)| *module == name).map(|(_, reason)| *reason);
+            let reason = reason.unwrap_or_else(|| panic!("{name} is neither below `runs` nor known here"));
+            for source in sources(&path) {
+                let text = fs::read_to_string(&source).unwrap();
+                let says = ["private", "in-place", "auto"].iter().any(|word| text.contains(&format!("\"{word}\"")));
+                assert!(
+                    reason == Reason::NoRun || says || !text.contains("#[test]"),
+                    "{} says no exposure",
+                    source.display()
+                );
+            }
+            known.push(name);
+        }
+    }
+    known.sort();
+    assert_eq!(known, ELSEWHERE.map(|(module, _)| module), "all that is known is there");
+}
+
+#[test]
+fn the_gate_runs_them_in_place_by_that_name() {
+    let gate = fs::read_to_string(tests().join("../.ci/run")).unwrap();
+    let line = gate.lines().find(|line| line.contains("AZWARD_TEST_EXPOSURE=in-place")).unwrap();
+    assert!(line.contains("--test e2e --test alone -- runs::"), "{line}");
+}
