@@ -19,6 +19,8 @@ use azward::secret::Secret;
 use azward::settings::{KeyStoreChoice, Setting, Settings};
 use azward::vault::{Contents, KeptToken, KeyStoreKind, Vault, forget_cached_key, remove_master_key};
 
+use crate::support::keyring::BUS_CONFIG;
+
 /// Makes the login keyring with the password `pw`, or unlocks it.
 const UNLOCKED: &str = "printf pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null; \"$@\"";
 /// Starts the daemon without a password.
@@ -376,11 +378,7 @@ fn a_race_of_first_runs_ends_with_one_key() {
 fn without_a_service_auto_takes_the_key_file() {
     let machine = Machine::new();
     let config = machine.path("bus.conf");
-    let text = "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
-                \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig><type>session</type>\
-                <listen>unix:tmpdir=/tmp</listen><policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-                <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>\n";
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, BUS_CONFIG).unwrap();
     machine.in_session(&[&format!("--config-file={}", config.display())], BARE, "no keyring");
     assert!(machine.has_key_file());
 }
