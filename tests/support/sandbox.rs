@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use assert_fs::TempDir;
+use assert_fs::fixture::{ChildPath, PathChild, PathCreateDir};
 use entra::{Entra, Knobs, Options, User};
 use serde_json::Value;
 
@@ -31,8 +33,8 @@ const EXPOSURE: &str = "AZWARD_TEST_EXPOSURE";
 pub(crate) struct Sandbox {
     name: String,
     // Removes the directory when dropped, after the search.
-    _directory: tempfile::TempDir,
-    root: PathBuf,
+    _directory: TempDir,
+    root: ChildPath,
     /// The az behind the shim, as it stands on PATH.
     wrapped_az: PathBuf,
     /// The programs that the box was given; as long as they are links to what was built there is nothing to search in them.
@@ -50,13 +52,13 @@ impl Sandbox {
     /// A box without an az to wrap, named for its test.
     pub(crate) fn new() -> Self {
         surroundings::take_back_signals();
-        let directory =
-            tempfile::Builder::new().prefix("azward-").tempdir().expect("a temporary directory can be made");
+        let directory = TempDir::with_prefix("azward-").expect("a temporary directory can be made");
         // On some systems the temporary directory is behind a link; what programs print has no link in it.
-        let root = directory.path().canonicalize().expect("the directory was just made");
+        let root = ChildPath::new(directory.path().canonicalize().expect("the directory was just made"));
         for (name, mode) in [("home", 0o755), ("bin", 0o755), ("real", 0o755), ("tmp", 0o700), ("run", 0o700)] {
-            fs::create_dir(root.join(name)).expect("the box is empty");
-            fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("the directory is ours");
+            let child = root.child(name);
+            child.create_dir_all().expect("the box is empty");
+            fs::set_permissions(child, fs::Permissions::from_mode(mode)).expect("the directory is ours");
         }
         let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
         install(Path::new(env!("CARGO_BIN_EXE_az")), &shim);
