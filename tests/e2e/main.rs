@@ -4,7 +4,7 @@
 //!
 //! - `runs`: az runs, however it is handed the secrets.
 //!   - `adoption`: a login that azward did not put there itself is taken into the vault.
-//!   - `adversity`, `trouble`: keyrings, disks, vaults, locks, modes and clocks in disorder.
+//!   - `adversity`: keyrings, disks, vaults, locks, modes and clocks in disorder.
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
@@ -59,7 +59,6 @@ mod runs {
     mod signals;
     mod single_flight;
     mod transparency;
-    mod trouble;
 }
 
 mod surroundings {

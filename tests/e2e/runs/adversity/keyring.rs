@@ -1,21 +1,12 @@
 //! The keyring is locked, gone, or was never there.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use azward::context::Context;
-use azward::vault::forget_cached_key;
-
-use super::{ALICE, BOB, assert_az_runs, assert_kept, set_aside, status};
+use super::{ALICE, BOB, assert_az_runs, assert_kept, forget_key, set_aside, status};
 use crate::support::keyring::bus_address;
 use crate::support::{Sandbox, SecretService, State};
-
-/// Has the kernel forget the key that it keeps for a while.
-fn forget_key(sandbox: &Sandbox) {
-    let variables = [(OsString::from("AZWARD_HOME"), sandbox.azward_home().into_os_string())];
-    forget_cached_key(&Context::new(variables, None, false));
-}
 
 fn has_key_file(sandbox: &Sandbox) -> bool {
     let mut files = std::fs::read_dir(sandbox.azward_home()).unwrap().map(|entry| entry.unwrap().path());

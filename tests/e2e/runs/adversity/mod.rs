@@ -8,11 +8,15 @@ mod azward_home;
 mod config_directory;
 mod disk;
 mod keyring;
+mod real_az;
 mod room;
 mod vault;
 
 use std::fs;
 use std::path::PathBuf;
+
+use azward::context::Context;
+use azward::vault::forget_cached_key;
 
 use crate::support::{Invocation, Outcome, Sandbox};
 
@@ -66,6 +70,11 @@ fn assert_az_runs<'a>(sandbox: &Sandbox, az: impl Fn(&[&str]) -> Invocation<'a>,
     az(&["login", BOB, "look"]).run().ok().silent();
     az(&["print", "x"]).run().ok().silent();
     assert_eq!(sandbox.config().refresh_token_count(), 1, "what cannot be stored is not scrubbed");
+}
+
+/// Has the kernel forget the key that it keeps for a while.
+fn forget_key(sandbox: &Sandbox) {
+    forget_cached_key(&Context::new(sandbox.environment(), None, false));
 }
 
 fn vault_files(sandbox: &Sandbox) -> Vec<PathBuf> {

@@ -1,13 +1,12 @@
-//! Trouble of every kind has its documented outcome: the real az still runs, and nothing is lost. A keyring that is locked
-//! or gone, a full disk, a vault that does not open, a lost key, a directory or a pipe where the cache should be, a lock
-//! that a dead process left, settings that are none.
+//! The same with the real az and an endpoint that counts: what az then says is its own, a login that was kept is still good
+//! for new tokens, and one that is made meanwhile is not lost.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use azward::context::Context;
 use entra::{Entra, Rolling, User};
 
+use super::{forget_key, status};
 use crate::support::keyring::bus_address;
 use crate::support::{Invocation, Sandbox, SecretService, State};
 
@@ -36,11 +35,6 @@ fn vault(sandbox: &Sandbox) -> PathBuf {
     files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "vault")).unwrap()
 }
 
-fn status(sandbox: &Sandbox) -> String {
-    let outcome = sandbox.azward(["status"]).run();
-    outcome.out() + &outcome.err()
-}
-
 /// Where az fails because we could not hand over the login, our two lines follow its own.
 #[track_caller]
 fn fails_with_our_word(sandbox: &Sandbox, word: &str) {
@@ -59,7 +53,7 @@ fn a_locked_keyring() {
     sandbox.login(&entra, User::Alice).ok();
     assert!(status(&sandbox).contains("in the OS keyring"), "{}", status(&sandbox));
     service.lock();
-    forget_cached_key(&sandbox);
+    forget_key(&sandbox);
     sandbox.az(COVERED).run().ok().silent();
     fails_with_our_word(&sandbox, "keyring");
     // A login made meanwhile stays where az put it, until it can be stored.
@@ -69,7 +63,7 @@ fn a_locked_keyring() {
     sandbox.az(NEW_SCOPE).run().ok().silent();
     service.unlock();
     sandbox.az(COVERED).run().ok().silent();
-    assert_eq!(sandbox.config().refresh_token_count(), 0);
+    assert_eq!(sandbox.config().refresh_token_count(), 0, "{}", status(&sandbox));
     sandbox.az(["account", "get-access-token", "--resource", "https://other.example"]).run().ok().silent();
 }
 
@@ -79,7 +73,7 @@ fn a_keyring_that_is_gone() {
     let mut service = SecretService::start(&sandbox, State::Unlocked);
     sandbox.login(&entra, User::Alice).ok();
     let sealed = std::fs::read(vault(&sandbox)).unwrap();
-    forget_cached_key(&sandbox);
+    forget_key(&sandbox);
     service.stop();
     sandbox.az(COVERED).run().ok().silent();
     fails_with_our_word(&sandbox, "keyring");
@@ -94,11 +88,6 @@ fn no_d_bus_at_all() {
     let dead = sandbox.root().join("no-such-bus");
     let address = bus_address(&dead);
     sandbox.az(NEW_SCOPE).env("DBUS_SESSION_BUS_ADDRESS", address).run().ok().silent();
-}
-
-/// The kernel keeps an unlocked key for the session; this test wants to see what happens without.
-fn forget_cached_key(sandbox: &Sandbox) {
-    azward::vault::forget_cached_key(&Context::new(sandbox.environment(), None, false));
 }
 
 #[test]
