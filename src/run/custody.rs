@@ -15,19 +15,19 @@ use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::{CacheFile, Means};
 use crate::azure::command::AccountEffect;
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::context::Context;
 use crate::entra::Granted;
-use crate::failure::{Failure, Kind, Result, persist};
+use crate::failure::{Kind, Result, persist};
 use crate::journal::{Deed, Event, Journal};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
 use crate::run::origin::Origin;
 use crate::run::rivals::{self, Order};
+use crate::run::section::Committed;
 use crate::settings::Settings;
-use crate::vault::{Contents, Vault, VaultLock};
+use crate::vault::{Contents, Vault};
 use crate::wait::Stubborn;
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
@@ -167,14 +167,17 @@ impl<'a> Custody<'a> {
         let text = self.glance()?;
         let cache = TokenCache::parse(&text)?;
         let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
-        let mut contents = self.vault.load()?;
-        if !cache.entries(Section::RefreshToken)?.is_empty() {
-            let lock = self.vault.lock(DEADLINE)?;
-            contents = self.vault.load()?;
-            if edit::harvest(&cache, &mut contents, self.context.now(), Origin::Rotation, self.order())?.is_changed {
-                self.commit(&lock, &contents)?;
+        let contents = match edit::refresh_token_count(&cache)? {
+            0 => self.vault.load()?,
+            _ => {
+                let section = self.prepared()?.enter_vault()?;
+                let mut opened = section.open()?;
+                opened.harvest(&cache, Origin::Rotation, self.order())?;
+                let committed = opened.commit();
+                committed.stored.clone()?;
+                committed.into_contents()
             }
-        }
+        };
         let Some(preferred) = edit::redeemable(&contents, &account)? else { return Ok(Vec::new()) };
         let mut redeemables = rivals::rivals(&contents, &preferred)?;
         redeemables.insert(0, preferred);
@@ -209,32 +212,42 @@ impl<'a> Custody<'a> {
         let now = self.context.now();
         let Some(fields) = granted.fields() else { return Ok(()) };
         let _stubborn = Stubborn::begin();
-        let vault_lock = self.vault.lock(DEADLINE);
-        let mut contents = self.vault.load()?;
-        let mut stored = Ok(());
-        if let Some(refresh_token) = fields.refresh_token {
-            edit::replace_refresh_token(&mut contents, redeemed, refresh_token, now)?;
-            // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
-            stored = vault_lock.as_ref().map_err(Failure::clone).and_then(|lock| self.commit(lock, &contents));
-        } else if rivals::accept(&mut contents, redeemed)?
-            && let Ok(lock) = &vault_lock
-        {
-            // Where this fails they are rivals still.
-            let _ = self.commit(lock, &contents);
-        }
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let text = self.cache.read()?.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
+        let (contents, stored) = self.store_refresh_token(redeemed, fields.refresh_token)?;
+        let section = self.lock_cache()?;
+        let cache = section.parse()?;
         // An account that was logged out meanwhile stays logged out.
         if wanted.account(&cache)?.as_ref() != Some(&redeemed.account) {
             return Ok(());
         }
         let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
         let homeless = stored.is_err().then_some(redeemed);
-        let text = edit::add_tokens(&cache, &additions, &contents, homeless)?;
-        self.replace(&text)?;
+        section.write(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
         stored
+    }
+
+    /// Puts a granted refresh token into the vault, or notes which of several was accepted: what the vault has then or was
+    /// to have, and what kept it from being stored.
+    fn store_refresh_token(&self, redeemed: &Redeemable, granted: Option<&str>) -> Result<(Contents, Result<()>)> {
+        let now = self.context.now();
+        let replace = |contents: &mut Contents| match granted {
+            Some(new) => edit::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
+            None => rivals::accept(contents, redeemed),
+        };
+        let section = match self.unprepared().enter_vault() {
+            Ok(section) => section,
+            Err(failure) => {
+                // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
+                let mut contents = self.vault.load()?;
+                replace(&mut contents)?;
+                return Ok((contents, if granted.is_some() { Err(failure) } else { Ok(()) }));
+            }
+        };
+        let mut opened = section.open()?;
+        opened.change(replace)?;
+        let committed = opened.commit();
+        // Where that fails for want of a new one, they are rivals still.
+        let stored = if granted.is_some() { committed.stored.clone() } else { Ok(()) };
+        Ok((committed.into_contents(), stored))
     }
 
     /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or
@@ -251,24 +264,6 @@ impl<'a> Custody<'a> {
         match self.vault.prepare() {
             Err(failure) if failure.kind != Kind::KeyLost => Err(failure),
             _ => Ok(()),
-        }
-    }
-
-    /// The vault's contents. One that is damaged or whose key is lost gives way to a new one as soon as there is something
-    /// to store, and is set aside by the commit, which `true` asks for.
-    pub(super) fn open_vault(&self, cache: &TokenCache<'_>) -> Result<(Contents, bool)> {
-        let loaded = self.vault.load();
-        self.note_warnings();
-        match loaded {
-            Ok(contents) => Ok((contents, false)),
-            Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
-                if cache.entries(Section::RefreshToken)?.is_empty() {
-                    return Err(failure);
-                }
-                self.journal.warn(self.context.now(), &failure);
-                Ok((Contents::default(), true))
-            }
-            Err(failure) => Err(failure),
         }
     }
 
@@ -300,31 +295,19 @@ impl<'a> Custody<'a> {
         }
     }
 
-    /// The text of `cache` without the refresh tokens that `contents` has; `None` when there are none to take. While somebody
-    /// signs in, what an az has stored since that began stays, and so does what was redeemed for it: it may be what the login
-    /// still needs.
-    ///
-    /// # Errors
-    /// `CacheForeign` or `Storage`.
-    pub(super) fn scrubbed(&self, cache: &TokenCache<'_>, mut contents: Contents) -> Result<Option<Zeroizing<String>>> {
-        if let Some(since) = self.lease.login_since()? {
-            contents.refresh_tokens.retain(|kept| kept.brought_at < since);
-        }
-        edit::scrub(cache, &contents)
-    }
-
-    /// Commits, and tries again when that fails.
-    ///
-    /// # Errors
-    /// Those of [`Vault::commit`].
-    pub(super) fn commit(&self, lock: &VaultLock, contents: &Contents) -> Result<()> {
-        persist(|| self.vault.commit(lock, contents))
-    }
-
     /// What the vault did that its owner should know of: it fell back, it set something aside.
     pub(super) fn note_warnings(&self) {
         for warning in self.vault.warnings() {
             self.journal.warn(self.context.now(), &warning);
+        }
+    }
+
+    /// Notes what was adopted, or why it could not be: then it stays in the file, and what the vault has is handed over all
+    /// the same.
+    pub(super) fn note_taken_in(&self, committed: &Committed<'_>) {
+        match &committed.stored {
+            Ok(()) => self.note_adoption(committed.taken),
+            Err(failure) => self.journal.warn(self.context.now(), failure),
         }
     }
 

@@ -275,6 +275,14 @@ fn as_raw((key, value): &(String, Zeroizing<String>)) -> Entry<'_> {
     Entry { key, value }
 }
 
+/// How many refresh tokens a cache has.
+///
+/// # Errors
+/// `CacheForeign` when the section is not what it should be.
+pub fn refresh_token_count(cache: &TokenCache<'_>) -> Result<usize> {
+    Ok(cache.entries(Section::RefreshToken)?.len())
+}
+
 /// The accounts of a cache.
 ///
 /// # Errors

@@ -4,15 +4,13 @@
 
 use std::collections::HashSet;
 
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::{Custody, DEADLINE};
+use crate::run::custody::Custody;
 use crate::run::edit;
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
-use crate::sys;
 
 impl Custody<'_> {
     /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is
@@ -29,22 +27,20 @@ impl Custody<'_> {
                 "bring it back; or run `azward uninstall --forget`, and its logins are dropped",
             ));
         }
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let text = self.cache.read()?.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
-        let mut contents = self.vault.load()?;
+        let section = self.unprepared().enter()?;
+        let cache = section.cache.parse()?;
+        let mut opened = section.vault.open()?;
         // What an unwrapped az stored since is newer than what the vault has of it.
-        edit::harvest(&cache, &mut contents, self.context.now(), Origin::Uninstall, Order::Unknown)?;
+        opened.harvest(&cache, Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
-        if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
-            self.replace(&text)?;
-        }
+        let written = match edit::inject(&cache, opened.contents(), |name| profile.has_user(name))? {
+            Some(text) => section.cache.write(&text)?,
+            None => section.cache.leave(),
+        };
         let text = self.cache.read()?.unwrap_or_default();
         let there = TokenCache::parse(&text)?;
         let there: HashSet<&str> = there.entries(Section::RefreshToken)?.iter().map(|entry| entry.key).collect();
-        let kept: HashSet<&str> = contents.refresh_tokens.iter().map(|kept| kept.key.as_str()).collect();
+        let kept: HashSet<&str> = opened.contents().refresh_tokens.iter().map(|kept| kept.key.as_str()).collect();
         let missing = kept.difference(&there).count();
         if missing > 0 {
             return Err(Failure::new(
@@ -57,10 +53,8 @@ impl Custody<'_> {
                 "their users are no longer in that directory's profile; `azward uninstall --forget` drops them",
             ));
         }
-        // The vault goes, so the cache's new name is to be on the disk first.
-        sys::sync_dir(self.cache.target().parent().unwrap_or(directory))
-            .map_err(|error| Failure::storage("sync", directory, &error))?;
-        self.vault.remove(&vault_lock)?;
-        Ok(there.len())
+        let count = there.len();
+        opened.give_up(&written)?;
+        Ok(count)
     }
 }

@@ -2,11 +2,10 @@
 //! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical sections and order are
 //! those of `custody`.
 
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
-use crate::azure::token_cache::{AccountId, TokenCache};
+use crate::azure::token_cache::AccountId;
 use crate::failure::{Failure, Result, persist};
-use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
+use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, Turn};
 use crate::run::origin::Origin;
@@ -64,27 +63,18 @@ impl Custody<'_> {
             // Nothing to hand over, no key needed. The share is for what a login is about to write.
             return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
         }
-        self.prepare_vault()?;
+        let prepared = self.prepared()?;
         let _presence = self.context.home_lock.enter()?;
         let share = self.lease.share()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let text = self.cache.read()?.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
-        let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, order)?;
-        if harvest.is_changed || was_lost {
-            match self.commit(&vault_lock, &contents) {
-                Ok(()) => self.note_adoption(harvest.taken.len()),
-                // What could not be stored stays in the file, and what the vault has is handed over all the same.
-                Err(failure) => self.journal.warn(self.context.now(), &failure),
-            }
-            self.note_warnings();
-        }
+        let section = prepared.enter()?;
+        let cache = section.cache.parse()?;
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, order)?;
+        let committed = opened.commit();
+        self.note_taken_in(&committed);
         let profile = Profile::read(&self.config_dir.profile());
-        if let Some(text) = edit::inject(&cache, &contents, |name| profile.has_user(name))? {
-            self.replace(&text)?;
+        if let Some(text) = edit::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
+            section.cache.write(&text)?;
         }
         Ok(Exposed { share: Some(share), before: edit::account_ids(&cache)? })
     }
@@ -131,44 +121,31 @@ impl Custody<'_> {
         by: Origin<'_>,
         nobody: Option<&NobodyNeedsIt>,
     ) -> Result<()> {
-        self.prepare_vault()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let text = self.cache.read()?;
-        let is_removed = text.is_none();
-        let text = text.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
-        let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, by.order_at_the_end())?;
-        let forgotten = match forgetting {
-            Forgetting::Never => Vec::new(),
+        let section = self.prepared()?.enter()?;
+        let cache = section.cache.parse()?;
+        let is_removed = section.cache.is_missing();
+        let is_empty = section.cache.text().trim().is_empty();
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, by.order_at_the_end())?;
+        match forgetting {
+            Forgetting::Never => {}
             // An empty text is a write cut short, not a logout.
-            Forgetting::Vanished if text.trim().is_empty() => Vec::new(),
-            Forgetting::Removed if !is_removed => Vec::new(),
-            Forgetting::Vanished | Forgetting::Removed => edit::forget(before, &cache, &mut contents)?,
-            Forgetting::IfProven if text.trim().is_empty() && !is_removed => Vec::new(),
-            Forgetting::IfProven => edit::forget(&self.signed_out(&contents)?, &cache, &mut contents)?,
-        };
-        let mut stored = Ok(());
-        if harvest.is_changed || was_lost || !forgotten.is_empty() {
-            stored = self.commit(&vault_lock, &contents);
-            self.note_warnings();
+            Forgetting::Vanished if is_empty => {}
+            Forgetting::IfProven if is_empty && !is_removed => {}
+            Forgetting::Removed if !is_removed => {}
+            Forgetting::Vanished | Forgetting::Removed => opened.forget(before, &cache)?,
+            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
         }
-        match &stored {
-            Ok(()) => {
-                if by == Origin::Sweep {
-                    self.note_adoption(harvest.taken.len());
-                }
-                self.note_forgetting(&forgotten);
-            }
-            // What the vault has on disk may be scrubbed, what it could not take may not.
-            Err(_) => contents = self.vault.load().unwrap_or_default(),
+        let committed = opened.commit();
+        if by == Origin::Sweep && committed.stored.is_ok() {
+            self.note_adoption(committed.taken);
         }
+        let stored = committed.stored.clone();
+        // What the vault has on disk may be scrubbed, what it could not take may not.
         if nobody.is_some()
-            && let Some(text) = self.scrubbed(&cache, contents)?
+            && let Some(text) = committed.on_disk().scrub(self, &cache)?
         {
-            self.replace(&text)?;
+            section.cache.write(&text)?;
         }
         stored
     }

@@ -9,12 +9,11 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
-use crate::run::custody::{Custody, DEADLINE};
+use crate::run::custody::Custody;
 use crate::run::edit;
 use crate::sys;
 
@@ -60,17 +59,14 @@ impl Custody<'_> {
         let (Some(_nobody), Some(_unattended)) = (self.lease.nobody()?, self.lease.unattended()) else {
             return Ok(false);
         };
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        let mut contents = self.vault.load_unasked()?;
-        let gone = self.gone(&contents, &profile)?;
+        let section = self.unprepared().enter()?;
+        let mut opened = section.vault.open_unasked()?;
+        let gone = self.gone(opened.contents(), &profile)?;
         if gone.is_empty() || self.look_at_rest().as_deref() != Some(look) {
             return Ok(false);
         }
-        let forgotten = edit::forget(&gone, &TokenCache::parse("")?, &mut contents)?;
-        self.commit(&vault_lock, &contents)?;
-        self.note_warnings();
-        self.note_forgetting(&forgotten);
+        opened.forget(&gone, &TokenCache::parse("")?)?;
+        opened.commit().stored?;
         Ok(true)
     }
 

@@ -22,6 +22,7 @@ mod property_tests;
 pub mod renewal;
 pub mod rivals;
 pub mod rotate;
+mod section;
 pub mod stamp;
 pub mod stray;
 pub mod supervise;

@@ -12,19 +12,18 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::custody::{Custody, DEADLINE, Forgetting, Handed};
+use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::Attendance;
 use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
+use crate::run::section::{CacheSection, OnDisk, Opened};
 use crate::sys::{self, Watch};
 use crate::user_file;
-use crate::vault::Contents;
 
 /// A run's private copy of the token cache.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ impl PrivateCopy {
 
 /// What became of the vault at a run's end.
 struct Settled {
-    contents: Contents,
+    on_disk: Option<OnDisk>,
     has_forgotten: bool,
 }
 
@@ -95,39 +94,31 @@ impl Custody<'_> {
     pub fn expose_privately(&self, copy: &mut PrivateCopy, by: Origin<'_>, left_out: &[String]) -> Result<()> {
         if self.has_nothing() || copy.handed == Handed::Nothing {
             // Where there is nothing there is nothing to guard either: a lock that a killed shim leaves is in az's way.
-            let acquire = || MsalLock::acquire(self.cache.path(), DEADLINE);
-            let _msal_lock = (!self.has_nothing()).then(acquire).transpose()?;
-            let text = self.cache.read()?.unwrap_or_default();
-            let cache = TokenCache::parse(&text)?;
+            let locked = (!self.has_nothing()).then(|| self.lock_cache()).transpose()?;
+            let unlocked = if locked.is_none() { self.cache.read()? } else { None };
+            let text =
+                locked.as_ref().map_or_else(|| unlocked.as_deref().map_or("", String::as_str), CacheSection::text);
+            let cache = TokenCache::parse(text)?;
             let handed = match cache.entries(Section::RefreshToken)?.is_empty() {
-                true => text.clone(),
+                true => Zeroizing::new(text.to_owned()),
                 false => cache.with_entries(Section::RefreshToken, &[]),
             };
             copy.base = Base::of(&cache, &TokenCache::parse(&handed)?, self.context.now())?;
             return copy.write(&handed);
         }
-        self.prepare_vault()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let text = self.cache.read()?.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
-        let (mut contents, was_lost) = self.open_vault(&cache)?;
-        let harvest = edit::harvest(&cache, &mut contents, self.context.now(), by, self.order())?;
-        if harvest.is_changed || was_lost {
-            match self.commit(&vault_lock, &contents) {
-                Ok(()) => self.note_adoption(harvest.taken.len()),
-                // What could not be stored stays in the file, and what the vault has is handed over all the same.
-                Err(failure) => self.journal.warn(self.context.now(), &failure),
-            }
-            self.note_warnings();
-        }
+        let section = self.prepared()?.enter()?;
+        let cache = section.cache.parse()?;
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, self.order())?;
+        let committed = opened.commit();
+        self.note_taken_in(&committed);
         let profile = Profile::read(&self.config_dir.profile());
-        let whole = edit::inject(&cache, &contents, |name| profile.has_user(name))?.unwrap_or(text.clone());
-        let handed = TokenCache::parse(&whole)?;
+        let injected = edit::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
+        let whole = injected.as_deref().map_or_else(|| section.cache.text(), String::as_str);
+        let handed = TokenCache::parse(whole)?;
         copy.base = Base::of(&cache, &handed, self.context.now())?;
         if left_out.is_empty() {
-            return copy.write(&whole);
+            return copy.write(whole);
         }
         copy.base.leave_out(left_out);
         let mut tokens = handed.entries(Section::AccessToken)?;
@@ -155,10 +146,8 @@ impl Custody<'_> {
         if let Some(attendance) = copy.attendance.take() {
             attendance.end();
         }
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
-        let real_text = self.cache.read()?.unwrap_or_default();
-        let real = TokenCache::parse(&real_text)?;
+        let section = self.lock_cache()?;
+        let real = section.parse()?;
         // az logs out of an account of which the vault has nothing, too.
         let may_forget = match forgetting {
             Forgetting::Vanished | Forgetting::Removed => stored.is_ok(),
@@ -167,26 +156,26 @@ impl Custody<'_> {
         let is_whole = !text.trim().is_empty();
         let mut new = if is_whole { merge(&copy.base, &after, &real, may_forget)? } else { None };
         if !homeless.is_empty() {
-            let whole = new.as_ref().unwrap_or(&real_text);
-            new = Some(TokenCache::parse(whole)?.with_upserted(Section::RefreshToken, &homeless)?);
+            let whole = TokenCache::parse(new.as_deref().map_or(section.text(), String::as_str))?;
+            new = Some(whole.with_upserted(Section::RefreshToken, &homeless)?);
         }
         // What the vault has on disk may be scrubbed, but for what another run needs in place.
-        let (contents, outcome) = match stored {
-            Ok(settled) => (Some(settled.contents), Ok(())),
+        let (on_disk, outcome) = match stored {
+            Ok(settled) => (settled.on_disk, Ok(())),
             Err(failure) => (None, Err(failure)),
         };
-        if let Some(contents) = contents
+        if let Some(on_disk) = on_disk
             && presence.is_ok()
             && self.lease.nobody()?.is_some()
         {
-            let scrubbed = self.scrubbed(&TokenCache::parse(new.as_ref().unwrap_or(&real_text))?, contents)?;
-            new = scrubbed.or(new);
+            let whole = TokenCache::parse(new.as_deref().map_or(section.text(), String::as_str))?;
+            new = on_disk.scrub(self, &whole)?.or(new);
         }
         match &new {
-            Some(text) => self.replace(text)?,
-            None => self.remove_placeholder()?,
+            Some(text) => _ = section.write(text)?,
+            None => self.remove_placeholder(&section)?,
         }
-        let rest = TokenCache::parse(new.as_ref().unwrap_or(&real_text))?;
+        let rest = TokenCache::parse(new.as_deref().map_or(section.text(), String::as_str))?;
         copy.write(&rest.with_entries(Section::RefreshToken, &[]))?;
         outcome
     }
@@ -205,25 +194,21 @@ impl Custody<'_> {
         let is_empty =
             |cache: &TokenCache<'_>| cache.entries(Section::RefreshToken).is_ok_and(|tokens| tokens.is_empty());
         if !self.vault.exists() && is_empty(after) && is_empty(&real) {
-            return Ok(Settled { contents: Contents::default(), has_forgotten: false });
+            return Ok(Settled { on_disk: None, has_forgotten: false });
         }
-        self.prepare_vault()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let (mut contents, was_lost) = self.open_vault(after)?;
-        let found = edit::harvest(&real, &mut contents, self.context.now(), by, self.order())?;
-        let taken = self.take_in(base, after, &real, &mut contents, by)?;
-        let forgotten = match forgetting {
-            Forgetting::Never => Vec::new(),
-            Forgetting::IfProven => edit::forget(&self.signed_out(&contents)?, after, &mut contents)?,
-            Forgetting::Vanished | Forgetting::Removed => edit::forget(base.handed(), after, &mut contents)?,
-        };
-        if found.is_changed || taken.is_changed || was_lost || !forgotten.is_empty() {
-            let stored = self.commit(&vault_lock, &contents);
-            self.note_warnings();
-            stored?;
-            self.note_forgetting(&forgotten);
+        let section = self.prepared()?.enter_vault()?;
+        let mut opened = section.open_or_replace(after)?;
+        opened.harvest(&real, by, self.order())?;
+        self.take_in(base, after, &real, &mut opened, by)?;
+        match forgetting {
+            Forgetting::Never => {}
+            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, after)?,
+            Forgetting::Vanished | Forgetting::Removed => opened.forget(base.handed(), after)?,
         }
-        Ok(Settled { contents, has_forgotten: !forgotten.is_empty() })
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        let has_forgotten = !committed.forgotten.is_empty();
+        Ok(Settled { on_disk: Some(committed.on_disk()), has_forgotten })
     }
 
     /// Takes the refresh tokens that az has just stored in its copy into the vault, if there are any that it does not have.
@@ -236,16 +221,11 @@ impl Custody<'_> {
         if after.entries(Section::RefreshToken)?.is_empty() {
             return Ok(());
         }
-        self.prepare_vault()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
+        let section = self.prepared()?.enter_vault()?;
         let real_text = self.cache.read()?.unwrap_or_default();
-        let real = TokenCache::parse(&real_text)?;
-        let (mut contents, was_lost) = self.open_vault(&after)?;
-        let taken = self.take_in(&copy.base, &after, &real, &mut contents, by)?;
-        if taken.is_changed || was_lost {
-            self.commit(&vault_lock, &contents)?;
-        }
-        Ok(())
+        let mut opened = section.open_or_replace(&after)?;
+        self.take_in(&copy.base, &after, &TokenCache::parse(&real_text)?, &mut opened, by)?;
+        opened.commit().stored
     }
 
     /// Gives a living run what others have renewed since: refresh tokens of its accounts, and access tokens that are newer
@@ -257,22 +237,19 @@ impl Custody<'_> {
         if !self.vault.exists() || copy.handed == Handed::Nothing {
             return Ok(());
         }
-        self.prepare_vault()?;
-        let vault_lock = self.vault.lock(DEADLINE)?;
-        let _msal_lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        let section = self.prepared()?.enter()?;
         let text = copy.read()?;
         if text.trim().is_empty() {
             return Ok(());
         }
         let own = TokenCache::parse(&text)?;
-        let real_text = self.cache.read()?.unwrap_or_default();
-        let real = TokenCache::parse(&real_text)?;
-        let mut contents = self.vault.load()?;
+        let real = section.cache.parse()?;
+        let mut opened = section.vault.open()?;
         // What az stored a moment ago and nobody has taken in yet is the newest there is.
-        if self.take_in(&copy.base, &own, &real, &mut contents, Origin::Run)?.is_changed {
-            self.commit(&vault_lock, &contents)?;
-        }
-        let mut newer = edit::inject_present(&own, &contents)?;
+        self.take_in(&copy.base, &own, &real, &mut opened, Origin::Run)?;
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        let mut newer = edit::inject_present(&own, committed.contents())?;
         let held = own.entries(Section::AccessToken)?;
         let mut brought = copy.brought.lock().unwrap_or_else(PoisonError::into_inner);
         // What the copy had and has no longer az has removed: a logout is not undone.
@@ -302,20 +279,21 @@ impl Custody<'_> {
         base: &Base,
         after: &TokenCache<'_>,
         real: &TokenCache<'_>,
-        contents: &mut Contents,
+        opened: &mut Opened<'_>,
         by: Origin<'_>,
-    ) -> Result<edit::Harvest> {
-        let kept: Vec<AccountId> = edit::vault_accounts(contents)?.into_iter().map(|account| account.id).collect();
+    ) -> Result<()> {
+        let accounts = edit::vault_accounts(opened.contents())?;
+        let kept: Vec<AccountId> = accounts.into_iter().map(|account| account.id).collect();
         let gone = gone_elsewhere(base, real)?;
         let is_gone = |owner: &AccountId| gone.contains(owner) && !kept.contains(owner);
         let tokens = after.entries(Section::RefreshToken)?;
         let mut own = tokens.clone();
         own.retain(|entry| !entry.owner().is_some_and(|owner| is_gone(&owner)));
         if own.len() == tokens.len() {
-            return edit::harvest(after, contents, self.context.now(), by, Order::Successor);
+            return opened.harvest(after, by, Order::Successor);
         }
         let text = after.with_entries(Section::RefreshToken, &own);
-        edit::harvest(&TokenCache::parse(&text)?, contents, self.context.now(), by, Order::Successor)
+        opened.harvest(&TokenCache::parse(&text)?, by, Order::Successor)
     }
 
     /// Watches a living run's copy, and what could be of interest to it.
@@ -350,8 +328,8 @@ impl Custody<'_> {
         }
     }
 
-    /// Removes that file if nothing was ever put into it. The caller holds MSAL's lock.
-    fn remove_placeholder(&self) -> Result<()> {
+    /// Removes that file if nothing was ever put into it.
+    fn remove_placeholder(&self, _locked: &CacheSection<'_>) -> Result<()> {
         let path = self.cache.path();
         let Some(_unattended) = self.lease.unattended() else { return Ok(()) };
         if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {

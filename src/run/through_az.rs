@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use crate::azure::access_token::Wanted;
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::run::custody::{Custody, Forgetting};
@@ -55,28 +54,29 @@ pub fn rotate_in_place(wanted: &Wanted, custody: &Custody<'_>, now: i64, mut az:
 /// An access token entry: its key and its raw value.
 type Aside = Vec<(String, Secret)>;
 
-/// How long to wait for MSAL's lock.
-const LOCK_DEADLINE: Duration = Duration::from_secs(6);
-
 fn set_aside(wanted: &Wanted, custody: &Custody<'_>, now: i64) -> Result<Option<Aside>> {
-    let _lock = MsalLock::acquire(custody.cache.path(), LOCK_DEADLINE)?;
-    let Some(text) = custody.cache.read()? else { return Ok(None) };
-    let cache = TokenCache::parse(&text)?;
+    let section = custody.lock_cache()?;
+    if section.is_missing() {
+        return Ok(None);
+    }
+    let cache = section.parse()?;
     let Some(keys) = wanted.due(&cache, now)? else { return Ok(None) };
     let (aside, kept): (Vec<_>, Vec<_>) =
         cache.entries(Section::AccessToken)?.into_iter().partition(|entry| keys.iter().any(|key| key == entry.key));
-    custody.replace(&cache.with_entries(Section::AccessToken, &kept))?;
+    section.write(&cache.with_entries(Section::AccessToken, &kept))?;
     let secret = |entry: Entry<'_>| (entry.key.to_owned(), Secret::new(entry.value.as_bytes().to_vec()));
     Ok(Some(aside.into_iter().map(secret).collect()))
 }
 
 fn put_back(aside: &Aside, custody: &Custody<'_>) -> Result<()> {
-    let _lock = MsalLock::acquire(custody.cache.path(), LOCK_DEADLINE)?;
-    let Some(text) = custody.cache.read()? else { return Ok(()) };
-    let cache = TokenCache::parse(&text)?;
+    let section = custody.lock_cache()?;
+    if section.is_missing() {
+        return Ok(());
+    }
+    let cache = section.parse()?;
     let mut entries = cache.entries(Section::AccessToken)?;
     let newer: Vec<&str> = entries.iter().map(|entry| entry.key).collect();
     let missing = aside.iter().filter(|(key, _)| !newer.contains(&key.as_str()));
     entries.extend(missing.map(|(key, value)| Entry { key, value: value.expose_text() }));
-    custody.replace(&cache.with_entries(Section::AccessToken, &entries))
+    section.write(&cache.with_entries(Section::AccessToken, &entries)).map(drop)
 }

@@ -76,14 +76,33 @@ pub(super) struct Gone {
 impl Gone {
     /// What `new` no longer has of `old`.
     pub(super) fn between(old: &Contents, new: &Contents) -> Self {
-        let tokens = old.refresh_tokens.iter().map(|kept| &kept.key);
-        let accounts = old.accounts.iter().map(|kept| &kept.key);
-        let kept: Vec<&Secret> = new.refresh_tokens.iter().flat_map(KeptToken::entries).collect();
-        let rivals = old.refresh_tokens.iter().flat_map(|token| &token.rivals).map(|rival| &rival.entry);
+        Self::everything_in(old).but_for(new)
+    }
+
+    /// All that can be forgotten of `contents`; there is no secret in it.
+    pub(super) fn everything_in(contents: &Contents) -> Self {
+        let rivals = contents.refresh_tokens.iter().flat_map(|token| &token.rivals);
         Self {
-            rivals: rivals.filter(|entry| !kept.contains(entry)).map(Secret::fingerprint).collect(),
-            tokens: tokens.filter(|key| !new.refresh_tokens.iter().any(|kept| kept.key == **key)).cloned().collect(),
-            accounts: accounts.filter(|key| !new.accounts.iter().any(|kept| kept.key == **key)).cloned().collect(),
+            tokens: contents.refresh_tokens.iter().map(|kept| kept.key.clone()).collect(),
+            accounts: contents.accounts.iter().map(|kept| kept.key.clone()).collect(),
+            rivals: rivals.map(|rival| rival.entry.fingerprint()).collect(),
+        }
+    }
+
+    /// Of this, what `new` does not have.
+    pub(super) fn but_for(&self, new: &Contents) -> Self {
+        // Nearly always there are none.
+        let entries = |kept: &KeptToken| kept.entries().map(Secret::fingerprint).collect::<Vec<_>>();
+        let kept: Vec<String> = match self.rivals.is_empty() {
+            true => Vec::new(),
+            false => new.refresh_tokens.iter().flat_map(entries).collect(),
+        };
+        let has_token = |key: &String| new.refresh_tokens.iter().any(|kept| kept.key == *key);
+        let has_account = |key: &String| new.accounts.iter().any(|kept| kept.key == *key);
+        Self {
+            tokens: self.tokens.iter().filter(|key| !has_token(key)).cloned().collect(),
+            accounts: self.accounts.iter().filter(|key| !has_account(key)).cloned().collect(),
+            rivals: self.rivals.iter().filter(|rival| !kept.contains(rival)).cloned().collect(),
         }
     }
 

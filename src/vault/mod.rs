@@ -4,7 +4,7 @@
 //! more when the commit returns, and it cannot come back from there. See `forgetting`.
 //!
 //! A caller that will change it calls [`Vault::prepare`] first, when no lock is held, because that may wait for a keyring
-//! or for a person to unlock it; then [`Vault::lock`], [`Vault::load`], [`Vault::commit`]. A commit that has returned is
+//! or for a person to unlock it; then [`Vault::lock`], [`Vault::open`], [`Guard::commit`]. A commit that has returned is
 //! on the disk. A commit that failed changed nothing.
 //!
 //! Which of several vaults is this machine's `candidates` says. One that is another machine's, or whose key is lost, is
@@ -20,6 +20,7 @@ mod candidates;
 mod contents;
 mod files;
 mod forgetting;
+mod guard;
 mod inventory;
 mod key_file;
 mod key_store;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 pub use belongings::{Extent, forget_unclaimed};
 pub use contents::{Contents, KeptEntry, KeptToken, Rival};
+pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
 pub use key_store::KeyStoreKind;
 
@@ -232,7 +234,7 @@ impl Vault {
                 Chosen::Nothing => break,
             };
             // One that is gone by now was renamed, and is found under its new name.
-            if let Some(contents) = self.open(&candidate, patience)? {
+            if let Some(contents) = self.newest(&candidate, patience)? {
                 return Ok(contents);
             }
         }
@@ -240,7 +242,7 @@ impl Vault {
     }
 
     /// The contents of the newest generation that opens; `None` when there is no file any more.
-    fn open(&self, candidate: &Candidate, patience: Patience) -> Result<Option<Contents>> {
+    fn newest(&self, candidate: &Candidate, patience: Patience) -> Result<Option<Contents>> {
         let current = match self.examine(candidate, &candidate.files.current, patience)? {
             Generation::Opens { contents, .. } => return Ok(Some(contents)),
             Generation::Closed(failure) => Some(failure),
@@ -253,6 +255,17 @@ impl Vault {
             }
             (_, Some(failure)) | (Generation::Closed(failure), None) => Err(failure),
             (Generation::Absent, None) => Ok(None),
+        }
+    }
+
+    /// The current generation, where that opens and has the name and place that it is to have.
+    fn open_current(&self, candidate: &Candidate, patience: Patience) -> Result<Option<(u64, HeldKey, Contents)>> {
+        if candidate.naming != Naming::ByKey {
+            return Ok(None);
+        }
+        match self.examine(candidate, &candidate.files.current, patience)? {
+            Generation::Opens { number, key, contents } => Ok(Some((number, key, contents))),
+            Generation::Closed(_) | Generation::Absent => Ok(None),
         }
     }
 

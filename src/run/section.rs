@@ -1,0 +1,313 @@
+//! The critical section: whatever changes a token cache or its vault is done in it, under the vault's lock and then MSAL's, and
+//! in one order that the compiler knows. `Prepared`: the key is at hand and no lock is held. `VaultSection` and
+//! `CacheSection`: locked. `Opened`: the vault is loaded, and takes in what is new. `Committed`: what it took in is on the disk,
+//! or why not. Only what is `OnDisk` can be scrubbed from a cache, and only a cache that is `Written` lets a vault go.
+//!
+//! Fails open and loses nothing: what cannot be read is left alone, and a commit that failed is told and leaves vault and
+//! file as they were.
+
+use zeroize::Zeroizing;
+
+use crate::azure::msal_lock::MsalLock;
+use crate::azure::token_cache::{AccountId, TokenCache};
+use crate::failure::{Failure, Kind, Result, persist};
+use crate::run::custody::{Custody, DEADLINE};
+use crate::run::edit;
+use crate::run::origin::Origin;
+use crate::run::rivals::Order;
+use crate::sys;
+use crate::vault::{Contents, Guard, VaultLock};
+
+/// The key is at hand, and no lock is held.
+#[derive(Debug)]
+pub(super) struct Prepared<'c>(&'c Custody<'c>);
+
+/// The whole section: the vault is locked, and the token cache is.
+#[derive(Debug)]
+pub(super) struct Section<'c> {
+    // Let go first: az waits for it.
+    pub(super) cache: CacheSection<'c>,
+    pub(super) vault: VaultSection<'c>,
+}
+
+/// The vault is locked.
+#[derive(Debug)]
+pub(super) struct VaultSection<'c> {
+    custody: &'c Custody<'c>,
+    lock: VaultLock,
+}
+
+/// The token cache is locked, whole again if a writer was killed, and read.
+#[derive(Debug)]
+pub(super) struct CacheSection<'c> {
+    custody: &'c Custody<'c>,
+    _lock: MsalLock,
+    text: Option<Zeroizing<String>>,
+}
+
+/// The vault is open, and may be changed.
+#[derive(Debug)]
+pub(super) struct Opened<'s> {
+    custody: &'s Custody<'s>,
+    vault: Guard<'s>,
+    change: Change,
+    taken: usize,
+    forgotten: Vec<String>,
+}
+
+/// Whether a vault that is open is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    Some,
+}
+
+/// What was to be stored is on the disk, or why it is not.
+#[derive(Debug)]
+pub(super) struct Committed<'s> {
+    custody: &'s Custody<'s>,
+    contents: Contents,
+    /// Why it could not be stored.
+    pub(super) stored: Result<()>,
+    /// How many refresh tokens were new.
+    pub(super) taken: usize,
+    /// Whose logins were forgotten.
+    pub(super) forgotten: Vec<String>,
+}
+
+/// What the vault has on the disk.
+#[derive(Debug)]
+pub(super) struct OnDisk(Contents);
+
+/// The token cache has what it is to have.
+#[derive(Debug)]
+pub(super) struct Written(());
+
+impl Custody<'_> {
+    /// Gets the key, which may wait for a keyring or a person.
+    ///
+    /// # Errors
+    /// Those of [`Custody::prepare_vault`].
+    pub(super) fn prepared(&self) -> Result<Prepared<'_>> {
+        self.prepare_vault()?;
+        Ok(Prepared(self))
+    }
+
+    /// For where the key was got before, or nobody is to be asked for it.
+    pub(super) fn unprepared(&self) -> Prepared<'_> {
+        Prepared(self)
+    }
+
+    /// Locks the token cache alone, for what concerns no refresh token.
+    ///
+    /// # Errors
+    /// `Busy`, `Storage`, `CacheForeign`.
+    pub(super) fn lock_cache(&self) -> Result<CacheSection<'_>> {
+        let lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
+        self.cache.clear_leftovers();
+        let text = self.cache.read()?;
+        Ok(CacheSection { custody: self, _lock: lock, text })
+    }
+}
+
+impl<'c> Prepared<'c> {
+    /// Locks the vault, then the token cache.
+    ///
+    /// # Errors
+    /// `Gone`, `Busy`, `Storage`, `CacheForeign`.
+    pub(super) fn enter(self) -> Result<Section<'c>> {
+        let custody = self.0;
+        let vault = self.enter_vault()?;
+        Ok(Section { cache: custody.lock_cache()?, vault })
+    }
+
+    /// Locks the vault alone.
+    ///
+    /// # Errors
+    /// `Gone`, `Busy`, `Storage`.
+    pub(super) fn enter_vault(self) -> Result<VaultSection<'c>> {
+        Ok(VaultSection { lock: self.0.vault.lock(DEADLINE)?, custody: self.0 })
+    }
+}
+
+impl VaultSection<'_> {
+    /// Loads the vault.
+    ///
+    /// # Errors
+    /// Whatever keeps it from opening.
+    pub(super) fn open(&self) -> Result<Opened<'_>> {
+        self.custody.vault.open(&self.lock).map(|vault| self.opened(vault, Change::None))
+    }
+
+    /// The same, and nobody is asked to unlock a keyring for it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from opening.
+    pub(super) fn open_unasked(&self) -> Result<Opened<'_>> {
+        self.custody.vault.open_unasked(&self.lock).map(|vault| self.opened(vault, Change::None))
+    }
+
+    /// Loads the vault; one that is damaged or whose key is lost gives way to a new one if `newest` has something to store,
+    /// and is set aside by the commit.
+    ///
+    /// # Errors
+    /// Whatever keeps it from opening.
+    pub(super) fn open_or_replace(&self, newest: &TokenCache<'_>) -> Result<Opened<'_>> {
+        let custody = self.custody;
+        let opened = custody.vault.open(&self.lock);
+        custody.note_warnings();
+        match opened {
+            Ok(vault) => Ok(self.opened(vault, Change::None)),
+            Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
+                if edit::refresh_token_count(newest)? == 0 {
+                    return Err(failure);
+                }
+                custody.journal.warn(custody.context.now(), &failure);
+                Ok(self.opened(custody.vault.begin_anew(&self.lock), Change::Some))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn opened<'s>(&'s self, vault: Guard<'s>, change: Change) -> Opened<'s> {
+        Opened { custody: self.custody, vault, change, taken: 0, forgotten: Vec::new() }
+    }
+}
+
+impl CacheSection<'_> {
+    /// Its text; nothing where there is no file.
+    pub(super) fn text(&self) -> &str {
+        self.text.as_deref().map_or("", String::as_str)
+    }
+
+    /// Whether there is no file.
+    pub(super) fn is_missing(&self) -> bool {
+        self.text.is_none()
+    }
+
+    /// Its text, read.
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(super) fn parse(&self) -> Result<TokenCache<'_>> {
+        TokenCache::parse(self.text())
+    }
+
+    /// Puts `text` in its place, by a means that takes no private mount away.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(super) fn write(&self, text: &str) -> Result<Written> {
+        self.custody.replace(text)?;
+        Ok(Written(()))
+    }
+
+    /// The file has what it is to have.
+    pub(super) fn leave(&self) -> Written {
+        Written(())
+    }
+}
+
+impl<'s> Opened<'s> {
+    /// What the vault is going to have.
+    pub(super) fn contents(&self) -> &Contents {
+        &self.vault.contents
+    }
+
+    /// Takes in what is new in `cache`; see [`edit::harvest`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(super) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
+        let harvest = edit::harvest(cache, &mut self.vault.contents, self.custody.context.now(), by, order)?;
+        self.taken += harvest.taken.len();
+        if harvest.is_changed {
+            self.change = Change::Some;
+        }
+        Ok(())
+    }
+
+    /// Forgets those of `accounts` that `after` does not have; see [`edit::forget`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(super) fn forget(&mut self, accounts: &[AccountId], after: &TokenCache<'_>) -> Result<()> {
+        let forgotten = edit::forget(accounts, after, &mut self.vault.contents)?;
+        if !forgotten.is_empty() {
+            self.change = Change::Some;
+        }
+        self.forgotten.extend(forgotten);
+        Ok(())
+    }
+
+    /// Has `edit` change the contents, if it says that it did.
+    ///
+    /// # Errors
+    /// Those of `edit`.
+    pub(super) fn change(&mut self, edit: impl FnOnce(&mut Contents) -> Result<bool>) -> Result<()> {
+        if edit(&mut self.vault.contents)? {
+            self.change = Change::Some;
+        }
+        Ok(())
+    }
+
+    /// Stores what has changed, trying again where that may help, and notes who was forgotten.
+    pub(super) fn commit(mut self) -> Committed<'s> {
+        let mut stored = Ok(());
+        if self.change == Change::Some {
+            stored = persist(|| self.vault.commit());
+            self.custody.note_warnings();
+        }
+        if stored.is_ok() {
+            self.custody.note_forgetting(&self.forgotten);
+        }
+        let Self { custody, vault, taken, forgotten, .. } = self;
+        Committed { custody, contents: vault.contents, stored, taken, forgotten }
+    }
+
+    /// Lets the vault go, when the cache has everything that it had, and the cache's name is on the disk.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(super) fn give_up(self, _written: &Written) -> Result<()> {
+        let target = self.custody.cache.target();
+        let directory = target.parent().unwrap_or(self.custody.config_dir.path());
+        sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
+        self.vault.remove()
+    }
+}
+
+impl Committed<'_> {
+    /// What the vault has, or was to have.
+    pub(super) fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The same, to keep.
+    pub(super) fn into_contents(self) -> Contents {
+        self.contents
+    }
+
+    /// What may be scrubbed: all of it if it could be stored, else what the vault had before.
+    pub(super) fn on_disk(self) -> OnDisk {
+        match self.stored {
+            Ok(()) => OnDisk(self.contents),
+            Err(_) => OnDisk(self.custody.vault.load().unwrap_or_default()),
+        }
+    }
+}
+
+impl OnDisk {
+    /// The text of `cache` without the refresh tokens that the vault has; `None` when there are none to take. While somebody
+    /// signs in, what an az has stored since that began stays, and so does what was redeemed for it: it may be what the login
+    /// still needs.
+    ///
+    /// # Errors
+    /// `CacheForeign` or `Storage`.
+    pub(super) fn scrub(mut self, custody: &Custody<'_>, cache: &TokenCache<'_>) -> Result<Option<Zeroizing<String>>> {
+        if let Some(since) = custody.lease.login_since()? {
+            self.0.refresh_tokens.retain(|kept| kept.brought_at < since);
+        }
+        edit::scrub(cache, &self.0)
+    }
+}
