@@ -165,12 +165,6 @@ pub struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// The process id.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.id.as_raw_nonzero().get().unsigned_abs()
-    }
-
     /// Hands signals to the child from now on, those included that came just before.
     pub fn hand_signals(&self) {
         signals::hand_signals_to(Some(self.id));

@@ -1,6 +1,8 @@
 //! Memory that others are not to see: the heap, wiped as it is given back; pages kept out of the swap; a process kept from
 //! leaving a core.
 
+#[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
+mod cores;
 mod heap;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
