@@ -59,8 +59,8 @@ impl Manner {
     #[must_use]
     pub fn text(&self) -> String {
         let path = self.trust.path();
-        let look = sys::look_of(path).map(|look| look.text).unwrap_or_default();
-        format!("{} {look} {:?}", path.display(), self.route)
+        let state = sys::file_state(path).map(|state| state.text).unwrap_or_default();
+        format!("{} {state} {:?}", path.display(), self.route)
     }
 }
 

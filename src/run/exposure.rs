@@ -130,12 +130,12 @@ impl<'a> Exposure<'a> {
         if let Some((_, reason)) = refused {
             return Some(reason);
         }
-        let look = sys::look_of(self.real_az).ok()?.text;
+        let state = sys::file_state(self.real_az).ok()?.text;
         let renames = match memory.az {
-            Some((az, seen, renames)) if az == self.real_az && seen == look => renames,
+            Some((az, seen, renames)) if az == self.real_az && seen == state => renames,
             _ => {
                 let renames = replaces_by_rename(self.real_az);
-                self.note_writer(look, renames);
+                self.note_writer(state, renames);
                 renames
             }
         };
@@ -156,13 +156,13 @@ impl<'a> Exposure<'a> {
 
     /// Remembers that this az replaces its cache by rename: it has just tried.
     pub fn note_rename(&self) {
-        if let Ok(look) = sys::look_of(self.real_az) {
-            self.note_writer(look.text, true);
+        if let Ok(state) = sys::file_state(self.real_az) {
+            self.note_writer(state.text, true);
         }
     }
 
-    fn note_writer(&self, look: String, renames: bool) {
-        self.remember(|memory| memory.az = Some((self.real_az.to_owned(), look, renames)));
+    fn note_writer(&self, state: String, renames: bool) {
+        self.remember(|memory| memory.az = Some((self.real_az.to_owned(), state, renames)));
     }
 
     /// Forgets what the system refused: something may have been done about it.

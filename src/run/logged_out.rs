@@ -38,8 +38,8 @@ impl Custody<'_> {
 
     /// How both files look, if they have been at rest.
     fn look_at_rest(&self) -> Option<String> {
-        let look = |path: PathBuf| match sys::look_of(&path) {
-            Ok(look) if look.rested >= REST => Some(look.text),
+        let look = |path: PathBuf| match sys::file_state(&path) {
+            Ok(state) if state.unchanged_for >= REST => Some(state.text),
             Err(error) if error.kind() == ErrorKind::NotFound => Some("none".to_owned()),
             _ => None,
         };

@@ -100,9 +100,9 @@ impl Renewal<'_> {
     }
 
     fn note(&self, endpoint: &HttpsUrl, manner: &Manner) -> Note {
-        let look = sys::look_of(self.real_az).map(|look| look.text).unwrap_or_default();
+        let state = sys::file_state(self.real_az).map(|state| state.text).unwrap_or_default();
         Note {
-            az: format!("{} {look}", self.real_az.display()),
+            az: format!("{} {state}", self.real_az.display()),
             endpoint: endpoint.to_string(),
             manner: manner.text(),
             why: String::new(),

@@ -33,16 +33,16 @@ impl Stamp {
     /// Whether the cache looks as it did when the stamp was made. One that is not there holds nothing either.
     #[must_use]
     pub fn is_valid(&self, cache: &CacheFile) -> bool {
-        match sys::look_of(cache.path()) {
-            Ok(look) => private::read(&self.path).is_ok_and(|stamp| stamp == look.text.as_bytes()),
+        match sys::file_state(cache.path()) {
+            Ok(state) => private::read(&self.path).is_ok_and(|stamp| stamp == state.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
 
     /// Makes the stamp of a cache that was just found without a refresh token.
     pub fn renew(&self, cache: &CacheFile) {
-        let Ok(look) = sys::look_of(cache.path()) else { return };
-        if look.rested < REST {
+        let Ok(state) = sys::file_state(cache.path()) else { return };
+        if state.unchanged_for < REST {
             return;
         }
         // Without a stamp the next sweep reads the cache again.
@@ -51,7 +51,7 @@ impl Stamp {
         if private::make_dir(directory).is_ok()
             && let Ok(mut file) = private::open(&self.path)
         {
-            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, look.text.as_bytes()));
+            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, state.text.as_bytes()));
         }
     }
 }

@@ -36,7 +36,7 @@ const KEPT: [&str; 12] =
 pub struct Stray {
     path: PathBuf,
     /// How it looked when it was read.
-    look: String,
+    state: String,
     changed: SystemTime,
     text: Zeroizing<String>,
 }
@@ -76,7 +76,7 @@ pub fn clear_up(custody: &Custody<'_>, strays: &[Stray]) -> Result<bool> {
         let cache = TokenCache::parse(&stray.text)?;
         let rest = edit::scrub(&cache, &contents)?;
         let rest = TokenCache::parse(rest.as_ref().unwrap_or(&stray.text))?;
-        let is_the_same = sys::look_of(&stray.path).is_ok_and(|look| look.text == stray.look);
+        let is_the_same = sys::file_state(&stray.path).is_ok_and(|state| state.text == stray.state);
         if rest.entries(Section::RefreshToken)?.is_empty() && is_the_same {
             std::fs::remove_file(&stray.path).map_err(|error| Failure::storage("remove", &stray.path, &error))?;
         } else {
@@ -106,7 +106,7 @@ fn find(custody: &Custody<'_>, base: &Base) -> Vec<Stray> {
         if path == cache || !metadata.is_file() || metadata.len() > LARGEST || changed < began {
             return None;
         }
-        let look = sys::look_of(&path).ok()?.text;
+        let state = sys::file_state(&path).ok()?.text;
         let text = Zeroizing::new(std::fs::read_to_string(&path).ok()?);
         let parsed = TokenCache::parse(&text).ok()?;
         if parsed.entries(Section::RefreshToken).ok()?.is_empty() {
@@ -124,7 +124,7 @@ fn find(custody: &Custody<'_>, base: &Base) -> Vec<Stray> {
             }
             return None;
         }
-        Some(Stray { path, look, changed, text })
+        Some(Stray { path, state, changed, text })
     };
     entries.flatten().filter_map(stray).collect()
 }

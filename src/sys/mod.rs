@@ -21,8 +21,8 @@ mod waits;
 pub use child::{ChildProcess, PrivateFile, Program, Refused, WaitingChild};
 pub use detached::{Channel, MOST_FILES, detach};
 pub use files::{
-    Access, Directory, Look, changed_at, create_new, file_identity, has_one_name, identity_of, is_executable,
-    link_count, look_of, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, set_mode_of,
+    Access, Directory, FileState, changed_at, create_new, file_identity, file_state, has_one_name, identity_of,
+    is_executable, link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, set_mode_of,
     set_modified_ahead, sync_dir,
 };
 #[cfg(target_os = "linux")]

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 pub use directory::{Directory, set_mode_of};
 pub use platform::{
-    changed_at, create_new, file_identity, has_one_name, identity_of, is_executable, link_count, look_of, mode_of,
+    changed_at, create_new, file_identity, file_state, has_one_name, identity_of, is_executable, link_count, mode_of,
     path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
 };
 
@@ -29,13 +29,13 @@ pub enum Access {
     Append,
 }
 
-/// How a file looks from outside: it looks another way after every change, unless two come within one tick of a clock.
+/// What tells a file as it is from what it was: another after every change, unless two come within one tick of a clock.
 #[derive(Debug)]
-pub struct Look {
+pub struct FileState {
     /// What differs after a change, as text: identity, size and times, as far as the system has them.
     pub text: String,
     /// How long ago the last change was; nothing for one from the future.
-    pub rested: Duration,
+    pub unchanged_for: Duration,
 }
 
 /// Puts `file`'s modification time a few milliseconds ahead, so that a running az, which compares it with its own clock,

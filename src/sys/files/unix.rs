@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::Look;
+use super::FileState;
 
 /// Makes a new file with `mode`; a file or a link already there is an error.
 ///
@@ -50,11 +50,11 @@ pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Looks at a file.
+/// The state that a file is in.
 ///
 /// # Errors
 /// The operating system's.
-pub fn look_of(path: &Path) -> io::Result<Look> {
+pub fn file_state(path: &Path) -> io::Result<FileState> {
     let metadata = std::fs::metadata(path)?;
     let text = format!(
         "{} {} {} {}.{} {}.{}",
@@ -68,7 +68,7 @@ pub fn look_of(path: &Path) -> io::Result<Look> {
     );
     let changed = Duration::new(metadata.ctime().unsigned_abs(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(Look { text, rested: now.checked_sub(changed).unwrap_or_default() })
+    Ok(FileState { text, unchanged_for: now.checked_sub(changed).unwrap_or_default() })
 }
 
 /// When a file's content, name or owner changed last, which nobody can set; `None` for a time before 1970.

@@ -16,7 +16,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
 
-use super::Look;
+use super::FileState;
 use crate::sys::done;
 
 /// Readers and writers may share a file, and it may be renamed meanwhile (`FILE_SHARE_READ | WRITE | DELETE`).
@@ -70,16 +70,16 @@ pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
     Ok((information.dwVolumeSerialNumber.into(), index))
 }
 
-/// Looks at a file.
+/// The state that a file is in.
 ///
 /// # Errors
 /// The operating system's.
-pub fn look_of(path: &Path) -> io::Result<Look> {
+pub fn file_state(path: &Path) -> io::Result<FileState> {
     use std::os::windows::fs::MetadataExt;
     let metadata = std::fs::metadata(path)?;
     let text = format!("{} {} {}", metadata.file_size(), metadata.creation_time(), metadata.last_write_time());
-    let rested = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-    Ok(Look { text, rested: rested.unwrap_or_default() })
+    let unchanged_for = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
+    Ok(FileState { text, unchanged_for: unchanged_for.unwrap_or_default() })
 }
 
 /// When a file's content changed last: the nearest that std tells here.
