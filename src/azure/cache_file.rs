@@ -4,8 +4,8 @@
 //! be written) a text that is no longer than the old one is written over it instead, so that a scrub still works. Whatever
 //! mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
-//! A rename takes away what is mounted over the old file in other mount namespaces. While runs have private mounts there,
-//! the text is written over the old one, from a second file that is whole on the disk before the first byte changes and
+//! A rename takes away what is mounted over the old file in other mount namespaces, and fails where the old file is a mount
+//! point itself, as in a container. While runs have private mounts there, and on a mount point, the text is written over the old one, from a second file that is whole on the disk before the first byte changes and
 //! from which the cache is repaired if the writer is killed on the way. A cache that is being written over begins with
 //! [`UNDER_WAY`], so that it is never taken for a whole one.
 //!
@@ -102,15 +102,15 @@ impl CacheFile {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
         let draft = write_draft(&target, text, before.as_ref());
-        let replaced = match (&before, means) {
-            (Some(_), Means::Overwrite) => draft.and_then(|draft| {
-                let whole = beside(&target, WHOLE);
-                sys::rename_over(&draft, &whole)?;
-                overwrite(&target, text)?;
-                std::fs::remove_file(whole)
-            }),
-            _ => draft.and_then(|draft| sys::rename_over(&draft, &target)),
-        };
+        let replaced = draft.and_then(|draft| match means {
+            Means::Rename => match sys::rename_over(&draft, &target) {
+                // Something is mounted over it in this very namespace, as containers have it.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, text),
+                renamed => renamed,
+            },
+            Means::Overwrite if before.is_some() => overwrite_safely(&draft, &target, text),
+            Means::Overwrite => sys::rename_over(&draft, &target),
+        });
         let Err(error) = replaced else { return Ok(()) };
         let _ = std::fs::remove_file(beside(&target, DRAFT));
         if self.repair(&target).is_err()
@@ -206,6 +206,14 @@ fn write_draft(target: &Path, text: &str, before: Option<&Metadata>) -> io::Resu
     let _ = sys::set_modified_ahead(&file);
     file.sync_all()?;
     Ok(draft)
+}
+
+/// Writes over the file, from which the cache can be repaired by what is whole beside it until that is done.
+fn overwrite_safely(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
+    let whole = beside(target, WHOLE);
+    sys::rename_over(draft, &whole)?;
+    overwrite(target, text)?;
+    std::fs::remove_file(whole)
 }
 
 /// Writes over the file without ever making it shorter than the new text: no new block is needed where it was as long.

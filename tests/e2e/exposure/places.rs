@@ -1,13 +1,13 @@
 //! Token caches in odd places, and the commands that do something else with the cache than read and rewrite it.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use entra::{TENANT_B, User};
 use serde_json::Value;
 
-use super::{ALICE, BOB, fingerprint, logged_in, look};
-use crate::support::{ConfigDir, Sandbox, in_shell};
+use super::{ALICE, BOB, fingerprint, last_look, logged_in, look};
+use crate::support::{ConfigDir, Invocation, Sandbox, in_shell};
 
 #[test]
 fn a_symlinked_cache_is_mounted_where_it_is_and_stays_a_link() {
@@ -26,6 +26,31 @@ fn a_symlinked_cache_is_mounted_where_it_is_and_stays_a_link() {
     assert!(link.is_symlink() && target.is_file() && !target.is_symlink());
     assert_eq!(sandbox.config().entries("AccessToken").len(), 2, "what az got is kept there");
     sandbox.assert_nothing_in_the_clear();
+}
+
+/// As containers have it: one file of the host's over another, which no rename can replace.
+#[test]
+fn a_cache_that_is_a_mount_point_is_written_over() {
+    for exposure in ["private", "in-place"] {
+        let sandbox = logged_in(exposure);
+        let cache = sandbox.config().token_cache_path();
+        let before = fs::metadata(&cache).unwrap().ino();
+        let mounted = |line: &str| {
+            let line = format!("mount --bind {0} {0} && {line}", in_shell(&cache));
+            Invocation::new(&sandbox, "unshare").args(["--map-root-user", "--mount", "sh", "-c", &line])
+        };
+        mounted("az roll write-token https://vault.azure.net/.default look && az look").run().ok().silent();
+        assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 1, "{exposure}");
+        assert_eq!(sandbox.config().entries("AccessToken").len(), 2, "{exposure}: what az got is kept there");
+        sandbox.assert_nothing_in_the_clear();
+        // What an az without azward left is taken in there too.
+        mounted(&format!("{} login {BOB} && az version", in_shell(sandbox.wrapped_az()))).run().ok();
+        sandbox.assert_nothing_in_the_clear();
+        assert_eq!(fs::metadata(&cache).unwrap().ino(), before);
+        assert_eq!(look(&sandbox).1, 2, "{exposure}");
+        let warnings: Vec<_> = sandbox.journal().into_iter().filter(|line| line["deed"] == "warning").collect();
+        assert!(warnings.is_empty(), "{exposure}: {warnings:?}");
+    }
 }
 
 #[test]
