@@ -5,7 +5,7 @@
 //! root makes there is given to the directory's owner.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::sys::{self, Access, Directory};
@@ -69,6 +69,39 @@ pub fn give(made: &File, path: &Path) {
         // Only root can give anything away, and only for root it matters.
         let _ = sys::copy_owner(made, &owner);
     }
+}
+
+/// Whom a file is for that is to take another's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner.
+    Owner,
+    /// Whoever the other was for; where there is none, anybody.
+    AsBefore,
+}
+
+/// Writes at `draft`, durably, what is to take the place of the file at `target`, with that one's owner. What was there was
+/// left by a process that was killed.
+///
+/// # Errors
+/// The operating system's; what is there then is no whole file.
+pub fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) -> io::Result<File> {
+    let _ = std::fs::remove_file(draft);
+    let mut file = sys::create_new(draft, if readers == Readers::Owner { 0o600 } else { 0o644 })?;
+    match std::fs::metadata(target) {
+        Ok(before) => {
+            // Only root can give it away; a group that we are not in stays ours, and may not read it anyway.
+            sys::copy_owner(&file, &before)
+                .or_else(|error| if sys::have_one_owner(&file.metadata()?, &before) { Ok(()) } else { Err(error) })?;
+            if readers == Readers::AsBefore {
+                sys::set_mode_of(&file, sys::mode_of(&before))?;
+            }
+        }
+        Err(_) => give(&file, target),
+    }
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// Makes a directory and its parents as az and shells do, and gives what was made to the owner of what it was made in.

@@ -11,7 +11,7 @@
 //!
 //! A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::sys::{self, Access};
-use crate::user_file;
+use crate::user_file::{self, Readers};
 
 /// What a cache begins with while its text is written over.
 const UNDER_WAY: u8 = b'!';
@@ -101,8 +101,11 @@ impl CacheFile {
     pub fn replace(&self, text: &str, means: Means) -> Result<()> {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
-        let draft = write_draft(&target, text, before.as_ref());
-        let replaced = draft.and_then(|draft| match means {
+        let draft = beside(&target, DRAFT);
+        let written = user_file::write_draft(&draft, &target, text.as_bytes(), Readers::Owner);
+        // An az that does not see the change at once sees it a little later.
+        let written = written.map(|file| _ = sys::set_modified_ahead(&file));
+        let replaced = written.and_then(|()| match means {
             Means::Rename => match sys::rename_over(&draft, &target) {
                 // Something is mounted over it in this very namespace, as containers have it.
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, text),
@@ -112,7 +115,7 @@ impl CacheFile {
             Means::Overwrite => sys::rename_over(&draft, &target),
         });
         let Err(error) = replaced else { return Ok(()) };
-        let _ = std::fs::remove_file(beside(&target, DRAFT));
+        let _ = std::fs::remove_file(&draft);
         if self.repair(&target).is_err()
             || before.is_some_and(|before| before.is_file() && before.len() >= text.len() as u64)
         {
@@ -184,28 +187,6 @@ fn beside(target: &Path, ending: &str) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     target.with_file_name(name)
-}
-
-fn write_draft(target: &Path, text: &str, before: Option<&Metadata>) -> io::Result<PathBuf> {
-    let draft = beside(target, DRAFT);
-    let mut file = match sys::create_new(&draft, 0o600) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            std::fs::remove_file(&draft)?;
-            sys::create_new(&draft, 0o600)?
-        }
-        other => other?,
-    };
-    match before {
-        // A group that we are not in cannot be given, and may not read it anyway.
-        Some(before) => sys::copy_owner(&file, before)
-            .or_else(|error| if sys::have_one_owner(&file.metadata()?, before) { Ok(()) } else { Err(error) })?,
-        None => user_file::give(&file, target),
-    }
-    file.write_all(text.as_bytes())?;
-    // An az that does not see the change at once sees it a little later.
-    let _ = sys::set_modified_ahead(&file);
-    file.sync_all()?;
-    Ok(draft)
 }
 
 /// Writes over the file, from which the cache can be repaired by what is whole beside it until that is done.

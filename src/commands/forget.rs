@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{Section, TokenCache};
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::clear::Clear;
@@ -174,7 +173,7 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
     let lock = login.vault.lock(PATIENCE)?;
     // What lies there in the clear would be taken in again by the next az.
     let cleared = match login.whereabouts {
-        Whereabouts::There => clear_cache(&custody)?,
+        Whereabouts::There => custody.drop_refresh_tokens()?,
         _ => 0,
     };
     let files = login.vault.forget(&lock, extent)?;
@@ -194,19 +193,6 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
         }
     }
     Ok(())
-}
-
-/// Takes every refresh token out of the token cache.
-fn clear_cache(custody: &Custody<'_>) -> Result<usize> {
-    let _msal_lock = MsalLock::acquire(custody.cache.path(), PATIENCE)?;
-    custody.cache.clear_leftovers();
-    let Some(cache_text) = custody.cache.read()? else { return Ok(0) };
-    let cache = TokenCache::parse(&cache_text)?;
-    let count = cache.entries(Section::RefreshToken)?.len();
-    if count > 0 {
-        custody.replace(&cache.with_entries(Section::RefreshToken, &[]))?;
-    }
-    Ok(count)
 }
 
 /// What a directory that is still there has left of its logins.

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::sys;
 use crate::text;
-use crate::user_file;
+use crate::user_file::{self, Readers};
 
 const BEGIN: &str = "# >>> azward >>>";
 const END: &str = "# <<< azward <<<";
@@ -285,29 +285,11 @@ fn draft_of(target: &Path) -> PathBuf {
 }
 
 fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
     let directory = target.parent().unwrap_or(target);
     user_file::make_dir(directory)?;
     let replacement = draft_of(target);
-    let _ = std::fs::remove_file(&replacement);
-    let mut file = sys::create_new(&replacement, 0o644)?;
-    let write = |file: &mut std::fs::File| -> std::io::Result<()> {
-        match std::fs::metadata(target) {
-            Ok(before) => {
-                // Only root can give it away; a group that we are not in stays ours.
-                sys::copy_owner(file, &before).or_else(|error| {
-                    if sys::have_one_owner(&file.metadata()?, &before) { Ok(()) } else { Err(error) }
-                })?;
-                sys::set_mode_of(file, sys::mode_of(&before))?;
-            }
-            Err(_) => user_file::give(file, target),
-        }
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    let written = write(&mut file);
-    drop(file);
-    let replaced = written.and_then(|()| sys::rename_over(&replacement, target));
+    let written = user_file::write_draft(&replacement, target, bytes, Readers::AsBefore);
+    let replaced = written.map(drop).and_then(|()| sys::rename_over(&replacement, target));
     if replaced.is_err() {
         let _ = std::fs::remove_file(&replacement);
     }

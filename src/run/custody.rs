@@ -287,7 +287,7 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub fn replace(&self, text: &str) -> Result<()> {
+    pub(super) fn replace(&self, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
         match self.lease.unattended() {
             Some(_unattended) => persist(|| self.cache.replace(text, Means::Rename)),

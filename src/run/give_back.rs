@@ -57,4 +57,19 @@ impl Custody<'_> {
         opened.give_up(&written)?;
         Ok(count)
     }
+
+    /// Takes every refresh token out of the token cache, for an owner who wants none of them kept, and says how many there
+    /// were.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so.
+    pub fn drop_refresh_tokens(&self) -> Result<usize> {
+        let section = self.lock_cache()?;
+        let cache = section.parse()?;
+        let count = edit::refresh_token_count(&cache)?;
+        if count > 0 {
+            section.write(&cache.with_entries(Section::RefreshToken, &[]))?;
+        }
+        Ok(count)
+    }
 }
