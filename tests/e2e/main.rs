@@ -1,6 +1,6 @@
 //! The programs from end to end, each test in a box of its own (`tests/support`), all of them in one binary: a change of the
 //! library links it once. Where a test lies says when `.ci/run` has it once more: what is below a module `runs` with the
-//! secrets in place, what is below a module `signals` with signals ignored.
+//! secrets in place, what is below a module `signals`, and the harness, with signals ignored.
 //!
 //! - `runs`: az runs, however it is handed the secrets.
 //!   - `adoption`: a login that azward did not put there itself is taken into the vault.
