@@ -1,4 +1,4 @@
-//! The promises of the vault as a whole, all with a key file: the keyring has `tests/e2e/surroundings/keyring.rs`.
+//! The promises of the vault as a whole, all with a key file: the keyring has `tests/e2e/surroundings/keyring/`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
