@@ -34,7 +34,6 @@ enum Output {
 /// One answer to one command line.
 struct Answer<'a> {
     app: &'a App,
-    config_dir: &'a ConfigDir,
     command: &'a Group,
     request: TokenRequest,
     output: Output,
@@ -46,7 +45,7 @@ struct Answer<'a> {
 pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>) -> bool {
     let began = Instant::now();
     let Some(answer) = Answer::of(app, config_dir, command) else { return false };
-    let custody = Custody::new(&app.context, &app.settings, config_dir, &app.journal);
+    let custody = Custody::new(app, config_dir);
     let Some(text) = answer.text(&custody) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = ui::answer(text.as_bytes()).is_ok();
@@ -56,7 +55,7 @@ pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>) -
 
 impl<'a> Answer<'a> {
     /// What is asked for; `None` when it is for the real az to say.
-    fn of(app: &'a App, config_dir: &'a ConfigDir, command: &'a Command<'_>) -> Option<Self> {
+    fn of(app: &'a App, config_dir: &ConfigDir, command: &'a Command<'_>) -> Option<Self> {
         let context = &app.context;
         let request = command.token_request()?;
         let config = Ini::read(&config_dir.path().join("config"))?;
@@ -83,7 +82,7 @@ impl<'a> Answer<'a> {
             return None;
         }
         let command = command.group();
-        Some(Self { app, config_dir, command, request, output, wanted, subscription })
+        Some(Self { app, command, request, output, wanted, subscription })
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
@@ -119,14 +118,7 @@ impl<'a> Answer<'a> {
         home::close_files(&self.app.context);
         // One that cannot be found trusts nothing, and so renews nothing.
         let real_az = real_az::find(&self.app.context, &self.app.settings, &[]).unwrap_or_default();
-        let rotation = Rotation {
-            context: &self.app.context,
-            config_dir: self.config_dir,
-            custody,
-            journal: &self.app.journal,
-            real_az: &real_az,
-            command: self.command,
-        };
+        let rotation = Rotation { custody, real_az: &real_az, command: self.command };
         let rotated = rotation.rotate(&self.wanted);
         // It waited for its answer and not for this.
         if let Some(signal) = sys::pending_signal() {

@@ -67,13 +67,13 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     }
     home::close_files(context);
     if invocation == Invocation::Pass {
-        if let Err(failure) = Custody::new(context, settings, &config_dir, journal).sweep() {
+        if let Err(failure) = Custody::new(app, &config_dir).sweep() {
             journal.warn(context.now(), &failure);
         }
         return Err(pass());
     }
     let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
-    let run = Run { context, settings, config_dir: &config_dir, journal, real_az, marker };
+    let run = Run { app, config_dir: &config_dir, real_az, marker };
     let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);

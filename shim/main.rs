@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let context = Context::from_process();
     if name.is_some_and(|name| name == guardian::NAME) {
-        guardian::guard(&context);
+        guardian::guard(context);
         return ExitCode::SUCCESS;
     }
     let care = invoke::care(&context);

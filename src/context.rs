@@ -16,6 +16,8 @@ pub struct Context {
     environment: Vec<(OsString, OsString)>,
     /// This program's own file, where the system tells.
     pub executable: Option<PathBuf>,
+    /// The working directory, where the system tells.
+    pub directory: PathBuf,
     /// The user's home directory as Python's `os.path.expanduser` finds it.
     pub home: PathBuf,
     /// `$AZWARD_HOME`: where the vaults, locks, settings and the journal are.
@@ -31,7 +33,8 @@ impl Context {
     #[must_use]
     pub fn from_process() -> Self {
         let is_interactive = sys::is_terminal(Stream::Stdin) && sys::is_terminal(Stream::Stderr);
-        Self::new(std::env::vars_os(), std::env::current_exe().ok(), is_interactive)
+        let context = Self::new(std::env::vars_os(), std::env::current_exe().ok(), is_interactive);
+        Self { directory: std::env::current_dir().unwrap_or_default(), ..context }
     }
 
     /// The same from given parts.
@@ -50,7 +53,7 @@ impl Context {
         // A relative one would mean another vault in every directory.
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
         let home_lock = HomeLock::of(&azward_home, executable.as_deref());
-        Self { environment, executable, home, azward_home, home_lock, is_interactive }
+        Self { environment, executable, directory: PathBuf::new(), home, azward_home, home_lock, is_interactive }
     }
 
     /// An environment variable, `None` when it is unset or empty.

@@ -29,7 +29,7 @@ const FEW: usize = 7;
 fn main() {
     // A guardian is the program that started it under another name.
     if std::env::args_os().next().is_some_and(|name| name == guardian::NAME) {
-        return guardian::guard(&Context::from_process());
+        return guardian::guard(Context::from_process());
     }
     let sandbox = Sandbox::new().with_real_az();
     let entra = sandbox.start_entra(|knobs| knobs.rolling = entra::Rolling::Entra);

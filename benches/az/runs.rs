@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::context::Context;
-use azward::journal::Journal;
 use azward::run::custody::Custody;
 use azward::run::guardian::Guardian;
 use azward::settings::Settings;
@@ -51,9 +51,9 @@ impl Bench<'_> {
         });
         row("of that, the guardian: start and farewell", &guardian.show(), "", "");
         let context = Context::new(self.sandbox.environment(), None, false);
-        let config_dir = ConfigDir::of(&context);
-        let journal = Journal::at(&context.azward_home);
-        let custody = Custody::new(&context, &Settings::default(), &config_dir, &journal);
+        let app = App::with(context, Settings::default());
+        let config_dir = ConfigDir::of(&app.context);
+        let custody = Custody::new(&app, &config_dir);
         custody.sweep().unwrap();
         std::thread::sleep(Duration::from_millis(100));
         custody.sweep().unwrap();

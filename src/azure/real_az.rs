@@ -49,8 +49,7 @@ fn candidates(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     let mut candidates: Vec<PathBuf> = settings.real_az.iter().map(|setting| setting.value.clone()).collect();
     if let Some(path) = context.variable("PATH") {
         // A relative entry of PATH is relative to the working directory, as it is for a shell.
-        let directory = std::env::current_dir().unwrap_or_default();
-        candidates.extend(which::which_in_all("az", Some(path), directory).into_iter().flatten());
+        candidates.extend(which::which_in_all("az", Some(path), &context.directory).into_iter().flatten());
     }
     let own = context.home.join(".local/bin");
     let names = if cfg!(windows) { ["az.cmd", "az.exe"].as_slice() } else { &["az"] };

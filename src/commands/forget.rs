@@ -165,10 +165,10 @@ fn confirm(app: &App, ui: &Ui, asking: Asking) -> Result<()> {
 }
 
 fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
-    let App { context, settings, journal, .. } = app;
+    let App { context, journal, .. } = app;
     let directory = text::path(&login.directory);
     let config_dir = ConfigDir::at(&login.directory);
-    let custody = Custody::new(context, settings, &config_dir, journal);
+    let custody = Custody::new(app, &config_dir);
     let waiting = ui.waiting_for("the vault and the token cache");
     let lock = login.vault.lock(PATIENCE)?;
     // What lies there in the clear would be taken in again by the next az.

@@ -34,7 +34,7 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
 /// # Errors
 /// `Storage` when a file cannot be written.
 pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
-    let App { context, settings, settings_failure, journal, .. } = app;
+    let App { context, settings_failure, .. } = app;
     let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
     // What cannot be done is refused before anything is.
@@ -78,7 +78,7 @@ pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
     }
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);
-    let custody = Custody::new(context, settings, config_dir, journal);
+    let custody = Custody::new(app, config_dir);
     let found = custody.exposed_tokens().unwrap_or(0);
     let waiting = ui.waiting_for("the vault and its key");
     custody.sweep()?;

@@ -13,9 +13,9 @@ use crate::ui::Ui;
 /// # Errors
 /// Whatever kept it from scrubbing; `Busy` while a run needs the tokens.
 pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
-    let App { context, settings, journal, .. } = app;
+    let context = &app.context;
     let config_dir = &ConfigDir::of(context);
-    let custody = Custody::new(context, settings, config_dir, journal);
+    let custody = Custody::new(app, config_dir);
     let before = custody.exposed_tokens()?;
     let waiting = ui.waiting_for("the vault and its key");
     custody.sweep()?;

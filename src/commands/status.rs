@@ -27,14 +27,14 @@ const WARNINGS: usize = 5;
 /// The vault's trouble where it does not open, and refresh tokens in the clear that no run needs: both after everything
 /// was shown.
 pub fn status(app: &App, ui: &Ui) -> Result<()> {
-    let App { context, settings, home_failure, settings_failure, journal, .. } = app;
+    let App { context, home_failure, settings_failure, journal, .. } = app;
     let config_dir = &ConfigDir::of(context);
     if let Some(failure) = home_failure {
         ui.row("config directory", &config_dir.path().display().to_string());
         ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(app)));
         return Err(failure.clone());
     }
-    let custody = Custody::new(context, settings, config_dir, journal);
+    let custody = Custody::new(app, config_dir);
     let state = custody.vault.describe();
     ui.row("config directory", &config_dir.path().display().to_string());
     ui.row("real az", &real_az_line(app));
@@ -100,7 +100,7 @@ fn shim_line(app: &App) -> String {
 fn exposure_line(app: &App) -> String {
     let App { context, settings, .. } = app;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
-    match Exposure::new(context, settings, &real_az).try_out() {
+    match Exposure::new(app, &real_az).try_out() {
         Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),

@@ -163,7 +163,7 @@ fn give_all_back(
     leftovers: Leftovers,
     alone: &Alone,
 ) -> Result<Option<Failure>> {
-    let App { context, settings, journal, .. } = app;
+    let App { context, settings, .. } = app;
     let mut kept = None;
     let _waiting = ui.waiting_for("a vault, its key or a token cache");
     for (directory, found) in vault::all_vaults(context, settings)? {
@@ -171,7 +171,7 @@ fn give_all_back(
         let Prepared { vault, outcome } =
             known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
         let config_dir = ConfigDir::at(&directory);
-        let custody = Custody::with_vault(context, &config_dir, journal, vault);
+        let custody = Custody::with_vault(app, &config_dir, vault);
         let directory = text::path(&directory);
         let mut failure = match outcome.and_then(|()| custody.give_back()) {
             Ok(count) => {

@@ -11,22 +11,21 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::cache_file::{CacheFile, Means};
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
-use crate::context::Context;
 use crate::entra::Granted;
 use crate::failure::{Kind, Result, persist};
-use crate::journal::{Deed, Event, Journal};
+use crate::journal::{Deed, Event};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
 use crate::run::origin::Origin;
 use crate::run::rivals::{self, Order};
 use crate::run::section::Committed;
-use crate::settings::Settings;
 use crate::vault::{Contents, Vault};
 use crate::wait::Stubborn;
 
@@ -40,14 +39,13 @@ const GLANCE_PAUSE: Duration = Duration::from_millis(5);
 /// The token cache of one config directory and the vault that belongs to it.
 #[derive(Debug)]
 pub struct Custody<'a> {
-    pub(super) context: &'a Context,
+    pub(super) app: &'a App,
     pub(super) config_dir: &'a ConfigDir,
     /// The token cache's file.
     pub cache: CacheFile,
     /// The vault.
     pub vault: Vault,
     pub(super) lease: Lease,
-    pub(super) journal: &'a Journal,
 }
 
 /// What an az is handed.
@@ -85,20 +83,19 @@ pub enum Forgetting {
 impl<'a> Custody<'a> {
     /// Nothing is opened yet.
     #[must_use]
-    pub fn new(context: &'a Context, settings: &Settings, config_dir: &'a ConfigDir, journal: &'a Journal) -> Self {
-        Self::with_vault(context, config_dir, journal, Vault::of(context, settings, config_dir))
+    pub fn new(app: &'a App, config_dir: &'a ConfigDir) -> Self {
+        Self::with_vault(app, config_dir, Vault::of(&app.context, &app.settings, config_dir))
     }
 
     /// The same with a vault whose key was got already.
     #[must_use]
-    pub fn with_vault(context: &'a Context, config_dir: &'a ConfigDir, journal: &'a Journal, vault: Vault) -> Self {
+    pub fn with_vault(app: &'a App, config_dir: &'a ConfigDir, vault: Vault) -> Self {
         Self {
-            context,
+            app,
             config_dir,
             cache: CacheFile::at(config_dir.token_cache()),
             vault,
-            lease: Lease::of(context, config_dir),
-            journal,
+            lease: Lease::of(&app.context, config_dir),
         }
     }
 
@@ -209,7 +206,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// Whatever kept it from being stored. The old refresh token is still in the vault.
     pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
-        let now = self.context.now();
+        let now = self.app.context.now();
         let Some(fields) = granted.fields() else { return Ok(()) };
         let _stubborn = Stubborn::begin();
         let (contents, stored) = self.store_refresh_token(redeemed, fields.refresh_token)?;
@@ -228,7 +225,7 @@ impl<'a> Custody<'a> {
     /// Puts a granted refresh token into the vault, or notes which of several was accepted: what the vault has then or was
     /// to have, and what kept it from being stored.
     fn store_refresh_token(&self, redeemed: &Redeemable, granted: Option<&str>) -> Result<(Contents, Result<()>)> {
-        let now = self.context.now();
+        let now = self.app.context.now();
         let replace = |contents: &mut Contents| match granted {
             Some(new) => edit::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
             None => rivals::accept(contents, redeemed),
@@ -298,7 +295,7 @@ impl<'a> Custody<'a> {
     /// What the vault did that its owner should know of: it fell back, it set something aside.
     pub(super) fn note_warnings(&self) {
         for warning in self.vault.warnings() {
-            self.journal.warn(self.context.now(), &warning);
+            self.app.journal.warn(self.app.context.now(), &warning);
         }
     }
 
@@ -307,22 +304,22 @@ impl<'a> Custody<'a> {
     pub(super) fn note_taken_in(&self, committed: &Committed<'_>) {
         match &committed.stored {
             Ok(()) => self.note_adoption(committed.taken),
-            Err(failure) => self.journal.warn(self.context.now(), failure),
+            Err(failure) => self.app.journal.warn(self.app.context.now(), failure),
         }
     }
 
     pub(super) fn note_adoption(&self, count: usize) {
         if count > 0 {
             let outcome = format!("{count} refresh token(s) that azward had not put there were taken into the vault");
-            self.journal.record(&Event::new(self.context.now(), Deed::Adoption, outcome));
+            self.app.journal.record(&Event::new(self.app.context.now(), Deed::Adoption, outcome));
         }
     }
 
     pub(super) fn note_forgetting(&self, names: &[String]) {
         for name in names {
-            let mut event = Event::new(self.context.now(), Deed::Forgetting, "az logged it out");
+            let mut event = Event::new(self.app.context.now(), Deed::Forgetting, "az logged it out");
             event.account = Some(name.clone());
-            self.journal.record(&event);
+            self.app.journal.record(&event);
         }
     }
 }

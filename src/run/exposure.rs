@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::App;
 use crate::azure::Command;
 use crate::azure::cache_writer::replaces_by_rename;
 use crate::azure::command::{AccountEffect, Programs};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::private;
-use crate::settings::{ExposureChoice, Settings};
+use crate::settings::ExposureChoice;
 use crate::sys::{self, PrivateMount, Program, Refused, WaitingChild};
 
 /// What is to be done with the secrets of a run.
@@ -39,7 +40,7 @@ struct Memory {
 /// Decides for one run.
 #[derive(Debug)]
 pub struct Exposure<'a> {
-    context: &'a Context,
+    app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
 }
@@ -47,8 +48,8 @@ pub struct Exposure<'a> {
 impl<'a> Exposure<'a> {
     /// Nothing is asked yet.
     #[must_use]
-    pub fn new(context: &'a Context, settings: &Settings, real_az: &'a Path) -> Self {
-        Self { context, choice: settings.exposure.value, real_az }
+    pub fn new(app: &'a App, real_az: &'a Path) -> Self {
+        Self { app, choice: app.settings.exposure.value, real_az }
     }
 
     /// What is set.
@@ -70,7 +71,7 @@ impl<'a> Exposure<'a> {
             return Plan::Nothing;
         }
         match self.in_general() {
-            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(self.context, command) => {
+            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(&self.app.context, command) => {
                 Plan::InPlace("a browser must not be started in a namespace".to_owned())
             }
             plan => plan,
@@ -111,12 +112,12 @@ impl<'a> Exposure<'a> {
 
     /// Has a child enter a private mount over this very program, by way of a directory that is always there.
     fn enter_somewhere(&self) -> std::io::Result<Result<(), String>> {
-        let program = std::env::current_exe()?;
-        let mount = match PrivateMount::over(&program, Path::new("/proc"), 0o600)? {
+        let program = self.app.context.executable.as_deref().ok_or(ErrorKind::NotFound)?;
+        let mount = match PrivateMount::over(program, Path::new("/proc"), 0o600)? {
             Ok(mount) => mount,
             Err(reason) => return Ok(Err(reason.to_owned())),
         };
-        let child = WaitingChild::fork(&Program::new(&program, &[], [])?, Some(&mount))?;
+        let child = WaitingChild::fork(&Program::new(program, &[], [])?, Some(&mount))?;
         Ok(child.private_file()?.map(drop).map_err(|refused| reason_of(&refused)))
     }
 
@@ -173,7 +174,7 @@ impl<'a> Exposure<'a> {
     }
 
     fn path(&self) -> PathBuf {
-        self.context.azward_home.join("run").join("exposure.json")
+        self.app.context.azward_home.join("run").join("exposure.json")
     }
 
     fn recall(&self) -> Memory {
@@ -186,7 +187,7 @@ impl<'a> Exposure<'a> {
         change(&mut memory);
         let path = self.path();
         let Some(directory) = path.parent() else { return };
-        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        let Ok(_presence) = self.app.context.home_lock.enter() else { return };
         let text = serde_json::to_vec(&memory).unwrap_or_default();
         if private::make_dir(directory).is_ok()
             && let Ok(mut file) = private::open(&path)

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::command::{AccountEffect, Group};
 use crate::context::Context;
 use crate::failure::Result;
-use crate::journal::{Deed, Event, Journal};
+use crate::journal::{Deed, Event};
 use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::in_place::Exposed;
 use crate::run::lease::{Attendance, Share};
@@ -180,14 +181,15 @@ impl Guardian {
 }
 
 /// Is the guardian of the run whose shim is at the other end of the channel. Returns when there is nothing left to guard.
-pub fn guard(context: &Context) {
+pub fn guard(context: Context) {
     let Ok(channel) = sys::Channel::of_detached(c"azward-guardian") else { return };
     let Some((watched, files)) = hear_out(&channel) else { return };
     sys::wait_for_end_of(watched.process, watched.start);
-    let journal = Journal::at(&context.azward_home);
     let settings = Settings::load(&context.azward_home).unwrap_or_default();
+    let app = App::with(context, settings);
+    let App { context, journal, .. } = &app;
     let config_dir = ConfigDir::of(context);
-    let custody = Custody::new(context, &settings, &config_dir, &journal);
+    let custody = Custody::new(&app, &config_dir);
     match settle(&custody, &watched, files) {
         Ok(()) => journal.record(&Event::new(context.now(), Deed::Run, "its shim was killed; the guardian cleaned up")),
         Err(failure) => journal.warn(context.now(), &failure),

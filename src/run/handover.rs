@@ -238,8 +238,8 @@ impl<'a> Handover<'a> {
 
     /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
     fn mount(&mut self) -> Option<PrivateMount> {
-        let stage = self.custody.context.azward_home.join("run/stage");
-        let presence = self.custody.context.home_lock.enter();
+        let stage = self.custody.app.context.azward_home.join("run/stage");
+        let presence = self.custody.app.context.home_lock.enter();
         let made = presence
             .and_then(|_presence| crate::private::make_dir(&stage))
             .and_then(|()| self.custody.make_placeholder())
@@ -274,7 +274,7 @@ impl<'a> Handover<'a> {
     fn instead(&self, reason: String) -> Plan {
         match self.exposure.choice() {
             ExposureChoice::Private => {
-                self.custody.journal.warn(self.custody.context.now(), &exposure::refused(&reason));
+                self.custody.app.journal.warn(self.custody.app.context.now(), &exposure::refused(&reason));
                 Plan::Nothing
             }
             _ => Plan::InPlace(reason),
@@ -284,7 +284,7 @@ impl<'a> Handover<'a> {
     fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
         let Start { command, marker, is_quiet } = self.start;
         let marker = marker.with_private_mount(mount.is_some());
-        let context = self.custody.context;
+        let context = &self.custody.app.context;
         WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
     }
 

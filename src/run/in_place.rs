@@ -27,7 +27,7 @@ impl Custody<'_> {
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
     pub fn sweep(&self) -> Result<()> {
-        let stamp = Stamp::of(self.context, self.config_dir);
+        let stamp = Stamp::of(&self.app.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
         if sys::is_privately_mounted(self.cache.path()) {
             return Ok(());
@@ -45,7 +45,7 @@ impl Custody<'_> {
         }
         // Nobody is waited for with a lock in hand.
         self.prepare_vault()?;
-        let _presence = self.context.home_lock.enter()?;
+        let _presence = self.app.context.home_lock.enter()?;
         persist(|| match self.lease.nobody()? {
             Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
             None => Ok(()),
@@ -64,7 +64,7 @@ impl Custody<'_> {
             return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
         }
         let prepared = self.prepared()?;
-        let _presence = self.context.home_lock.enter()?;
+        let _presence = self.app.context.home_lock.enter()?;
         let share = self.lease.share()?;
         let section = prepared.enter()?;
         let cache = section.cache.parse()?;
@@ -89,7 +89,7 @@ impl Custody<'_> {
     #[must_use]
     pub fn unexposed(&self, handed: Handed) -> Exposed {
         if let Err(failure) = self.cache.close() {
-            self.journal.warn(self.context.now(), &failure);
+            self.app.journal.warn(self.app.context.now(), &failure);
         }
         let share = match handed {
             Handed::All => self.lease.share(),
@@ -106,7 +106,7 @@ impl Custody<'_> {
         let Exposed { share, before } = exposed;
         // The guardian has the same share, and scrubs when ours cannot be given up.
         let given_up = share.map_or(Ok(()), Share::give_up);
-        let _presence = self.context.home_lock.enter()?;
+        let _presence = self.app.context.home_lock.enter()?;
         let nobody = self.lease.nobody()?;
         if !self.has_nothing() {
             self.settle_file(&before, forgetting, by, nobody.as_ref())?;

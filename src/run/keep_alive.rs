@@ -67,7 +67,7 @@ fn keep_together(rotation: &Rotation<'_>, copy: &PrivateCopy) {
 
 /// How long until the token is due; a token that is not there is az's to get.
 fn until_due(rotation: &Rotation<'_>, wanted: &Wanted) -> Duration {
-    let now = rotation.context.now();
+    let now = rotation.custody.app.context.now();
     let left = || {
         let text = rotation.custody.cache.read().ok()??;
         let cache = TokenCache::parse(&text).ok()?;

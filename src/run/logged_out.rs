@@ -27,7 +27,7 @@ impl Custody<'_> {
             return;
         }
         let Some(look) = self.look_at_rest() else { return };
-        let stamp = self.context.azward_home.join("run").join(format!("{}.asked", self.config_dir.id()));
+        let stamp = self.app.context.azward_home.join("run").join(format!("{}.asked", self.config_dir.id()));
         if std::fs::read(&stamp).is_ok_and(|seen| seen == look.as_bytes()) {
             return;
         }
@@ -54,7 +54,7 @@ impl Custody<'_> {
         if self.gone(&before, &profile)?.is_empty() {
             return Ok(true);
         }
-        let _presence = self.context.home_lock.enter()?;
+        let _presence = self.app.context.home_lock.enter()?;
         // A login that goes on may be in the vault before it is in any file.
         let (Some(_nobody), Some(_unattended)) = (self.lease.nobody()?, self.lease.unattended()) else {
             return Ok(false);
@@ -93,7 +93,7 @@ impl Custody<'_> {
 
     fn note_asked(&self, stamp: &std::path::Path, look: &str) {
         // Without it the vault is opened the next time.
-        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        let Ok(_presence) = self.app.context.home_lock.enter() else { return };
         if stamp.parent().is_some_and(|directory| private::make_dir(directory).is_ok())
             && let Ok(mut file) = private::open(stamp)
         {

@@ -33,13 +33,13 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Instant;
 
+use crate::app::App;
 use crate::azure::access_token::Wanted;
 use crate::azure::command::{AccountEffect, Group};
 use crate::azure::token_cache::TokenCache;
 use crate::azure::{Command, ConfigDir};
-use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::journal::{Deed, Event, Journal};
+use crate::journal::{Deed, Event};
 use crate::lock::Lock;
 use crate::run::custody::{Custody, Forgetting};
 use crate::run::exposure::Exposure;
@@ -48,20 +48,15 @@ use crate::run::handover::{Handover, Start};
 use crate::run::marker::Marker;
 use crate::run::rotate::{Rotated, Rotation};
 use crate::secret::wipe_stack;
-use crate::settings::Settings;
 use crate::sys;
 
 /// One execution of the real az on a caller's behalf.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// What the process was started with.
-    pub context: &'a Context,
-    /// What was set.
-    pub settings: &'a Settings,
+    /// This process.
+    pub app: &'a App,
     /// The config directory that az will use.
     pub config_dir: &'a ConfigDir,
-    /// Where to note what happened.
-    pub journal: &'a Journal,
     /// The real az.
     pub real_az: PathBuf,
     /// The marker for what is started.
@@ -85,20 +80,13 @@ impl Run<'_> {
     pub fn perform(&self, command: &Command<'_>) -> Result<Finished> {
         sys::take_signals();
         let began = Instant::now();
-        let custody = Custody::new(self.context, self.settings, self.config_dir, self.journal);
-        let exposure = Exposure::new(self.context, self.settings, &self.real_az);
+        let custody = Custody::new(self.app, self.config_dir);
+        let exposure = Exposure::new(self.app, &self.real_az);
         let guardian = Guardian::start();
         let start = Start { command, marker: &self.marker, is_quiet: false };
         let mut handover = Handover::begin(&custody, &exposure, &guardian, start)?;
         let wanted = self.wanted(&custody, command.effect());
-        let rotation = Rotation {
-            context: self.context,
-            config_dir: self.config_dir,
-            custody: &custody,
-            journal: self.journal,
-            real_az: &self.real_az,
-            command: command.group(),
-        };
+        let rotation = Rotation { custody: &custody, real_az: &self.real_az, command: command.group() };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = command.group().is_for_a_token();
         let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
@@ -160,7 +148,7 @@ impl Run<'_> {
         if effect != AccountEffect::Nothing || !custody.vault.exists() {
             return None;
         }
-        Wanted::for_resource_manager(self.context, self.config_dir)
+        Wanted::for_resource_manager(&self.app.context, self.config_dir)
     }
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
@@ -178,13 +166,13 @@ impl Run<'_> {
     fn is_due(&self, wanted: &Wanted, custody: &Custody<'_>) -> bool {
         let Ok(text) = custody.glance() else { return false };
         TokenCache::parse(&text)
-            .and_then(|cache| wanted.due(&cache, self.context.now()))
+            .and_then(|cache| wanted.due(&cache, self.app.context.now()))
             .is_ok_and(|keys| keys.is_some())
     }
 
     fn rotate_through_az(&self, wanted: &Wanted, rotation: &Rotation<'_>, az: Result<Handover<'_>>, is_private: bool) {
         let began = Instant::now();
-        let now = self.context.now();
+        let now = self.app.context.now();
         let outcome = az.and_then(|az| match is_private {
             true => through_az::rotate_privately(wanted, rotation.custody, az, now),
             false => through_az::rotate_in_place(wanted, rotation.custody, now, az),
@@ -222,12 +210,12 @@ impl Run<'_> {
     /// That a signal ended a wait is nothing to warn of.
     fn warn(&self, failure: &Failure) {
         if failure.kind != Kind::Interrupted {
-            self.journal.warn(self.context.now(), failure);
+            self.app.journal.warn(self.app.context.now(), failure);
         }
     }
 
     fn note(&self, command: &Group, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {
-        let mut event = Event::new(self.context.now(), Deed::Run, status.to_string());
+        let mut event = Event::new(self.app.context.now(), Deed::Run, status.to_string());
         event.command = Some(command.to_string());
         if let Some(wanted) = wanted {
             event.account = Some(wanted.username);
@@ -236,7 +224,7 @@ impl Run<'_> {
         }
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
-        self.journal.record(&event);
+        self.app.journal.record(&event);
     }
 }
 

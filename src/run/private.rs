@@ -103,7 +103,7 @@ impl Custody<'_> {
                 true => Zeroizing::new(text.to_owned()),
                 false => cache.with_entries(Section::RefreshToken, &[]),
             };
-            copy.base = Base::of(&cache, &TokenCache::parse(&handed)?, self.context.now())?;
+            copy.base = Base::of(&cache, &TokenCache::parse(&handed)?, self.app.context.now())?;
             return copy.write(&handed);
         }
         let section = self.prepared()?.enter()?;
@@ -116,7 +116,7 @@ impl Custody<'_> {
         let injected = edit::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
         let whole = injected.as_deref().map_or_else(|| section.cache.text(), String::as_str);
         let handed = TokenCache::parse(whole)?;
-        copy.base = Base::of(&cache, &handed, self.context.now())?;
+        copy.base = Base::of(&cache, &handed, self.app.context.now())?;
         if left_out.is_empty() {
             return copy.write(whole);
         }
@@ -142,7 +142,7 @@ impl Custody<'_> {
         let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
 
         // From here on the mount may go. azward may not: what is scrubbed below is in the vault.
-        let presence = self.context.home_lock.enter();
+        let presence = self.app.context.home_lock.enter();
         if let Some(attendance) = copy.attendance.take() {
             attendance.end();
         }

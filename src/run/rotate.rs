@@ -14,14 +14,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::azure::ConfigDir;
 use crate::azure::access_token::Wanted;
 use crate::azure::command::Group;
 use crate::azure::token_cache::TokenCache;
-use crate::context::Context;
 use crate::entra::{Client, Denial, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest};
 use crate::failure::{Kind, Result};
-use crate::journal::{Deed, Event, Journal};
+use crate::journal::{Deed, Event};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::custody::Custody;
@@ -57,14 +55,8 @@ pub enum Rotated {
 /// Renews tokens of one config directory.
 #[derive(Debug)]
 pub struct Rotation<'a> {
-    /// What the process was started with.
-    pub context: &'a Context,
-    /// The config directory.
-    pub config_dir: &'a ConfigDir,
     /// Its cache and vault.
     pub custody: &'a Custody<'a>,
-    /// Where to note what happened.
-    pub journal: &'a Journal,
     /// The real az, whose trust and way to the endpoint are ours.
     pub real_az: &'a Path,
     /// The command that it is for.
@@ -92,7 +84,7 @@ const QUIET_AFTER_AZ: i64 = 60;
 impl Rotation<'_> {
     /// Renews the token `wanted`, if it is still due or missing when it is our turn.
     pub fn rotate(&self, wanted: &Wanted) -> Rotated {
-        let renewal = Renewal { context: self.context, real_az: self.real_az };
+        let renewal = Renewal { context: &self.custody.app.context, real_az: self.real_az };
         let Ok(manner) = renewal.manner(&wanted.authority) else { return self.left_to_az(wanted) };
         let began = Instant::now();
         match self.rotate_with(wanted, &manner) {
@@ -116,7 +108,7 @@ impl Rotation<'_> {
     fn left_to_az(&self, wanted: &Wanted) -> Rotated {
         let file = File::open(self.lock_path(wanted));
         let last = file.map(LastDenial::read).unwrap_or_default();
-        match last.holds(THROUGH_AZ, self.context.now()) {
+        match last.holds(THROUGH_AZ, self.custody.app.context.now()) {
             true => Rotated::Denied,
             false => Rotated::LeftToAz,
         }
@@ -125,7 +117,7 @@ impl Rotation<'_> {
     /// Notes that the real az could not renew it. The caller holds the [`lock`](Self::lock).
     pub fn note_az_s_failure(&self, wanted: &Wanted) {
         if let Ok(file) = private::open(&self.lock_path(wanted)) {
-            LastDenial::of(THROUGH_AZ, self.context.now(), QUIET_AFTER_AZ).write(&file);
+            LastDenial::of(THROUGH_AZ, self.custody.app.context.now(), QUIET_AFTER_AZ).write(&file);
         }
     }
 
@@ -134,23 +126,23 @@ impl Rotation<'_> {
     /// # Errors
     /// `Busy` when another process has it for longer than a rotation takes, `Storage` when the lock cannot be made.
     pub fn lock(&self, wanted: &Wanted) -> Result<Lock> {
-        let presence = self.context.home_lock.enter()?;
+        let presence = self.custody.app.context.home_lock.enter()?;
         private::make_dir(&self.directory())?;
         drop(presence);
         let lock = Lock::acquire(&self.lock_path(wanted), Mode::Exclusive, PATIENCE)?;
         // An uninstall waits for whoever has this lock, unless it was there while we waited.
-        drop(self.context.home_lock.enter()?);
+        drop(self.custody.app.context.home_lock.enter()?);
         Ok(lock)
     }
 
     fn directory(&self) -> PathBuf {
-        self.context.azward_home.join("run")
+        self.custody.app.context.azward_home.join("run")
     }
 
     fn lock_path(&self, wanted: &Wanted) -> PathBuf {
         let Wanted { username, tenant, environment, scope, .. } = wanted;
         let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
-        self.directory().join(format!("{}.rotate-{}", self.config_dir.id(), fingerprint(name.as_bytes())))
+        self.directory().join(format!("{}.rotate-{}", self.custody.config_dir.id(), fingerprint(name.as_bytes())))
     }
 
     /// `None` when somebody else did it while we waited, else what became of our own request.
@@ -165,10 +157,10 @@ impl Rotation<'_> {
             return denied("the vault has no refresh token for this account");
         };
         let last = LastDenial::read(lock.as_file());
-        if last.holds(&redeemable.refresh_token.fingerprint(), self.context.now()) {
+        if last.holds(&redeemable.refresh_token.fingerprint(), self.custody.app.context.now()) {
             return denied("not asked: the same request was denied a moment ago");
         }
-        let client = match Client::of(self.context, manner) {
+        let client = match Client::of(&self.custody.app.context, manner) {
             Ok(client) => Arc::new(client),
             Err(denial) => return Ok(Some((Rotated::LeftToAz, denial.what))),
         };
@@ -195,28 +187,28 @@ impl Rotation<'_> {
                 continue;
             }
             let refresh_token = preferred.unwrap_or_else(|| refused.swap_remove(0));
-            LastDenial::of(&refresh_token, self.context.now(), quiet_for).write(lock.as_file());
+            LastDenial::of(&refresh_token, self.custody.app.context.now(), quiet_for).write(lock.as_file());
             return denied(&what);
         }
     }
 
     /// Notes a rotation in the journal.
     pub(super) fn note(&self, wanted: &Wanted, outcome: String, began: Instant) {
-        let mut event = Event::new(self.context.now(), Deed::Rotation, outcome);
+        let mut event = Event::new(self.custody.app.context.now(), Deed::Rotation, outcome);
         event.command = Some(self.command.to_string());
         event.account = Some(wanted.username.clone());
         event.tenant = Some(wanted.tenant.clone());
         event.scope = Some(wanted.scope.clone());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
         event.caller = sys::process_name(sys::parent_id());
-        self.journal.record(&event);
+        self.custody.app.journal.record(&event);
     }
 
     /// Whether the cache has no token that serves and is not due.
     fn is_needed(&self, wanted: &Wanted) -> Result<bool> {
         let text = self.custody.glance()?;
         let cache = TokenCache::parse(&text)?;
-        let now = self.context.now();
+        let now = self.custody.app.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };
         Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
     }

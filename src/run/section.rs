@@ -162,7 +162,7 @@ impl VaultSection<'_> {
                 if edit::refresh_token_count(newest)? == 0 {
                     return Err(failure);
                 }
-                custody.journal.warn(custody.context.now(), &failure);
+                custody.app.journal.warn(custody.app.context.now(), &failure);
                 Ok(self.opened(custody.vault.begin_anew(&self.lock), Change::Some))
             }
             Err(failure) => Err(failure),
@@ -219,7 +219,7 @@ impl<'s> Opened<'s> {
     /// # Errors
     /// `CacheForeign`.
     pub(super) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
-        let harvest = edit::harvest(cache, &mut self.vault.contents, self.custody.context.now(), by, order)?;
+        let harvest = edit::harvest(cache, &mut self.vault.contents, self.custody.app.context.now(), by, order)?;
         self.taken += harvest.taken.len();
         if harvest.is_changed {
             self.change = Change::Some;

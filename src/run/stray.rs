@@ -135,7 +135,7 @@ fn tell(custody: &Custody<'_>, path: &Path) {
         format!("`{}` has refresh tokens in it and is none of azward's: it was left as it is", path.display()),
         "move it away from the config directory if you put it there, or remove it",
     );
-    custody.journal.warn(custody.context.now(), &failure);
+    custody.app.journal.warn(custody.app.context.now(), &failure);
 }
 
 fn is_of_us_alone(metadata: &Metadata) -> bool {
