@@ -32,7 +32,6 @@ const WELL_KNOWN: [&str; 2] =
 /// [`Kind::NoRealAz`], in the words that callers look for.
 pub fn find(context: &Context, settings: &Settings, tried: &[PathBuf]) -> Result<PathBuf> {
     candidates(context, settings)
-        .into_iter()
         .find(|candidate| !tried.contains(candidate) && is_real(context, candidate))
         .ok_or_else(none_found)
 }
@@ -45,18 +44,20 @@ pub fn is_shim(context: &Context, path: &Path) -> bool {
     own == Some(identity) || carries_mark(path)
 }
 
-fn candidates(context: &Context, settings: &Settings) -> Vec<PathBuf> {
-    let mut candidates: Vec<PathBuf> = settings.real_az.iter().map(|setting| setting.value.clone()).collect();
-    if let Some(path) = context.variable("PATH") {
-        // A relative entry of PATH is relative to the working directory, as it is for a shell.
-        candidates.extend(which::which_in_all("az", Some(path), &context.directory).into_iter().flatten());
-    }
+/// One after another as they are asked for: mostly the first is the one, and the way to the others is long.
+fn candidates(context: &Context, settings: &Settings) -> impl Iterator<Item = PathBuf> {
+    let set = settings.real_az.iter().map(|setting| setting.value.clone());
     let own = context.home.join(".local/bin");
     let names = if cfg!(windows) { ["az.cmd", "az.exe"].as_slice() } else { &["az"] };
-    for directory in WELL_KNOWN.iter().map(PathBuf::from).chain([own]) {
-        candidates.extend(names.iter().map(|name| directory.join(name)));
-    }
-    candidates
+    let well_known = WELL_KNOWN.iter().map(PathBuf::from).chain([own]);
+    let well_known = well_known.flat_map(move |directory| names.iter().map(move |name| directory.join(name)));
+    set.chain(std::iter::once_with(|| on_path(context)).flatten()).chain(well_known)
+}
+
+fn on_path(context: &Context) -> Vec<PathBuf> {
+    let Some(path) = context.variable("PATH") else { return Vec::new() };
+    // A relative entry of PATH is relative to the working directory, as it is for a shell.
+    which::which_in_all("az", Some(path), &context.directory).into_iter().flatten().collect()
 }
 
 fn is_real(context: &Context, candidate: &Path) -> bool {
