@@ -87,7 +87,8 @@ impl<'a> Answer<'a> {
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
     fn text(&self, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
-        let text = custody.cache.read().ok()?.unwrap_or_default();
+        // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
+        let text = std::mem::take(&mut *custody.cache.read().ok()?.unwrap_or_default());
         match TokenCache::parse(&text) {
             Ok(cache) if !text.is_empty() => self.text_from(&cache, custody),
             // Somebody may be writing it at this moment.

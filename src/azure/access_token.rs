@@ -3,6 +3,9 @@
 //! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
 //! leaves the matter to the real az.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use crate::azure::clouds::Cloud;
@@ -135,7 +138,8 @@ impl Wanted {
     fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, Found<'a>)>> {
         let prefix = self.key_prefix(account);
         let mut serving = Vec::new();
-        let mut keys = Vec::new();
+        // Of a large cache nearly every one has that prefix.
+        let mut keys = HashSet::new();
         for entry in cache.entries(Section::AccessToken)? {
             // One that is escaped may be another's equal.
             if entry.key.contains('\\') {
@@ -145,14 +149,14 @@ impl Wanted {
                 continue;
             };
             // To MSAL only the last one is there.
-            if keys.contains(&entry.key) {
+            if !keys.insert(entry.key) {
                 return Err(foreign("an access token stands twice"));
             }
-            keys.push(entry.key);
             let token = entry.access_token()?;
             let serves = token.client_id == AZURE_CLI_CLIENT_ID
                 && token.realm == self.tenant
-                && token.account == *account
+                && token.home_account_id == account.home_account_id
+                && token.environment == account.environment
                 && !token.has_ext_cache_key
                 && token.target.split(' ').any(|scope| scope == self.scope);
             if !serves {
@@ -191,17 +195,23 @@ impl Found<'_> {
     }
 }
 
-/// The fields of an access token entry. Times are decimal strings in the file.
+/// The fields of an access token entry, borrowed: there may be a thousand of them. Times are decimal strings in the file.
 #[derive(Debug, Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
     secret: &'a serde_json::value::RawValue,
-    #[serde(flatten)]
-    account: AccountId,
-    client_id: String,
-    realm: String,
-    target: String,
-    expires_on: String,
+    #[serde(borrow)]
+    home_account_id: Cow<'a, str>,
+    #[serde(borrow)]
+    environment: Cow<'a, str>,
+    #[serde(borrow)]
+    client_id: Cow<'a, str>,
+    #[serde(borrow)]
+    realm: Cow<'a, str>,
+    #[serde(borrow)]
+    target: Cow<'a, str>,
+    #[serde(borrow)]
+    expires_on: Cow<'a, str>,
     #[serde(default)]
     refresh_on: Option<String>,
     #[serde(default)]
@@ -234,7 +244,12 @@ impl<'a> Fields<'a> {
 
 impl<'a> Entry<'a> {
     fn access_token(&self) -> Result<Fields<'a>> {
-        serde_json::from_str(self.value).map_err(|_| foreign("an access token's entry lacks what every one has"))
+        let lacking = || foreign("an access token's entry lacks what every one has");
+        // serde takes a list for a record.
+        if !self.value.starts_with('{') {
+            return Err(lacking());
+        }
+        serde_json::from_str(self.value).map_err(|_| lacking())
     }
 }
 
@@ -330,6 +345,15 @@ mod tests {
             let account = wanted.account(&cache).unwrap().unwrap();
             assert!(wanted.find(&cache, &account, 1000).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_is_no_entry() {
+        let list = "[\"s\", \"h\", \"e\", \"c\", \"r\", \"t\", \"9\", null, null]";
+        let record = "{\"secret\": \"s\", \"home_account_id\": \"h\", \"environment\": \"e\", \"client_id\": \"c\", \
+                      \"realm\": \"r\", \"target\": \"t\", \"expires_on\": \"9\"}";
+        assert!(Entry { key: "\"k\"", value: record }.access_token().is_ok());
+        assert!(Entry { key: "\"k\"", value: list }.access_token().is_err());
     }
 
     #[test]
