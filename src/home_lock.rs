@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
@@ -42,13 +42,15 @@ struct Inner {
     /// The lock's file as it was when this process first relied on the azward home; open, so that no other gets its
     /// identity.
     noted: Mutex<Option<File>>,
+    /// The share that this process has, as long as it has one.
+    shared: Mutex<Weak<Lock>>,
     /// Whether this process has the lock alone.
     is_alone: AtomicBool,
 }
 
 /// The knowledge that azward is there, for as long as this is held.
 #[derive(Debug)]
-pub struct Presence(#[expect(dead_code, reason = "held for its lock")] Option<Lock>);
+pub struct Presence(#[expect(dead_code, reason = "held for its lock")] Option<Arc<Lock>>);
 
 /// The knowledge that nobody creates anything in the azward home, for as long as this is held.
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl HomeLock {
             azward_home: azward_home.to_owned(),
             program: executable.map(without_mark),
             noted: Mutex::default(),
+            shared: Mutex::default(),
             is_alone: AtomicBool::new(false),
         }))
     }
@@ -123,6 +126,10 @@ impl HomeLock {
         if self.0.is_alone.load(Ordering::SeqCst) {
             return Ok(Presence(None));
         }
+        // Whoever wants it alone waits for that share, and so for this one.
+        if let Some(lock) = self.shared().upgrade() {
+            return Ok(Presence(Some(lock)));
+        }
         if self.is_gone() {
             return Err(gone(&self.0.azward_home));
         }
@@ -135,6 +142,8 @@ impl HomeLock {
         {
             return Err(gone(&self.0.azward_home));
         }
+        let lock = Arc::new(lock);
+        *self.shared() = Arc::downgrade(&lock);
         Ok(Presence(Some(lock)))
     }
 
@@ -154,6 +163,10 @@ impl HomeLock {
                 return Ok(Alone { home: self.clone(), _lock: lock });
             }
         }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Weak<Lock>> {
+        self.0.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn noted(&self) -> MutexGuard<'_, Option<File>> {
@@ -206,6 +219,18 @@ mod tests {
         assert!(Lock::attempt(&lock.path(), Mode::Shared).unwrap().is_none());
         drop(alone);
         assert!(Lock::attempt(&lock.path(), Mode::Shared).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_share_is_shared_until_the_last_who_has_it_lets_go() {
+        let (_home, lock) = installed();
+        let first = lock.enter().unwrap();
+        let second = lock.enter().unwrap();
+        drop(first);
+        assert!(Lock::attempt(&lock.path(), Mode::Exclusive).unwrap().is_none());
+        drop(second);
+        assert!(Lock::attempt(&lock.path(), Mode::Exclusive).unwrap().is_some());
+        lock.enter().unwrap();
     }
 
     #[test]
