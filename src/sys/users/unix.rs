@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use rustix::process::{geteuid, getuid};
 
@@ -73,9 +74,14 @@ pub fn home_from_passwd() -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(home.to_bytes())))
 }
 
-/// What the operating system calls this machine, the same across boots; `None` where it has no such name.
+/// What the operating system calls this machine, the same across boots, and asked for once; `None` where it has no such name.
 #[must_use]
 pub fn machine_id() -> Option<String> {
+    static ID: OnceLock<Option<String>> = OnceLock::new();
+    ID.get_or_init(read_machine_id).clone()
+}
+
+fn read_machine_id() -> Option<String> {
     if cfg!(target_os = "macos") {
         return macos_machine_id();
     }
