@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::azure::clouds::Cloud;
@@ -134,9 +135,13 @@ impl Wanted {
     }
 
     /// Every token that serves, whatever it has left: the one with the very scopes as MSAL's key first, then the others in
-    /// the file's order. Entries are told by their keys, so that a large cache need not be read through.
+    /// the file's order. Entries are told by their keys, and those that say nothing of the scope are not read, so that a
+    /// large cache need not be read through.
     fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, Found<'a>)>> {
         let prefix = self.key_prefix(account);
+        let scope = Finder::new(&self.scope);
+        // What is escaped may say it in other letters.
+        let may_serve = |value: &[u8]| scope.find(value).is_some() || memchr::memchr(b'\\', value).is_some();
         let mut serving = Vec::new();
         // Of a large cache nearly every one has that prefix.
         let mut keys = HashSet::new();
@@ -151,6 +156,9 @@ impl Wanted {
             // To MSAL only the last one is there.
             if !keys.insert(entry.key) {
                 return Err(foreign("an access token stands twice"));
+            }
+            if !may_serve(entry.value.as_bytes()) {
+                continue;
             }
             let token = entry.access_token()?;
             let serves = token.client_id == AZURE_CLI_CLIENT_ID
