@@ -26,6 +26,17 @@ for option in "$@"; do
     esac
 done
 
+# Whether static.toml can be had: the C library's archive is there, and is one that looks hosts up without loading more.
+can_link_statically() {
+    version=$(getconf GNU_LIBC_VERSION 2>/dev/null) && host=$(rustc --print host-tuple 2>/dev/null) || return 1
+    minor=${version#glibc 2.}
+    [ "${minor%%[!0-9]*}" -ge 34 ] 2>/dev/null || return 1
+    case $host:$(cc -print-file-name=libc.a 2>/dev/null) in
+        *-linux-gnu:/*) ;;
+        *) return 1 ;;
+    esac
+}
+
 build=${AZWARD_BUILD:-}
 if [ -z "$build" ]; then
     if ! command -v cargo >/dev/null 2>&1; then
@@ -34,8 +45,14 @@ if [ -z "$build" ]; then
         exit 1
     fi
     echo "building azward (a few minutes the first time)"
-    cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
-    build=${CARGO_TARGET_DIR:-$root/target}/release
+    if can_link_statically; then
+        cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward \
+            --config "$here/static.toml" --target "$host"
+        build=${CARGO_TARGET_DIR:-$root/target}/$host/release
+    else
+        cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
+        build=${CARGO_TARGET_DIR:-$root/target}/release
+    fi
 fi
 
 exec "$build/azward" install "$@"

@@ -11,6 +11,9 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration;
 
+#[cfg(unix)]
+use crate::sys;
+
 /// Looks names up on a thread.
 #[derive(Debug)]
 pub(super) struct OnThread;
@@ -21,7 +24,11 @@ impl Resolver for OnThread {
         let patient = NextTimeout { after: Duration::NotHappening, ..timeout };
         let (sender, receiver) = mpsc::channel();
         // Nobody may be listening any more.
-        let look_up = move || drop(sender.send(DefaultResolver::default().resolve(&uri, &config, patient)));
+        let look_up = move || {
+            #[cfg(unix)]
+            sys::keep_lookups_built_in();
+            drop(sender.send(DefaultResolver::default().resolve(&uri, &config, patient)));
+        };
         thread::Builder::new().spawn(look_up)?;
         receiver.recv_timeout(*timeout.after).unwrap_or(Err(Error::Timeout(timeout.reason)))
     }

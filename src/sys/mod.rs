@@ -35,6 +35,8 @@ pub use process::{
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
 pub use terminal::{Stream, is_terminal, takes_escapes, terminal_width};
+#[cfg(unix)]
+pub use users::keep_lookups_built_in;
 pub use users::{
     copy_owner, has_system_proxy, have_one_owner, home_from_passwd, is_of, machine_id, may_follow, owner_id, user_id,
 };

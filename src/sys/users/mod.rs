@@ -5,6 +5,8 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
 
+#[cfg(unix)]
+pub use platform::keep_lookups_built_in;
 pub use platform::{
     copy_owner, has_system_proxy, have_one_owner, home_from_passwd, is_of, machine_id, may_follow, owner_id, user_id,
 };

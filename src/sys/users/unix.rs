@@ -58,6 +58,39 @@ pub fn may_follow(link: &Metadata, target: &Metadata) -> bool {
 /// The home directory from the passwd database, for a process without `HOME`.
 #[must_use]
 pub fn home_from_passwd() -> Option<PathBuf> {
+    keep_lookups_built_in();
+    home_in_passwd().or_else(home_from_directory_service)
+}
+
+/// Keeps what looks users and hosts up to what the C library has in itself: files, and DNS. Where that is linked into this
+/// program, everything else would be loaded from the system's, which may be of another version by now, and crash. Nothing
+/// elsewhere.
+pub fn keep_lookups_built_in() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+    {
+        unsafe extern "C" {
+            // nss.h; the libc crate does not have it.
+            fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+        }
+        for (database, services) in [(c"passwd", c"files"), (c"hosts", c"files dns")] {
+            // SAFETY: both are NUL-terminated strings that live for as long as the process, and the C library takes a lock.
+            unsafe { __nss_configure_lookup(database.as_ptr(), services.as_ptr()) };
+        }
+    }
+}
+
+/// The home directory as the system's own program finds it: that loads whatever knows the user.
+fn home_from_directory_service() -> Option<PathBuf> {
+    if !cfg!(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static")) {
+        return None;
+    }
+    let user = getuid().to_string();
+    let entry = std::process::Command::new("/usr/bin/getent").args(["passwd", &user]).output().ok()?.stdout;
+    let home = entry.split(|&byte| byte == b':').nth(5)?;
+    Some(PathBuf::from(OsStr::from_bytes(home)))
+}
+
+fn home_in_passwd() -> Option<PathBuf> {
     let mut buffer = vec![0; 16 * 1024];
     let mut entry = MaybeUninit::uninit();
     let mut found: *mut libc::passwd = std::ptr::null_mut();
