@@ -10,7 +10,7 @@ use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
 use azward::run::custody::Custody;
-use azward::run::marker::{self, Marker};
+use azward::run::marker::{self, Marker, Role};
 use azward::run::{Run, supervise};
 use azward::sys;
 use azward::ui::Ui;
@@ -57,7 +57,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));
     }
     let pass = || {
-        let marker = Marker::of_this_process(given.as_ref(), &config_dir, false, &real_az);
+        let marker = Marker::of_this_process(given.as_ref(), &config_dir, Role::Passer, &real_az);
         supervise::become_az(supervise::command(&real_az, &marker), arguments)
     };
     // Inside a private mount, whoever took the marker away, the secrets are at hand as well.
@@ -72,7 +72,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         }
         return Err(pass());
     }
-    let marker = Marker::of_this_process(given.as_ref(), &config_dir, true, &real_az);
+    let marker = Marker::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
     let run = Run { app, config_dir: &config_dir, real_az, marker };
     let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use azward::app::App;
 use azward::commands;
 use azward::commands::forget::{self, Asking, Which};
+use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
 use azward::failure::Result;
@@ -46,7 +47,10 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::Status => commands::status::status(app, ui),
         Command::Scrub => commands::scrub::scrub(app, ui),
         Command::Lock => commands::lock::lock(app, ui),
-        Command::Install { no_modify_path } => commands::install::install(app, ui, !no_modify_path),
+        Command::Install { no_modify_path } => {
+            let start_up = if no_modify_path { StartUp::LeaveAlone } else { StartUp::Edit };
+            commands::install::install(app, ui, start_up)
+        }
         Command::Uninstall { forget, others } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
             commands::uninstall::uninstall(app, ui, leftovers)

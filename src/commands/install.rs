@@ -29,11 +29,20 @@ pub fn shim_directory(azward_home: &Path) -> PathBuf {
     azward_home.join("bin")
 }
 
+/// What becomes of the shells' start-up files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartUp {
+    /// They put the shim first on PATH.
+    Edit,
+    /// They stay as they are: PATH is the user's to set.
+    LeaveAlone,
+}
+
 /// Installs, and says what it did.
 ///
 /// # Errors
 /// `Storage` when a file cannot be written.
-pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
+pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     let App { context, settings_failure, .. } = app;
     let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
@@ -43,7 +52,10 @@ pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
         // They would be written anew, without what they say.
         return Err(failure.clone());
     }
-    let files = if modify_path { start_up_files(context) } else { Vec::new() };
+    let files = match start_up {
+        StartUp::Edit => start_up_files(context),
+        StartUp::LeaveAlone => Vec::new(),
+    };
     for file in &files {
         file.plan(&directory)?;
     }
@@ -64,7 +76,7 @@ pub fn install(app: &App, ui: &Ui, modify_path: bool) -> Result<()> {
     }
     // Left by an uninstall that was killed.
     let _ = std::fs::remove_file(directory.join(SHIM_TAKEN_OUT));
-    if modify_path {
+    if start_up == StartUp::Edit {
         for file in &files {
             let changed = file.plan(&directory)?.make()?;
             ui.say(format!(

@@ -28,6 +28,16 @@ pub enum Plan {
     Nothing,
 }
 
+/// How the secrets of a run are at hand for its az.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExposureKind {
+    /// In the run's private copy.
+    Private,
+    /// In the real token cache, or not at all.
+    InPlace,
+}
+
 /// What was learned about this system and this az.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Memory {
@@ -158,7 +168,8 @@ impl<'a> Exposure<'a> {
     /// Remembers that this az replaces its cache by rename: it has just tried.
     pub fn note_rename(&self) {
         if let Ok(state) = sys::file_state(self.real_az) {
-            self.note_writer(state.text, true);
+            let renames = true;
+            self.note_writer(state.text, renames);
         }
     }
 

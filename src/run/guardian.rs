@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::failure::Result;
 use crate::journal::{Deed, Event};
 use crate::run::custody::{Custody, Forgetting, Handed};
+use crate::run::exposure::ExposureKind;
 use crate::run::in_place::Exposed;
 use crate::run::lease::{Attendance, Share};
 use crate::run::origin::Origin;
@@ -50,21 +51,11 @@ struct Watched {
     /// When that started, to tell it from a later one with the same id.
     start: u64,
     /// How the secrets are exposed to it.
-    exposure: Exposure,
+    exposure: ExposureKind,
     /// What the files that come along are for, in their order: two messages may arrive as one.
     files: Vec<Role>,
     /// Its command; none as long as that has done nothing, whatever it is.
     command: Option<Group>,
-}
-
-/// How the secrets are exposed to the az that is watched.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Exposure {
-    /// In the real token cache, or not at all.
-    InPlace,
-    /// In the run's private copy.
-    Private,
 }
 
 /// What a file that comes along is for.
@@ -127,13 +118,13 @@ impl Guardian {
     /// Has it watch the az that waits in `process`, to which nothing is exposed yet: a shim that is killed may leave a lock
     /// behind.
     pub fn watch_waiting(&self, process: u32) {
-        self.tell(process, Exposure::InPlace, None, &[]);
+        self.tell(process, ExposureKind::InPlace, None, &[]);
     }
 
     /// Has it watch the az that waits in `process`, to which the file is exposed in place.
     pub fn watch_in_place(&self, process: u32, share: Option<&Share>, command: &Group) {
         let share = share.map(|share| (Role::Share, share.as_file()));
-        self.tell(process, Exposure::InPlace, Some(command), &share.into_iter().collect::<Vec<_>>());
+        self.tell(process, ExposureKind::InPlace, Some(command), &share.into_iter().collect::<Vec<_>>());
         self.reap();
     }
 
@@ -150,12 +141,12 @@ impl Guardian {
             ];
             let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
             let files = [(Role::Copy, &copy.file), (Role::Base, &file)].into_iter().chain(others);
-            self.tell(process, Exposure::Private, Some(command), &files.collect::<Vec<_>>());
+            self.tell(process, ExposureKind::Private, Some(command), &files.collect::<Vec<_>>());
         }
         self.reap();
     }
 
-    fn tell(&self, process: u32, exposure: Exposure, command: Option<&Group>, files: &[(Role, &File)]) {
+    fn tell(&self, process: u32, exposure: ExposureKind, command: Option<&Group>, files: &[(Role, &File)]) {
         let Some(channel) = &self.channel else { return };
         let start = sys::process_start(process).unwrap_or(0);
         let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
@@ -220,7 +211,7 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Files)> {
                 last = Some(match Files::of(&watched.files, &mut attached) {
                     Some(files) => (watched, files),
                     // What lies in the real cache can still be settled.
-                    None => (Watched { exposure: Exposure::InPlace, ..watched }, Files::default()),
+                    None => (Watched { exposure: ExposureKind::InPlace, ..watched }, Files::default()),
                 });
             }
         }
@@ -235,7 +226,7 @@ fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<
         AccountEffect::SignOut | AccountEffect::Clear => Forgetting::IfProven,
         AccountEffect::Nothing | AccountEffect::SignIn => Forgetting::Never,
     };
-    if watched.exposure == Exposure::InPlace {
+    if watched.exposure == ExposureKind::InPlace {
         let share = files.take(Role::Share).map(Share::from_file);
         return custody.settle(Exposed { share, before: Vec::new() }, forgetting, origin);
     }
@@ -277,7 +268,7 @@ mod tests {
     fn what_is_told_of_the_command_is_its_words_and_what_it_does() {
         let arguments = ["logout", "--username", "secret"].map(OsString::from);
         let command = Some(Command::parse(&arguments).group().clone());
-        let told = Watched { process: 7, start: 8, exposure: Exposure::Private, files: vec![Role::Copy], command };
+        let told = Watched { process: 7, start: 8, exposure: ExposureKind::Private, files: vec![Role::Copy], command };
         let line = serde_json::to_string(&told).unwrap();
         assert_eq!(
             line,
@@ -285,7 +276,7 @@ mod tests {
              \"command\":{\"words\":\"logout\",\"effect\":\"sign-out\"}}"
         );
         let heard: Watched = serde_json::from_str(&line).unwrap();
-        assert_eq!(heard.exposure, Exposure::Private);
+        assert_eq!(heard.exposure, ExposureKind::Private);
         assert_eq!(heard.command, told.command);
         let waiting: Watched =
             serde_json::from_str(&line.replace("{\"words\":\"logout\",\"effect\":\"sign-out\"}", "null")).unwrap();

@@ -9,7 +9,7 @@ use crate::azure::Command;
 use crate::azure::command::AccountEffect;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::custody::{Custody, Forgetting, Handed};
-use crate::run::exposure::{self, Exposure, Plan};
+use crate::run::exposure::{self, Exposure, ExposureKind, Plan};
 use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
@@ -45,6 +45,23 @@ pub struct Start<'a> {
     pub marker: &'a Marker,
     /// Whether it has nothing of the caller's standard streams.
     pub is_quiet: bool,
+}
+
+/// How an az ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AzEnd {
+    /// With exit code 0.
+    Succeeded,
+    /// With another one, by a signal, or it was never let go.
+    Failed,
+}
+
+impl AzEnd {
+    /// Where it is known whether it did what it was told.
+    #[must_use]
+    pub fn of(has_succeeded: bool) -> Self {
+        if has_succeeded { Self::Succeeded } else { Self::Failed }
+    }
 }
 
 /// What is held while az runs.
@@ -85,13 +102,16 @@ impl<'a> Handover<'a> {
         Ok(handover)
     }
 
-    /// Waits until it is certain which exposure it is going to be. Says whether it is private.
+    /// Waits until it is certain which exposure it is going to be, and says which.
     ///
     /// # Errors
     /// [`Kind::NotStarted`].
-    pub fn is_private(&mut self) -> Result<bool> {
-        if self.plan != Plan::Private || matches!(self.held, Held::Private(_)) {
-            return Ok(self.plan == Plan::Private);
+    pub fn kind(&mut self) -> Result<ExposureKind> {
+        if self.plan != Plan::Private {
+            return Ok(ExposureKind::InPlace);
+        }
+        if matches!(self.held, Held::Private(_)) {
+            return Ok(ExposureKind::Private);
         }
         let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
             Some(Ok(Ok(private))) => {
@@ -104,14 +124,14 @@ impl<'a> Handover<'a> {
                     attendance: self.attendance.take(),
                     watch: None,
                 }));
-                return Ok(true);
+                return Ok(ExposureKind::Private);
             }
             Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
             Some(Err(error)) => format!("the child ended early: {error}"),
             None => "there is no child".to_owned(),
         };
         self.go_without_mount(refused)?;
-        Ok(false)
+        Ok(ExposureKind::InPlace)
     }
 
     /// Hands the secrets over, without the access tokens `left_out` of a private copy.
@@ -119,7 +139,7 @@ impl<'a> Handover<'a> {
     /// # Errors
     /// Whatever kept it from doing so; az can be run all the same.
     pub fn expose(&mut self, left_out: &[String]) -> Result<()> {
-        self.is_private()?;
+        self.kind()?;
         let process = self.process();
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.origin(), left_out) {
@@ -189,14 +209,17 @@ impl<'a> Handover<'a> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
-    pub fn settle(mut self, forgetting: Forgetting, has_failed: bool) -> Result<()> {
+    pub fn settle(mut self, forgetting: Forgetting, end: AzEnd) -> Result<()> {
         drop(self.az.take());
         let by = self.origin();
         match self.held {
             Held::Nothing => Ok(()),
             Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, by),
             Held::Private(mut copy) => {
-                let strays = if has_failed { stray::take_in(self.custody, &copy)? } else { Vec::new() };
+                let strays = match end {
+                    AzEnd::Failed => stray::take_in(self.custody, &copy)?,
+                    AzEnd::Succeeded => Vec::new(),
+                };
                 self.custody.settle_privately(&mut copy, forgetting, by)?;
                 if stray::clear_up(self.custody, &strays)? {
                     self.exposure.note_rename();
@@ -283,7 +306,7 @@ impl<'a> Handover<'a> {
 
     fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
         let Start { command, marker, is_quiet } = self.start;
-        let marker = marker.with_private_mount(mount.is_some());
+        let marker = marker.within(if mount.is_some() { ExposureKind::Private } else { ExposureKind::InPlace });
         let context = &self.custody.app.context;
         WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
+use crate::run::exposure::ExposureKind;
 use crate::run::lease::Lease;
 use crate::sys;
 
@@ -17,6 +18,15 @@ pub const VARIABLE: &str = "AZWARD_RUN";
 
 /// How often a shim may lead to a shim before that counts as a circle.
 const DEPTH: u32 = 8;
+
+/// What the shim does whose marker it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It supervises a run.
+    Supervisor,
+    /// It replaces itself by az.
+    Passer,
+}
 
 /// What the marker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +71,12 @@ impl Marker {
 
     /// The marker for what this process starts now.
     #[must_use]
-    pub fn of_this_process(given: Option<&Self>, config_dir: &ConfigDir, supervises: bool, real_az: &Path) -> Self {
+    pub fn of_this_process(given: Option<&Self>, config_dir: &ConfigDir, role: Role, real_az: &Path) -> Self {
         let process = std::process::id();
         let mut tried = tried(given).to_vec();
         tried.push(real_az.to_owned());
         Self {
-            supervises,
+            supervises: role == Role::Supervisor,
             is_private: false,
             process,
             start: sys::process_start(process).unwrap_or(0),
@@ -77,10 +87,10 @@ impl Marker {
         }
     }
 
-    /// The same marker for an az in a private mount, or in none.
+    /// The same marker for an az in this exposure.
     #[must_use]
-    pub fn with_private_mount(&self, is_private: bool) -> Self {
-        Self { is_private, ..self.clone() }
+    pub fn within(&self, kind: ExposureKind) -> Self {
+        Self { is_private: kind == ExposureKind::Private, ..self.clone() }
     }
 
     /// Whether a live run above us has the secrets of `config_dir` exposed, as seen from here: not everything that an az
@@ -207,7 +217,7 @@ mod tests {
     #[test]
     fn of_one_that_replaced_itself_its_life_is_enough_and_a_run_s_must_be_proven() {
         let config_dir = ConfigDir::at(Path::new("/tmp"));
-        let passed = Marker::of_this_process(None, &config_dir, false, Path::new("/usr/bin/az"));
+        let passed = Marker::of_this_process(None, &config_dir, Role::Passer, Path::new("/usr/bin/az"));
         assert_eq!(Marker::given(&context(passed.to_value())), Some(passed.clone()));
         assert!(!passed.covers(&config_dir));
         assert!(Marker::given(&context(by(sys::parent_id(), &passed).to_value())).is_some());
@@ -219,7 +229,7 @@ mod tests {
         other.kill().unwrap();
         other.wait().unwrap();
         // None of these is a shim with a lease: ourselves, what is above us, what began everything.
-        let run = Marker::of_this_process(None, &config_dir, true, Path::new("/usr/bin/az"));
+        let run = Marker::of_this_process(None, &config_dir, Role::Supervisor, Path::new("/usr/bin/az"));
         assert!(run.covers(&config_dir) && !run.covers(&ConfigDir::at(Path::new("/var"))));
         assert!(Marker::given(&context(run.to_value())).is_none());
         assert!([1, sys::parent_id()].iter().all(|id| Marker::given(&context(by(*id, &run).to_value())).is_none()));
@@ -228,9 +238,9 @@ mod tests {
     #[test]
     fn a_bounce_adds_to_what_was_tried_and_ends_as_a_circle() {
         let config_dir = ConfigDir::at(Path::new("/tmp"));
-        let mut marker = Marker::of_this_process(None, &config_dir, false, Path::new("/a"));
+        let mut marker = Marker::of_this_process(None, &config_dir, Role::Passer, Path::new("/a"));
         assert_eq!(tried(Some(&marker)), [PathBuf::from("/a")]);
-        marker = Marker::of_this_process(Some(&marker), &config_dir, false, Path::new("/b"));
+        marker = Marker::of_this_process(Some(&marker), &config_dir, Role::Passer, Path::new("/b"));
         assert_eq!(tried(Some(&marker)), [PathBuf::from("/a"), PathBuf::from("/b")]);
         for _ in 0..8 {
             marker = marker.passed_on(Path::new("/c"));

@@ -133,8 +133,16 @@ impl Brought {
     }
 }
 
-/// Does to `real` what a run did to its copy, `after`. Accounts only vanish from it if the run `may_forget`: a copy that
-/// lost one otherwise lost it by mishap. An account that somebody else logged out meanwhile stays logged out.
+/// What it means that an account is missing from a run's copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The run logged it out.
+    LoggedOut,
+    /// The copy lost it by mishap.
+    Lost,
+}
+
+/// Does to `real` what a run did to its copy, `after`. Accounts only vanish from it if the run logged them out. An account that somebody else logged out meanwhile stays logged out.
 /// `None` when there is nothing to do.
 ///
 /// # Errors
@@ -143,11 +151,12 @@ pub fn merge(
     base: &Base,
     after: &TokenCache<'_>,
     real: &TokenCache<'_>,
-    may_forget: bool,
+    missing: Missing,
 ) -> Result<Option<Zeroizing<String>>> {
     let gone = gone_elsewhere(base, real)?;
     let left: HashSet<AccountId> = edit::account_ids(after)?;
-    let is_forgotten = |owner: &AccountId| may_forget && base.handed.contains(owner) && !left.contains(owner);
+    let is_forgotten =
+        |owner: &AccountId| missing == Missing::LoggedOut && base.handed.contains(owner) && !left.contains(owner);
     let mut merged: Option<Zeroizing<String>> = None;
     for name in names(&[after, real]) {
         let is_missing = |cache: &TokenCache<'_>| !cache.section_names().iter().any(|own| *own == name);
@@ -175,7 +184,7 @@ pub fn merge(
                 None => new.push(*entry),
             }
         }
-        let stays = may_forget || !matches!(&*name, ACCOUNT | APP_METADATA);
+        let stays = missing == Missing::LoggedOut || !matches!(&*name, ACCOUNT | APP_METADATA);
         new.retain(|entry| {
             let is_removed = stays
                 && base.mark(&name, entry.key) == Some(mark(entry))
@@ -265,12 +274,12 @@ mod tests {
     }
 
     /// Keys and secrets of the access tokens, and the accounts' keys, after a merge.
-    fn merged(base: &str, after: &str, real: &str, may_forget: bool) -> Option<(Vec<String>, Vec<String>)> {
+    fn merged(base: &str, after: &str, real: &str, missing: Missing) -> Option<(Vec<String>, Vec<String>)> {
         let parse = |text: &'static str| TokenCache::parse(text).unwrap();
         let leak = |text: &str| -> &'static str { text.to_owned().leak() };
         let base = parse(leak(base));
         let base = Base::of(&base, &base, 0).unwrap();
-        let text = merge(&base, &parse(leak(after)), &parse(leak(real)), may_forget).unwrap()?;
+        let text = merge(&base, &parse(leak(after)), &parse(leak(real)), missing).unwrap()?;
         let cache = TokenCache::parse(&text).unwrap();
         let secret = |entry: &Entry<'_>| entry.value.split('"').nth(3).unwrap().to_owned();
         let tokens = cache.entries(Section::AccessToken).unwrap();
@@ -286,18 +295,18 @@ mod tests {
         let base = cache(&[("u-1", "a", 1), ("u-2", "b", 1)], &["u"]);
         let after = cache(&[("u-1", "new", 5), ("u-2", "b", 1), ("u-3", "c", 5)], &["u"]);
         let real = cache(&[("u-1", "a", 1), ("u-2", "theirs", 4)], &["u"]);
-        let (tokens, accounts) = merged(&base, &after, &real, false).unwrap();
+        let (tokens, accounts) = merged(&base, &after, &real, Missing::Lost).unwrap();
         assert_eq!(tokens, ["u-1=new", "u-2=theirs", "u-3=c"]);
         assert_eq!(accounts, ["u-e"]);
-        assert!(merged(&base, &base, &real, true).is_none());
+        assert!(merged(&base, &base, &real, Missing::LoggedOut).is_none());
     }
 
     #[test]
     fn of_two_renewals_the_later_stays() {
         let base = cache(&[("u-1", "a", 1)], &["u"]);
         let after = cache(&[("u-1", "ours", 5)], &["u"]);
-        assert!(merged(&base, &after, &cache(&[("u-1", "theirs", 6)], &["u"]), false).is_none());
-        let (tokens, _) = merged(&base, &after, &cache(&[("u-1", "theirs", 4)], &["u"]), false).unwrap();
+        assert!(merged(&base, &after, &cache(&[("u-1", "theirs", 6)], &["u"]), Missing::Lost).is_none());
+        let (tokens, _) = merged(&base, &after, &cache(&[("u-1", "theirs", 4)], &["u"]), Missing::Lost).unwrap();
         assert_eq!(tokens, ["u-1=ours"]);
     }
 
@@ -306,22 +315,22 @@ mod tests {
         let base = cache(&[("u-1", "a", 1), ("v-1", "b", 1)], &["u", "v"]);
         let after = cache(&[("u-1", "a", 1)], &["u"]);
         let real = cache(&[("u-1", "a", 1), ("v-1", "renewed", 2)], &["u", "v"]);
-        let (tokens, accounts) = merged(&base, &after, &real, true).unwrap();
+        let (tokens, accounts) = merged(&base, &after, &real, Missing::LoggedOut).unwrap();
         assert_eq!((tokens, accounts), (vec!["u-1=a".to_owned()], vec!["u-e".to_owned()]));
-        assert!(merged(&base, &after, &real, false).is_none());
+        assert!(merged(&base, &after, &real, Missing::Lost).is_none());
     }
 
     #[test]
     fn an_account_that_was_logged_out_elsewhere_does_not_come_back() {
         let base = cache(&[("v-1", "b", 1)], &["u", "v"]);
         let after = cache(&[("v-1", "renewed", 2)], &["u", "v"]);
-        assert!(merged(&base, &after, &cache(&[], &["u"]), false).is_none());
+        assert!(merged(&base, &after, &cache(&[], &["u"]), Missing::Lost).is_none());
     }
 
     #[test]
     fn a_first_login_fills_an_empty_cache() {
         let after = cache(&[("u-1", "a", 1)], &["u"]);
-        let (tokens, accounts) = merged("", &after, "", false).unwrap();
+        let (tokens, accounts) = merged("", &after, "", Missing::Lost).unwrap();
         assert_eq!((tokens.len(), accounts.len()), (1, 1));
     }
 }

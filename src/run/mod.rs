@@ -42,9 +42,9 @@ use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Deed, Event};
 use crate::lock::Lock;
 use crate::run::custody::{Custody, Forgetting};
-use crate::run::exposure::Exposure;
+use crate::run::exposure::{Exposure, ExposureKind};
 use crate::run::guardian::Guardian;
-use crate::run::handover::{Handover, Start};
+use crate::run::handover::{AzEnd, Handover, Start};
 use crate::run::marker::Marker;
 use crate::run::rotate::{Rotated, Rotation};
 use crate::secret::wipe_stack;
@@ -90,7 +90,7 @@ impl Run<'_> {
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = command.group().is_for_a_token();
         let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
-        let is_private = handover.is_private()?;
+        let kind = handover.kind()?;
         if let Some(signal) = sys::pending_signal() {
             self.end_by(signal, handover, &guardian);
         }
@@ -100,16 +100,18 @@ impl Run<'_> {
             let command = Command::parse(&arguments);
             let start = Start { command: &command, marker: &self.marker, is_quiet: true };
             let quiet = Handover::begin(&custody, &exposure, &guardian, start);
-            self.rotate_through_az(wanted, &rotation, quiet, is_private);
+            self.rotate_through_az(wanted, &rotation, quiet, kind);
         };
-        if is_private && let Some((wanted, _)) = &through_az {
+        if kind == ExposureKind::Private
+            && let Some((wanted, _)) = &through_az
+        {
             rotate_through_az(wanted);
         }
         let handicap = handover.expose(&[]).err();
         if let Some(failure) = &handicap {
             self.warn(failure);
         }
-        if !is_private
+        if kind == ExposureKind::InPlace
             && handicap.is_none()
             && let Some((wanted, _)) = &through_az
         {
@@ -129,8 +131,8 @@ impl Run<'_> {
                 keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);
             }
         });
-        let succeeded = outcome.as_ref().is_ok_and(ExitStatus::success);
-        if self.end(handover, forgetting(command, succeeded), !succeeded) {
+        let end = AzEnd::of(outcome.as_ref().is_ok_and(ExitStatus::success));
+        if self.end(handover, forgetting(command, end), end) {
             guardian.dismiss();
         }
         drop(turn);
@@ -170,12 +172,18 @@ impl Run<'_> {
             .is_ok_and(|keys| keys.is_some())
     }
 
-    fn rotate_through_az(&self, wanted: &Wanted, rotation: &Rotation<'_>, az: Result<Handover<'_>>, is_private: bool) {
+    fn rotate_through_az(
+        &self,
+        wanted: &Wanted,
+        rotation: &Rotation<'_>,
+        az: Result<Handover<'_>>,
+        kind: ExposureKind,
+    ) {
         let began = Instant::now();
         let now = self.app.context.now();
-        let outcome = az.and_then(|az| match is_private {
-            true => through_az::rotate_privately(wanted, rotation.custody, az, now),
-            false => through_az::rotate_in_place(wanted, rotation.custody, now, az),
+        let outcome = az.and_then(|az| match kind {
+            ExposureKind::Private => through_az::rotate_privately(wanted, rotation.custody, az, now),
+            ExposureKind::InPlace => through_az::rotate_in_place(wanted, rotation.custody, now, az),
         });
         // One that a signal ended may well have been able to.
         if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {
@@ -190,8 +198,8 @@ impl Run<'_> {
     }
 
     /// Says whether all is settled.
-    fn end(&self, handover: Handover<'_>, forgetting: Forgetting, has_failed: bool) -> bool {
-        let outcome = handover.settle(forgetting, has_failed);
+    fn end(&self, handover: Handover<'_>, forgetting: Forgetting, end: AzEnd) -> bool {
+        let outcome = handover.settle(forgetting, end);
         if let Err(failure) = &outcome {
             self.warn(failure);
         }
@@ -201,7 +209,7 @@ impl Run<'_> {
     /// Ends this process by a signal that arrived before az was let go. What cannot be settled without a wait is left to the
     /// guardian.
     fn end_by(&self, signal: i32, handover: Handover<'_>, guardian: &Guardian) -> ! {
-        if self.end(handover, Forgetting::Never, true) {
+        if self.end(handover, Forgetting::Never, AzEnd::Failed) {
             guardian.dismiss();
         }
         sys::die_of(signal)
@@ -230,10 +238,10 @@ impl Run<'_> {
 
 /// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
 /// succeeded: every other account that is missing afterwards was lost.
-fn forgetting(command: &Command<'_>, succeeded: bool) -> Forgetting {
-    match command.possible_effect() {
-        AccountEffect::Clear if succeeded => Forgetting::Removed,
-        AccountEffect::SignOut if succeeded => Forgetting::Vanished,
+fn forgetting(command: &Command<'_>, end: AzEnd) -> Forgetting {
+    match (command.possible_effect(), end) {
+        (AccountEffect::Clear, AzEnd::Succeeded) => Forgetting::Removed,
+        (AccountEffect::SignOut, AzEnd::Succeeded) => Forgetting::Vanished,
         _ => Forgetting::Never,
     }
 }
@@ -242,16 +250,16 @@ fn forgetting(command: &Command<'_>, succeeded: bool) -> Forgetting {
 mod tests {
     use super::*;
 
-    fn forgetting_after(line: &str, succeeded: bool) -> Forgetting {
+    fn forgetting_after(line: &str, end: AzEnd) -> Forgetting {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        forgetting(&Command::parse(&arguments), succeeded)
+        forgetting(&Command::parse(&arguments), end)
     }
 
     #[test]
     fn only_a_successful_logout_forgets() {
-        assert_eq!(forgetting_after("logout --username u", true), Forgetting::Vanished);
-        assert_eq!(forgetting_after("account clear", true), Forgetting::Removed);
-        assert_eq!(forgetting_after("logout", false), Forgetting::Never);
-        assert_eq!(forgetting_after("group list", true), Forgetting::Never);
+        assert_eq!(forgetting_after("logout --username u", AzEnd::Succeeded), Forgetting::Vanished);
+        assert_eq!(forgetting_after("account clear", AzEnd::Succeeded), Forgetting::Removed);
+        assert_eq!(forgetting_after("logout", AzEnd::Failed), Forgetting::Never);
+        assert_eq!(forgetting_after("group list", AzEnd::Succeeded), Forgetting::Never);
     }
 }

@@ -18,7 +18,7 @@ use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::custody::{Custody, Forgetting, Handed};
 use crate::run::edit;
 use crate::run::lease::Attendance;
-use crate::run::merge::{Base, Brought, gone_elsewhere, merge};
+use crate::run::merge::{Base, Brought, Missing, gone_elsewhere, merge};
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
 use crate::run::section::{CacheSection, OnDisk, Opened};
@@ -149,12 +149,13 @@ impl Custody<'_> {
         let section = self.lock_cache()?;
         let real = section.parse()?;
         // az logs out of an account of which the vault has nothing, too.
-        let may_forget = match forgetting {
+        let has_logged_out = match forgetting {
             Forgetting::Vanished | Forgetting::Removed => stored.is_ok(),
             Forgetting::Never | Forgetting::IfProven => stored.as_ref().is_ok_and(|settled| settled.has_forgotten),
         };
+        let missing = if has_logged_out { Missing::LoggedOut } else { Missing::Lost };
         let is_whole = !text.trim().is_empty();
-        let mut new = if is_whole { merge(&copy.base, &after, &real, may_forget)? } else { None };
+        let mut new = if is_whole { merge(&copy.base, &after, &real, missing)? } else { None };
         if !homeless.is_empty() {
             let whole = TokenCache::parse(new.as_deref().map_or(section.text(), String::as_str))?;
             new = Some(whole.with_upserted(Section::RefreshToken, &homeless)?);

@@ -9,7 +9,7 @@ use crate::azure::access_token::Wanted;
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::run::custody::{Custody, Forgetting};
-use crate::run::handover::Handover;
+use crate::run::handover::{AzEnd, Handover};
 use crate::secret::Secret;
 
 /// How long the real az may take for a fresh token before the old one has to do.
@@ -30,7 +30,7 @@ pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Ha
     }
     handover.expose(&due)?;
     let has_renewed = handover.succeeds_within(DEADLINE);
-    handover.settle(Forgetting::Never, !has_renewed)?;
+    handover.settle(Forgetting::Never, AzEnd::of(has_renewed))?;
     Ok(has_renewed)
 }
 
