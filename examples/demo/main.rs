@@ -2,7 +2,7 @@
 //! real az runs against a stand-in Entra ID on loopback, in a scratch home that is gone afterwards.
 //!
 //! ```text
-//! cargo run --release --example demo
+//! cargo run --example demo
 //! ```
 //! Everything it shows it has checked: whatever is untrue ends it with that line and exit code 1. No token is printed,
 //! only how many there are and how long. `AZWARD_TEST_AZ` names an az to use instead of the one made under `target/`.

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+/// How the variables begin that cargo sets for what it runs, and that it does not read itself.
+const TOLD_BY_CARGO: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_PACKAGE"];
+
 /// Builds `az` and `azward` where need be, and returns the directory that they are in.
 ///
 /// # Errors
@@ -24,6 +27,12 @@ pub(crate) fn built() -> Result<PathBuf> {
     cargo.args(["build", "--locked", "--bin", "az", "--bin", "azward", "--example", "demo", "--profile", profile]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     cargo.arg("--target-dir").arg(target);
+    // What `cargo run` tells of this package: a dependency's build script watches it, and would have all built a second time.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| TOLD_BY_CARGO.iter().any(|told| name.starts_with(told))) {
+            cargo.env_remove(name);
+        }
+    }
     let status = cargo.status().context("cannot start cargo to build az and azward")?;
     ensure!(status.success(), "az and azward were not built ({status})");
     Ok(directory.to_owned())
