@@ -14,9 +14,10 @@
 //! `azward status` says why.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{Metadata, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
@@ -64,8 +65,13 @@ pub(crate) fn mark_if_empty(path: &Path, directory: &Directory) {
     }
 }
 
-/// Writes the marker in one step: one that is torn would be none, in a home that has other things in it.
+/// Writes the marker in one step: one that is torn would be none, in a home that has other things in it. One process at a
+/// time, or one would put away what another is writing; and whoever made the directory has the last word.
 fn write_marker(directory: &Directory, line: &str) -> std::io::Result<()> {
+    let _lock = MarkerLock::with(directory);
+    if line == TAKEN && marker_of(directory).is_some() {
+        return Ok(());
+    }
     let (marker, fresh) = (OsStr::new(MARKER), OsStr::new(FRESH_MARKER));
     // Left by a process that was killed.
     let _ = directory.remove(fresh);
@@ -77,6 +83,29 @@ fn write_marker(directory: &Directory, line: &str) -> std::io::Result<()> {
         // Somebody else was as quick, and wrote the same.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && marker_of(directory).is_some() => Ok(()),
         renamed => renamed,
+    }
+}
+
+/// A lock on a directory while it is marked, which takes a moment.
+struct MarkerLock<'a>(&'a Directory);
+
+impl<'a> MarkerLock<'a> {
+    /// Waits for whoever marks it, but for no more than a second, and not at all where directories have no locks.
+    fn with(directory: &'a Directory) -> Self {
+        for _ in 0..200 {
+            match directory.as_file().try_lock() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+                Ok(()) | Err(TryLockError::Error(_)) => break,
+            }
+        }
+        Self(directory)
+    }
+}
+
+impl Drop for MarkerLock<'_> {
+    fn drop(&mut self) {
+        // The directory may stay open for long.
+        let _ = self.0.as_file().unlock();
     }
 }
 

@@ -248,6 +248,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn many_that_make_a_home_at_once_all_have_it_and_it_is_known_who_made_it() {
+        let root = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let home = root.path().join(round.to_string());
+            let start = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        start.wait();
+                        make_dir(&home.join("run")).unwrap();
+                    });
+                }
+            });
+            assert!(home::is_made_by_us(&Directory::open(&home).unwrap()), "round {round}");
+        }
+    }
+
+    #[test]
     fn what_is_made_is_closed_to_others() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("a/b");
