@@ -5,7 +5,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::app::App;
-use azward::azure::access_token::{Found, Wanted};
+use azward::azure::access_token::{CachedToken, TokenKey};
 use azward::azure::clouds::{Cloud, scope_of};
 use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
@@ -15,8 +15,8 @@ use azward::azure::token_cache::{Section, TokenCache};
 use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::home;
-use azward::journal::{Deed, Event};
-use azward::run::custody::Custody;
+use azward::journal::{Action, Event};
+use azward::run::credential_store::CredentialStore;
 use azward::run::rotate::{Rotated, Rotation};
 use azward::sys::{self, Stream};
 use azward::ui;
@@ -37,7 +37,7 @@ struct Answer<'a> {
     command: &'a Group,
     request: TokenRequest,
     output: Output,
-    wanted: Wanted,
+    wanted: TokenKey,
     subscription: Subscription,
 }
 
@@ -45,8 +45,8 @@ struct Answer<'a> {
 pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>) -> bool {
     let began = Instant::now();
     let Some(answer) = Answer::of(app, config_dir, command) else { return false };
-    let custody = Custody::new(app, config_dir);
-    let Some(text) = answer.text(&custody) else { return false };
+    let store = CredentialStore::new(app, config_dir);
+    let Some(text) = answer.text(&store) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = ui::answer(text.as_bytes()).is_ok();
     answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
@@ -75,7 +75,7 @@ impl<'a> Answer<'a> {
         let profile = Profile::read(&config_dir.profile());
         let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
         let scope = scope(&cloud, request)?;
-        let wanted = Wanted::of(context, &cloud, &subscription, tenant.as_deref(), scope)?;
+        let wanted = TokenKey::of(context, &cloud, &subscription, tenant.as_deref(), scope)?;
         let request = TokenRequest { tenant, ..request.clone() };
         // `subscription` is left out with `--tenant`; what a query for it prints then is az's to say.
         if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
@@ -86,22 +86,22 @@ impl<'a> Answer<'a> {
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
-    fn text(&self, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
+    fn text(&self, store: &CredentialStore<'_>) -> Option<Zeroizing<String>> {
         // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
-        let text = std::mem::take(&mut *custody.cache.read().ok()?.unwrap_or_default());
+        let text = std::mem::take(&mut *store.cache.read().ok()?.unwrap_or_default());
         match TokenCache::parse(&text) {
-            Ok(cache) if !text.is_empty() => self.text_from(&cache, custody),
+            Ok(cache) if !text.is_empty() => self.text_from(&cache, store),
             // Somebody may be writing it at this moment.
             _ => {
-                let text = custody.glance().ok()?;
-                self.text_from(&TokenCache::parse(&text).ok()?, custody)
+                let text = store.read_settled().ok()?;
+                self.text_from(&TokenCache::parse(&text).ok()?, store)
             }
         }
     }
 
-    fn text_from(&self, cache: &TokenCache<'_>, custody: &Custody<'_>) -> Option<Zeroizing<String>> {
-        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || custody.cache.has_leftover())
-            && let Err(failure) = custody.sweep()
+    fn text_from(&self, cache: &TokenCache<'_>, store: &CredentialStore<'_>) -> Option<Zeroizing<String>> {
+        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || store.cache.has_leftover())
+            && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);
         }
@@ -112,14 +112,14 @@ impl<'a> Answer<'a> {
             return Some(self.print(&found));
         }
         // In a private mount az renews the token where the run above finds it.
-        if !custody.vault.exists() || sys::is_privately_mounted(custody.cache.path()) {
+        if !store.vault.exists() || sys::is_privately_mounted(store.cache.path()) {
             return None;
         }
         // The key is about to be read.
         home::close_files(&self.app.context);
         // One that cannot be found trusts nothing, and so renews nothing.
         let real_az = real_az::find(&self.app.context, &self.app.settings, &[]).unwrap_or_default();
-        let rotation = Rotation { custody, real_az: &real_az, command: self.command };
+        let rotation = Rotation { store, real_az: &real_az, command: self.command };
         let rotated = rotation.rotate(&self.wanted);
         // It waited for its answer and not for this.
         if let Some(signal) = sys::pending_signal() {
@@ -127,7 +127,7 @@ impl<'a> Answer<'a> {
         }
         match rotated {
             Rotated::Fresh => {
-                let text = custody.glance().ok()?;
+                let text = store.read_settled().ok()?;
                 let cache = TokenCache::parse(&text).ok()?;
                 let found = self.wanted.find(&cache, &account, self.app.context.now()).ok()??;
                 Some(self.print(&found))
@@ -138,7 +138,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn print(&self, found: &Found<'_>) -> Zeroizing<String> {
+    fn print(&self, found: &CachedToken<'_>) -> Zeroizing<String> {
         // az adds the whole seconds that are left to the whole seconds that it is.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let expires_on = found.expires_on - i64::from(now.subsec_nanos() > 0);
@@ -165,7 +165,7 @@ impl<'a> Answer<'a> {
     }
 
     fn note(&self, outcome: &str, began: Instant) {
-        let mut event = Event::new(self.app.context.now(), Deed::Answer, outcome);
+        let mut event = Event::new(self.app.context.now(), Action::Answer, outcome);
         event.command = Some(self.command.to_string());
         event.account = Some(self.wanted.username.clone());
         event.tenant = Some(self.wanted.tenant.clone());

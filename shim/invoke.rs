@@ -9,8 +9,8 @@ use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
-use azward::run::custody::Custody;
-use azward::run::marker::{self, Marker, Role};
+use azward::run::credential_store::CredentialStore;
+use azward::run::run_variable::{self, Role, RunVariable};
 use azward::run::{Run, supervise};
 use azward::sys;
 use azward::ui::Ui;
@@ -30,7 +30,7 @@ fn is_told_to_pass(context: &Context) -> bool {
 /// Does what the arguments ask for. Returns only with a failure of azward's own: an az that ran has its own end.
 pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     let App { context, settings, journal, .. } = app;
-    let given = Marker::given(context);
+    let given = RunVariable::given(context);
     // A home that is not believed is not read and not written; `azward status` says why.
     let is_bypassed = app.home_failure.is_some() || is_told_to_pass(context);
     if let Some(failure) = app.settings_failure.as_ref().filter(|_| !is_bypassed) {
@@ -45,9 +45,9 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     if may_answer && answer(app, &config_dir, &command) {
         return Ok(ExitCode::SUCCESS);
     }
-    let real_az = match real_az::find(context, settings, marker::tried(given.as_ref())) {
+    let real_az = match real_az::find(context, settings, run_variable::tried(given.as_ref())) {
         // What was tried may be a real az that starts another, and then there need be no second one.
-        Err(_) if !marker::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(Marker::is_circle) => {
+        Err(_) if !run_variable::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(RunVariable::is_circle) => {
             real_az::find(context, settings, &[])?
         }
         found => found?,
@@ -57,23 +57,23 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));
     }
     let pass = || {
-        let marker = Marker::of_this_process(given.as_ref(), &config_dir, Role::Passer, &real_az);
-        supervise::become_az(supervise::command(&real_az, &marker), arguments)
+        let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Passer, &real_az);
+        supervise::become_az(supervise::command(&real_az, &run_variable), arguments)
     };
-    // Inside a private mount, whoever took the marker away, the secrets are at hand as well.
+    // Inside a private mount, whoever took the run variable away, the secrets are at hand as well.
     // Where azward was uninstalled since this process began, the real az has its logins back.
     if is_bypassed || context.home_lock.is_gone() || sys::is_privately_mounted(&config_dir.token_cache()) {
         return Err(pass());
     }
     home::close_files(context);
     if invocation == Invocation::Pass {
-        if let Err(failure) = Custody::new(app, &config_dir).sweep() {
+        if let Err(failure) = CredentialStore::new(app, &config_dir).sweep() {
             journal.warn(context.now(), &failure);
         }
         return Err(pass());
     }
-    let marker = Marker::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
-    let run = Run { app, config_dir: &config_dir, real_az, marker };
+    let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
+    let run = Run { app, config_dir: &config_dir, real_az, run_variable };
     let finished = run.perform(&command)?;
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);

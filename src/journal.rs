@@ -27,7 +27,7 @@ const TAIL: u64 = 64 * 1024;
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Deed {
+pub enum Action {
     /// A caller got its token without the real az.
     Answer,
     /// The real az ran on a caller's behalf.
@@ -48,7 +48,8 @@ pub struct Event {
     /// When, in seconds since the epoch.
     pub time: i64,
     /// What kind of thing happened.
-    pub deed: Deed,
+    #[serde(rename = "deed")]
+    pub action: Action,
     /// The command's group ("account get-access-token"), never an argument's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -76,10 +77,10 @@ pub struct Event {
 
 impl Event {
     /// An event with nothing but its outcome.
-    pub fn new(time: i64, deed: Deed, outcome: impl Into<String>) -> Self {
+    pub fn new(time: i64, action: Action, outcome: impl Into<String>) -> Self {
         Self {
             time,
-            deed,
+            action,
             command: None,
             account: None,
             tenant: None,
@@ -155,7 +156,8 @@ impl Journal {
 
     /// Appends a warning made of a failure's two lines.
     pub fn warn(&self, now: i64, failure: &crate::failure::Failure) {
-        let event = Event { hint: Some(failure.hint.clone()), ..Event::new(now, Deed::Warning, failure.what.clone()) };
+        let event =
+            Event { hint: Some(failure.hint.clone()), ..Event::new(now, Action::Warning, failure.what.clone()) };
         self.record(&event);
     }
 
@@ -189,9 +191,9 @@ mod tests {
     fn events_come_back_and_a_torn_line_does_not_hide_them() {
         let home = tempfile::tempdir().unwrap();
         let journal = Journal::at(home.path());
-        journal.record(&Event::new(1, Deed::Run, "exit 0"));
+        journal.record(&Event::new(1, Action::Run, "exit 0"));
         std::fs::OpenOptions::new().append(true).open(&journal.path).unwrap().write_all(b"{\"time\":2,\n").unwrap();
-        journal.record(&Event::new(3, Deed::Warning, "the disk is full"));
+        journal.record(&Event::new(3, Action::Warning, "the disk is full"));
         let times: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
         assert_eq!(times, [1, 3]);
     }
@@ -214,7 +216,7 @@ mod tests {
                     let (home, start) = (home.path(), &start);
                     scope.spawn(move || {
                         start.wait();
-                        Journal::at(home).record(&Event::new(writer as i64, Deed::Run, "exit 0"));
+                        Journal::at(home).record(&Event::new(writer as i64, Action::Run, "exit 0"));
                     });
                 }
             });
@@ -230,9 +232,9 @@ mod tests {
     fn what_was_told_before_it_was_put_by_is_still_told() {
         let home = tempfile::tempdir().unwrap();
         let journal = Journal::at(home.path());
-        journal.record(&Event::new(1, Deed::Warning, "the disk is full"));
+        journal.record(&Event::new(1, Action::Warning, "the disk is full"));
         std::fs::rename(&journal.path, journal.previous()).unwrap();
-        journal.record(&Event::new(2, Deed::Run, "exit 0"));
+        journal.record(&Event::new(2, Action::Run, "exit 0"));
         assert_eq!(journal.recent().iter().map(|event| event.time).collect::<Vec<_>>(), [1, 2]);
     }
 
@@ -246,7 +248,7 @@ mod tests {
             scope: some(),
             caller: some(),
             hint: some(),
-            ..Event::new(1, Deed::Warning, text)
+            ..Event::new(1, Action::Warning, text)
         }
     }
 
@@ -281,7 +283,7 @@ mod tests {
         let journal = Journal::at(home.path());
         let long = "x".repeat(10_000);
         for time in 0..2000 {
-            journal.record(&Event::new(time, Deed::Run, long.clone()));
+            journal.record(&Event::new(time, Action::Run, long.clone()));
         }
         let sizes: u64 = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert!(sizes < 3 * BOUND);
@@ -290,6 +292,6 @@ mod tests {
 
     #[test]
     fn a_journal_that_cannot_be_written_is_no_failure() {
-        Journal::at(Path::new("/nonexistent/azward")).record(&Event::new(0, Deed::Run, "exit 0"));
+        Journal::at(Path::new("/nonexistent/azward")).record(&Event::new(0, Action::Run, "exit 0"));
     }
 }

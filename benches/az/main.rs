@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::Wanted;
+use azward::azure::access_token::TokenKey;
 use azward::context::Context;
 use azward::entra::{Client, Manner, RefreshRequest};
 use azward::run::guardian;
@@ -153,7 +153,7 @@ impl Bench<'_> {
     fn bare_request(&self) -> Times {
         let environment = self.sandbox.environment();
         let context = Context::new(environment, None, false);
-        let wanted = Wanted {
+        let wanted = TokenKey {
             username: User::Alice.username().to_owned(),
             tenant: entra::TENANT_A.id.to_owned(),
             authority: HttpsUrl::parse(self.entra.origin()).unwrap(),

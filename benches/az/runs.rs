@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::context::Context;
-use azward::run::custody::Custody;
+use azward::run::credential_store::CredentialStore;
 use azward::run::guardian::Guardian;
 use azward::settings::Settings;
 
@@ -53,13 +53,13 @@ impl Bench<'_> {
         let context = Context::new(self.sandbox.environment(), None, false);
         let app = App::with(context, Settings::default());
         let config_dir = ConfigDir::of(&app.context);
-        let custody = Custody::new(&app, &config_dir);
-        custody.sweep().unwrap();
+        let store = CredentialStore::new(&app, &config_dir);
+        store.sweep().unwrap();
         std::thread::sleep(Duration::from_millis(100));
-        custody.sweep().unwrap();
+        store.sweep().unwrap();
         let sweep = timed(|| {
             let began = Instant::now();
-            custody.sweep().unwrap();
+            store.sweep().unwrap();
             began.elapsed()
         });
         row("a sweep with nothing to do", &sweep.show(), "", "");

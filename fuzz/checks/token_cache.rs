@@ -2,7 +2,7 @@
 //! out comes back, and a token that it would answer with is one that MSAL would use.
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, USELESS, Wanted};
+use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
 use azward::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use azward::entra::Additions;
 use azward::run::edit;
@@ -134,7 +134,7 @@ fn answers_are_msal_s(cache: &TokenCache<'_>, document: &Json) {
         for token in tokens.iter().take(8) {
             let text = |entry: &Json, name: &str| entry.get_text(name).unwrap_or_default();
             for scope in text(token, "target").split_whitespace().take(2) {
-                let wanted = Wanted {
+                let wanted = TokenKey {
                     username: text(account, "username"),
                     tenant: text(token, "realm"),
                     authority: HttpsUrl::parse("https://login.example").expect("it is plain"),
@@ -150,7 +150,7 @@ fn answers_are_msal_s(cache: &TokenCache<'_>, document: &Json) {
     }
 }
 
-fn compare(cache: &TokenCache<'_>, document: &Json, wanted: &Wanted, now: i64) {
+fn compare(cache: &TokenCache<'_>, document: &Json, wanted: &TokenKey, now: i64) {
     // Whatever these come to, they come to an end.
     let _ = wanted.due(cache, now);
     let Ok(Some(account)) = wanted.account(cache) else { return };
@@ -166,7 +166,7 @@ fn compare(cache: &TokenCache<'_>, document: &Json, wanted: &Wanted, now: i64) {
 }
 
 /// msal 1.39.0, `application.py`, `get_accounts`: the home account ids of the accounts of that name.
-fn accounts_of(document: &Json, wanted: &Wanted) -> Vec<String> {
+fn accounts_of(document: &Json, wanted: &TokenKey) -> Vec<String> {
     let mut found = Vec::new();
     for (_, account) in document.get("Account").map(Json::members).unwrap_or_default() {
         let text = |name: &str| account.get_text(name).unwrap_or_default();
@@ -180,7 +180,7 @@ fn accounts_of(document: &Json, wanted: &Wanted) -> Vec<String> {
 }
 
 /// msal 1.39.0, `token_cache.py`, `TokenCache.search`: the access tokens that serve and have five minutes left.
-fn tokens_of<'a>(document: &'a Json, wanted: &Wanted, account: &AccountId, now: i64) -> Vec<&'a Json> {
+fn tokens_of<'a>(document: &'a Json, wanted: &TokenKey, account: &AccountId, now: i64) -> Vec<&'a Json> {
     let mut found = Vec::new();
     for (_, token) in document.get("AccessToken").map(Json::members).unwrap_or_default() {
         let is = |name: &str, value: &str| token.get_text(name).as_deref() == Some(value);

@@ -2,7 +2,7 @@
 //! (msal 1.39.0, `token_cache.py`, `TokenCache.__add`). What is said of a refusal has no token in it.
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, Wanted};
+use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
 use azward::entra::{Additions, Granted, GrantedFields};
 use azward::secret::Secret;
 use base64::Engine;
@@ -30,19 +30,19 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
                 compare(&fields, document);
                 is_understood = true;
             }
-            Err(denial) => {
-                assert!((0..=3600).contains(&denial.quiet_for), "{denial:?}");
+            Err(token_error) => {
+                assert!((0..=3600).contains(&token_error.quiet_for), "{token_error:?}");
                 let text =
                     |name: &str| document.as_ref().and_then(|document| document.get_text(name)).unwrap_or_default();
                 for token in ["access_token", "refresh_token", "id_token"].map(text) {
                     // Unless it is of the very form of a code and given as one, or is words of ours.
                     let is_told = text("error") == token || text("suberror") == token;
                     let is_token = token.len() >= 12 && !token.contains(' ');
-                    assert!(!is_token || is_told || !denial.what.contains(&token), "{denial:?}");
+                    assert!(!is_token || is_told || !token_error.what.contains(&token), "{token_error:?}");
                 }
                 assert!(
-                    denial.what.len() < 300 && denial.what.bytes().all(|byte| matches!(byte, b' '..=b'~')),
-                    "{denial:?}"
+                    token_error.what.len() < 300 && token_error.what.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+                    "{token_error:?}"
                 );
             }
         }
@@ -53,7 +53,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
 fn compare(fields: &GrantedFields<'_>, document: &Json) {
     assert!(matches!(document, Json::Object(_)), "MSAL would want a dictionary");
     assert!(document.get("error").is_none(), "MSAL takes it for a refusal");
-    let wanted = Wanted {
+    let wanted = TokenKey {
         username: "ann@contoso.com".into(),
         tenant: "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa".into(),
         authority: HttpsUrl::parse("https://login.example").expect("it is plain"),
@@ -82,7 +82,7 @@ fn compare(fields: &GrantedFields<'_>, document: &Json) {
     let time = |seconds: i128| Some((i128::from(NOW) + seconds).to_string());
     let expires_in = seconds(document, "expires_in").expect("compared above");
     let client = AZURE_CLI_CLIENT_ID;
-    let Wanted { environment, tenant, .. } = &wanted;
+    let TokenKey { environment, tenant, .. } = &wanted;
     let key = format!("{home_account_id}-{environment}-AccessToken-{client}-{tenant}-{target}");
     let entry = object(&[
         ("credential_type", Some("AccessToken".into())),

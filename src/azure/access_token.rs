@@ -30,7 +30,7 @@ pub const USELESS: i64 = 5 * 60;
 
 /// An access token as a command wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TokenKey {
     /// The account's user name.
     pub username: String,
     /// The tenant's id.
@@ -45,7 +45,7 @@ pub struct Wanted {
 
 /// An access token found in the cache.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
+pub struct CachedToken<'a> {
     /// The token, raw, with its quotes.
     pub secret: &'a str,
     /// When it expires, in seconds since the epoch.
@@ -56,7 +56,7 @@ pub struct Found<'a> {
     pub cached_at: i64,
 }
 
-impl Wanted {
+impl TokenKey {
     /// The token of the active subscription's account and tenant for Resource Manager. `None` for whoever has no refresh
     /// token (a service principal, a managed identity, Cloud Shell), for an agent's session, and where the active cloud
     /// is not understood.
@@ -116,7 +116,7 @@ impl Wanted {
     ///
     /// # Errors
     /// `CacheForeign` when an entry is not what it should be.
-    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &AccountId, now: i64) -> Result<Option<Found<'a>>> {
+    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &AccountId, now: i64) -> Result<Option<CachedToken<'a>>> {
         let serving = self.serving(cache, account)?;
         Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.left(now) >= USELESS))
     }
@@ -137,7 +137,7 @@ impl Wanted {
     /// Every token that serves, whatever it has left: the one with the very scopes as MSAL's key first, then the others in
     /// the file's order. Entries are told by their keys, and those that say nothing of the scope are not read, so that a
     /// large cache need not be read through.
-    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, Found<'a>)>> {
+    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, CachedToken<'a>)>> {
         let prefix = self.key_prefix(account);
         let scope = Finder::new(&self.scope);
         // What is escaped may say it in other letters.
@@ -187,7 +187,7 @@ impl Wanted {
     }
 }
 
-impl Found<'_> {
+impl CachedToken<'_> {
     /// How many seconds are left.
     fn left(&self, now: i64) -> i64 {
         self.expires_on.saturating_sub(now)
@@ -234,13 +234,13 @@ fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
 }
 
 impl<'a> Fields<'a> {
-    fn found(&self) -> Result<Found<'a>> {
+    fn found(&self) -> Result<CachedToken<'a>> {
         let secret = self.secret.get();
         if !secret.starts_with('"') || secret.contains('\\') {
             return Err(foreign("an access token is not a plain string"));
         }
         let number = |text: &str| text.parse::<i64>().map_err(|_| foreign("an access token's time is not a number"));
-        Ok(Found {
+        Ok(CachedToken {
             secret,
             expires_on: number(&self.expires_on)?,
             refresh_on: self.refresh_on.as_deref().map(number).transpose()?,
@@ -277,8 +277,8 @@ mod tests {
 
     const TENANT: &str = "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa";
 
-    fn wanted(scope: &str) -> Wanted {
-        Wanted {
+    fn wanted(scope: &str) -> TokenKey {
+        TokenKey {
             username: "ann".into(),
             tenant: TENANT.into(),
             authority: HttpsUrl::parse("https://e").unwrap(),

@@ -5,9 +5,10 @@
 //! mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
 //! A rename takes away what is mounted over the old file in other mount namespaces, and fails where the old file is a mount
-//! point itself, as in a container. While runs have private mounts there, and on a mount point, the text is written over the old one, from a second file that is whole on the disk before the first byte changes and
-//! from which the cache is repaired if the writer is killed on the way. A cache that is being written over begins with
-//! [`UNDER_WAY`], so that it is never taken for a whole one.
+//! point itself, as in a container. While runs have private mounts there, and on a mount point, the text is written over
+//! the old one, from a second file that is whole on the disk before the first byte changes and from which the cache is
+//! repaired if the writer is killed on the way. A cache that is being written over begins with [`UNDER_WAY`], so that it is
+//! never taken for a whole one.
 //!
 //! A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
 
@@ -26,7 +27,7 @@ const UNDER_WAY: u8 = b'!';
 
 /// How a text gets into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum WriteMode {
     /// A new file takes the old one's name.
     Rename,
     /// The old file stays the one it is: something is mounted over it.
@@ -98,21 +99,21 @@ impl CacheFile {
     ///
     /// # Errors
     /// [`Kind::Storage`]; the file then has its old text.
-    pub fn replace(&self, text: &str, means: Means) -> Result<()> {
+    pub fn replace(&self, text: &str, write: WriteMode) -> Result<()> {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
         let draft = beside(&target, DRAFT);
         let written = user_file::write_draft(&draft, &target, text.as_bytes(), Readers::Owner);
         // An az that does not see the change at once sees it a little later.
         let written = written.map(|file| _ = sys::set_modified_ahead(&file));
-        let replaced = written.and_then(|()| match means {
-            Means::Rename => match sys::rename_over(&draft, &target) {
+        let replaced = written.and_then(|()| match write {
+            WriteMode::Rename => match sys::rename_over(&draft, &target) {
                 // Something is mounted over it in this very namespace, as containers have it.
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, text),
                 renamed => renamed,
             },
-            Means::Overwrite if before.is_some() => overwrite_safely(&draft, &target, text),
-            Means::Overwrite => sys::rename_over(&draft, &target),
+            WriteMode::Overwrite if before.is_some() => overwrite_safely(&draft, &target, text),
+            WriteMode::Overwrite => sys::rename_over(&draft, &target),
         });
         let Err(error) = replaced else { return Ok(()) };
         let _ = std::fs::remove_file(&draft);
@@ -229,11 +230,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
         assert!(file.read().unwrap().is_none());
-        file.replace("{}", Means::Rename).unwrap();
+        file.replace("{}", WriteMode::Rename).unwrap();
         assert_eq!(mode(file.path()), 0o600);
-        for (before, means) in [(0o644, Means::Rename), (0o666, Means::Overwrite), (0o640, Means::Overwrite)] {
+        for (before, write) in
+            [(0o644, WriteMode::Rename), (0o666, WriteMode::Overwrite), (0o640, WriteMode::Overwrite)]
+        {
             sys::set_mode(file.path(), before).unwrap();
-            file.replace("{ }", means).unwrap();
+            file.replace("{ }", write).unwrap();
             assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{ }"));
             assert!(!file.has_leftover());
         }
@@ -243,7 +246,7 @@ mod tests {
         // Where there is no room for a second file.
         sys::set_mode(file.path(), 0o644).unwrap();
         std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
-        file.replace("{}", Means::Rename).unwrap();
+        file.replace("{}", WriteMode::Rename).unwrap();
         assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{}"));
         CacheFile::at(dir.path().join("none")).close().unwrap();
     }
@@ -265,8 +268,8 @@ mod tests {
         let (real, link) = (dir.path().join("real.json"), dir.path().join("link.json"));
         symlink("real.json", &link).unwrap();
         let file = CacheFile::at(link.clone());
-        file.replace("{}", Means::Rename).unwrap();
-        file.replace("{ }", Means::Rename).unwrap();
+        file.replace("{}", WriteMode::Rename).unwrap();
+        file.replace("{ }", WriteMode::Rename).unwrap();
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "{ }");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     }
@@ -277,7 +280,7 @@ mod tests {
         let file = CacheFile::at(dir.path().join("cache.json"));
         std::fs::write(dir.path().join("cache.json.azward"), "old").unwrap();
         assert!(file.has_leftover());
-        file.replace("{}", Means::Rename).unwrap();
+        file.replace("{}", WriteMode::Rename).unwrap();
         assert!(!file.has_leftover());
     }
 
@@ -285,12 +288,12 @@ mod tests {
     fn without_room_for_a_second_file_a_shorter_text_is_written_over_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
-        file.replace("{\"a\": 1}", Means::Rename).unwrap();
+        file.replace("{\"a\": 1}", WriteMode::Rename).unwrap();
         // A directory where the second file would be refuses it, for root too.
         std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
-        file.replace("{}", Means::Rename).unwrap();
+        file.replace("{}", WriteMode::Rename).unwrap();
         assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
-        assert_eq!(file.replace("{\"longer\": \"text\"}", Means::Rename).unwrap_err().kind, Kind::Storage);
+        assert_eq!(file.replace("{\"longer\": \"text\"}", WriteMode::Rename).unwrap_err().kind, Kind::Storage);
         assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
     }
 
@@ -298,10 +301,10 @@ mod tests {
     fn a_file_that_is_written_over_stays_the_same_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = CacheFile::at(dir.path().join("cache.json"));
-        file.replace("{\"a\": 1}", Means::Overwrite).unwrap();
+        file.replace("{\"a\": 1}", WriteMode::Overwrite).unwrap();
         let identity = sys::file_identity(file.path()).unwrap();
         for text in ["{\"longer\": \"text\"}", "{}"] {
-            file.replace(text, Means::Overwrite).unwrap();
+            file.replace(text, WriteMode::Overwrite).unwrap();
             assert_eq!(file.read().unwrap().unwrap().as_str(), text);
         }
         assert_eq!(sys::file_identity(file.path()).unwrap(), identity);

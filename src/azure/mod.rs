@@ -1,5 +1,5 @@
-//! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are az's and
-//! MSAL's; azward adds nothing to them.
+//! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are
+//! az's and MSAL's; azward adds nothing to them.
 
 pub mod access_token;
 pub mod cache_entry;

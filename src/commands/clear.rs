@@ -9,7 +9,7 @@ use crate::azure::credential_marks::Mark;
 use crate::azure::ini::Ini;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::text;
 
 /// How many lines of a kind are shown.
@@ -30,17 +30,17 @@ pub struct Clear {
 impl Clear {
     /// Looks through the config directory.
     #[must_use]
-    pub fn of(context: &Context, custody: &Custody<'_>) -> Self {
-        let directory = custody.directory();
+    pub fn of(context: &Context, store: &CredentialStore<'_>) -> Self {
+        let directory = store.directory();
         // Where az before 2.30 was told to keep its tokens (azure-cli-core 2.29.2, `_profile.py`).
         let elsewhere = context.variable("AZURE_ACCESS_TOKEN_FILE").map(|path| context.expand_user(Path::new(path)));
         Self {
             survey: Survey::of(directory, elsewhere.as_slice()),
             directory: directory.to_owned(),
-            cache: custody.cache.path().to_owned(),
-            trouble: custody.exposed_tokens().err(),
-            is_needed: custody.is_needed().unwrap_or(false),
-            has_leftover: custody.cache.has_leftover(),
+            cache: store.cache.path().to_owned(),
+            trouble: store.exposed_tokens().err(),
+            is_needed: store.is_needed().unwrap_or(false),
+            has_leftover: store.cache.has_leftover(),
         }
     }
 

@@ -14,8 +14,8 @@ use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
-use crate::journal::{Deed, Event};
-use crate::run::custody::Custody;
+use crate::journal::{Action, Event};
+use crate::run::credential_store::CredentialStore;
 use crate::run::idle;
 use crate::text;
 use crate::ui::Ui;
@@ -168,19 +168,19 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
     let App { context, journal, .. } = app;
     let directory = text::path(&login.directory);
     let config_dir = ConfigDir::at(&login.directory);
-    let custody = Custody::new(app, &config_dir);
+    let store = CredentialStore::new(app, &config_dir);
     let waiting = ui.waiting_for("the vault and the token cache");
     let lock = login.vault.lock(PATIENCE)?;
     // What lies there in the clear would be taken in again by the next az.
     let cleared = match login.whereabouts {
-        Whereabouts::There => custody.drop_refresh_tokens()?,
+        Whereabouts::There => store.drop_refresh_tokens()?,
         _ => 0,
     };
     let files = login.vault.forget(&lock, extent)?;
     drop((lock, waiting));
     login.vault.remove_lock(alone);
     remove_run_files(app, login.vault.id(), alone);
-    let mut event = Event::new(context.now(), Deed::Forgetting, "its owner had azward forget it");
+    let mut event = Event::new(context.now(), Action::Forgetting, "its owner had azward forget it");
     event.account = Some(directory.clone());
     journal.record(&event);
     ui.say(format!("forgot the login of `{directory}`: {} file(s) dropped", files.len()));
@@ -188,7 +188,7 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
         ui.say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
     }
     if login.whereabouts == Whereabouts::There {
-        for line in what_stays(&custody, context) {
+        for line in what_stays(&store, context) {
             ui.say(format!("    stays: {line}"));
         }
     }
@@ -196,14 +196,14 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
 }
 
 /// What a directory that is still there has left of its logins.
-fn what_stays(custody: &Custody<'_>, context: &crate::context::Context) -> Vec<String> {
-    let cache_text = custody.cache.read().ok().flatten().unwrap_or_default();
+fn what_stays(store: &CredentialStore<'_>, context: &crate::context::Context) -> Vec<String> {
+    let cache_text = store.cache.read().ok().flatten().unwrap_or_default();
     let count = TokenCache::parse(&cache_text)
         .and_then(|cache| Ok(cache.entries(Section::AccessToken)?.len()))
         .unwrap_or_default();
     let tokens = format!("{count} access token(s), good until they expire; `az account clear` there removes them");
     let mut lines: Vec<String> = (count > 0).then_some(tokens).into_iter().collect();
-    lines.extend(Clear::of(context, custody).others());
+    lines.extend(Clear::of(context, store).others());
     lines
 }
 

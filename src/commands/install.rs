@@ -13,7 +13,7 @@ use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -90,10 +90,10 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     }
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);
-    let custody = Custody::new(app, config_dir);
-    let found = custody.exposed_tokens().unwrap_or(0);
+    let store = CredentialStore::new(app, config_dir);
+    let found = store.exposed_tokens().unwrap_or(0);
     let waiting = ui.waiting_for("the vault and its key");
-    custody.sweep()?;
+    store.sweep()?;
     drop(waiting);
     match found {
         0 => ui.say(format!("no login lies in the clear in `{}`", config_dir.path().display())),

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::ui::Ui;
 
 /// Scrubs the config directory and says what that came to.
@@ -15,15 +15,15 @@ use crate::ui::Ui;
 pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
     let context = &app.context;
     let config_dir = &ConfigDir::of(context);
-    let custody = Custody::new(app, config_dir);
-    let before = custody.exposed_tokens()?;
+    let store = CredentialStore::new(app, config_dir);
+    let before = store.exposed_tokens()?;
     let waiting = ui.waiting_for("the vault and its key");
-    custody.sweep()?;
+    store.sweep()?;
     drop(waiting);
-    if custody.is_in_the_clear() {
+    if store.is_in_the_clear() {
         return Err(Failure::new(
             Kind::Busy,
-            format!("a run needs the refresh tokens in `{}`", custody.cache.path().display()),
+            format!("a run needs the refresh tokens in `{}`", store.cache.path().display()),
             "they are scrubbed when it ends; `azward status` shows whether they are",
         ));
     }
@@ -33,7 +33,7 @@ pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
         1 => format!("1 refresh token was taken into the vault and scrubbed from `{directory}`"),
         n => format!("{n} refresh tokens were taken into the vault and scrubbed from `{directory}`"),
     });
-    for line in Clear::of(context, &custody).others() {
+    for line in Clear::of(context, &store).others() {
         ui.say(format!("left as it is: {line}"));
     }
     Ok(())

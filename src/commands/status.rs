@@ -10,8 +10,8 @@ use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::failure::Result;
-use crate::journal::{Deed, Event};
-use crate::run::custody::Custody;
+use crate::journal::{Action, Event};
+use crate::run::credential_store::CredentialStore;
 use crate::run::exposure::{Exposure, Plan};
 use crate::run::renewal::Renewal;
 use crate::settings::Provenance;
@@ -34,8 +34,8 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
         ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(app)));
         return Err(failure.clone());
     }
-    let custody = Custody::new(app, config_dir);
-    let state = custody.vault.describe();
+    let store = CredentialStore::new(app, config_dir);
+    let state = store.vault.describe();
     ui.row("config directory", &config_dir.path().display().to_string());
     ui.row("real az", &real_az_line(app));
     ui.row("shim", &shim_line(app));
@@ -52,7 +52,7 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
     for aside in &state.set_aside {
         ui.row("set aside", &aside.display().to_string());
     }
-    let clear = Clear::of(context, &custody);
+    let clear = Clear::of(context, &store);
     for line in clear.rows() {
         ui.row("in the clear", &line);
     }
@@ -152,7 +152,7 @@ fn key_line(state: &VaultState) -> String {
 }
 
 fn warnings(events: &[Event]) -> Vec<&Event> {
-    let mut warnings: Vec<&Event> = events.iter().filter(|event| event.deed == Deed::Warning).collect();
+    let mut warnings: Vec<&Event> = events.iter().filter(|event| event.action == Action::Warning).collect();
     warnings.drain(..warnings.len().saturating_sub(WARNINGS));
     warnings
 }

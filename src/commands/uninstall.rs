@@ -15,7 +15,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::home;
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::private;
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::run::idle;
 use crate::settings::Settings;
 use crate::sys;
@@ -171,25 +171,25 @@ fn give_all_back(
         let Prepared { vault, outcome } =
             known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
         let config_dir = ConfigDir::at(&directory);
-        let custody = Custody::with_vault(app, &config_dir, vault);
+        let store = CredentialStore::with_vault(app, &config_dir, vault);
         let directory = text::path(&directory);
-        let mut failure = match outcome.and_then(|()| custody.give_back()) {
+        let mut failure = match outcome.and_then(|()| store.give_back()) {
             Ok(count) => {
                 ui.say(format!("gave {count} login(s) back to `{directory}`"));
                 // Another machine's, which needs the same programs.
-                custody.vault.load().err()
+                store.vault.load().err()
             }
             Err(failure) => Some(failure),
         };
         if let (Some(why), Leftovers::Forget(extent)) = (&failure, leftovers)
             && is_lost_for_good(why.kind)
         {
-            let lock = custody.vault.lock(PATIENCE)?;
-            let files = custody.vault.forget(&lock, extent)?;
+            let lock = store.vault.lock(PATIENCE)?;
+            let files = store.vault.forget(&lock, extent)?;
             if !files.is_empty() {
                 ui.say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));
             }
-            if custody.vault.belongings(Extent::Everyones).is_empty() {
+            if store.vault.belongings(Extent::Everyones).is_empty() {
                 failure = None;
             }
         }
@@ -197,7 +197,7 @@ fn give_all_back(
             ui.say(format!("kept the vault of `{directory}`: {}", failure.what));
             kept = Some(failure);
         }
-        custody.vault.remove_lock(alone);
+        store.vault.remove_lock(alone);
     }
     if let Leftovers::Forget(extent) = leftovers {
         for path in vault::forget_unclaimed(context, settings, extent, alone)? {

@@ -1,6 +1,6 @@
 //! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), deadlines that leave room in the
 //! ten seconds that an SDK gives az, no redirect, and nothing read from the environment by the HTTP client itself. What
-//! this client cannot do as az does is a [`Denial`] that leaves the matter to the real az.
+//! this client cannot do as az does is a [`TokenError`] that leaves the matter to the real az.
 //!
 //! It is here that a refresh token is sent, and here that the host it is sent to is compared with the one that issued it.
 
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::entra::resolver::OnThread;
 use crate::entra::route::Route;
 use crate::entra::trust::Trust;
-use crate::entra::{Denial, Granted, Reason, RefreshRequest};
+use crate::entra::{Granted, Reason, RefreshRequest, TokenError};
 use crate::secret::Secret;
 use crate::sys;
 
@@ -50,8 +50,8 @@ impl Manner {
     /// How the az at `real_az` would speak to `endpoint` in this environment.
     ///
     /// # Errors
-    /// A [`Denial`] that leaves it to az, where only az can do as az does.
-    pub fn of(context: &Context, real_az: &Path, endpoint: &HttpsUrl) -> Result<Self, Denial> {
+    /// A [`TokenError`] that leaves it to az, where only az can do as az does.
+    pub fn of(context: &Context, real_az: &Path, endpoint: &HttpsUrl) -> Result<Self, TokenError> {
         Ok(Self { trust: Trust::of(context, real_az)?, route: Route::to(endpoint, context)? })
     }
 
@@ -69,13 +69,13 @@ impl Client {
     /// about to send.
     ///
     /// # Errors
-    /// A [`Denial`] that leaves it to az.
-    pub fn of(context: &Context, manner: &Manner) -> Result<Self, Denial> {
+    /// A [`TokenError`] that leaves it to az.
+    pub fn of(context: &Context, manner: &Manner) -> Result<Self, TokenError> {
         let proxy = match &manner.route {
             Route::Direct => None,
             Route::Proxy(host, port) => {
                 let proxy = Proxy::builder(ProxyProtocol::Http).host(host).port(*port).build();
-                Some(proxy.map_err(|_| Denial::left_to_az("its proxy is not understood"))?)
+                Some(proxy.map_err(|_| TokenError::left_to_az("its proxy is not understood"))?)
             }
         };
         let tls = TlsConfig::builder()
@@ -110,10 +110,11 @@ impl Client {
     /// Sends the request to the host that issued its refresh token, and to no other, and reads the answer.
     ///
     /// # Errors
-    /// A [`Denial`] when there is no access token in it, or nothing was sent.
-    pub fn redeem(&self, request: &RefreshRequest<'_>) -> Result<Granted, Denial> {
-        let elsewhere =
-            || Denial::left_to_az("nothing was sent: the endpoint's host is not the one that issued the refresh token");
+    /// A [`TokenError`] when there is no access token in it, or nothing was sent.
+    pub fn redeem(&self, request: &RefreshRequest<'_>) -> Result<Granted, TokenError> {
+        let elsewhere = || {
+            TokenError::left_to_az("nothing was sent: the endpoint's host is not the one that issued the refresh token")
+        };
         let uri: Uri = request.url().parse().map_err(|_| elsewhere())?;
         if !goes_home(&uri, request) {
             return Err(elsewhere());
@@ -125,20 +126,24 @@ impl Client {
             .header("Accept", "application/json")
             .header("X-AnchorMailbox", request.anchor_mailbox())
             .send(request.body().as_slice());
-        let mut response = sent.map_err(|error| self.denial(&error))?;
+        let mut response = sent.map_err(|error| self.token_error(&error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| text.trim().parse().ok());
-        let body =
-            response.body_mut().with_config().limit(BODY_BOUND).read_to_vec().map_err(|error| self.denial(&error))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(BODY_BOUND)
+            .read_to_vec()
+            .map_err(|error| self.token_error(&error))?;
         Granted::read(status, retry_after, Secret::new(body))?.for_request(request)
     }
 
     /// Why the request failed. A proxy that is there and breaks off, or says something else than HTTP, may treat az
     /// otherwise; one that is not there is not there for az either.
-    fn denial(&self, error: &ureq::Error) -> Denial {
+    fn token_error(&self, error: &ureq::Error) -> TokenError {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        let denial = Denial::of(error);
+        let token_error = TokenError::of(error);
         let breaks_off = match error {
             ureq::Error::Io(error) => {
                 matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
@@ -147,10 +152,10 @@ impl Client {
             _ => false,
         };
         match self.route {
-            Route::Proxy(..) if breaks_off && denial.reason == Reason::Silence => {
-                Denial::left_to_az("the proxy failed")
+            Route::Proxy(..) if breaks_off && token_error.reason == Reason::Silence => {
+                TokenError::left_to_az("the proxy failed")
             }
-            _ => denial,
+            _ => token_error,
         }
     }
 }
@@ -172,12 +177,12 @@ fn goes_home(uri: &Uri, request: &RefreshRequest<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::access_token::Wanted;
+    use crate::azure::access_token::TokenKey;
 
     #[test]
     fn a_token_only_goes_to_the_host_that_issued_it() {
         let goes = |authority: &str, environment: &str, uri: &str| {
-            let wanted = Wanted {
+            let wanted = TokenKey {
                 username: "u".into(),
                 tenant: "t".into(),
                 authority: HttpsUrl::parse(authority).unwrap(),

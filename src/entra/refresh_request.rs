@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, Wanted};
+use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
 use crate::secret::Secret;
 
 /// What tells Entra that the caller understands claims challenges; the answer is then a CAE token.
@@ -14,7 +14,7 @@ const CP1: &str = r#"{"access_token": {"xms_cc": {"values": ["CP1"]}}}"#;
 #[derive(Debug)]
 pub struct RefreshRequest<'a> {
     /// What is asked for.
-    pub wanted: &'a Wanted,
+    pub wanted: &'a TokenKey,
     /// Whose it is: `{oid}.{tid}`.
     pub home_account_id: &'a str,
     /// The host that issued what is redeemed, as the refresh token's own entry names it: it goes nowhere else.
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_body_has_msal_s_fields_in_msal_s_order() {
-        let wanted = Wanted {
+        let wanted = TokenKey {
             username: "u".into(),
             tenant: "t".into(),
             authority: HttpsUrl::parse("https://h:1").unwrap(),

@@ -3,7 +3,7 @@
 //! CPython 3.11, `urllib/request.py`, `getproxies_environment`, `proxy_bypass_environment`). `HTTP_PROXY` does not serve
 //! https. The HTTP client reads none of this itself.
 //!
-//! A proxy of a kind that this client cannot use as az does (SOCKS, TLS to the proxy, a user's name) is a [`Denial`] that
+//! A proxy of a kind that this client cannot use as az does (SOCKS, TLS to the proxy, a user's name) is a [`TokenError`] that
 //! leaves the matter to the real az, and so is a proxy of the operating system's.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use crate::azure::HttpsUrl;
 use crate::azure::https_url::host_and_port;
 use crate::context::Context;
-use crate::entra::Denial;
+use crate::entra::TokenError;
 use crate::sys;
 
 /// The port of a proxy that names none (urllib3 2.7, `connection.py`, `port_by_scheme`).
@@ -31,10 +31,10 @@ impl Route {
     /// The way that az would take to `endpoint` in this environment.
     ///
     /// # Errors
-    /// A [`Denial`] that leaves it to az.
-    pub(super) fn to(endpoint: &HttpsUrl, context: &Context) -> Result<Self, Denial> {
-        let left = |why: &str| Err(Denial::left_to_az(why));
-        let proxies = proxies(context).ok_or_else(|| Denial::left_to_az("a proxy variable is not text"))?;
+    /// A [`TokenError`] that leaves it to az.
+    pub(super) fn to(endpoint: &HttpsUrl, context: &Context) -> Result<Self, TokenError> {
+        let left = |why: &str| Err(TokenError::left_to_az(why));
+        let proxies = proxies(context).ok_or_else(|| TokenError::left_to_az("a proxy variable is not text"))?;
         if proxies.keys().any(|scheme| scheme.contains("://")) {
             return left("a proxy is set for one host alone");
         }

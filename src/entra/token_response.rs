@@ -3,7 +3,7 @@
 //!
 //! MSAL stores whatever it is given, an empty refresh token over a good one too. Here a grant that cannot be one (an empty
 //! or oversized token, a lifetime that is none, another account's, one that has a refresh token where everybody can read
-//! it) is a [`Denial`] and changes nothing.
+//! it) is a [`TokenError`] and changes nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, Wanted};
+use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
 use crate::azure::python_json::{Escape, quote};
-use crate::entra::{Denial, RefreshRequest};
+use crate::entra::{RefreshRequest, TokenError};
 use crate::secret::Secret;
 
 /// An answer that grants an access token, still as it came.
@@ -81,22 +81,22 @@ impl Granted {
     /// Reads an answer of the endpoint.
     ///
     /// # Errors
-    /// A [`Denial`] for whatever is not a grant.
-    pub fn read(status: u16, retry_after: Option<i64>, body: Secret) -> Result<Self, Denial> {
+    /// A [`TokenError`] for whatever is not a grant.
+    pub fn read(status: u16, retry_after: Option<i64>, body: Secret) -> Result<Self, TokenError> {
         if status == 429 || status >= 500 {
-            return Err(Denial::busy(format!("the endpoint answered {status}"), retry_after));
+            return Err(TokenError::busy(format!("the endpoint answered {status}"), retry_after));
         }
         if let Some(refused) = from_object::<Refused<'_>>(body.expose()) {
             let text = |raw: &RawValue| serde_json::from_str::<&str>(raw.get()).unwrap_or_default().to_owned();
             let numbers: Option<Vec<i64>> = refused.error_codes.and_then(|raw| serde_json::from_str(raw.get()).ok());
             let suberror = refused.suberror.map(text).unwrap_or_default();
-            return Err(Denial::refused(&text(refused.error), &suberror, &numbers.unwrap_or_default()));
+            return Err(TokenError::refused(&text(refused.error), &suberror, &numbers.unwrap_or_default()));
         }
         let granted = Self(body);
         match granted.fields() {
             Some(_) if status == 200 => Ok(granted),
             _ if matches!(status, 300..=399 | 404 | 405 | 410) => {
-                Err(Denial::left_to_az(format!("the endpoint answered {status}: it is none of Entra's")))
+                Err(TokenError::left_to_az(format!("the endpoint answered {status}: it is none of Entra's")))
             }
             _ => Err(absurd(status)),
         }
@@ -105,9 +105,9 @@ impl Granted {
     /// The same, if it can be the answer to this very request.
     ///
     /// # Errors
-    /// A [`Denial`] for the grant of another account, and for one that has a refresh token where it would be stored in the
+    /// A [`TokenError`] for the grant of another account, and for one that has a refresh token where it would be stored in the
     /// clear.
-    pub(super) fn for_request(self, request: &RefreshRequest<'_>) -> Result<Self, Denial> {
+    pub(super) fn for_request(self, request: &RefreshRequest<'_>) -> Result<Self, TokenError> {
         let is_answer = self.fields().is_some_and(|fields| {
             let own = fields.home_account_id();
             let is_of_account = own.is_none_or(|own| own.eq_ignore_ascii_case(request.home_account_id));
@@ -164,12 +164,12 @@ impl GrantedFields<'_> {
 
     /// The entries that MSAL would add to the cache for what was `wanted` of the account `home_account_id`.
     #[must_use]
-    pub fn additions(&self, wanted: &Wanted, home_account_id: &str, now: i64) -> Additions {
+    pub fn additions(&self, wanted: &TokenKey, home_account_id: &str, now: i64) -> Additions {
         let mut scopes: Vec<&str> = self.scope.as_deref().unwrap_or(&wanted.scope).split_whitespace().collect();
         scopes.sort_unstable();
         let target = scopes.join(" ");
         let home_account_id = self.home_account_id().unwrap_or_else(|| home_account_id.to_owned());
-        let Wanted { environment, tenant, .. } = wanted;
+        let TokenKey { environment, tenant, .. } = wanted;
         let owner = format!("{home_account_id}-{environment}");
         let client = AZURE_CLI_CLIENT_ID;
         let times = [
@@ -231,8 +231,8 @@ fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
-fn absurd(status: u16) -> Denial {
-    Denial::unreachable(format!("the endpoint answered {status} with something else than a token"))
+fn absurd(status: u16) -> TokenError {
+    TokenError::unreachable(format!("the endpoint answered {status} with something else than a token"))
 }
 
 fn key(text: &str) -> String {
@@ -289,7 +289,7 @@ mod tests {
     use crate::azure::HttpsUrl;
     use crate::entra::Reason;
 
-    fn read(status: u16, body: &str) -> Result<Granted, Denial> {
+    fn read(status: u16, body: &str) -> Result<Granted, TokenError> {
         Granted::read(status, Some(7), Secret::from_text(body.into()))
     }
 
@@ -304,7 +304,7 @@ mod tests {
             ),
         )
         .unwrap();
-        let wanted = Wanted {
+        let wanted = TokenKey {
             username: "u".into(),
             tenant: "t".into(),
             authority: HttpsUrl::parse("https://e").unwrap(),
@@ -331,8 +331,11 @@ mod tests {
     #[test]
     fn everything_else_is_a_denial_that_says_how_long_to_be_quiet() {
         let refusal = r#"{"error": "invalid_grant", "error_codes": [700082], "error_description": "secret story"}"#;
-        let denial = read(400, refusal).unwrap_err();
-        assert_eq!((denial.what.as_str(), denial.quiet_for), ("the endpoint refused: invalid_grant 700082", 60));
+        let token_error = read(400, refusal).unwrap_err();
+        assert_eq!(
+            (token_error.what.as_str(), token_error.quiet_for),
+            ("the endpoint refused: invalid_grant 700082", 60)
+        );
         assert_eq!(read(404, "<html>").unwrap_err().reason, Reason::LeftToAz);
         assert_eq!(read(200, "<html>").unwrap_err().reason, Reason::Silence);
         assert_eq!(read(429, "{}").unwrap_err().quiet_for, 7);
@@ -350,7 +353,7 @@ mod tests {
     }
 
     /// An answer with some fields set to raw values, or left out.
-    fn granted_with(changes: &[(&str, Option<&str>)]) -> Result<Granted, Denial> {
+    fn granted_with(changes: &[(&str, Option<&str>)]) -> Result<Granted, TokenError> {
         let info = URL_SAFE_NO_PAD.encode(r#"{"uid": "O", "utid": "T"}"#);
         let mut fields = vec![
             ("access_token", "\"at.at\"".to_owned()),
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_that_cannot_be_one_is_a_denial() {
+    fn a_grant_that_cannot_be_one_is_an_error() {
         assert!(granted_with(&[]).is_ok());
         let optional = ["refresh_token", "id_token", "client_info", "token_type", "scope", "foci", "ext_expires_in"];
         for name in optional.into_iter().chain(["refresh_in"]) {
@@ -444,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_refresh_token_is_never_stored_where_everybody_can_read_it_nor_for_another() {
-        let wanted = Wanted {
+        let wanted = TokenKey {
             username: "u".into(),
             tenant: "t".into(),
             authority: HttpsUrl::parse("https://e").unwrap(),
@@ -487,10 +490,12 @@ mod tests {
             ),
             format!(r#"{{"error": "refresh_token={token}"}}"#),
         ] {
-            let denial = read(400, &echo).unwrap_err();
+            let token_error = read(400, &echo).unwrap_err();
             assert!(
-                denial.what.len() < 256 && !denial.what.contains(token) && denial.reason == Reason::Refusal,
-                "{denial:?}"
+                token_error.what.len() < 256
+                    && !token_error.what.contains(token)
+                    && token_error.reason == Reason::Refusal,
+                "{token_error:?}"
             );
         }
     }

@@ -4,7 +4,7 @@
 //! `SSL_CERT_FILE` nor the operating system's store is looked at.
 //!
 //! What cannot be had as az has it (a directory of certificates, a file that is not there, an az whose libraries are
-//! elsewhere, verification switched off) is a [`Denial`] that leaves the matter to the real az.
+//! elsewhere, verification switched off) is a [`TokenError`] that leaves the matter to the real az.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, RootCerts};
 
 use crate::azure::installation::Installation;
 use crate::context::Context;
-use crate::entra::Denial;
+use crate::entra::TokenError;
 use crate::entra::certificate::is_root;
 
 /// The file of trusted certificates.
@@ -25,9 +25,9 @@ impl Trust {
     /// What the az at `real_az` would trust in this environment.
     ///
     /// # Errors
-    /// A [`Denial`] that leaves it to az.
-    pub(super) fn of(context: &Context, real_az: &Path) -> Result<Self, Denial> {
-        let left = |why: &str| Err(Denial::left_to_az(why));
+    /// A [`TokenError`] that leaves it to az.
+    pub(super) fn of(context: &Context, real_az: &Path) -> Result<Self, TokenError> {
+        let left = |why: &str| Err(TokenError::left_to_az(why));
         let switched_off = ["AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "ADAL_PYTHON_SSL_NO_VERIFY"];
         if switched_off.iter().any(|name| context.has_variable(name)) {
             return left("verification of its certificate is switched off");
@@ -52,9 +52,9 @@ impl Trust {
     /// The roots in it at the time `now`, in seconds since the epoch.
     ///
     /// # Errors
-    /// A [`Denial`] that leaves it to az, for a file that OpenSSL may well refuse as a whole, or that has no root.
-    pub(super) fn roots(&self, now: i64) -> Result<RootCerts, Denial> {
-        let left = || Denial::left_to_az("the file of the certificates that it trusts is not understood");
+    /// A [`TokenError`] that leaves it to az, for a file that OpenSSL may well refuse as a whole, or that has no root.
+    pub(super) fn roots(&self, now: i64) -> Result<RootCerts, TokenError> {
+        let left = || TokenError::left_to_az("the file of the certificates that it trusts is not understood");
         let pem = std::fs::read(&self.0).map_err(|_| left())?;
         let mut roots = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {

@@ -1,18 +1,19 @@
-//! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for good,
-//! and the vault is removed when all of them are there, on the disk. Critical section and order are those of `custody`. A
-//! vault of which one token cannot be given back stays whole, and so does the one whose cache is not understood.
+//! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
+//! good, and the vault is removed when all of them are there, on the disk. Critical section and order are those of
+//! `credential_store`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
+//! understood.
 
 use std::collections::HashSet;
 
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::run::edit;
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
 
-impl Custody<'_> {
+impl CredentialStore<'_> {
     /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is
     /// waited for.
     ///

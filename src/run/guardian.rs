@@ -17,14 +17,14 @@ use crate::azure::ConfigDir;
 use crate::azure::command::{AccountEffect, Group};
 use crate::context::Context;
 use crate::failure::Result;
-use crate::journal::{Deed, Event};
-use crate::run::custody::{Custody, Forgetting, Handed};
+use crate::journal::{Action, Event};
+use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::exposure::ExposureKind;
 use crate::run::in_place::Exposed;
-use crate::run::lease::{Attendance, Share};
+use crate::run::lease::{MountLock, Share};
 use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
-use crate::run::stray;
+use crate::run::temp_cache;
 use crate::settings::Settings;
 use crate::sys::{self, Watch};
 
@@ -66,8 +66,8 @@ enum Role {
     Copy,
     /// What that was made of.
     Base,
-    /// The run's attendance.
-    Attendance,
+    /// The run's mount lock.
+    MountLock,
     /// The run's share in the lease.
     Share,
     /// The run's mount namespace; only to be kept: az and the shim are not to wait until the kernel has taken it down.
@@ -77,7 +77,7 @@ enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 6] = [Self::Copy, Self::Base, Self::Attendance, Self::Share, Self::Namespace, Self::Watch];
+    const ALL: [Self; 6] = [Self::Copy, Self::Base, Self::MountLock, Self::Share, Self::Namespace, Self::Watch];
 }
 
 // Each comes once at the most, so whatever there is to be told fits into one message.
@@ -133,9 +133,9 @@ impl Guardian {
         let base = serde_json::to_vec(&copy.base).unwrap_or_default();
         let Ok(mut file) = sys::memory_file() else { return };
         if file.write_all(&base).is_ok() {
-            let attendance = copy.attendance.as_ref().map(Attendance::as_file);
+            let mount_lock = copy.mount_lock.as_ref().map(MountLock::as_file);
             let others = [
-                (Role::Attendance, attendance),
+                (Role::MountLock, mount_lock),
                 (Role::Namespace, copy.namespace.as_ref()),
                 (Role::Watch, copy.watch.as_ref().map(Watch::as_file)),
             ];
@@ -180,9 +180,11 @@ pub fn guard(context: Context) {
     let app = App::with(context, settings);
     let App { context, journal, .. } = &app;
     let config_dir = ConfigDir::of(context);
-    let custody = Custody::new(&app, &config_dir);
-    match settle(&custody, &watched, files) {
-        Ok(()) => journal.record(&Event::new(context.now(), Deed::Run, "its shim was killed; the guardian cleaned up")),
+    let store = CredentialStore::new(&app, &config_dir);
+    match settle(&store, &watched, files) {
+        Ok(()) => {
+            journal.record(&Event::new(context.now(), Action::Run, "its shim was killed; the guardian cleaned up"));
+        }
         Err(failure) => journal.warn(context.now(), &failure),
     }
 }
@@ -218,7 +220,7 @@ fn hear_out(channel: &sys::Channel) -> Option<(Watched, Files)> {
     }
 }
 
-fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<()> {
+fn settle(store: &CredentialStore<'_>, watched: &Watched, mut files: Files) -> Result<()> {
     let origin = watched.command.as_ref().map_or(Origin::Run, Origin::Command);
     let effect = watched.command.as_ref().map_or(AccountEffect::Nothing, Group::effect);
     // How az ended is only told to its parent.
@@ -228,10 +230,10 @@ fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<
     };
     if watched.exposure == ExposureKind::InPlace {
         let share = files.take(Role::Share).map(Share::from_file);
-        return custody.settle(Exposed { share, before: Vec::new() }, forgetting, origin);
+        return store.settle(Exposed { share, before: Vec::new() }, forgetting, origin);
     }
     let Some((file, mut base)) = files.take(Role::Copy).zip(files.take(Role::Base)) else { return Ok(()) };
-    let attendance = files.take(Role::Attendance).map(Attendance::from_file);
+    let mount_lock = files.take(Role::MountLock).map(MountLock::from_file);
     let mut text = Vec::new();
     let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
     let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
@@ -240,19 +242,19 @@ fn settle(custody: &Custody<'_>, watched: &Watched, mut files: Files) -> Result<
         namespace: None,
         base,
         handed: Handed::to(effect),
-        attendance,
+        mount_lock,
         brought: Mutex::default(),
         watch: None,
     };
-    let strays = stray::take_in(custody, &copy)?;
-    let settled = custody.settle_privately(&mut copy, forgetting, origin);
+    let temp_caches = temp_cache::take_in(store, &copy)?;
+    let settled = store.settle_privately(&mut copy, forgetting, origin);
     if settled.is_ok() {
-        stray::clear_up(custody, &strays)?;
+        temp_cache::clear_up(store, &temp_caches)?;
     }
     if settled.is_err() {
         drop(copy);
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
-        custody.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, origin)?;
+        store.settle(Exposed { share: None, before: Vec::new() }, Forgetting::Never, origin)?;
     }
     settled
 }
@@ -301,7 +303,7 @@ mod tests {
         let mut arrived = named(&["watch", "copy", "next message's"]);
         let mut files = Files::of(&[Role::Watch, Role::Copy], &mut arrived).unwrap();
         assert_eq!(text(files.take(Role::Copy)).as_deref(), Some("copy"));
-        assert_eq!(text(files.take(Role::Attendance)), None);
+        assert_eq!(text(files.take(Role::MountLock)), None);
         assert_eq!(text(files.take(Role::Watch)).as_deref(), Some("watch"));
         assert_eq!(arrived.len(), 1);
         // One that was dropped on the way leaves nobody to know which the others are.

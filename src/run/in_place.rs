@@ -1,16 +1,16 @@
 //! In-place exposure: the refresh tokens go into the real token cache for as long as a run needs them, which a share in the
 //! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical sections and order are
-//! those of `custody`.
+//! those of `credential_store`.
 
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::AccountId;
 use crate::failure::{Failure, Result, persist};
-use crate::run::custody::{Custody, Forgetting, Handed};
+use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::edit;
-use crate::run::lease::{NobodyNeedsIt, Share, Turn};
+use crate::run::lease::{NobodyNeedsIt, Share, WriterLock};
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
-use crate::run::stamp::Stamp;
+use crate::run::sweep_record::SweepRecord;
 use crate::sys;
 
 /// What a run holds while the secrets are exposed to it.
@@ -21,13 +21,13 @@ pub struct Exposed {
     pub(super) before: Vec<AccountId>,
 }
 
-impl Custody<'_> {
+impl CredentialStore<'_> {
     /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.
     ///
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
     pub fn sweep(&self) -> Result<()> {
-        let stamp = Stamp::of(&self.app.context, self.config_dir);
+        let stamp = SweepRecord::of(&self.app.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
         if sys::is_privately_mounted(self.cache.path()) {
             return Ok(());
@@ -79,10 +79,10 @@ impl Custody<'_> {
         Ok(Exposed { share: Some(share), before: edit::account_ids(&cache)? })
     }
 
-    /// See [`Lease::turn`].
+    /// See [`Lease::writer_lock`].
     #[must_use]
-    pub fn turn(&self) -> Option<Turn> {
-        self.lease.turn()
+    pub fn writer_lock(&self) -> Option<WriterLock> {
+        self.lease.writer_lock()
     }
 
     /// What a run holds to which nothing was exposed: it may still log in.

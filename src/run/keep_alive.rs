@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::azure::access_token::{Found, WINDOW, Wanted};
+use crate::azure::access_token::{CachedToken, TokenKey, WINDOW};
 use crate::azure::token_cache::TokenCache;
 use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const AFTER_DENIAL: Duration = Duration::from_secs(60);
 
 /// Keeps what a run needs up to date until its end comes.
-pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option<&PrivateCopy>, end: &End) {
+pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&TokenKey>, copy: Option<&PrivateCopy>, end: &End) {
     let watch = copy.and_then(|copy| copy.watch.as_ref());
     let mut wanted = wanted;
     let mut due = Instant::now() + wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
@@ -58,18 +58,18 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&Wanted>, copy: Option
 
 /// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.
 fn keep_together(rotation: &Rotation<'_>, copy: &PrivateCopy) {
-    let custody = rotation.custody;
+    let store = rotation.store;
     let outcome =
-        custody.harvest_living(copy, Origin::Command(rotation.command)).and_then(|()| custody.refresh_living(copy));
+        store.harvest_living(copy, Origin::Command(rotation.command)).and_then(|()| store.refresh_living(copy));
     // A copy that az is writing at this moment is not whole; the next change tells of it again.
     let _ = outcome;
 }
 
 /// How long until the token is due; a token that is not there is az's to get.
-fn until_due(rotation: &Rotation<'_>, wanted: &Wanted) -> Duration {
-    let now = rotation.custody.app.context.now();
+fn until_due(rotation: &Rotation<'_>, wanted: &TokenKey) -> Duration {
+    let now = rotation.store.app.context.now();
     let left = || {
-        let text = rotation.custody.cache.read().ok()??;
+        let text = rotation.store.cache.read().ok()??;
         let cache = TokenCache::parse(&text).ok()?;
         let account = wanted.account(&cache).ok()??;
         let found = wanted.find(&cache, &account, now).ok()??;
@@ -79,7 +79,7 @@ fn until_due(rotation: &Rotation<'_>, wanted: &Wanted) -> Duration {
 }
 
 /// The seconds until the first at which a token counts as due. Its times are a file's, and may be any.
-fn seconds_until_due(found: &Found<'_>, now: i64) -> u64 {
+fn seconds_until_due(found: &CachedToken<'_>, now: i64) -> u64 {
     if found.is_due(now) {
         return 0;
     }
@@ -96,7 +96,7 @@ mod tests {
     fn whatever_a_file_says_of_times_there_is_an_answer() {
         let now = 1_000_000;
         let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
-            seconds_until_due(&Found { secret: "", expires_on, refresh_on, cached_at }, now)
+            seconds_until_due(&CachedToken { secret: "", expires_on, refresh_on, cached_at }, now)
         };
         assert_eq!((until(now + 3600, None, now), until(now + 3600, Some(now + 5), now)), (2401, 6));
         for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {

@@ -33,17 +33,17 @@ const TURNS_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Lease {
     path: PathBuf,
     turn: PathBuf,
-    attendance: PathBuf,
+    mount_lock: PathBuf,
     logins: PathBuf,
     home: HomeLock,
 }
 
 /// Says to everybody that a run has a private mount over the cache.
 #[derive(Debug)]
-pub struct Attendance(Lock);
+pub struct MountLock(Lock);
 
-impl Attendance {
-    /// The same attendance in another process.
+impl MountLock {
+    /// The same mount lock in another process.
     #[must_use]
     pub fn from_file(file: File) -> Self {
         Self(Lock::held(file))
@@ -96,11 +96,11 @@ pub struct NobodyNeedsIt(#[expect(dead_code, reason = "held for its lock")] Lock
 
 /// The knowledge that there is no private mount, and that there will be none for as long as this is held.
 #[derive(Debug)]
-pub struct Unattended(#[expect(dead_code, reason = "held for its lock")] Lock);
+pub struct NoMounts(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 /// The turn of one az that rewrites the cache.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held for its lock")] Lock);
+pub struct WriterLock(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 impl Lease {
     /// The lease of the config directory with this id; `None` for what is no id.
@@ -114,7 +114,7 @@ impl Lease {
     /// that somebody does has to do. Nothing is made.
     #[must_use]
     pub fn is_held_by(&self, process: u32, by_attendance: bool) -> bool {
-        let path = if by_attendance { &self.attendance } else { &self.path };
+        let path = if by_attendance { &self.mount_lock } else { &self.path };
         let Ok(file) = File::open(path) else { return false };
         sys::holds_lock(process, &file)
             .unwrap_or_else(|| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
@@ -131,7 +131,7 @@ impl Lease {
         Self {
             path: file("lease"),
             turn: file("turn"),
-            attendance: file("attendance"),
+            mount_lock: file("attendance"),
             logins: file("logins"),
             home: context.home_lock.clone(),
         }
@@ -183,7 +183,7 @@ impl Lease {
     /// (msal-extensions 1.3.1, `token_cache.py`, `PersistedTokenCache.search`). `None` when the turn does not come: az
     /// then takes its chance, as it always did.
     #[must_use]
-    pub fn turn(&self) -> Option<Turn> {
+    pub fn writer_lock(&self) -> Option<WriterLock> {
         // Not for as long as one waits: a run has its lease or attends, and that keeps azward where it is.
         drop(self.enter().ok()?);
         let began = Instant::now();
@@ -193,7 +193,7 @@ impl Lease {
                 Ok(mut lock) => {
                     // What cannot be noted costs the others their patience, no more.
                     let _ = lock.file().set_modified(SystemTime::now());
-                    return Some(Turn(lock));
+                    return Some(WriterLock(lock));
                 }
                 Err(failure) if failure.kind == Kind::Busy && began.elapsed() < TURNS_DEADLINE => {
                     if self.turn_taken() == last_taken {
@@ -223,16 +223,16 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn attend(&self) -> Result<Attendance> {
+    pub fn mount_lock(&self) -> Result<MountLock> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.attendance, Mode::Shared, DEADLINE).map(Attendance)
+        Lock::acquire(&self.mount_lock, Mode::Shared, DEADLINE).map(MountLock)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.
     #[must_use]
-    pub fn unattended(&self) -> Option<Unattended> {
+    pub fn no_mounts(&self) -> Option<NoMounts> {
         let _presence = self.enter().ok()?;
-        Lock::attempt(&self.attendance, Mode::Exclusive).ok()?.map(Unattended)
+        Lock::attempt(&self.mount_lock, Mode::Exclusive).ok()?.map(NoMounts)
     }
 
     /// Makes the directory of the locks, where azward is.

@@ -13,14 +13,14 @@ use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::run::edit;
 use crate::sys;
 
 /// How long both files must have been at rest: az writes one soon after the other.
 const REST: Duration = Duration::from_secs(2);
 
-impl Custody<'_> {
+impl CredentialStore<'_> {
     /// Forgets who was logged out without us. What keeps it from knowing keeps the login.
     pub fn forget_logged_out(&self) {
         if !self.vault.exists() {
@@ -56,7 +56,7 @@ impl Custody<'_> {
         }
         let _presence = self.app.context.home_lock.enter()?;
         // A login that goes on may be in the vault before it is in any file.
-        let (Some(_nobody), Some(_unattended)) = (self.lease.nobody()?, self.lease.unattended()) else {
+        let (Some(_nobody), Some(_no_mounts)) = (self.lease.nobody()?, self.lease.no_mounts()) else {
             return Ok(false);
         };
         let section = self.unprepared().enter()?;

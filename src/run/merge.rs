@@ -142,8 +142,8 @@ pub enum Missing {
     Lost,
 }
 
-/// Does to `real` what a run did to its copy, `after`. Accounts only vanish from it if the run logged them out. An account that somebody else logged out meanwhile stays logged out.
-/// `None` when there is nothing to do.
+/// Does to `real` what a run did to its copy, `after`. Accounts only vanish from it if the run logged them out. An account
+/// that somebody else logged out meanwhile stays logged out. `None` when there is nothing to do.
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.

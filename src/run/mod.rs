@@ -2,18 +2,17 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
-pub mod custody;
+pub mod credential_store;
 pub mod edit;
 pub mod exposure;
 pub mod give_back;
 pub mod guardian;
-pub mod handover;
 pub mod idle;
 pub mod in_place;
 pub mod keep_alive;
+pub mod launch;
 pub mod lease;
 pub mod logged_out;
-pub mod marker;
 pub mod merge;
 pub mod origin;
 pub mod private;
@@ -22,10 +21,11 @@ mod property_tests;
 pub mod renewal;
 pub mod rivals;
 pub mod rotate;
+pub mod run_variable;
 mod section;
-pub mod stamp;
-pub mod stray;
 pub mod supervise;
+pub mod sweep_record;
+pub mod temp_cache;
 pub mod through_az;
 
 use std::ffi::OsString;
@@ -34,19 +34,19 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::app::App;
-use crate::azure::access_token::Wanted;
+use crate::azure::access_token::TokenKey;
 use crate::azure::command::{AccountEffect, Group};
 use crate::azure::token_cache::TokenCache;
 use crate::azure::{Command, ConfigDir};
 use crate::failure::{Failure, Kind, Result};
-use crate::journal::{Deed, Event};
+use crate::journal::{Action, Event};
 use crate::lock::Lock;
-use crate::run::custody::{Custody, Forgetting};
+use crate::run::credential_store::{CredentialStore, Forgetting};
 use crate::run::exposure::{Exposure, ExposureKind};
 use crate::run::guardian::Guardian;
-use crate::run::handover::{AzEnd, Handover, Start};
-use crate::run::marker::Marker;
+use crate::run::launch::{AzEnd, Launch, Start};
 use crate::run::rotate::{Rotated, Rotation};
+use crate::run::run_variable::RunVariable;
 use crate::secret::wipe_stack;
 use crate::sys;
 
@@ -59,8 +59,8 @@ pub struct Run<'a> {
     pub config_dir: &'a ConfigDir,
     /// The real az.
     pub real_az: PathBuf,
-    /// The marker for what is started.
-    pub marker: Marker,
+    /// The run variable for what is started.
+    pub run_variable: RunVariable,
 }
 
 /// How a run ended.
@@ -80,26 +80,26 @@ impl Run<'_> {
     pub fn perform(&self, command: &Command<'_>) -> Result<Finished> {
         sys::take_signals();
         let began = Instant::now();
-        let custody = Custody::new(self.app, self.config_dir);
+        let store = CredentialStore::new(self.app, self.config_dir);
         let exposure = Exposure::new(self.app, &self.real_az);
         let guardian = Guardian::start();
-        let start = Start { command, marker: &self.marker, is_quiet: false };
-        let mut handover = Handover::begin(&custody, &exposure, &guardian, start)?;
-        let wanted = self.wanted(&custody, command.effect());
-        let rotation = Rotation { custody: &custody, real_az: &self.real_az, command: command.group() };
+        let start = Start { command, run_variable: &self.run_variable, is_quiet: false };
+        let mut launch = Launch::begin(&store, &exposure, &guardian, start)?;
+        let wanted = self.wanted(&store, command.effect());
+        let rotation = Rotation { store: &store, real_az: &self.real_az, command: command.group() };
         let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
         let is_for_a_token = command.group().is_for_a_token();
-        let mut turn = if is_for_a_token || left_to_az.is_some() { custody.turn() } else { None };
-        let kind = handover.kind()?;
+        let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
+        let kind = launch.kind()?;
         if let Some(signal) = sys::pending_signal() {
-            self.end_by(signal, handover, &guardian);
+            self.end_by(signal, launch, &guardian);
         }
         let through_az = wanted.as_ref().zip(left_to_az);
-        let rotate_through_az = |wanted: &Wanted| {
+        let rotate_through_az = |wanted: &TokenKey| {
             let arguments = through_az::ARGUMENTS.map(OsString::from);
             let command = Command::parse(&arguments);
-            let start = Start { command: &command, marker: &self.marker, is_quiet: true };
-            let quiet = Handover::begin(&custody, &exposure, &guardian, start);
+            let start = Start { command: &command, run_variable: &self.run_variable, is_quiet: true };
+            let quiet = Launch::begin(&store, &exposure, &guardian, start);
             self.rotate_through_az(wanted, &rotation, quiet, kind);
         };
         if kind == ExposureKind::Private
@@ -107,7 +107,7 @@ impl Run<'_> {
         {
             rotate_through_az(wanted);
         }
-        let handicap = handover.expose(&[]).err();
+        let handicap = launch.expose(&[]).err();
         if let Some(failure) = &handicap {
             self.warn(failure);
         }
@@ -116,23 +116,23 @@ impl Run<'_> {
             && let Some((wanted, _)) = &through_az
         {
             rotate_through_az(wanted);
-            handover.watch_again();
+            launch.watch_again();
         }
         if through_az.is_some() {
             turn = turn.filter(|_| is_for_a_token);
         }
         drop(through_az);
         if let Some(signal) = sys::pending_signal() {
-            self.end_by(signal, handover, &guardian);
+            self.end_by(signal, launch, &guardian);
         }
         wipe_stack();
-        let outcome = handover.run(|end, copy| {
+        let outcome = launch.run(|end, copy| {
             if wanted.is_some() || copy.is_some() {
                 keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);
             }
         });
         let end = AzEnd::of(outcome.as_ref().is_ok_and(ExitStatus::success));
-        if self.end(handover, forgetting(command, end), end) {
+        if self.end(launch, forgetting(command, end), end) {
             guardian.dismiss();
         }
         drop(turn);
@@ -146,27 +146,27 @@ impl Run<'_> {
     }
 
     /// The token that the command is going to use for Resource Manager. Logging in and out need none.
-    fn wanted(&self, custody: &Custody<'_>, effect: AccountEffect) -> Option<Wanted> {
-        if effect != AccountEffect::Nothing || !custody.vault.exists() {
+    fn wanted(&self, store: &CredentialStore<'_>, effect: AccountEffect) -> Option<TokenKey> {
+        if effect != AccountEffect::Nothing || !store.vault.exists() {
             return None;
         }
-        Wanted::for_resource_manager(&self.app.context, self.config_dir)
+        TokenKey::for_resource_manager(&self.app.context, self.config_dir)
     }
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
-    fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &Wanted) -> Option<Lock> {
+    fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &TokenKey) -> Option<Lock> {
         // Which of two refresh tokens is good is better known before az is handed one.
-        let is_wanted = self.is_due(wanted, rotation.custody) || rotation.custody.has_rivals(wanted);
+        let is_wanted = self.is_due(wanted, rotation.store) || rotation.store.has_rivals(wanted);
         if !is_wanted || rotation.rotate(wanted) != Rotated::LeftToAz {
             return None;
         }
         let lock = rotation.lock(wanted).ok()?;
         // Another process may have done it while we waited.
-        self.is_due(wanted, rotation.custody).then_some(lock)
+        self.is_due(wanted, rotation.store).then_some(lock)
     }
 
-    fn is_due(&self, wanted: &Wanted, custody: &Custody<'_>) -> bool {
-        let Ok(text) = custody.glance() else { return false };
+    fn is_due(&self, wanted: &TokenKey, store: &CredentialStore<'_>) -> bool {
+        let Ok(text) = store.read_settled() else { return false };
         TokenCache::parse(&text)
             .and_then(|cache| wanted.due(&cache, self.app.context.now()))
             .is_ok_and(|keys| keys.is_some())
@@ -174,16 +174,16 @@ impl Run<'_> {
 
     fn rotate_through_az(
         &self,
-        wanted: &Wanted,
+        wanted: &TokenKey,
         rotation: &Rotation<'_>,
-        az: Result<Handover<'_>>,
+        az: Result<Launch<'_>>,
         kind: ExposureKind,
     ) {
         let began = Instant::now();
         let now = self.app.context.now();
         let outcome = az.and_then(|az| match kind {
-            ExposureKind::Private => through_az::rotate_privately(wanted, rotation.custody, az, now),
-            ExposureKind::InPlace => through_az::rotate_in_place(wanted, rotation.custody, now, az),
+            ExposureKind::Private => through_az::rotate_privately(wanted, rotation.store, az, now),
+            ExposureKind::InPlace => through_az::rotate_in_place(wanted, rotation.store, now, az),
         });
         // One that a signal ended may well have been able to.
         if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {
@@ -198,8 +198,8 @@ impl Run<'_> {
     }
 
     /// Says whether all is settled.
-    fn end(&self, handover: Handover<'_>, forgetting: Forgetting, end: AzEnd) -> bool {
-        let outcome = handover.settle(forgetting, end);
+    fn end(&self, launch: Launch<'_>, forgetting: Forgetting, end: AzEnd) -> bool {
+        let outcome = launch.settle(forgetting, end);
         if let Err(failure) = &outcome {
             self.warn(failure);
         }
@@ -208,8 +208,8 @@ impl Run<'_> {
 
     /// Ends this process by a signal that arrived before az was let go. What cannot be settled without a wait is left to the
     /// guardian.
-    fn end_by(&self, signal: i32, handover: Handover<'_>, guardian: &Guardian) -> ! {
-        if self.end(handover, Forgetting::Never, AzEnd::Failed) {
+    fn end_by(&self, signal: i32, launch: Launch<'_>, guardian: &Guardian) -> ! {
+        if self.end(launch, Forgetting::Never, AzEnd::Failed) {
             guardian.dismiss();
         }
         sys::die_of(signal)
@@ -222,8 +222,8 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, command: &Group, wanted: Option<Wanted>, status: &ExitStatus, began: Instant) {
-        let mut event = Event::new(self.app.context.now(), Deed::Run, status.to_string());
+    fn note(&self, command: &Group, wanted: Option<TokenKey>, status: &ExitStatus, began: Instant) {
+        let mut event = Event::new(self.app.context.now(), Action::Run, status.to_string());
         event.command = Some(command.to_string());
         if let Some(wanted) = wanted {
             event.account = Some(wanted.username);

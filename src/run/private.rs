@@ -1,6 +1,6 @@
 //! Private exposure: the whole token cache, refresh tokens and all, in a file that only the run can see, mounted over the
 //! real one, which never holds any. The harvest reads that file through a descriptor of ours, whatever became of the run.
-//! Critical sections and order are those of `custody`.
+//! Critical sections and order are those of `credential_store`.
 //!
 //! While the run lives, a refresh token that az stores there goes into the vault at once, and what other processes renew
 //! comes back the other way, so that runs side by side live with one another even where a refresh token is good for one
@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::custody::{Custody, Forgetting, Handed};
+use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::edit;
-use crate::run::lease::Attendance;
+use crate::run::lease::MountLock;
 use crate::run::merge::{Base, Brought, Missing, gone_elsewhere, merge};
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
@@ -37,7 +37,7 @@ pub struct PrivateCopy {
     /// What its az is handed.
     pub handed: Handed,
     /// Says that the run is going on.
-    pub attendance: Option<Attendance>,
+    pub mount_lock: Option<MountLock>,
     /// The access tokens that others renewed and that came to it since it was made.
     pub brought: Mutex<Brought>,
     /// Tells what az stores in it, and what others store in the vault and in the real cache.
@@ -86,7 +86,7 @@ struct Settled {
     has_forgotten: bool,
 }
 
-impl Custody<'_> {
+impl CredentialStore<'_> {
     /// Puts the whole cache into the copy, without the access tokens `left_out`, taking in first what is new in the real one.
     ///
     /// # Errors
@@ -143,8 +143,8 @@ impl Custody<'_> {
 
         // From here on the mount may go. azward may not: what is scrubbed below is in the vault.
         let presence = self.app.context.home_lock.enter();
-        if let Some(attendance) = copy.attendance.take() {
-            attendance.end();
+        if let Some(mount_lock) = copy.mount_lock.take() {
+            mount_lock.end();
         }
         let section = self.lock_cache()?;
         let real = section.parse()?;
@@ -332,7 +332,7 @@ impl Custody<'_> {
     /// Removes that file if nothing was ever put into it.
     fn remove_placeholder(&self, _locked: &CacheSection<'_>) -> Result<()> {
         let path = self.cache.path();
-        let Some(_unattended) = self.lease.unattended() else { return Ok(()) };
+        let Some(_no_mounts) = self.lease.no_mounts() else { return Ok(()) };
         if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
             std::fs::remove_file(path).map_err(|error| Failure::storage("remove", path, &error))?;
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::azure::clouds::Cloud;
 use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
-use crate::entra::{Denial, Manner};
+use crate::entra::{Manner, TokenError};
 use crate::private;
 use crate::sys;
 
@@ -53,15 +53,15 @@ impl Renewal<'_> {
     /// How to speak to `endpoint`.
     ///
     /// # Errors
-    /// A [`Denial`] where the real az has to.
-    pub fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, Denial> {
+    /// A [`TokenError`] where the real az has to.
+    pub fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, TokenError> {
         if !endpoint.path().is_empty() {
-            return Err(Denial::left_to_az("its authority is not Entra ID's own"));
+            return Err(TokenError::left_to_az("its authority is not Entra ID's own"));
         }
         let manner = Manner::of(self.context, self.real_az, endpoint)?;
         let now = self.context.now();
         match self.recall().into_iter().find(|note| note.holds(now) && note.is_of(&self.note(endpoint, &manner))) {
-            Some(note) => Err(Denial::left_to_az(shown(&note.why))),
+            Some(note) => Err(TokenError::left_to_az(shown(&note.why))),
             None => Ok(manner),
         }
     }
@@ -89,14 +89,14 @@ impl Renewal<'_> {
     /// A line for people: who renews the tokens of `config_dir`, and why it is not azward.
     #[must_use]
     pub fn line(&self, config_dir: &ConfigDir) -> String {
-        let denial = match Cloud::active(self.context, config_dir) {
-            None => Denial::left_to_az("the active cloud is not one that azward understands"),
+        let token_error = match Cloud::active(self.context, config_dir) {
+            None => TokenError::left_to_az("the active cloud is not one that azward understands"),
             Some(cloud) => match self.manner(&cloud.active_directory) {
                 Ok(_) => return "by azward".to_owned(),
-                Err(denial) => denial,
+                Err(token_error) => token_error,
             },
         };
-        format!("by the real az, because {}", denial.what)
+        format!("by the real az, because {}", token_error.what)
     }
 
     fn note(&self, endpoint: &HttpsUrl, manner: &Manner) -> Note {

@@ -2,7 +2,7 @@
 //! goes from the vault to the endpoint and never touches a file.
 //!
 //! Single flight: of any number of processes that find the same token due, the holder of its rotation lock asks, and the
-//! others wait for the lock and find the fresh token. A holder that is killed loses the lock to the next at once. A denial
+//! others wait for the lock and find the fresh token. A holder that is killed loses the lock to the next at once. An error
 //! is noted in the lock's file, and until its time is over nobody asks again with the same refresh token. Whatever goes
 //! wrong, the old token stays where it is.
 
@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::azure::access_token::Wanted;
+use crate::azure::access_token::TokenKey;
 use crate::azure::command::Group;
 use crate::azure::token_cache::TokenCache;
-use crate::entra::{Client, Denial, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest};
+use crate::entra::{Client, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest, TokenError};
 use crate::failure::{Kind, Result};
-use crate::journal::{Deed, Event};
+use crate::journal::{Action, Event};
 use crate::lock::{Lock, Mode};
 use crate::private;
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::run::edit::Redeemable;
 use crate::run::renewal::Renewal;
 use crate::secret::fingerprint;
@@ -56,16 +56,16 @@ pub enum Rotated {
 #[derive(Debug)]
 pub struct Rotation<'a> {
     /// Its cache and vault.
-    pub custody: &'a Custody<'a>,
+    pub store: &'a CredentialStore<'a>,
     /// The real az, whose trust and way to the endpoint are ours.
     pub real_az: &'a Path,
     /// The command that it is for.
     pub command: &'a Group,
 }
 
-/// What the rotation lock's file says of the last denial.
+/// What the rotation lock's file says of the last error.
 #[derive(Debug, Default, Deserialize, Serialize)]
-struct LastDenial {
+struct LastError {
     /// The fingerprint of the refresh token that was denied, or [`THROUGH_AZ`].
     refresh_token: String,
     /// When that was, in seconds since the epoch.
@@ -83,8 +83,8 @@ const QUIET_AFTER_AZ: i64 = 60;
 
 impl Rotation<'_> {
     /// Renews the token `wanted`, if it is still due or missing when it is our turn.
-    pub fn rotate(&self, wanted: &Wanted) -> Rotated {
-        let renewal = Renewal { context: &self.custody.app.context, real_az: self.real_az };
+    pub fn rotate(&self, wanted: &TokenKey) -> Rotated {
+        let renewal = Renewal { context: &self.store.app.context, real_az: self.real_az };
         let Ok(manner) = renewal.manner(&wanted.authority) else { return self.left_to_az(wanted) };
         let began = Instant::now();
         match self.rotate_with(wanted, &manner) {
@@ -105,19 +105,19 @@ impl Rotation<'_> {
     }
 
     /// The real az renews it, unless it could not a moment ago.
-    fn left_to_az(&self, wanted: &Wanted) -> Rotated {
+    fn left_to_az(&self, wanted: &TokenKey) -> Rotated {
         let file = File::open(self.lock_path(wanted));
-        let last = file.map(LastDenial::read).unwrap_or_default();
-        match last.holds(THROUGH_AZ, self.custody.app.context.now()) {
+        let last = file.map(LastError::read).unwrap_or_default();
+        match last.holds(THROUGH_AZ, self.store.app.context.now()) {
             true => Rotated::Denied,
             false => Rotated::LeftToAz,
         }
     }
 
     /// Notes that the real az could not renew it. The caller holds the [`lock`](Self::lock).
-    pub fn note_az_s_failure(&self, wanted: &Wanted) {
+    pub fn note_az_s_failure(&self, wanted: &TokenKey) {
         if let Ok(file) = private::open(&self.lock_path(wanted)) {
-            LastDenial::of(THROUGH_AZ, self.custody.app.context.now(), QUIET_AFTER_AZ).write(&file);
+            LastError::of(THROUGH_AZ, self.store.app.context.now(), QUIET_AFTER_AZ).write(&file);
         }
     }
 
@@ -125,59 +125,59 @@ impl Rotation<'_> {
     ///
     /// # Errors
     /// `Busy` when another process has it for longer than a rotation takes, `Storage` when the lock cannot be made.
-    pub fn lock(&self, wanted: &Wanted) -> Result<Lock> {
-        let presence = self.custody.app.context.home_lock.enter()?;
+    pub fn lock(&self, wanted: &TokenKey) -> Result<Lock> {
+        let presence = self.store.app.context.home_lock.enter()?;
         private::make_dir(&self.directory())?;
         drop(presence);
         let lock = Lock::acquire(&self.lock_path(wanted), Mode::Exclusive, PATIENCE)?;
         // An uninstall waits for whoever has this lock, unless it was there while we waited.
-        drop(self.custody.app.context.home_lock.enter()?);
+        drop(self.store.app.context.home_lock.enter()?);
         Ok(lock)
     }
 
     fn directory(&self) -> PathBuf {
-        self.custody.app.context.azward_home.join("run")
+        self.store.app.context.azward_home.join("run")
     }
 
-    fn lock_path(&self, wanted: &Wanted) -> PathBuf {
-        let Wanted { username, tenant, environment, scope, .. } = wanted;
+    fn lock_path(&self, wanted: &TokenKey) -> PathBuf {
+        let TokenKey { username, tenant, environment, scope, .. } = wanted;
         let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
-        self.directory().join(format!("{}.rotate-{}", self.custody.config_dir.id(), fingerprint(name.as_bytes())))
+        self.directory().join(format!("{}.rotate-{}", self.store.config_dir.id(), fingerprint(name.as_bytes())))
     }
 
     /// `None` when somebody else did it while we waited, else what became of our own request.
-    fn rotate_with(&self, wanted: &Wanted, manner: &Manner) -> Result<Option<(Rotated, String)>> {
+    fn rotate_with(&self, wanted: &TokenKey, manner: &Manner) -> Result<Option<(Rotated, String)>> {
         let denied = |outcome: &str| Ok(Some((Rotated::Denied, outcome.to_owned())));
-        self.custody.prepare_vault()?;
+        self.store.prepare_vault()?;
         let lock = self.lock(wanted)?;
-        if !self.is_needed(wanted)? && !self.custody.has_rivals(wanted) {
+        if !self.is_needed(wanted)? && !self.store.has_rivals(wanted) {
             return Ok(None);
         }
-        let Some(mut redeemable) = self.custody.redeemables(wanted)?.into_iter().next() else {
+        let Some(mut redeemable) = self.store.redeemables(wanted)?.into_iter().next() else {
             return denied("the vault has no refresh token for this account");
         };
-        let last = LastDenial::read(lock.as_file());
-        if last.holds(&redeemable.refresh_token.fingerprint(), self.custody.app.context.now()) {
+        let last = LastError::read(lock.as_file());
+        if last.holds(&redeemable.refresh_token.fingerprint(), self.store.app.context.now()) {
             return denied("not asked: the same request was denied a moment ago");
         }
-        let client = match Client::of(&self.custody.app.context, manner) {
+        let client = match Client::of(&self.store.app.context, manner) {
             Ok(client) => Arc::new(client),
-            Err(denial) => return Ok(Some((Rotated::LeftToAz, denial.what))),
+            Err(token_error) => return Ok(Some((Rotated::LeftToAz, token_error.what))),
         };
         let mut refused = Vec::new();
         loop {
-            let Denial { what, quiet_for, reason } = match redeem(&client, wanted, &redeemable)? {
+            let TokenError { what, quiet_for, reason } = match redeem(&client, wanted, &redeemable)? {
                 Ok(granted) => {
-                    self.custody.store(wanted, &redeemable, &granted)?;
+                    self.store.store_granted(wanted, &redeemable, &granted)?;
                     return Ok(Some((Rotated::Fresh, "renewed".to_owned())));
                 }
-                Err(Denial { what, reason: Reason::LeftToAz, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
-                Err(denial) => denial,
+                Err(TokenError { what, reason: Reason::LeftToAz, .. }) => return Ok(Some((Rotated::LeftToAz, what))),
+                Err(token_error) => token_error,
             };
             // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile; and
             // where it is not known which of several is the newest, it may be another.
             refused.push(redeemable.refresh_token.fingerprint());
-            let current = if reason == Reason::Refusal { self.custody.redeemables(wanted)? } else { Vec::new() };
+            let current = if reason == Reason::Refusal { self.store.redeemables(wanted)? } else { Vec::new() };
             let preferred = current.first().map(|first| first.refresh_token.fingerprint());
             let mut others = current.into_iter().filter(|one| !refused.contains(&one.refresh_token.fingerprint()));
             if refused.len() < ATTEMPTS
@@ -187,28 +187,28 @@ impl Rotation<'_> {
                 continue;
             }
             let refresh_token = preferred.unwrap_or_else(|| refused.swap_remove(0));
-            LastDenial::of(&refresh_token, self.custody.app.context.now(), quiet_for).write(lock.as_file());
+            LastError::of(&refresh_token, self.store.app.context.now(), quiet_for).write(lock.as_file());
             return denied(&what);
         }
     }
 
     /// Notes a rotation in the journal.
-    pub(super) fn note(&self, wanted: &Wanted, outcome: String, began: Instant) {
-        let mut event = Event::new(self.custody.app.context.now(), Deed::Rotation, outcome);
+    pub(super) fn note(&self, wanted: &TokenKey, outcome: String, began: Instant) {
+        let mut event = Event::new(self.store.app.context.now(), Action::Rotation, outcome);
         event.command = Some(self.command.to_string());
         event.account = Some(wanted.username.clone());
         event.tenant = Some(wanted.tenant.clone());
         event.scope = Some(wanted.scope.clone());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
         event.caller = sys::process_name(sys::parent_id());
-        self.custody.app.journal.record(&event);
+        self.store.app.journal.record(&event);
     }
 
     /// Whether the cache has no token that serves and is not due.
-    fn is_needed(&self, wanted: &Wanted) -> Result<bool> {
-        let text = self.custody.glance()?;
+    fn is_needed(&self, wanted: &TokenKey) -> Result<bool> {
+        let text = self.store.read_settled()?;
         let cache = TokenCache::parse(&text)?;
-        let now = self.custody.app.context.now();
+        let now = self.store.app.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };
         Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
     }
@@ -221,9 +221,9 @@ impl Rotation<'_> {
 /// `Interrupted` when a signal came and no answer soon after it.
 fn redeem(
     client: &Arc<Client>,
-    wanted: &Wanted,
+    wanted: &TokenKey,
     redeemable: &Redeemable,
-) -> Result<std::result::Result<Granted, Denial>> {
+) -> Result<std::result::Result<Granted, TokenError>> {
     sys::take_signals();
     let (client, wanted) = (Arc::clone(client), wanted.clone());
     let account = redeemable.account.clone();
@@ -241,11 +241,11 @@ fn redeem(
     match wait::for_work("rotation", LONGEST, GRACE, ask) {
         Ok(answer) => Ok(answer),
         Err(Unheard::Interrupted) => Err(wait::interrupted("the token endpoint")),
-        Err(_) => Ok(Err(Denial::unreachable("the endpoint could not be asked".to_owned()))),
+        Err(_) => Ok(Err(TokenError::unreachable("the endpoint could not be asked".to_owned()))),
     }
 }
 
-impl LastDenial {
+impl LastError {
     fn of(refresh_token: &str, noted_at: i64, quiet_for: i64) -> Self {
         Self { refresh_token: refresh_token.to_owned(), noted_at, quiet_until: noted_at.saturating_add(quiet_for) }
     }
@@ -280,25 +280,25 @@ mod tests {
     fn a_denial_holds_for_its_token_and_its_time_and_never_from_the_future() {
         let now = 1_000_000;
         let holds = |noted_at: i64, quiet_until: i64| {
-            LastDenial { refresh_token: "a".to_owned(), noted_at, quiet_until }.holds("a", now)
+            LastError { refresh_token: "a".to_owned(), noted_at, quiet_until }.holds("a", now)
         };
         assert!(holds(now, now + 60) && holds(now - 59, now + 1) && holds(now - 1, now - 1 + LONGEST_QUIET));
-        assert!(!LastDenial::of("a", now, 60).holds("b", now));
+        assert!(!LastError::of("a", now, 60).holds("b", now));
         for (noted_at, quiet_until) in [
             (now - 60, now),
             // The clock was ahead, by a second, by a year, by all there is.
             (now + 1, now + 61),
             (now + 31_536_000, now + 31_536_060),
             (i64::MAX - 60, i64::MAX),
-            // No denial is that long, whatever its clock was.
+            // No error is that long, whatever its clock was.
             (now, now + LONGEST_QUIET + 1),
             (now - 1, i64::MAX),
             (i64::MIN, i64::MAX),
         ] {
             assert!(!holds(noted_at, quiet_until), "{noted_at} {quiet_until}");
         }
-        // As it was written before the time of the denial was.
-        let old: LastDenial = serde_json::from_str("{\"refresh_token\":\"a\",\"quiet_until\":1000050}").unwrap();
+        // As it was written before the time of the error was.
+        let old: LastError = serde_json::from_str("{\"refresh_token\":\"a\",\"quiet_until\":1000050}").unwrap();
         assert!(!old.holds("a", now));
     }
 }

@@ -1,7 +1,8 @@
-//! The critical section: whatever changes a token cache or its vault is done in it, under the vault's lock and then MSAL's, and
-//! in one order that the compiler knows. `Prepared`: the key is at hand and no lock is held. `VaultSection` and
-//! `CacheSection`: locked. `Opened`: the vault is loaded, and takes in what is new. `Committed`: what it took in is on the disk,
-//! or why not. Only what is `OnDisk` can be scrubbed from a cache, and only a cache that is `Written` lets a vault go.
+//! The critical section: whatever changes a token cache or its vault is done in it, under the vault's lock and then MSAL's,
+//! and in one order that the compiler knows. `Prepared`: the key is at hand and no lock is held. `VaultSection` and
+//! `CacheSection`: locked. `Opened`: the vault is loaded, and takes in what is new. `Committed`: what it took in is on the
+//! disk, or why not. Only what is `OnDisk` can be scrubbed from a cache, and only a cache that is `Written` lets a vault
+//! go.
 //!
 //! Fails open and loses nothing: what cannot be read is left alone, and a commit that failed is told and leaves vault and
 //! file as they were.
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::azure::msal_lock::MsalLock;
 use crate::azure::token_cache::{AccountId, TokenCache};
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::custody::{Custody, DEADLINE};
+use crate::run::credential_store::{CredentialStore, DEADLINE};
 use crate::run::edit;
 use crate::run::origin::Origin;
 use crate::run::rivals::Order;
@@ -20,7 +21,7 @@ use crate::vault::{Contents, Guard, VaultLock};
 
 /// The key is at hand, and no lock is held.
 #[derive(Debug)]
-pub(super) struct Prepared<'c>(&'c Custody<'c>);
+pub(super) struct Prepared<'c>(&'c CredentialStore<'c>);
 
 /// The whole section: the vault is locked, and the token cache is.
 #[derive(Debug)]
@@ -33,14 +34,14 @@ pub(super) struct Section<'c> {
 /// The vault is locked.
 #[derive(Debug)]
 pub(super) struct VaultSection<'c> {
-    custody: &'c Custody<'c>,
+    store: &'c CredentialStore<'c>,
     lock: VaultLock,
 }
 
 /// The token cache is locked, whole again if a writer was killed, and read.
 #[derive(Debug)]
 pub(super) struct CacheSection<'c> {
-    custody: &'c Custody<'c>,
+    store: &'c CredentialStore<'c>,
     _lock: MsalLock,
     text: Option<Zeroizing<String>>,
 }
@@ -48,7 +49,7 @@ pub(super) struct CacheSection<'c> {
 /// The vault is open, and may be changed.
 #[derive(Debug)]
 pub(super) struct Opened<'s> {
-    custody: &'s Custody<'s>,
+    store: &'s CredentialStore<'s>,
     vault: Guard<'s>,
     change: Change,
     taken: usize,
@@ -65,7 +66,7 @@ enum Change {
 /// What was to be stored is on the disk, or why it is not.
 #[derive(Debug)]
 pub(super) struct Committed<'s> {
-    custody: &'s Custody<'s>,
+    store: &'s CredentialStore<'s>,
     contents: Contents,
     /// Why it could not be stored.
     pub(super) stored: Result<()>,
@@ -83,11 +84,11 @@ pub(super) struct OnDisk(Contents);
 #[derive(Debug)]
 pub(super) struct Written(());
 
-impl Custody<'_> {
+impl CredentialStore<'_> {
     /// Gets the key, which may wait for a keyring or a person.
     ///
     /// # Errors
-    /// Those of [`Custody::prepare_vault`].
+    /// Those of [`CredentialStore::prepare_vault`].
     pub(super) fn prepared(&self) -> Result<Prepared<'_>> {
         self.prepare_vault()?;
         Ok(Prepared(self))
@@ -106,7 +107,7 @@ impl Custody<'_> {
         let lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.clear_leftovers();
         let text = self.cache.read()?;
-        Ok(CacheSection { custody: self, _lock: lock, text })
+        Ok(CacheSection { store: self, _lock: lock, text })
     }
 }
 
@@ -116,9 +117,9 @@ impl<'c> Prepared<'c> {
     /// # Errors
     /// `Gone`, `Busy`, `Storage`, `CacheForeign`.
     pub(super) fn enter(self) -> Result<Section<'c>> {
-        let custody = self.0;
+        let store = self.0;
         let vault = self.enter_vault()?;
-        Ok(Section { cache: custody.lock_cache()?, vault })
+        Ok(Section { cache: store.lock_cache()?, vault })
     }
 
     /// Locks the vault alone.
@@ -126,7 +127,7 @@ impl<'c> Prepared<'c> {
     /// # Errors
     /// `Gone`, `Busy`, `Storage`.
     pub(super) fn enter_vault(self) -> Result<VaultSection<'c>> {
-        Ok(VaultSection { lock: self.0.vault.lock(DEADLINE)?, custody: self.0 })
+        Ok(VaultSection { lock: self.0.vault.lock(DEADLINE)?, store: self.0 })
     }
 }
 
@@ -136,7 +137,7 @@ impl VaultSection<'_> {
     /// # Errors
     /// Whatever keeps it from opening.
     pub(super) fn open(&self) -> Result<Opened<'_>> {
-        self.custody.vault.open(&self.lock).map(|vault| self.opened(vault, Change::None))
+        self.store.vault.open(&self.lock).map(|vault| self.opened(vault, Change::None))
     }
 
     /// The same, and nobody is asked to unlock a keyring for it.
@@ -144,7 +145,7 @@ impl VaultSection<'_> {
     /// # Errors
     /// Whatever keeps it from opening.
     pub(super) fn open_unasked(&self) -> Result<Opened<'_>> {
-        self.custody.vault.open_unasked(&self.lock).map(|vault| self.opened(vault, Change::None))
+        self.store.vault.open_unasked(&self.lock).map(|vault| self.opened(vault, Change::None))
     }
 
     /// Loads the vault; one that is damaged or whose key is lost gives way to a new one if `newest` has something to store,
@@ -153,24 +154,24 @@ impl VaultSection<'_> {
     /// # Errors
     /// Whatever keeps it from opening.
     pub(super) fn open_or_replace(&self, newest: &TokenCache<'_>) -> Result<Opened<'_>> {
-        let custody = self.custody;
-        let opened = custody.vault.open(&self.lock);
-        custody.note_warnings();
+        let store = self.store;
+        let opened = store.vault.open(&self.lock);
+        store.note_warnings();
         match opened {
             Ok(vault) => Ok(self.opened(vault, Change::None)),
             Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
                 if edit::refresh_token_count(newest)? == 0 {
                     return Err(failure);
                 }
-                custody.app.journal.warn(custody.app.context.now(), &failure);
-                Ok(self.opened(custody.vault.begin_anew(&self.lock), Change::Some))
+                store.app.journal.warn(store.app.context.now(), &failure);
+                Ok(self.opened(store.vault.begin_anew(&self.lock), Change::Some))
             }
             Err(failure) => Err(failure),
         }
     }
 
     fn opened<'s>(&'s self, vault: Guard<'s>, change: Change) -> Opened<'s> {
-        Opened { custody: self.custody, vault, change, taken: 0, forgotten: Vec::new() }
+        Opened { store: self.store, vault, change, taken: 0, forgotten: Vec::new() }
     }
 }
 
@@ -198,7 +199,7 @@ impl CacheSection<'_> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(super) fn write(&self, text: &str) -> Result<Written> {
-        self.custody.replace(text)?;
+        self.store.replace(text)?;
         Ok(Written(()))
     }
 
@@ -219,7 +220,7 @@ impl<'s> Opened<'s> {
     /// # Errors
     /// `CacheForeign`.
     pub(super) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
-        let harvest = edit::harvest(cache, &mut self.vault.contents, self.custody.app.context.now(), by, order)?;
+        let harvest = edit::harvest(cache, &mut self.vault.contents, self.store.app.context.now(), by, order)?;
         self.taken += harvest.taken.len();
         if harvest.is_changed {
             self.change = Change::Some;
@@ -256,13 +257,13 @@ impl<'s> Opened<'s> {
         let mut stored = Ok(());
         if self.change == Change::Some {
             stored = persist(|| self.vault.commit());
-            self.custody.note_warnings();
+            self.store.note_warnings();
         }
         if stored.is_ok() {
-            self.custody.note_forgetting(&self.forgotten);
+            self.store.note_forgetting(&self.forgotten);
         }
-        let Self { custody, vault, taken, forgotten, .. } = self;
-        Committed { custody, contents: vault.contents, stored, taken, forgotten }
+        let Self { store, vault, taken, forgotten, .. } = self;
+        Committed { store, contents: vault.contents, stored, taken, forgotten }
     }
 
     /// Lets the vault go, when the cache has everything that it had, and the cache's name is on the disk.
@@ -270,8 +271,8 @@ impl<'s> Opened<'s> {
     /// # Errors
     /// `Storage`.
     pub(super) fn give_up(self, _written: &Written) -> Result<()> {
-        let target = self.custody.cache.target();
-        let directory = target.parent().unwrap_or(self.custody.config_dir.path());
+        let target = self.store.cache.target();
+        let directory = target.parent().unwrap_or(self.store.config_dir.path());
         sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
         self.vault.remove()
     }
@@ -292,7 +293,7 @@ impl Committed<'_> {
     pub(super) fn on_disk(self) -> OnDisk {
         match self.stored {
             Ok(()) => OnDisk(self.contents),
-            Err(_) => OnDisk(self.custody.vault.load().unwrap_or_default()),
+            Err(_) => OnDisk(self.store.vault.load().unwrap_or_default()),
         }
     }
 }
@@ -304,8 +305,12 @@ impl OnDisk {
     ///
     /// # Errors
     /// `CacheForeign` or `Storage`.
-    pub(super) fn scrub(mut self, custody: &Custody<'_>, cache: &TokenCache<'_>) -> Result<Option<Zeroizing<String>>> {
-        if let Some(since) = custody.lease.login_since()? {
+    pub(super) fn scrub(
+        mut self,
+        store: &CredentialStore<'_>,
+        cache: &TokenCache<'_>,
+    ) -> Result<Option<Zeroizing<String>>> {
+        if let Some(since) = store.lease.login_since()? {
             self.0.refresh_tokens.retain(|kept| kept.brought_at < since);
         }
         edit::scrub(cache, &self.0)

@@ -1,5 +1,5 @@
 //! The real az as a child: started in our own process group with everything the caller gave us (terminal, stdio, every
-//! descriptor, working directory, environment) plus the marker, and waited for. We never stand between it and its
+//! descriptor, working directory, environment) plus the run variable, and waited for. We never stand between it and its
 //! caller. An az that cannot be started is [`Kind::NotStarted`].
 
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::keep_alive::End;
-use crate::run::marker::{self, Marker};
+use crate::run::run_variable::{self, RunVariable};
 use crate::sys::{self, ChildProcess, PrivateMount, Program, WaitingChild};
 use crate::wait;
 
@@ -34,13 +34,14 @@ impl WaitingAz {
         context: &Context,
         path: &Path,
         arguments: &[OsString],
-        marker: &Marker,
+        run_variable: &RunVariable,
         mount: Option<&PrivateMount>,
         is_quiet: bool,
     ) -> Result<Self> {
-        let marker = marker.to_value();
-        let others = context.variables().filter(|(name, _)| *name != marker::VARIABLE);
-        let program = Program::new(path, arguments, others.chain([(OsStr::new(marker::VARIABLE), &*marker)]));
+        let run_variable = run_variable.to_value();
+        let others = context.variables().filter(|(name, _)| *name != run_variable::VARIABLE);
+        let program =
+            Program::new(path, arguments, others.chain([(OsStr::new(run_variable::VARIABLE), &*run_variable)]));
         let program = if is_quiet { program.and_then(Program::quietly) } else { program };
         let child = program.and_then(|program| WaitingChild::fork(&program, mount));
         let child = child.map_err(|error| not_started(path, &error))?;
@@ -107,11 +108,11 @@ fn succeeds(mut child: ChildProcess, deadline: Duration) -> bool {
     }
 }
 
-/// The command that becomes the real az at `path` under `marker`.
+/// The command that becomes the real az at `path` under `run_variable`.
 #[must_use]
-pub fn command(path: &Path, marker: &Marker) -> Command {
+pub fn command(path: &Path, run_variable: &RunVariable) -> Command {
     let mut command = Command::new(path);
-    command.env(marker::VARIABLE, marker.to_value());
+    command.env(run_variable::VARIABLE, run_variable.to_value());
     command
 }
 

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use crate::azure::access_token::Wanted;
+use crate::azure::access_token::TokenKey;
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::Result;
-use crate::run::custody::{Custody, Forgetting};
-use crate::run::handover::{AzEnd, Handover};
+use crate::run::credential_store::{CredentialStore, Forgetting};
+use crate::run::launch::{AzEnd, Launch};
 use crate::secret::Secret;
 
 /// How long the real az may take for a fresh token before the old one has to do.
@@ -22,15 +22,20 @@ pub const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "no
 ///
 /// # Errors
 /// When the copy cannot be had.
-pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Handover<'_>, now: i64) -> Result<bool> {
-    let Some(text) = custody.cache.read()? else { return Ok(false) };
+pub fn rotate_privately(
+    wanted: &TokenKey,
+    store: &CredentialStore<'_>,
+    mut launch: Launch<'_>,
+    now: i64,
+) -> Result<bool> {
+    let Some(text) = store.cache.read()? else { return Ok(false) };
     let due = wanted.due(&TokenCache::parse(&text)?, now)?.unwrap_or_default();
     if due.is_empty() {
         return Ok(false);
     }
-    handover.expose(&due)?;
-    let has_renewed = handover.succeeds_within(DEADLINE);
-    handover.settle(Forgetting::Never, AzEnd::of(has_renewed))?;
+    launch.expose(&due)?;
+    let has_renewed = launch.succeeds_within(DEADLINE);
+    launch.settle(Forgetting::Never, AzEnd::of(has_renewed))?;
     Ok(has_renewed)
 }
 
@@ -39,23 +44,23 @@ pub fn rotate_privately(wanted: &Wanted, custody: &Custody<'_>, mut handover: Ha
 ///
 /// # Errors
 /// When the cache cannot be edited; the old token is in it.
-pub fn rotate_in_place(wanted: &Wanted, custody: &Custody<'_>, now: i64, mut az: Handover<'_>) -> Result<bool> {
-    let Some(aside) = set_aside(wanted, custody, now)? else { return Ok(false) };
+pub fn rotate_in_place(wanted: &TokenKey, store: &CredentialStore<'_>, now: i64, mut az: Launch<'_>) -> Result<bool> {
+    let Some(aside) = set_aside(wanted, store, now)? else { return Ok(false) };
     az.hold_in_place();
     let has_renewed = az.succeeds_within(DEADLINE);
     az.let_go_in_place();
     if has_renewed {
         return Ok(true);
     }
-    put_back(&aside, custody)?;
+    put_back(&aside, store)?;
     Ok(false)
 }
 
 /// An access token entry: its key and its raw value.
 type Aside = Vec<(String, Secret)>;
 
-fn set_aside(wanted: &Wanted, custody: &Custody<'_>, now: i64) -> Result<Option<Aside>> {
-    let section = custody.lock_cache()?;
+fn set_aside(wanted: &TokenKey, store: &CredentialStore<'_>, now: i64) -> Result<Option<Aside>> {
+    let section = store.lock_cache()?;
     if section.is_missing() {
         return Ok(None);
     }
@@ -68,8 +73,8 @@ fn set_aside(wanted: &Wanted, custody: &Custody<'_>, now: i64) -> Result<Option<
     Ok(Some(aside.into_iter().map(secret).collect()))
 }
 
-fn put_back(aside: &Aside, custody: &Custody<'_>) -> Result<()> {
-    let section = custody.lock_cache()?;
+fn put_back(aside: &Aside, store: &CredentialStore<'_>) -> Result<()> {
+    let section = store.lock_cache()?;
     if section.is_missing() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
-//! All that differs by platform, under one set of names: files, users, processes, signals, mounts and memory, each declared once
-//! and made for each platform. It is the only room with `unsafe`; nothing here decides anything, or reads the environment.
+//! All that differs by platform, under one set of names: files, users, processes, signals, mounts and memory, each declared
+//! once and made for each platform. It is the only room with `unsafe`; nothing here decides anything, or reads the
+//! environment.
 
 #![allow(unsafe_code)]
 

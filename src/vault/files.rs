@@ -1,7 +1,7 @@
-//! The files of one vault and how they change: `<id>.<key id>.vault` and the generation before it, in
-//! `$AZWARD_HOME/vaults` (mode 0700, files 0600), beside a lock that all vaults of one config directory share. A new generation is written beside the old one, fsynced and renamed
-//! over it, after the old one got its second name by a hard link: at no moment is there no vault. Whatever fails before
-//! the rename leaves the old generation as it was and removes what was written.
+//! The files of one vault and how they change: `<id>.<key id>.vault` and the generation before it, in `$AZWARD_HOME/vaults`
+//! (mode 0700, files 0600), beside a lock that all vaults of one config directory share. A new generation is written beside
+//! the old one, fsynced and renamed over it, after the old one got its second name by a hard link: at no moment is there no
+//! vault. Whatever fails before the rename leaves the old generation as it was and removes what was written.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

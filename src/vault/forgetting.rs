@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::contents::Gone;
 use super::files::{self, Files};
-use super::key_store::Patience;
+use super::key_store::Prompting;
 use super::sealed::{self, Header};
 use super::{Contents, HeldKey, KeyStoreKind, Vault};
 use crate::failure::{Failure, Result};
@@ -72,7 +72,7 @@ impl Vault {
         if header.kind == KeyStoreKind::Keyring && !self.stores.keys_here().own.contains(&header.key_id) {
             return None;
         }
-        let key = self.stores.find(header.kind, header.key_id, Patience::Nobody).ok()?;
+        let key = self.stores.find(header.kind, header.key_id, Prompting::Never).ok()?;
         Some(HeldKey { kind: header.kind, key: key.into() })
     }
 }

@@ -1,10 +1,11 @@
-//! A vault that is open under its lock, from its loading to its commit. What was found when it was loaded (which file, which
-//! generation, which key, what it held) is still so when it is committed, because nobody else writes without the lock: so a commit
-//! decrypts nothing anew. Where it was not the current generation that opened, a commit looks again at all there is.
+//! A vault that is open under its lock, from its loading to its commit. What was found when it was loaded (which file,
+//! which generation, which key, what it held) is still so when it is committed, because nobody else writes without the
+//! lock: so a commit decrypts nothing anew. Where it was not the current generation that opened, a commit looks again at
+//! all there is.
 
 use super::contents::Gone;
 use super::files::Files;
-use super::key_store::Patience;
+use super::key_store::Prompting;
 use super::{Chosen, Contents, HeldKey, Vault, VaultLock, or_discard};
 use crate::failure::Result;
 
@@ -33,7 +34,7 @@ impl Vault {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn open<'v>(&'v self, lock: &'v VaultLock) -> Result<Guard<'v>> {
-        self.open_for(lock, self.patience())
+        self.open_for(lock, self.prompting())
     }
 
     /// The same, and nobody is asked to unlock a keyring for it.
@@ -41,7 +42,7 @@ impl Vault {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn open_unasked<'v>(&'v self, lock: &'v VaultLock) -> Result<Guard<'v>> {
-        self.open_for(lock, Patience::Nobody)
+        self.open_for(lock, Prompting::Never)
     }
 
     /// A new vault's contents, in the place of one that is lost or damaged, which the commit sets aside.
@@ -50,17 +51,17 @@ impl Vault {
         Guard { contents: Contents::default(), vault: self, lock, current: None }
     }
 
-    fn open_for<'v>(&'v self, lock: &'v VaultLock, patience: Patience) -> Result<Guard<'v>> {
+    fn open_for<'v>(&'v self, lock: &'v VaultLock, prompting: Prompting) -> Result<Guard<'v>> {
         debug_assert_eq!(lock.path, self.lock, "the lock of another vault");
         // Anything but a vault that is plainly this machine's, by its present name, is looked at again by the commit.
-        if let Chosen::Ours(candidate) = self.choose(patience)?
-            && let Some((number, key, contents)) = self.open_current(&candidate, patience)?
+        if let Chosen::Ours(candidate) = self.choose(prompting)?
+            && let Some((number, key, contents)) = self.open_current(&candidate, prompting)?
         {
             let had = Gone::everything_in(&contents);
             let current = Some(Current { files: candidate.files, number, key, had });
             return Ok(Guard { contents, vault: self, lock, current });
         }
-        Ok(Guard { contents: self.load_with(patience)?, vault: self, lock, current: None })
+        Ok(Guard { contents: self.load_with(prompting)?, vault: self, lock, current: None })
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::candidates::{self, Standing, candidates};
 use super::files;
 use super::key_file::BoundWhere;
-use super::key_store::{self, KeyId, KeyStores, Patience};
+use super::key_store::{self, KeyId, KeyStores, Prompting};
 use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
@@ -42,7 +42,7 @@ impl Vault {
     /// What `azward status` shows. Nobody is asked to unlock a keyring, and nothing is changed.
     #[must_use]
     pub fn describe(&self) -> VaultState {
-        let (contents, trouble) = match self.load_with(Patience::Nobody) {
+        let (contents, trouble) = match self.load_with(Prompting::Never) {
             Ok(contents) => (Some(contents), None),
             Err(failure) => (None, Some(failure)),
         };
@@ -142,7 +142,7 @@ pub fn forget_cached_key(context: &Context) -> usize {
 /// [`Kind::Storage`] while there is any vault, or anything set aside, that a key of this machine may still open;
 /// [`Kind::KeyUnavailable`] when the keyring has it and does not let it go.
 pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
-    let patience = if context.is_interactive { Patience::Person } else { Patience::Nobody };
+    let prompting = if context.is_interactive { Prompting::Allowed } else { Prompting::Never };
     let stores = KeyStores::new(&context.home_lock, settings, context.now());
     let here = stores.keys_here();
     let is_elsewhere =
@@ -156,7 +156,7 @@ pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
             "remove that file if what is in it is no longer wanted, then uninstall again",
         ));
     }
-    stores.remove(patience)
+    stores.remove(prompting)
 }
 
 /// The key that a file beside the vaults was sealed with, by its name or its header.

@@ -48,11 +48,11 @@ pub(super) struct MasterKey(Secret);
 
 /// Whether a person may be asked to unlock the store, which takes as long as it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum Prompting {
     /// A prompt may appear.
-    Person,
+    Allowed,
     /// No prompt: there is no person, or a lock is held.
-    Nobody,
+    Never,
 }
 
 /// What may become of a key file that does not give a key (torn, from another machine).
@@ -242,10 +242,10 @@ impl KeyStores {
     }
 
     /// The key called `id` from the store of `kind`.
-    pub(super) fn find(&self, kind: KeyStoreKind, id: KeyId, patience: Patience) -> Result<MasterKey> {
+    pub(super) fn find(&self, kind: KeyStoreKind, id: KeyId, prompting: Prompting) -> Result<MasterKey> {
         match kind {
             KeyStoreKind::KeyFile => self.find_in_key_files(id),
-            KeyStoreKind::Keyring => self.find_in_keyring(id, patience),
+            KeyStoreKind::Keyring => self.find_in_keyring(id, prompting),
         }
     }
 
@@ -269,11 +269,11 @@ impl KeyStores {
     ///
     /// # Errors
     /// [`Kind::KeyUnavailable`] when the keyring has it and is locked.
-    pub(super) fn find_unnoted(&self, id: KeyId, patience: Patience) -> Result<Option<MasterKey>> {
+    pub(super) fn find_unnoted(&self, id: KeyId, prompting: Prompting) -> Result<Option<MasterKey>> {
         if let Some(key) = self.keyring().cached(id) {
             return Ok(Some(key));
         }
-        match self.keyring().look(id, patience) {
+        match self.keyring().look(id, prompting) {
             Found::Key(key) => {
                 self.keyring().cache(&key);
                 Ok(Some(key))
@@ -283,12 +283,12 @@ impl KeyStores {
         }
     }
 
-    fn find_in_keyring(&self, id: KeyId, patience: Patience) -> Result<MasterKey> {
+    fn find_in_keyring(&self, id: KeyId, prompting: Prompting) -> Result<MasterKey> {
         let keyring = self.keyring();
         if let Some(key) = keyring.cached(id) {
             return Ok(key);
         }
-        let mut keys = keyring.read(id, patience)?;
+        let mut keys = keyring.read(id, prompting)?;
         let any = !keys.is_empty();
         if let Some(at) = keys.iter().position(|key| key.id() == id) {
             let key = keys.swap_remove(at);
@@ -307,30 +307,30 @@ impl KeyStores {
     }
 
     /// The key that a new vault is sealed with, made if there is none yet.
-    pub(super) fn for_new(&self, patience: Patience, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
+    pub(super) fn for_new(&self, prompting: Prompting, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
         // An uninstall from here on is noticed before anything is sealed with the key.
         drop(self.home.enter()?);
         let key_file = || Ok((KeyStoreKind::KeyFile, self.key_file_or_new(on_lost)?));
-        let keyring = |patience| Ok((KeyStoreKind::Keyring, self.keyring_or_new(patience)?));
+        let keyring = |prompting| Ok((KeyStoreKind::Keyring, self.keyring_or_new(prompting)?));
         match self.choice {
             KeyStoreChoice::KeyFile => key_file(),
-            KeyStoreChoice::Keyring => keyring(patience),
+            KeyStoreChoice::Keyring => keyring(prompting),
             // A keyring that is locked now does not answer: nobody is asked to unlock what they did not choose.
-            KeyStoreChoice::Auto => match keyring(Patience::Nobody) {
+            KeyStoreChoice::Auto => match keyring(Prompting::Never) {
                 Err(failure) if failure.kind != Kind::Interrupted => key_file(),
                 other => other,
             },
         }
     }
 
-    fn keyring_or_new(&self, patience: Patience) -> Result<MasterKey> {
+    fn keyring_or_new(&self, prompting: Prompting) -> Result<MasterKey> {
         let keyring = self.keyring();
-        let key = match self.noted_in_keyring(patience)? {
+        let key = match self.noted_in_keyring(prompting)? {
             Some(key) => key,
             None => {
                 let lock = self.lock_keys()?;
                 // Unlocked by now, so nobody is waited for under the lock.
-                match self.noted_in_keyring(Patience::Nobody)? {
+                match self.noted_in_keyring(Prompting::Never)? {
                     Some(key) => key,
                     None => {
                         // An entry that somebody removed while the kernel still has its key goes back as it was.
@@ -347,13 +347,13 @@ impl KeyStores {
     }
 
     /// The first key that this machine's keyring is noted to have and has, or the one that the first version made there.
-    fn noted_in_keyring(&self, patience: Patience) -> Result<Option<MasterKey>> {
+    fn noted_in_keyring(&self, prompting: Prompting) -> Result<Option<MasterKey>> {
         for id in self.noted(&self.binding()) {
-            if let Some(key) = self.keyring().read(id, patience)?.into_iter().find(|key| key.id() == id) {
+            if let Some(key) = self.keyring().read(id, prompting)?.into_iter().find(|key| key.id() == id) {
                 return Ok(Some(key));
             }
         }
-        let key = self.keyring().read_first_version(patience)?.into_iter().next();
+        let key = self.keyring().read_first_version(prompting)?.into_iter().next();
         if let Some(key) = &key {
             self.note(key.id())?;
         }
@@ -398,7 +398,7 @@ impl KeyStores {
     }
 
     /// Removes this machine's keys from every store. Other machines' stay.
-    pub(super) fn remove(&self, patience: Patience) -> Result<()> {
+    pub(super) fn remove(&self, prompting: Prompting) -> Result<()> {
         let keyring = self.keyring();
         let bindings = [self.binding(), self.binding().of_user()].map(|binding| binding.id());
         for (binding, id) in notes(&self.azward_home) {
@@ -407,13 +407,13 @@ impl KeyStores {
             }
             keyring.forget_cached(id);
             // No keyring, or a locked one: a key that seals nothing may stay there.
-            if keyring.read(id, patience).is_ok_and(|keys| !keys.is_empty()) {
+            if keyring.read(id, prompting).is_ok_and(|keys| !keys.is_empty()) {
                 keyring.remove(id)?;
             }
             files::remove(&self.azward_home.join(format!("{binding}.{}{NOTE}", hex(id))))?;
         }
         keyring.forget_cached_of_first_version();
-        if keyring.read_first_version(patience).is_ok_and(|keys| !keys.is_empty()) {
+        if keyring.read_first_version(prompting).is_ok_and(|keys| !keys.is_empty()) {
             keyring.remove_first_version()?;
         }
         for file in self.key_files() {
@@ -508,10 +508,10 @@ mod tests {
     #[test]
     fn the_key_of_a_new_vault_is_found_again() {
         let home = tempfile::tempdir().unwrap();
-        let (kind, key) = stores(home.path()).for_new(Patience::Nobody, LostKey::Keep).unwrap();
+        let (kind, key) = stores(home.path()).for_new(Prompting::Never, LostKey::Keep).unwrap();
         assert_eq!(kind, KeyStoreKind::KeyFile);
-        assert_eq!(stores(home.path()).find(kind, key.id(), Patience::Nobody).unwrap().id(), key.id());
-        let failure = stores(home.path()).find(kind, [0; 8], Patience::Nobody).unwrap_err();
+        assert_eq!(stores(home.path()).find(kind, key.id(), Prompting::Never).unwrap().id(), key.id());
+        let failure = stores(home.path()).find(kind, [0; 8], Prompting::Never).unwrap_err();
         assert_eq!(failure.kind, Kind::KeyLost);
     }
 
@@ -540,7 +540,7 @@ mod tests {
     fn a_race_of_first_runs_ends_with_one_key() {
         let home = tempfile::tempdir().unwrap();
         let ids: Vec<KeyId> = std::thread::scope(|scope| {
-            let make = || stores(home.path()).for_new(Patience::Nobody, LostKey::Keep).unwrap().1.id();
+            let make = || stores(home.path()).for_new(Prompting::Never, LostKey::Keep).unwrap().1.id();
             let racers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
@@ -553,9 +553,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = stores(home.path()).key_file().path().to_owned();
         std::fs::write(&path, "{\"version\":").unwrap();
-        assert_eq!(stores(home.path()).for_new(Patience::Nobody, LostKey::Keep).unwrap_err().kind, Kind::KeyLost);
+        assert_eq!(stores(home.path()).for_new(Prompting::Never, LostKey::Keep).unwrap_err().kind, Kind::KeyLost);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"version\":");
-        stores(home.path()).for_new(Patience::Nobody, LostKey::Replace).unwrap();
+        stores(home.path()).for_new(Prompting::Never, LostKey::Replace).unwrap();
         let aside = format!("{}.set-aside-1000", path.display());
         assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"version\":");
     }

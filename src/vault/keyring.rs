@@ -1,8 +1,9 @@
 //! The OS keyring as a key store: one entry of 32 bytes per key, service `azward`, user `master-key:<key id>`, so that
 //! keyrings that are merged, synchronised or carried to another machine never have two keys in one place. (The first
-//! version's user was `master-key:<fingerprint of the azward home>`; it is read where it has the key.) Every call runs on a thread of its own with a deadline, for a keyring
-//! may wait for a person for as long as a year: 60 s when a person is there, 3 s when nobody is. Before the Secret
-//! Service is asked for the key it is asked whether it is locked, because to read from it when it is would prompt.
+//! version's user was `master-key:<fingerprint of the azward home>`; it is read where it has the key.) Every call runs on a
+//! thread of its own with a deadline, for a keyring may wait for a person for as long as a year: 60 s when a person is
+//! there, 3 s when nobody is. Before the Secret Service is asked for the key it is asked whether it is locked, because to
+//! read from it when it is would prompt.
 //!
 //! On Linux the key is then kept in the kernel's keyring for this login session, for as long as is set, so that the next
 //! runs need not read it again; where the kernel refuses, nothing is kept and nothing is said. It is used while the
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use keyring::{Entry, Error};
 
-use super::key_store::{KeyId, KeyLock, MasterKey, Patience, hex};
+use super::key_store::{KeyId, KeyLock, MasterKey, Prompting, hex};
 #[cfg(target_os = "linux")]
 use super::secret_service;
 use crate::failure::{Failure, Kind, Result};
@@ -111,21 +112,21 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Kind::KeyUnavailable`].
-    pub(super) fn read(&self, id: KeyId, patience: Patience) -> Result<Vec<MasterKey>> {
-        Ok(self.read_users(vec![user_of(id), self.first_version_user()], patience)?)
+    pub(super) fn read(&self, id: KeyId, prompting: Prompting) -> Result<Vec<MasterKey>> {
+        Ok(self.read_users(vec![user_of(id), self.first_version_user()], prompting)?)
     }
 
     /// The same under the first version's name alone.
-    pub(super) fn read_first_version(&self, patience: Patience) -> Result<Vec<MasterKey>> {
-        Ok(self.read_users(vec![self.first_version_user()], patience)?)
+    pub(super) fn read_first_version(&self, prompting: Prompting) -> Result<Vec<MasterKey>> {
+        Ok(self.read_users(vec![self.first_version_user()], prompting)?)
     }
 
     /// Looks for the key called `id`, of which nothing says that it should be there.
-    pub(super) fn look(&self, id: KeyId, patience: Patience) -> Found {
+    pub(super) fn look(&self, id: KeyId, prompting: Prompting) -> Found {
         let users = || vec![user_of(id), self.first_version_user()];
-        let mut looked = self.read_users(users(), Patience::Nobody);
-        if matches!(looked, Err(Refusal::Locked)) && patience == Patience::Person {
-            looked = self.read_users(users(), Patience::Person);
+        let mut looked = self.read_users(users(), Prompting::Never);
+        if matches!(looked, Err(Refusal::Locked)) && prompting == Prompting::Allowed {
+            looked = self.read_users(users(), Prompting::Allowed);
         }
         match looked {
             Ok(keys) => keys.into_iter().find(|key| key.id() == id).map_or(Found::Nothing, Found::Key),
@@ -134,11 +135,11 @@ impl Keyring {
         }
     }
 
-    fn read_users(&self, users: Vec<String>, patience: Patience) -> std::result::Result<Vec<MasterKey>, Refusal> {
-        let keys = within(patience, move || {
+    fn read_users(&self, users: Vec<String>, prompting: Prompting) -> std::result::Result<Vec<MasterKey>, Refusal> {
+        let keys = within(prompting, move || {
             for user in &users {
                 // One that is not there may be because the keyring is locked; the first version's name may still be.
-                let woken = wake(user, patience);
+                let woken = make_ready(user, prompting);
                 if woken == Err(Refusal::LockedAndEmpty) && Some(user) != users.last() {
                     continue;
                 }
@@ -159,7 +160,7 @@ impl Keyring {
     pub(super) fn write_and_read_back(&self, key: MasterKey, lock: KeyLock) -> Result<MasterKey> {
         let id = key.id();
         let user = user_of(id);
-        let keys = within(Patience::Nobody, move || {
+        let keys = within(Prompting::Never, move || {
             let _lock = lock;
             let entry = Entry::new(SERVICE, &user).map_err(|error| refusal_of(&error))?;
             entry.set_secret(key.expose()).map_err(|error| refusal_of(&error))?;
@@ -180,7 +181,7 @@ impl Keyring {
     }
 
     fn remove_user(&self, user: String) -> Result<()> {
-        Ok(within(Patience::Nobody, move || {
+        Ok(within(Prompting::Never, move || {
             match Entry::new(SERVICE, &user).and_then(|entry| entry.delete_credential()) {
                 Ok(()) | Err(Error::NoEntry) => Ok(()),
                 Err(error) => Err(refusal_of(&error)),
@@ -206,7 +207,7 @@ impl Keyring {
         let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
         let key = MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)?;
         let user = user_of(id);
-        let is_locked = within_time(LOCKED_OR_NOT, move || wake(&user, Patience::Nobody));
+        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
         if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
             self.forget_cached(id);
             return None;
@@ -260,13 +261,13 @@ impl Keyring {
 
 /// Sees to it that the keyring can be read without a prompt.
 #[cfg(target_os = "linux")]
-fn wake(user: &str, patience: Patience) -> std::result::Result<(), Refusal> {
-    secret_service::wake(SERVICE, user, patience)
+fn make_ready(user: &str, prompting: Prompting) -> std::result::Result<(), Refusal> {
+    secret_service::make_ready(SERVICE, user, prompting)
 }
 
 /// Only the Secret Service can be asked beforehand.
 #[cfg(not(target_os = "linux"))]
-fn wake(_user: &str, _patience: Patience) -> std::result::Result<(), Refusal> {
+fn make_ready(_user: &str, _patience: Prompting) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
@@ -291,14 +292,14 @@ fn refusal_of(error: &Error) -> Refusal {
     }
 }
 
-/// Runs `work` on a thread and waits for it as long as `patience` allows and no signal comes; after that nobody does.
+/// Runs `work` on a thread and waits for it as long as `prompting` allows and no signal comes; after that nobody does.
 fn within<T: Send + 'static>(
-    patience: Patience,
+    prompting: Prompting,
     work: impl FnOnce() -> std::result::Result<T, Refusal> + Send + 'static,
 ) -> std::result::Result<T, Refusal> {
-    let deadline = match patience {
-        Patience::Person => PERSON,
-        Patience::Nobody => NOBODY,
+    let deadline = match prompting {
+        Prompting::Allowed => PERSON,
+        Prompting::Never => NOBODY,
     };
     within_time(deadline, work)
 }
@@ -323,13 +324,13 @@ mod tests {
     #[test]
     fn a_keyring_that_hangs_or_panics_is_given_up() {
         let begun = std::time::Instant::now();
-        let hung = within(Patience::Nobody, || {
+        let hung = within(Prompting::Never, || {
             std::thread::sleep(Duration::from_secs(600));
             Ok(())
         });
         assert_eq!(hung.unwrap_err(), Refusal::Silent);
         assert!(begun.elapsed() < NOBODY + Duration::from_secs(2));
-        let panicked = within(Patience::Nobody, || -> std::result::Result<(), Refusal> { panic!("on purpose") });
+        let panicked = within(Prompting::Never, || -> std::result::Result<(), Refusal> { panic!("on purpose") });
         assert_eq!(panicked.unwrap_err(), Refusal::Refused);
     }
 

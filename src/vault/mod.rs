@@ -44,7 +44,7 @@ pub use key_store::KeyStoreKind;
 use self::candidates::{Candidate, Naming, Standing, candidates};
 use self::contents::Gone;
 use self::files::Files;
-use self::key_store::{KeyId, KeyStores, KeysHere, LostKey, MasterKey, Patience};
+use self::key_store::{KeyId, KeyStores, KeysHere, LostKey, MasterKey, Prompting};
 use self::sealed::{Flaw, Header};
 use crate::azure::ConfigDir;
 use crate::context::Context;
@@ -182,11 +182,11 @@ impl Vault {
     /// [`Kind::KeyUnavailable`], [`Kind::KeyLost`] (a commit would begin a new vault), [`Kind::VaultDamaged`] for one that
     /// a newer azward made, [`Kind::Busy`], [`Kind::Storage`].
     pub fn prepare(&self) -> Result<()> {
-        let candidate = match self.choose(self.patience())? {
+        let candidate = match self.choose(self.prompting())? {
             Chosen::Ours(candidate) => candidate,
             Chosen::Elsewhere(failure) => return Err(failure),
             Chosen::Nothing => {
-                let (kind, key) = self.stores.for_new(self.patience(), LostKey::Keep)?;
+                let (kind, key) = self.stores.for_new(self.prompting(), LostKey::Keep)?;
                 self.hold(kind, key);
                 return Ok(());
             }
@@ -197,7 +197,7 @@ impl Vault {
             if candidate.key_id != Some(header.key_id) {
                 continue;
             }
-            match self.key_for(&header, self.patience()) {
+            match self.key_for(&header, self.prompting()) {
                 Err(failure) if failure.kind == Kind::KeyLost => lost = lost.or(Some(failure)),
                 outcome => return outcome.map(drop),
             }
@@ -205,7 +205,7 @@ impl Vault {
         if let Some(failure) = lost {
             return Err(failure);
         }
-        let (kind, key) = self.stores.for_new(self.patience(), LostKey::Keep)?;
+        let (kind, key) = self.stores.for_new(self.prompting(), LostKey::Keep)?;
         self.hold(kind, key);
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Vault {
     /// # Errors
     /// [`Kind::KeyUnavailable`], [`Kind::KeyLost`], [`Kind::VaultDamaged`], [`Kind::Storage`].
     pub fn load(&self) -> Result<Contents> {
-        self.load_with(self.patience())
+        self.load_with(self.prompting())
     }
 
     /// The same, and nobody is asked to unlock a keyring for it.
@@ -223,18 +223,18 @@ impl Vault {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn load_unasked(&self) -> Result<Contents> {
-        self.load_with(Patience::Nobody)
+        self.load_with(Prompting::Never)
     }
 
-    fn load_with(&self, patience: Patience) -> Result<Contents> {
+    fn load_with(&self, prompting: Prompting) -> Result<Contents> {
         for _ in 0..ATTEMPTS {
-            let candidate = match self.choose(patience)? {
+            let candidate = match self.choose(prompting)? {
                 Chosen::Ours(candidate) => candidate,
                 Chosen::Elsewhere(failure) => return Err(failure),
                 Chosen::Nothing => break,
             };
             // One that is gone by now was renamed, and is found under its new name.
-            if let Some(contents) = self.newest(&candidate, patience)? {
+            if let Some(contents) = self.newest(&candidate, prompting)? {
                 return Ok(contents);
             }
         }
@@ -242,13 +242,13 @@ impl Vault {
     }
 
     /// The contents of the newest generation that opens; `None` when there is no file any more.
-    fn newest(&self, candidate: &Candidate, patience: Patience) -> Result<Option<Contents>> {
-        let current = match self.examine(candidate, &candidate.files.current, patience)? {
+    fn newest(&self, candidate: &Candidate, prompting: Prompting) -> Result<Option<Contents>> {
+        let current = match self.examine(candidate, &candidate.files.current, prompting)? {
             Generation::Opens { contents, .. } => return Ok(Some(contents)),
             Generation::Closed(failure) => Some(failure),
             Generation::Absent => None,
         };
-        match (self.examine(candidate, &candidate.files.previous, patience)?, current) {
+        match (self.examine(candidate, &candidate.files.previous, prompting)?, current) {
             (Generation::Opens { contents, .. }, reason) => {
                 self.warn(fell_back(&candidate.files.current, reason));
                 Ok(Some(contents))
@@ -259,11 +259,11 @@ impl Vault {
     }
 
     /// The current generation, where that opens and has the name and place that it is to have.
-    fn open_current(&self, candidate: &Candidate, patience: Patience) -> Result<Option<(u64, HeldKey, Contents)>> {
+    fn open_current(&self, candidate: &Candidate, prompting: Prompting) -> Result<Option<(u64, HeldKey, Contents)>> {
         if candidate.naming != Naming::ByKey {
             return Ok(None);
         }
-        match self.examine(candidate, &candidate.files.current, patience)? {
+        match self.examine(candidate, &candidate.files.current, prompting)? {
             Generation::Opens { number, key, contents } => Ok(Some((number, key, contents))),
             Generation::Closed(_) | Generation::Absent => Ok(None),
         }
@@ -274,7 +274,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Kind::KeyUnavailable`] while it cannot be told, because a key store does not answer.
-    fn choose(&self, patience: Patience) -> Result<Chosen> {
+    fn choose(&self, prompting: Prompting) -> Result<Chosen> {
         let mut keys = self.stores.keys_here();
         // What was got stays got, whatever becomes of its store meanwhile.
         keys.own.extend(self.held().map(|held| held.key.id()));
@@ -282,7 +282,9 @@ impl Vault {
         for (standing, candidate) in self.ranked(&keys) {
             match standing {
                 Standing::Own => return Ok(Chosen::Ours(candidate)),
-                Standing::Undecided if self.is_in_keyring(&candidate, patience)? => return Ok(Chosen::Ours(candidate)),
+                Standing::Undecided if self.is_in_keyring(&candidate, prompting)? => {
+                    return Ok(Chosen::Ours(candidate));
+                }
                 Standing::Undecided => {}
                 Standing::Shared | Standing::Elsewhere if keys.trouble.is_some() => {
                     return keys.trouble.map_or(Ok(Chosen::Nothing), Err);
@@ -304,12 +306,12 @@ impl Vault {
     }
 
     /// Whether the keyring has the key of `candidate`, which is then noted and held.
-    fn is_in_keyring(&self, candidate: &Candidate, patience: Patience) -> Result<bool> {
+    fn is_in_keyring(&self, candidate: &Candidate, prompting: Prompting) -> Result<bool> {
         let Some(id) = candidate.key_id else { return Ok(false) };
         let found = match candidate.naming {
-            Naming::ByKey => self.stores.find_unnoted(id, patience)?,
+            Naming::ByKey => self.stores.find_unnoted(id, prompting)?,
             // The first version made no notes: a keyring that does not answer may well have its key.
-            Naming::FirstVersion => match self.stores.find(KeyStoreKind::Keyring, id, patience) {
+            Naming::FirstVersion => match self.stores.find(KeyStoreKind::Keyring, id, prompting) {
                 Ok(key) => Some(key),
                 Err(failure) if failure.kind == Kind::KeyLost => None,
                 Err(failure) => return Err(failure),
@@ -330,9 +332,9 @@ impl Vault {
     /// [`Kind::Storage`].
     pub fn commit(&self, lock: &VaultLock, contents: &Contents) -> Result<()> {
         debug_assert_eq!(lock.path, self.lock, "the lock of another vault");
-        let Chosen::Ours(candidate) = self.choose(Patience::Nobody)? else { return self.begin(contents) };
+        let Chosen::Ours(candidate) = self.choose(Prompting::Never)? else { return self.begin(contents) };
         let files = &self.renamed(&candidate)?;
-        let current = self.examine(&candidate, &files.current, Patience::Nobody)?;
+        let current = self.examine(&candidate, &files.current, Prompting::Never)?;
         if let Generation::Opens { number, key, contents: old } = &current {
             let number = number.saturating_add(1);
             let gone = Gone::between(old, contents);
@@ -342,7 +344,7 @@ impl Vault {
             self.write(files, contents, key, number)?;
             return or_discard(files, files.keep_previous().and_then(|()| files.publish()));
         }
-        let previous = self.examine(&candidate, &files.previous, Patience::Nobody)?;
+        let previous = self.examine(&candidate, &files.previous, Prompting::Never)?;
         if let Generation::Opens { number, key, contents: old } = &previous {
             let number = number.saturating_add(1);
             let gone = Gone::between(old, contents);
@@ -434,7 +436,7 @@ impl Vault {
     /// [`Kind::Storage`].
     pub fn remove(&self, lock: &VaultLock) -> Result<()> {
         debug_assert_eq!(lock.path, self.lock, "the lock of another vault");
-        match self.choose(Patience::Nobody)? {
+        match self.choose(Prompting::Never)? {
             Chosen::Ours(candidate) => candidate.files.remove_all(),
             Chosen::Elsewhere(_) | Chosen::Nothing => Ok(()),
         }
@@ -458,7 +460,7 @@ impl Vault {
     }
 
     /// Looks at one generation. What may be fine and cannot be opened now is an error; what is not fine is `Closed`.
-    fn examine(&self, candidate: &Candidate, path: &Path, patience: Patience) -> Result<Generation> {
+    fn examine(&self, candidate: &Candidate, path: &Path, prompting: Prompting) -> Result<Generation> {
         let Some(bytes) = files::read(path)? else { return Ok(Generation::Absent) };
         let header = match Header::parse(&bytes) {
             Ok((header, _)) => header,
@@ -472,7 +474,7 @@ impl Vault {
             let why = format!("belongs to another config directory, `{}`", header.directory.display());
             return Ok(Generation::Closed(damaged(path, &why)));
         }
-        let key = match self.key_for(&header, patience) {
+        let key = match self.key_for(&header, prompting) {
             Ok(key) => key,
             Err(failure) if failure.kind == Kind::KeyLost => return Ok(Generation::Closed(failure)),
             Err(failure) => return Err(failure),
@@ -484,7 +486,7 @@ impl Vault {
         }
     }
 
-    fn key_for(&self, header: &Header, patience: Patience) -> Result<HeldKey> {
+    fn key_for(&self, header: &Header, prompting: Prompting) -> Result<HeldKey> {
         if let Some(held) = self.held()
             && held.kind == header.kind
             && held.key.id() == header.key_id
@@ -492,7 +494,7 @@ impl Vault {
             return Ok(held);
         }
         self.home.note();
-        let key = self.stores.find(header.kind, header.key_id, patience)?;
+        let key = self.stores.find(header.kind, header.key_id, prompting)?;
         Ok(self.hold(header.kind, key))
     }
 
@@ -500,7 +502,7 @@ impl Vault {
         if let Some(held) = self.held() {
             return Ok(held);
         }
-        let (kind, key) = self.stores.for_new(Patience::Nobody, LostKey::Replace)?;
+        let (kind, key) = self.stores.for_new(Prompting::Never, LostKey::Replace)?;
         Ok(self.hold(kind, key))
     }
 
@@ -514,8 +516,8 @@ impl Vault {
         held
     }
 
-    fn patience(&self) -> Patience {
-        if self.is_interactive { Patience::Person } else { Patience::Nobody }
+    fn prompting(&self) -> Prompting {
+        if self.is_interactive { Prompting::Allowed } else { Prompting::Never }
     }
 
     fn write(&self, files: &Files, contents: &Contents, held: &HeldKey, generation: u64) -> Result<Vec<u8>> {

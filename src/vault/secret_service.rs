@@ -9,7 +9,7 @@ use zbus::blocking::{Connection, Proxy};
 use zbus::message::Body;
 use zbus::zvariant::{DynamicType, ObjectPath, OwnedObjectPath, OwnedValue};
 
-use super::key_store::Patience;
+use super::key_store::Prompting;
 use super::keyring::Refusal;
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -25,13 +25,13 @@ type Asked<T> = std::result::Result<T, Refusal>;
 
 /// Sees to it that reading or writing the entry of `service` and `user` needs no prompt: with a person there by unlocking
 /// what is locked, else by refusing.
-pub(super) fn wake(service: &str, user: &str, patience: Patience) -> Asked<()> {
+pub(super) fn make_ready(service: &str, user: &str, prompting: Prompting) -> Asked<()> {
     let bus = Connection::session().map_err(|_| Refusal::Absent)?;
     let (locked, refusal) = locked(&bus, service, user)?;
-    match (locked.is_empty(), patience) {
+    match (locked.is_empty(), prompting) {
         (true, _) => Ok(()),
-        (false, Patience::Nobody) => Err(refusal),
-        (false, Patience::Person) => unlock(&bus, &locked),
+        (false, Prompting::Never) => Err(refusal),
+        (false, Prompting::Allowed) => unlock(&bus, &locked),
     }
 }
 

@@ -25,8 +25,8 @@ pub(crate) struct Call {
 }
 
 /// Where a call stands: in which thread (or child on its way to an exec), and which of its calls of that name it is. The
-/// first thread is 0, and 12 is the second that was made by the first that it made. How many calls an answer from the network takes is never sure, so those
-/// of other names are not counted.
+/// first thread is 0, and 12 is the second that was made by the first that it made. How many calls an answer from the
+/// network takes is never sure, so those of other names are not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) thread: usize,

@@ -148,8 +148,8 @@ fn again(ground: &Ground, verdict: &mut Verdict) {
 const REST: Duration = Duration::from_millis(2300);
 
 /// Once az has logged somebody out, no generation of any vault opens to a refresh token of theirs: the token cache says
-/// whether it has (the profile may give their subscriptions to somebody else), and the next az has had its turn, or where nobody was left to see
-/// the logout, the next one after a while.
+/// whether it has (the profile may give their subscriptions to somebody else), and the next az has had its turn, or where
+/// nobody was left to see the logout, the next one after a while.
 fn gone(ground: &Ground, user: User, verdict: &mut Verdict) {
     let sandbox = &ground.sandbox;
     if sandbox.config().entries("Account").iter().any(|entry| entry["home_account_id"] == user.home_account_id()) {

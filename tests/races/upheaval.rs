@@ -2,8 +2,8 @@
 //! user's login is where one of the two has it, in the token cache or in a vault that its key opens.
 //!
 //! The installed shim stands first on the crowd's PATH. While it is taken out, what the crowd looks up as `az` is the real
-//! one, alone with the only copy of every login: nobody is killed then, because an az that dies while it writes takes them along, as
-//! it always did.
+//! one, alone with the only copy of every login: nobody is killed then, because an az that dies while it writes takes them
+//! along, as it always did.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -100,7 +100,8 @@ impl Process {
 
 impl Sandbox {
     /// The guardians of this box's runs. One whose environment may not be read (they are not dumpable) counts as well if it
-    /// is this user's and younger than this process, so where the tests are no superuser's only one at a time may be about guardians.
+    /// is this user's and younger than this process, so where the tests are no superuser's only one at a time may be about
+    /// guardians.
     pub(crate) fn guardians(&self) -> Vec<Process> {
         let root = self.root().as_os_str().as_bytes();
         let own = Process(std::process::id().cast_signed());

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::sandbox::Sandbox;
 
-/// Every file beside the vaults but the locks, with the refresh token entries that it opens to when it is a vault's only file in an azward
-/// home with the same keys. One that opens to nothing is none: it is cut short, or of another key.
+/// Every file beside the vaults but the locks, with the refresh token entries that it opens to when it is a vault's only
+/// file in an azward home with the same keys. One that opens to nothing is none: it is cut short, or of another key.
 pub(crate) fn entries_in_each(sandbox: &Sandbox) -> Vec<(String, Vec<Value>)> {
     let home = sandbox.root().join("each-alone");
     let files = fs::read_dir(sandbox.azward_home().join("vaults")).into_iter().flatten().flatten();

@@ -15,7 +15,7 @@ const TOO_HIGH: i64 = 100_000_000;
 
 /// Why there is no access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
+pub struct TokenError {
     /// What happened, for the journal: an error's code, a status, never a token.
     pub what: String,
     /// For how many seconds the same request should not be sent again.
@@ -24,7 +24,7 @@ pub struct Denial {
     pub reason: Reason,
 }
 
-/// What kind of denial it is.
+/// What kind of error it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There was no answer, none that is one, or one that asks for time.
@@ -35,7 +35,7 @@ pub enum Reason {
     LeftToAz,
 }
 
-impl Denial {
+impl TokenError {
     /// The endpoint could not be reached or did not answer in time. MSAL asks again at every use; a caller that still
     /// has a good token should not wait for the same silence each time.
     #[must_use]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn of_an_error_only_a_code_is_told() {
-        let told = |error: &str, suberror: &str, numbers: &[i64]| Denial::refused(error, suberror, numbers).what;
+        let told = |error: &str, suberror: &str, numbers: &[i64]| TokenError::refused(error, suberror, numbers).what;
         assert_eq!(
             told("invalid_grant", "bad_token", &[700_082]),
             "the endpoint refused: invalid_grant 700082 bad_token"
@@ -144,18 +144,18 @@ mod tests {
             ureq::Error::Rustls(rustls::Error::General(hush())),
             ureq::Error::Other("hush".into()),
         ] {
-            let denial = Denial::of(&error);
-            assert!(!denial.what.contains("hush"), "{denial:?}");
+            let token_error = TokenError::of(&error);
+            assert!(!token_error.what.contains("hush"), "{token_error:?}");
             let is_az_s = !matches!(error, ureq::Error::Io(ref error) if !error.get_ref().unwrap().is::<rustls::Error>())
                 && !matches!(error, ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Other(_));
-            assert_eq!(denial.reason == Reason::LeftToAz, is_az_s, "{error}");
+            assert_eq!(token_error.reason == Reason::LeftToAz, is_az_s, "{error}");
         }
     }
 
     #[test]
     fn nobody_is_told_to_be_quiet_for_longer_than_the_longest_quiet() {
         for seconds in [None, Some(i64::MIN), Some(-1), Some(0), Some(7), Some(i64::MAX)] {
-            assert!((1..=LONGEST_QUIET).contains(&Denial::busy("x", seconds).quiet_for), "{seconds:?}");
+            assert!((1..=LONGEST_QUIET).contains(&TokenError::busy("x", seconds).quiet_for), "{seconds:?}");
         }
     }
 }

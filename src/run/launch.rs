@@ -1,4 +1,4 @@
-//! The handover of the secrets to one az, from the fork of a child that waits to become it until everything is settled: by
+//! The launch of the secrets to one az, from the fork of a child that waits to become it until everything is settled: by
 //! private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place instead.
 
 use std::process::ExitStatus;
@@ -8,31 +8,31 @@ use std::time::Duration;
 use crate::azure::Command;
 use crate::azure::command::AccountEffect;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::{Custody, Forgetting, Handed};
+use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::exposure::{self, Exposure, ExposureKind, Plan};
 use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
-use crate::run::lease::Attendance;
-use crate::run::marker::Marker;
+use crate::run::lease::MountLock;
 use crate::run::merge::Base;
 use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
-use crate::run::stray;
+use crate::run::run_variable::RunVariable;
 use crate::run::supervise::WaitingAz;
+use crate::run::temp_cache;
 use crate::settings::ExposureChoice;
 use crate::sys::PrivateMount;
 
 /// One az and what is handed to it.
 #[derive(Debug)]
-pub struct Handover<'a> {
-    custody: &'a Custody<'a>,
+pub struct Launch<'a> {
+    store: &'a CredentialStore<'a>,
     exposure: &'a Exposure<'a>,
     guardian: &'a Guardian,
     start: Start<'a>,
     az: Option<WaitingAz>,
     plan: Plan,
-    attendance: Option<Attendance>,
+    mount_lock: Option<MountLock>,
     held: Held,
 }
 
@@ -41,8 +41,8 @@ pub struct Handover<'a> {
 pub struct Start<'a> {
     /// What it is to do.
     pub command: &'a Command<'a>,
-    /// The marker for it.
-    pub marker: &'a Marker,
+    /// The run variable for it.
+    pub run_variable: &'a RunVariable,
     /// Whether it has nothing of the caller's standard streams.
     pub is_quiet: bool,
 }
@@ -72,34 +72,34 @@ enum Held {
     Private(Box<PrivateCopy>),
 }
 
-impl<'a> Handover<'a> {
+impl<'a> Launch<'a> {
     /// Forks the child that waits to become az; in a private mount if that is the plan.
     ///
     /// # Errors
     /// [`Kind::NotStarted`].
     pub fn begin(
-        custody: &'a Custody<'a>,
+        store: &'a CredentialStore<'a>,
         exposure: &'a Exposure<'a>,
         guardian: &'a Guardian,
         start: Start<'a>,
     ) -> Result<Self> {
         let mut plan = exposure.plan(start.command);
         let handed = Handed::to(start.command.effect());
-        if plan == Plan::Private && handed != Handed::Nothing && custody.has_nothing() {
+        if plan == Plan::Private && handed != Handed::Nothing && store.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
         // What an unwrapped az left in the real file is not to lie there for as long as the run takes, and of two refresh
         // tokens it is to be known which is good before az is handed one. What keeps it there now is told when the secrets
         // are handed over.
-        let _ = custody.sweep();
-        let mut handover =
-            Self { custody, exposure, guardian, start, az: None, plan, attendance: None, held: Held::Nothing };
-        let mount = if handover.plan == Plan::Private { handover.mount() } else { None };
-        handover.az = Some(handover.fork(mount.as_ref())?);
+        let _ = store.sweep();
+        let mut launch =
+            Self { store, exposure, guardian, start, az: None, plan, mount_lock: None, held: Held::Nothing };
+        let mount = if launch.plan == Plan::Private { launch.mount() } else { None };
+        launch.az = Some(launch.fork(mount.as_ref())?);
         if !start.is_quiet {
-            guardian.watch_waiting(handover.process());
+            guardian.watch_waiting(launch.process());
         }
-        Ok(handover)
+        Ok(launch)
     }
 
     /// Waits until it is certain which exposure it is going to be, and says which.
@@ -121,7 +121,7 @@ impl<'a> Handover<'a> {
                     base: Base::default(),
                     handed: self.handed(),
                     brought: Mutex::default(),
-                    attendance: self.attendance.take(),
+                    mount_lock: self.mount_lock.take(),
                     watch: None,
                 }));
                 return Ok(ExposureKind::Private);
@@ -142,10 +142,10 @@ impl<'a> Handover<'a> {
         self.kind()?;
         let process = self.process();
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Private(mut copy) => match self.custody.expose_privately(&mut copy, self.origin(), left_out) {
+            Held::Private(mut copy) => match self.store.expose_privately(&mut copy, self.origin(), left_out) {
                 Ok(()) => {
-                    copy.base.note_names(stray::names_in(self.custody.config_dir.path()));
-                    copy.watch = self.custody.watch(&copy);
+                    copy.base.note_names(temp_cache::names_in(self.store.config_dir.path()));
+                    copy.watch = self.store.watch(&copy);
                     self.guardian.watch_private(process, &copy, self.start.command.group());
                     self.held = Held::Private(copy);
                     Ok(())
@@ -170,13 +170,13 @@ impl<'a> Handover<'a> {
             }
             _ => {
                 // No lock is held while a keyring waits for a person.
-                let prepared = if self.custody.has_nothing() { Ok(()) } else { self.custody.prepare_vault() };
+                let prepared = if self.store.has_nothing() { Ok(()) } else { self.store.prepare_vault() };
                 // Asked before this run needs the file too.
-                let order = self.custody.order();
+                let order = self.store.order();
                 // Before the first byte is in the clear.
                 self.hold_unexposed(process);
                 prepared?;
-                let exposed = self.custody.expose(self.origin(), order)?;
+                let exposed = self.store.expose(self.origin(), order)?;
                 if let Held::InPlace(held) = &mut self.held {
                     held.before = exposed.before;
                     held.share = held.share.take().or(exposed.share);
@@ -214,14 +214,14 @@ impl<'a> Handover<'a> {
         let by = self.origin();
         match self.held {
             Held::Nothing => Ok(()),
-            Held::InPlace(exposed) => self.custody.settle(exposed, forgetting, by),
+            Held::InPlace(exposed) => self.store.settle(exposed, forgetting, by),
             Held::Private(mut copy) => {
-                let strays = match end {
-                    AzEnd::Failed => stray::take_in(self.custody, &copy)?,
+                let temp_caches = match end {
+                    AzEnd::Failed => temp_cache::take_in(self.store, &copy)?,
                     AzEnd::Succeeded => Vec::new(),
                 };
-                self.custody.settle_privately(&mut copy, forgetting, by)?;
-                if stray::clear_up(self.custody, &strays)? {
+                self.store.settle_privately(&mut copy, forgetting, by)?;
+                if temp_cache::clear_up(self.store, &temp_caches)? {
                     self.exposure.note_rename();
                 }
                 Ok(())
@@ -254,24 +254,24 @@ impl<'a> Handover<'a> {
     }
 
     fn hold_unexposed(&mut self, process: u32) {
-        let exposed = self.custody.unexposed(self.handed());
+        let exposed = self.store.unexposed(self.handed());
         self.guardian.watch_in_place(process, exposed.share.as_ref(), self.start.command.group());
         self.held = Held::InPlace(exposed);
     }
 
     /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
     fn mount(&mut self) -> Option<PrivateMount> {
-        let stage = self.custody.app.context.azward_home.join("run/stage");
-        let presence = self.custody.app.context.home_lock.enter();
+        let stage = self.store.app.context.azward_home.join("run/stage");
+        let presence = self.store.app.context.home_lock.enter();
         let made = presence
             .and_then(|_presence| crate::private::make_dir(&stage))
-            .and_then(|()| self.custody.make_placeholder())
+            .and_then(|()| self.store.make_placeholder())
             .and_then(|()| {
                 // Before there is something that a rename could take away.
-                self.attendance = Some(self.custody.lease.attend()?);
+                self.mount_lock = Some(self.store.lease.mount_lock()?);
                 Ok(())
             });
-        let target = self.custody.cache.target();
+        let target = self.store.cache.target();
         let mount = match made {
             Ok(()) => PrivateMount::over(&target, &stage, 0o600).map_err(|error| error.to_string()),
             Err(failure) => Err(failure.what),
@@ -281,12 +281,12 @@ impl<'a> Handover<'a> {
             Ok(Err(reason)) => self.plan = self.instead(reason.to_owned()),
             Err(reason) => self.plan = self.instead(reason),
         }
-        self.attendance = None;
+        self.mount_lock = None;
         None
     }
 
     fn go_without_mount(&mut self, reason: String) -> Result<()> {
-        self.attendance = None;
+        self.mount_lock = None;
         self.plan = self.instead(reason);
         self.az = None;
         self.az = Some(self.fork(None)?);
@@ -297,7 +297,7 @@ impl<'a> Handover<'a> {
     fn instead(&self, reason: String) -> Plan {
         match self.exposure.choice() {
             ExposureChoice::Private => {
-                self.custody.app.journal.warn(self.custody.app.context.now(), &exposure::refused(&reason));
+                self.store.app.journal.warn(self.store.app.context.now(), &exposure::refused(&reason));
                 Plan::Nothing
             }
             _ => Plan::InPlace(reason),
@@ -305,10 +305,11 @@ impl<'a> Handover<'a> {
     }
 
     fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
-        let Start { command, marker, is_quiet } = self.start;
-        let marker = marker.within(if mount.is_some() { ExposureKind::Private } else { ExposureKind::InPlace });
-        let context = &self.custody.app.context;
-        WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &marker, mount, is_quiet)
+        let Start { command, run_variable, is_quiet } = self.start;
+        let run_variable =
+            run_variable.within(if mount.is_some() { ExposureKind::Private } else { ExposureKind::InPlace });
+        let context = &self.store.app.context;
+        WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &run_variable, mount, is_quiet)
     }
 
     fn origin(&self) -> Origin<'a> {

@@ -17,12 +17,12 @@ const REST: Duration = Duration::from_millis(50);
 
 /// The stamp of one config directory.
 #[derive(Debug)]
-pub struct Stamp {
+pub struct SweepRecord {
     path: PathBuf,
     home: HomeLock,
 }
 
-impl Stamp {
+impl SweepRecord {
     /// The stamp of `config_dir`; nothing is read yet.
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
@@ -66,10 +66,10 @@ mod tests {
     fn a_stamp_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None, false);
-        let stamp = Stamp::of(&context, &ConfigDir::at(Path::new("/c")));
+        let stamp = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
         let cache = CacheFile::at(dir.path().join("cache.json"));
         assert!(stamp.is_valid(&cache), "there is nothing");
-        cache.replace("{}", crate::azure::cache_file::Means::Rename).unwrap();
+        cache.replace("{}", crate::azure::cache_file::WriteMode::Rename).unwrap();
         stamp.renew(&cache);
         assert!(!stamp.is_valid(&cache), "it is too fresh");
         std::thread::sleep(REST * 2);

@@ -1,4 +1,4 @@
-//! Custody: the token cache of one config directory and the vault that belongs to it, and what exposures, sweeps and
+//! CredentialStore: the token cache of one config directory and the vault that belongs to it, and what exposures, sweeps and
 //! rotations do with the two. Everything that changes cache or vault happens in one critical section under the vault's
 //! lock and then MSAL's, and in this order: what is new in the file goes into the vault, durably; only then is the file
 //! touched.
@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::azure::access_token::Wanted;
-use crate::azure::cache_file::{CacheFile, Means};
+use crate::azure::access_token::TokenKey;
+use crate::azure::cache_file::{CacheFile, WriteMode};
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::{AccountId, Section, TokenCache};
 use crate::entra::Granted;
 use crate::failure::{Kind, Result, persist};
-use crate::journal::{Deed, Event};
+use crate::journal::{Action, Event};
 use crate::run::edit::{self, Redeemable};
 use crate::run::lease::Lease;
 use crate::run::origin::Origin;
@@ -33,12 +33,12 @@ use crate::wait::Stubborn;
 pub(super) const DEADLINE: Duration = Duration::from_secs(6);
 
 /// How often, and how far apart, a cache that is found empty or torn is read again.
-const GLANCES: u32 = 20;
-const GLANCE_PAUSE: Duration = Duration::from_millis(5);
+const READINGS: u32 = 20;
+const READING_PAUSE: Duration = Duration::from_millis(5);
 
 /// The token cache of one config directory and the vault that belongs to it.
 #[derive(Debug)]
-pub struct Custody<'a> {
+pub struct CredentialStore<'a> {
     pub(super) app: &'a App,
     pub(super) config_dir: &'a ConfigDir,
     /// The token cache's file.
@@ -80,7 +80,7 @@ pub enum Forgetting {
     IfProven,
 }
 
-impl<'a> Custody<'a> {
+impl<'a> CredentialStore<'a> {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(app: &'a App, config_dir: &'a ConfigDir) -> Self {
@@ -135,7 +135,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// `Storage`.
     pub fn has_run(&self) -> Result<bool> {
-        Ok(self.is_needed()? || self.lease.unattended().is_none())
+        Ok(self.is_needed()? || self.lease.no_mounts().is_none())
     }
 
     /// The token cache's text, for a look without a lock; nothing if there is no file. az truncates the file before it
@@ -143,14 +143,14 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// `CacheForeign` or `Storage`.
-    pub fn glance(&self) -> Result<Zeroizing<String>> {
+    pub fn read_settled(&self) -> Result<Zeroizing<String>> {
         let is_whole = |text: &str| !text.is_empty() && TokenCache::parse(text).is_ok();
-        for _ in 1..GLANCES {
+        for _ in 1..READINGS {
             let Some(text) = self.cache.read()? else { return Ok(Zeroizing::default()) };
             if is_whole(&text) || !self.vault.exists() {
                 return Ok(text);
             }
-            std::thread::sleep(GLANCE_PAUSE);
+            std::thread::sleep(READING_PAUSE);
         }
         Ok(self.cache.read()?.unwrap_or_default())
     }
@@ -160,8 +160,8 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// Whatever kept vault or cache from being read.
-    pub fn redeemables(&self, wanted: &Wanted) -> Result<Vec<Redeemable>> {
-        let text = self.glance()?;
+    pub fn redeemables(&self, wanted: &TokenKey) -> Result<Vec<Redeemable>> {
+        let text = self.read_settled()?;
         let cache = TokenCache::parse(&text)?;
         let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
         let contents = match edit::refresh_token_count(&cache)? {
@@ -183,7 +183,7 @@ impl<'a> Custody<'a> {
 
     /// Whether it is not known which refresh token of the account of `wanted` is the newest.
     #[must_use]
-    pub fn has_rivals(&self, wanted: &Wanted) -> bool {
+    pub fn has_rivals(&self, wanted: &TokenKey) -> bool {
         let has = |contents: &Contents| contents.refresh_tokens.iter().any(|kept| !kept.rivals.is_empty());
         // Looked up without the file first, which is all there is to it nearly always.
         self.vault.exists()
@@ -205,7 +205,7 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// Whatever kept it from being stored. The old refresh token is still in the vault.
-    pub fn store(&self, wanted: &Wanted, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
+    pub fn store_granted(&self, wanted: &TokenKey, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
         let now = self.app.context.now();
         let Some(fields) = granted.fields() else { return Ok(()) };
         let _stubborn = Stubborn::begin();
@@ -286,9 +286,9 @@ impl<'a> Custody<'a> {
     /// `Storage`; the file then has its old text.
     pub(super) fn replace(&self, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
-        match self.lease.unattended() {
-            Some(_unattended) => persist(|| self.cache.replace(text, Means::Rename)),
-            None => persist(|| self.cache.replace(text, Means::Overwrite)),
+        match self.lease.no_mounts() {
+            Some(_no_mounts) => persist(|| self.cache.replace(text, WriteMode::Rename)),
+            None => persist(|| self.cache.replace(text, WriteMode::Overwrite)),
         }
     }
 
@@ -311,13 +311,13 @@ impl<'a> Custody<'a> {
     pub(super) fn note_adoption(&self, count: usize) {
         if count > 0 {
             let outcome = format!("{count} refresh token(s) that azward had not put there were taken into the vault");
-            self.app.journal.record(&Event::new(self.app.context.now(), Deed::Adoption, outcome));
+            self.app.journal.record(&Event::new(self.app.context.now(), Action::Adoption, outcome));
         }
     }
 
     pub(super) fn note_forgetting(&self, names: &[String]) {
         for name in names {
-            let mut event = Event::new(self.app.context.now(), Deed::Forgetting, "az logged it out");
+            let mut event = Event::new(self.app.context.now(), Action::Forgetting, "az logged it out");
             event.account = Some(name.clone());
             self.app.journal.record(&event);
         }

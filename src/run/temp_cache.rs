@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::azure::token_cache::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::custody::Custody;
+use crate::run::credential_store::CredentialStore;
 use crate::run::edit;
 use crate::run::merge::Base;
 use crate::run::private::PrivateCopy;
@@ -33,7 +33,7 @@ const KEPT: [&str; 12] =
 
 /// A file that the run's az left.
 #[derive(Debug)]
-pub struct Stray {
+pub struct TempCache {
     path: PathBuf,
     /// How it looked when it was read.
     state: String,
@@ -45,11 +45,11 @@ pub struct Stray {
 ///
 /// # Errors
 /// When the copy cannot be read or written.
-pub fn take_in(custody: &Custody<'_>, copy: &PrivateCopy) -> Result<Vec<Stray>> {
-    let mut strays = find(custody, &copy.base);
-    strays.sort_by_key(|stray| stray.changed);
-    for stray in &strays {
-        let cache = TokenCache::parse(&stray.text)?;
+pub fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<TempCache>> {
+    let mut temp_caches = find(store, &copy.base);
+    temp_caches.sort_by_key(|temp_cache| temp_cache.changed);
+    for temp_cache in &temp_caches {
+        let cache = TokenCache::parse(&temp_cache.text)?;
         let mut text = copy.read()?;
         for section in Section::ALL {
             let mut new = cache.entries(section)?;
@@ -60,27 +60,28 @@ pub fn take_in(custody: &Custody<'_>, copy: &PrivateCopy) -> Result<Vec<Stray>> 
         }
         copy.write(&text)?;
     }
-    Ok(strays)
+    Ok(temp_caches)
 }
 
 /// Removes those of them whose refresh tokens are all in the vault, on disk. Says whether there were any.
 ///
 /// # Errors
 /// When the vault cannot be read or a file not be removed.
-pub fn clear_up(custody: &Custody<'_>, strays: &[Stray]) -> Result<bool> {
-    if strays.is_empty() {
+pub fn clear_up(store: &CredentialStore<'_>, temp_caches: &[TempCache]) -> Result<bool> {
+    if temp_caches.is_empty() {
         return Ok(false);
     }
-    let contents = custody.vault.load()?;
-    for stray in strays {
-        let cache = TokenCache::parse(&stray.text)?;
+    let contents = store.vault.load()?;
+    for temp_cache in temp_caches {
+        let cache = TokenCache::parse(&temp_cache.text)?;
         let rest = edit::scrub(&cache, &contents)?;
-        let rest = TokenCache::parse(rest.as_ref().unwrap_or(&stray.text))?;
-        let is_the_same = sys::file_state(&stray.path).is_ok_and(|state| state.text == stray.state);
+        let rest = TokenCache::parse(rest.as_ref().unwrap_or(&temp_cache.text))?;
+        let is_the_same = sys::file_state(&temp_cache.path).is_ok_and(|state| state.text == temp_cache.state);
         if rest.entries(Section::RefreshToken)?.is_empty() && is_the_same {
-            std::fs::remove_file(&stray.path).map_err(|error| Failure::storage("remove", &stray.path, &error))?;
+            std::fs::remove_file(&temp_cache.path)
+                .map_err(|error| Failure::storage("remove", &temp_cache.path, &error))?;
         } else {
-            tell(custody, &stray.path);
+            tell(store, &temp_cache.path);
         }
     }
     Ok(true)
@@ -94,11 +95,11 @@ pub fn names_in(directory: &Path) -> Vec<String> {
 }
 
 /// The files in the config directory, changed since the run began, that are this run's; the others are told.
-fn find(custody: &Custody<'_>, base: &Base) -> Vec<Stray> {
+fn find(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
     let began = UNIX_EPOCH + Duration::from_secs(base.began().saturating_sub(1).unsigned_abs());
-    let Ok(entries) = std::fs::read_dir(custody.config_dir.path()) else { return Vec::new() };
-    let cache = custody.cache.path();
-    let stray = |entry: std::fs::DirEntry| {
+    let Ok(entries) = std::fs::read_dir(store.config_dir.path()) else { return Vec::new() };
+    let cache = store.cache.path();
+    let temp_cache = |entry: std::fs::DirEntry| {
         let path = entry.path();
         // A link leads somewhere else, and what is there is none of this directory's.
         let metadata = path.symlink_metadata().ok()?;
@@ -120,22 +121,22 @@ fn find(custody: &Custody<'_>, base: &Base) -> Vec<Stray> {
         if !is_own {
             // One that was there before tells of itself by other ways.
             if !base.was_there(&name) {
-                tell(custody, &path);
+                tell(store, &path);
             }
             return None;
         }
-        Some(Stray { path, state, changed, text })
+        Some(TempCache { path, state, changed, text })
     };
-    entries.flatten().filter_map(stray).collect()
+    entries.flatten().filter_map(temp_cache).collect()
 }
 
-fn tell(custody: &Custody<'_>, path: &Path) {
+fn tell(store: &CredentialStore<'_>, path: &Path) {
     let failure = Failure::new(
         Kind::CacheForeign,
         format!("`{}` has refresh tokens in it and is none of azward's: it was left as it is", path.display()),
         "move it away from the config directory if you put it there, or remove it",
     );
-    custody.app.journal.warn(custody.app.context.now(), &failure);
+    store.app.journal.warn(store.app.context.now(), &failure);
 }
 
 fn is_of_us_alone(metadata: &Metadata) -> bool {

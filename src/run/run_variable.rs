@@ -1,4 +1,4 @@
-//! The marker: one environment variable that a shim gives to what it starts, so that an az started by that az knows that
+//! The run variable: one environment variable that a shim gives to what it starts, so that an az started by that az knows that
 //! the secrets are already at hand, and so that a shim that another shim leads back to does not go round in a circle.
 //! It holds no secret. Anybody can write such a variable, so it counts for what can be checked of it, and for nothing
 //! otherwise: what it would keep us from is to hand over secrets and to clear up after that.
@@ -19,7 +19,7 @@ pub const VARIABLE: &str = "AZWARD_RUN";
 /// How often a shim may lead to a shim before that counts as a circle.
 const DEPTH: u32 = 8;
 
-/// What the shim does whose marker it is.
+/// What the shim does whose run variable it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It supervises a run.
@@ -28,9 +28,9 @@ pub enum Role {
     Passer,
 }
 
-/// What the marker says.
+/// What the run variable says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
+pub struct RunVariable {
     /// Whether the shim that wrote it supervises a run; it replaced itself by az otherwise.
     supervises: bool,
     /// Whether the secrets are exposed in a private mount.
@@ -41,7 +41,7 @@ pub struct Marker {
     start: u64,
     /// The config directory whose secrets are exposed.
     config_dir: String,
-    /// The process that wrote the marker last: it has become, or is the parent of, what it then started.
+    /// The process that wrote the run variable last: it has become, or is the parent of, what it then started.
     hop: u32,
     /// How many shims stand above what is started now.
     depth: u32,
@@ -49,19 +49,23 @@ pub struct Marker {
     tried: Vec<PathBuf>,
 }
 
-impl Marker {
-    /// The marker that this process was given, if what it says can be seen to be true: its writer lives and is above us, or
-    /// was replaced by what became us; and one that says that a run has the secrets at hand was written by our own program,
-    /// which holds the lock that every such run holds. Anything else, forged or left over, is no marker.
+impl RunVariable {
+    /// The run variable that this process was given, if what it says can be seen to be true: its writer lives and is above
+    /// us, or was replaced by what became us; and one that says that a run has the secrets at hand was written by our own
+    /// program, which holds the lock that every such run holds. Anything else, forged or left over, is no run variable.
     #[must_use]
     pub fn given(context: &Context) -> Option<Self> {
-        let marker = Self::parse(context.variable(VARIABLE)?.to_str()?)?;
-        let is_living = sys::process_start(marker.process) == Some(marker.start);
-        let is_true = || match marker.supervises {
-            true => is_above(marker.process) && is_ours(context, marker.process) && marker.holds_its_lock(context),
-            false => marker.process == std::process::id() || is_above(marker.process),
+        let run_variable = Self::parse(context.variable(VARIABLE)?.to_str()?)?;
+        let is_living = sys::process_start(run_variable.process) == Some(run_variable.start);
+        let is_true = || match run_variable.supervises {
+            true => {
+                is_above(run_variable.process)
+                    && is_ours(context, run_variable.process)
+                    && run_variable.holds_its_lock(context)
+            }
+            false => run_variable.process == std::process::id() || is_above(run_variable.process),
         };
-        (is_living && is_true()).then_some(marker)
+        (is_living && is_true()).then_some(run_variable)
     }
 
     /// Whether its writer holds what a run holds for as long as its az may need the secrets.
@@ -69,7 +73,7 @@ impl Marker {
         Lease::named(context, &self.config_dir).is_some_and(|lease| lease.is_held_by(self.process, self.is_private))
     }
 
-    /// The marker for what this process starts now.
+    /// The run variable for what this process starts now.
     #[must_use]
     pub fn of_this_process(given: Option<&Self>, config_dir: &ConfigDir, role: Role, real_az: &Path) -> Self {
         let process = std::process::id();
@@ -87,7 +91,7 @@ impl Marker {
         }
     }
 
-    /// The same marker for an az in this exposure.
+    /// The same run variable for an az in this exposure.
     #[must_use]
     pub fn within(&self, kind: ExposureKind) -> Self {
         Self { is_private: kind == ExposureKind::Private, ..self.clone() }
@@ -104,12 +108,12 @@ impl Marker {
     /// For an az that is handed straight on inside a live run: that run stays the one above.
     #[must_use]
     pub fn passed_on(&self, real_az: &Path) -> Self {
-        let mut marker = self.clone();
-        marker.depth += 1;
-        marker.hop = std::process::id();
-        marker.tried = tried(Some(self)).to_vec();
-        marker.tried.push(real_az.to_owned());
-        marker
+        let mut run_variable = self.clone();
+        run_variable.depth += 1;
+        run_variable.hop = std::process::id();
+        run_variable.tried = tried(Some(self)).to_vec();
+        run_variable.tried.push(real_az.to_owned());
+        run_variable
     }
 
     /// Whether shims have led to shims so often that it can only be a circle, as far as that can be seen: what the last of
@@ -183,7 +187,7 @@ fn is_ours(context: &Context, process: u32) -> bool {
 /// that leads straight back (pyenv's, asdf's), we are that shim's child or have become itself. A real az that starts an
 /// az has, most often, a process of its own in between, and the same real az is right again.
 #[must_use]
-pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
+pub fn tried(given: Option<&RunVariable>) -> &[PathBuf] {
     match given {
         Some(given) if [std::process::id(), sys::parent_id()].contains(&given.hop) || given.is_circle() => &given.tried,
         _ => &[],
@@ -193,7 +197,7 @@ pub fn tried(given: Option<&Marker>) -> &[PathBuf] {
 /// Whether what was tried leads back to us for certain: the shim above waits for this very process, or this very process
 /// was that shim. (Our parent may also be what a shim became: a script that calls az, or a real az that starts another.)
 #[must_use]
-pub fn is_bounce(given: Option<&Marker>) -> bool {
+pub fn is_bounce(given: Option<&RunVariable>) -> bool {
     given.is_some_and(|given| {
         let waits = given.supervises && given.hop == given.process;
         given.hop == std::process::id() || (waits && given.hop == sys::parent_id())
@@ -209,45 +213,47 @@ mod tests {
         Context::new([(VARIABLE.into(), value)], None, false)
     }
 
-    /// A marker as another process would have written it.
-    fn by(process: u32, marker: &Marker) -> Marker {
-        Marker { process, start: sys::process_start(process).unwrap(), hop: process, ..marker.clone() }
+    /// A run variable as another process would have written it.
+    fn by(process: u32, run_variable: &RunVariable) -> RunVariable {
+        RunVariable { process, start: sys::process_start(process).unwrap(), hop: process, ..run_variable.clone() }
     }
 
     #[test]
     fn of_one_that_replaced_itself_its_life_is_enough_and_a_run_s_must_be_proven() {
         let config_dir = ConfigDir::at(Path::new("/tmp"));
-        let passed = Marker::of_this_process(None, &config_dir, Role::Passer, Path::new("/usr/bin/az"));
-        assert_eq!(Marker::given(&context(passed.to_value())), Some(passed.clone()));
+        let passed = RunVariable::of_this_process(None, &config_dir, Role::Passer, Path::new("/usr/bin/az"));
+        assert_eq!(RunVariable::given(&context(passed.to_value())), Some(passed.clone()));
         assert!(!passed.covers(&config_dir));
-        assert!(Marker::given(&context(by(sys::parent_id(), &passed).to_value())).is_some());
-        let dead = Marker { start: passed.start + 1, ..passed.clone() };
-        assert!(Marker::given(&context(dead.to_value())).is_none());
-        assert!(Marker::given(&context("1;run;x".into())).is_none());
+        assert!(RunVariable::given(&context(by(sys::parent_id(), &passed).to_value())).is_some());
+        let dead = RunVariable { start: passed.start + 1, ..passed.clone() };
+        assert!(RunVariable::given(&context(dead.to_value())).is_none());
+        assert!(RunVariable::given(&context("1;run;x".into())).is_none());
         let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        assert!(Marker::given(&context(by(other.id(), &passed).to_value())).is_none(), "below us, not above");
+        assert!(RunVariable::given(&context(by(other.id(), &passed).to_value())).is_none(), "below us, not above");
         other.kill().unwrap();
         other.wait().unwrap();
         // None of these is a shim with a lease: ourselves, what is above us, what began everything.
-        let run = Marker::of_this_process(None, &config_dir, Role::Supervisor, Path::new("/usr/bin/az"));
+        let run = RunVariable::of_this_process(None, &config_dir, Role::Supervisor, Path::new("/usr/bin/az"));
         assert!(run.covers(&config_dir) && !run.covers(&ConfigDir::at(Path::new("/var"))));
-        assert!(Marker::given(&context(run.to_value())).is_none());
-        assert!([1, sys::parent_id()].iter().all(|id| Marker::given(&context(by(*id, &run).to_value())).is_none()));
+        assert!(RunVariable::given(&context(run.to_value())).is_none());
+        assert!(
+            [1, sys::parent_id()].iter().all(|id| RunVariable::given(&context(by(*id, &run).to_value())).is_none())
+        );
     }
 
     #[test]
     fn a_bounce_adds_to_what_was_tried_and_ends_as_a_circle() {
         let config_dir = ConfigDir::at(Path::new("/tmp"));
-        let mut marker = Marker::of_this_process(None, &config_dir, Role::Passer, Path::new("/a"));
-        assert_eq!(tried(Some(&marker)), [PathBuf::from("/a")]);
-        marker = Marker::of_this_process(Some(&marker), &config_dir, Role::Passer, Path::new("/b"));
-        assert_eq!(tried(Some(&marker)), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        let mut run_variable = RunVariable::of_this_process(None, &config_dir, Role::Passer, Path::new("/a"));
+        assert_eq!(tried(Some(&run_variable)), [PathBuf::from("/a")]);
+        run_variable = RunVariable::of_this_process(Some(&run_variable), &config_dir, Role::Passer, Path::new("/b"));
+        assert_eq!(tried(Some(&run_variable)), [PathBuf::from("/a"), PathBuf::from("/b")]);
         for _ in 0..8 {
-            marker = marker.passed_on(Path::new("/c"));
+            run_variable = run_variable.passed_on(Path::new("/c"));
         }
-        assert!(marker.is_circle());
+        assert!(run_variable.is_circle());
         // By what is said alone it is none.
-        let said = Marker { hop: sys::parent_id(), ..marker.clone() };
-        assert!(!said.is_circle() && !Marker { depth: 99, hop: 1, ..marker }.is_circle());
+        let said = RunVariable { hop: sys::parent_id(), ..run_variable.clone() };
+        assert!(!said.is_circle() && !RunVariable { depth: 99, hop: 1, ..run_variable }.is_circle());
     }
 }
