@@ -1,7 +1,6 @@
-//! CredentialStore: the token cache of one config directory and the vault that belongs to it, and what exposures, sweeps and
-//! rotations do with the two. Everything that changes cache or vault happens in one critical section under the vault's
-//! lock and then MSAL's, and in this order: what is new in the file goes into the vault, durably; only then is the file
-//! touched.
+//! The credentials of one config directory: its token cache and the vault that belongs to it, and what exposures, sweeps and
+//! rotations ask of the two. Whatever changes either is done in the critical section (`section`): what is new in the file
+//! goes into the vault, durably; only then is the file touched.
 //!
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.

@@ -1,6 +1,6 @@
 //! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
 //! good, and the vault is removed when all of them are there, on the disk. Critical section and order are those of
-//! `credential_store`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
+//! `section`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
 //! understood.
 
 use std::collections::HashSet;

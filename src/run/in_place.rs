@@ -1,6 +1,6 @@
 //! In-place exposure: the refresh tokens go into the real token cache for as long as a run needs them, which a share in the
-//! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical sections and order are
-//! those of `credential_store`.
+//! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical section and order are
+//! those of `section`.
 
 use crate::azure::profile::Profile;
 use crate::azure::token_cache::AccountId;
@@ -27,17 +27,17 @@ impl CredentialStore<'_> {
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
     pub fn sweep(&self) -> Result<()> {
-        let stamp = SweepRecord::of(&self.app.context, self.config_dir);
+        let record = SweepRecord::of(&self.app.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
         if sys::is_privately_mounted(self.cache.path()) {
             return Ok(());
         }
         self.forget_logged_out();
-        if stamp.is_valid(&self.cache) && !self.cache.has_leftover() {
+        if record.is_valid(&self.cache) && !self.cache.has_leftover() {
             return Ok(());
         }
         if !self.is_in_the_clear() {
-            stamp.renew(&self.cache);
+            record.renew(&self.cache);
             return Ok(());
         }
         if self.lease.nobody()?.is_none() {

@@ -1,5 +1,6 @@
-//! The launch of the secrets to one az, from the fork of a child that waits to become it until everything is settled: by
-//! private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place instead.
+//! The launch of one az with the secrets at hand, from the fork of a child that waits to become it until everything is
+//! settled: by private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place
+//! instead.
 
 use std::process::ExitStatus;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! Private exposure: the whole token cache, refresh tokens and all, in a file that only the run can see, mounted over the
 //! real one, which never holds any. The harvest reads that file through a descriptor of ours, whatever became of the run.
-//! Critical sections and order are those of `credential_store`.
+//! Critical section and order are those of `section`.
 //!
 //! While the run lives, a refresh token that az stores there goes into the vault at once, and what other processes renew
 //! comes back the other way, so that runs side by side live with one another even where a refresh token is good for one

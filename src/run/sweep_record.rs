@@ -1,5 +1,5 @@
-//! The sweep's stamp: how the token cache looked, from outside, when it last held no refresh token. A cache that still
-//! looks so need not be read. A stamp that is missing, torn or of something else costs a reading, no more; it is only made
+//! The sweep's record: how the token cache looked, from outside, when it last held no refresh token. A cache that still
+//! looks so need not be read. A record that is missing, torn or of something else costs a reading, no more; it is only made
 //! of a file that has rested for a while, because two changes within one tick of the kernel's clock look the same.
 
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::sys;
 /// How long the cache must have rested: several ticks of the coarsest clock.
 const REST: Duration = Duration::from_millis(50);
 
-/// The stamp of one config directory.
+/// The record of one config directory.
 #[derive(Debug)]
 pub struct SweepRecord {
     path: PathBuf,
@@ -23,29 +23,29 @@ pub struct SweepRecord {
 }
 
 impl SweepRecord {
-    /// The stamp of `config_dir`; nothing is read yet.
+    /// The record of `config_dir`; nothing is read yet.
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         let path = context.azward_home.join("run").join(format!("{}.swept", config_dir.id()));
         Self { path, home: context.home_lock.clone() }
     }
 
-    /// Whether the cache looks as it did when the stamp was made. One that is not there holds nothing either.
+    /// Whether the cache looks as it did when the record was made. One that is not there holds nothing either.
     #[must_use]
     pub fn is_valid(&self, cache: &CacheFile) -> bool {
         match sys::file_state(cache.path()) {
-            Ok(state) => private::read(&self.path).is_ok_and(|stamp| stamp == state.text.as_bytes()),
+            Ok(state) => private::read(&self.path).is_ok_and(|record| record == state.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
 
-    /// Makes the stamp of a cache that was just found without a refresh token.
+    /// Makes the record of a cache that was just found without a refresh token.
     pub fn renew(&self, cache: &CacheFile) {
         let Ok(state) = sys::file_state(cache.path()) else { return };
         if state.unchanged_for < REST {
             return;
         }
-        // Without a stamp the next sweep reads the cache again.
+        // Without a record the next sweep reads the cache again.
         let Some(directory) = self.path.parent() else { return };
         let Ok(_presence) = self.home.enter() else { return };
         if private::make_dir(directory).is_ok()
@@ -63,19 +63,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
+    fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None, false);
-        let stamp = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
+        let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
         let cache = CacheFile::at(dir.path().join("cache.json"));
-        assert!(stamp.is_valid(&cache), "there is nothing");
+        assert!(record.is_valid(&cache), "there is nothing");
         cache.replace("{}", crate::azure::cache_file::WriteMode::Rename).unwrap();
-        stamp.renew(&cache);
-        assert!(!stamp.is_valid(&cache), "it is too fresh");
+        record.renew(&cache);
+        assert!(!record.is_valid(&cache), "it is too fresh");
         std::thread::sleep(REST * 2);
-        stamp.renew(&cache);
-        assert!(stamp.is_valid(&cache));
+        record.renew(&cache);
+        assert!(record.is_valid(&cache));
         std::fs::write(cache.path(), "[]").unwrap();
-        assert!(!stamp.is_valid(&cache), "same size, other time");
+        assert!(!record.is_valid(&cache), "same size, other time");
     }
 }
