@@ -6,7 +6,7 @@
 use super::contents::Gone;
 use super::files::Files;
 use super::key_store::Prompting;
-use super::{Chosen, Contents, HeldKey, Vault, VaultLock, or_discard};
+use super::{Chosen, Contents, HeldKey, Vault, VaultLock};
 use crate::failure::Result;
 
 /// A vault that is open under its lock.
@@ -77,12 +77,7 @@ impl Guard<'_> {
         };
         let next = number.saturating_add(1);
         let gone = had.but_for(&self.contents);
-        if gone.is_nothing() {
-            self.vault.write(files, &self.contents, key, next)?;
-            or_discard(files, files.keep_previous().and_then(|()| files.publish()))?;
-        } else {
-            self.vault.commit_forgetting(files, &self.contents, key, next, &gone)?;
-        }
+        self.vault.commit_next(files, &self.contents, key, next, &gone)?;
         if let Some(current) = &mut self.current {
             current.number = next;
             current.had = Gone::everything_in(&self.contents);

@@ -336,13 +336,7 @@ impl Vault {
         let files = &self.renamed(&candidate)?;
         let current = self.examine(&candidate, &files.current, Prompting::Never)?;
         if let Generation::Opens { number, key, contents: old } = &current {
-            let number = number.saturating_add(1);
-            let gone = Gone::between(old, contents);
-            if !gone.is_nothing() {
-                return self.commit_forgetting(files, contents, key, number, &gone);
-            }
-            self.write(files, contents, key, number)?;
-            return or_discard(files, files.keep_previous().and_then(|()| files.publish()));
+            return self.commit_next(files, contents, key, number.saturating_add(1), &Gone::between(old, contents));
         }
         let previous = self.examine(&candidate, &files.previous, Prompting::Never)?;
         if let Generation::Opens { number, key, contents: old } = &previous {
@@ -361,6 +355,16 @@ impl Vault {
             return self.begin(contents);
         }
         self.replace_damaged(contents, files, &current, &previous)
+    }
+
+    /// Commits `contents` as the generation that comes after a current one that opens; `gone` is what that one had and they
+    /// have not.
+    fn commit_next(&self, files: &Files, contents: &Contents, key: &HeldKey, number: u64, gone: &Gone) -> Result<()> {
+        if !gone.is_nothing() {
+            return self.commit_forgetting(files, contents, key, number, gone);
+        }
+        self.write(files, contents, key, number)?;
+        or_discard(files, files.keep_previous().and_then(|()| files.publish()))
     }
 
     /// Begins a vault, beside those that are there.
