@@ -5,6 +5,7 @@ pub mod app;
 pub mod azure;
 pub mod commands;
 pub mod context;
+pub mod credentials;
 pub mod entra;
 pub mod failure;
 pub mod home;

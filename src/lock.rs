@@ -1,6 +1,6 @@
 //! Advisory locks (flock) on files of azward's own, always taken with a deadline and dropped by the kernel when their
 //! holder dies. A deadline that passes is [`Kind::Busy`], a signal that comes first [`Kind::Interrupted`], never a hang.
-//! MSAL's lock has its own protocol and its own module, `azure::msal_lock`.
+//! MSAL's lock has its own protocol and its own module, `credentials::msal_lock`.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;

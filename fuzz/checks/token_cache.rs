@@ -3,11 +3,11 @@
 
 use azward::azure::HttpsUrl;
 use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
-use azward::azure::token_cache::{AccountId, Entry, Section, TokenCache};
+use azward::credentials::edit;
+use azward::credentials::msal::{AccountId, Entry, Section, TokenCache};
+use azward::credentials::origin::Origin;
+use azward::credentials::rivals::Order;
 use azward::entra::Additions;
-use azward::run::edit;
-use azward::run::origin::Origin;
-use azward::run::rivals::Order;
 use azward::vault::Contents;
 use zeroize::Zeroizing;
 

@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
-use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
 use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
+use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 
 /// The client id of the Azure CLI (azure-cli-core 2.91.0, `auth/constants.py`).

@@ -2,8 +2,6 @@
 //! az's and MSAL's; azward adds nothing to them.
 
 pub mod access_token;
-pub mod cache_entry;
-pub mod cache_file;
 pub mod cache_writer;
 pub mod clear_text;
 pub mod clouds;
@@ -13,14 +11,11 @@ pub mod credential_marks;
 pub mod https_url;
 pub mod ini;
 pub mod installation;
-pub mod msal_lock;
 pub mod profile;
 pub mod python_json;
 pub mod real_az;
-pub mod token_cache;
 pub mod whereabouts;
 
 pub use command::Command;
 pub use config_dir::ConfigDir;
 pub use https_url::HttpsUrl;
-pub use token_cache::TokenCache;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::azure::token_cache::{Section, TokenCache};
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
+use crate::credentials::msal::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::journal::{Action, Event};

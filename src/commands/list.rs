@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::time;
+use crate::credentials::edit;
 use crate::failure::Result;
-use crate::run::edit;
 use crate::text;
 use crate::ui::{Form, Ui};
 use crate::vault::{self, Contents, KeptToken, Vault, VaultState};

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use crate::azure::profile::Profile;
-use crate::azure::token_cache::{Section, TokenCache};
+use crate::credentials::edit;
+use crate::credentials::msal::{Section, TokenCache};
+use crate::credentials::origin::Origin;
+use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::credential_store::CredentialStore;
-use crate::run::edit;
-use crate::run::origin::Origin;
-use crate::run::rivals::Order;
 
 impl CredentialStore<'_> {
     /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is

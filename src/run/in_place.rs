@@ -3,13 +3,13 @@
 //! those of `section`.
 
 use crate::azure::profile::Profile;
-use crate::azure::token_cache::AccountId;
+use crate::credentials::edit;
+use crate::credentials::msal::AccountId;
+use crate::credentials::origin::Origin;
+use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Result, persist};
 use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
-use crate::run::edit;
 use crate::run::lease::{NobodyNeedsIt, Share, WriterLock};
-use crate::run::origin::Origin;
-use crate::run::rivals::Order;
 use crate::run::sweep_record::SweepRecord;
 use crate::sys;
 

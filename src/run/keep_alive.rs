@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use crate::azure::access_token::{CachedToken, TokenKey, WINDOW};
-use crate::azure::token_cache::TokenCache;
-use crate::run::origin::Origin;
+use crate::credentials::msal::TokenCache;
+use crate::credentials::origin::Origin;
 use crate::run::private::PrivateCopy;
 use crate::run::rotate::{Rotated, Rotation};
 use crate::secret::wipe_stack;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::azure::Command;
 use crate::azure::command::AccountEffect;
+use crate::credentials::merge::Base;
+use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Kind, Result};
 use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::exposure::{self, Exposure, ExposureKind, Plan};
@@ -15,8 +17,6 @@ use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
 use crate::run::lease::MountLock;
-use crate::run::merge::Base;
-use crate::run::origin::Origin;
 use crate::run::private::PrivateCopy;
 use crate::run::run_variable::RunVariable;
 use crate::run::supervise::WaitingAz;

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::profile::Profile;
-use crate::azure::token_cache::{AccountId, Section, TokenCache};
+use crate::credentials::edit;
+use crate::credentials::msal::{AccountId, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
 use crate::run::credential_store::CredentialStore;
-use crate::run::edit;
 use crate::sys;
 
 /// How long both files must have been at rest: az writes one soon after the other.

@@ -3,7 +3,6 @@
 //! deleted that is not stored.
 
 pub mod credential_store;
-pub mod edit;
 pub mod exposure;
 pub mod give_back;
 pub mod guardian;
@@ -13,13 +12,8 @@ pub mod keep_alive;
 pub mod launch;
 pub mod lease;
 pub mod logged_out;
-pub mod merge;
-pub mod origin;
 pub mod private;
-#[cfg(test)]
-mod property_tests;
 pub mod renewal;
-pub mod rivals;
 pub mod rotate;
 pub mod run_variable;
 mod section;
@@ -36,8 +30,8 @@ use std::time::Instant;
 use crate::app::App;
 use crate::azure::access_token::TokenKey;
 use crate::azure::command::{AccountEffect, Group};
-use crate::azure::token_cache::TokenCache;
 use crate::azure::{Command, ConfigDir};
+use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
 use crate::lock::Lock;

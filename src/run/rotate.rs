@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::azure::access_token::TokenKey;
 use crate::azure::command::Group;
-use crate::azure::token_cache::TokenCache;
+use crate::credentials::edit::Redeemable;
+use crate::credentials::msal::TokenCache;
 use crate::entra::{Client, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest, TokenError};
 use crate::failure::{Kind, Result};
 use crate::journal::{Action, Event};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::credential_store::CredentialStore;
-use crate::run::edit::Redeemable;
 use crate::run::renewal::Renewal;
 use crate::secret::fingerprint;
 use crate::sys;

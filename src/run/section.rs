@@ -9,13 +9,13 @@
 
 use zeroize::Zeroizing;
 
-use crate::azure::msal_lock::MsalLock;
-use crate::azure::token_cache::{AccountId, TokenCache};
+use crate::credentials::edit;
+use crate::credentials::msal::{AccountId, TokenCache};
+use crate::credentials::msal_lock::MsalLock;
+use crate::credentials::origin::Origin;
+use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::credential_store::{CredentialStore, DEADLINE};
-use crate::run::edit;
-use crate::run::origin::Origin;
-use crate::run::rivals::Order;
 use crate::sys;
 use crate::vault::{Contents, Guard, VaultLock};
 

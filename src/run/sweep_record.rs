@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::ConfigDir;
-use crate::azure::cache_file::CacheFile;
 use crate::context::Context;
+use crate::credentials::file::CacheFile;
 use crate::home_lock::HomeLock;
 use crate::private;
 use crate::sys;
@@ -69,7 +69,7 @@ mod tests {
         let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
         let cache = CacheFile::at(dir.path().join("cache.json"));
         assert!(record.is_valid(&cache), "there is nothing");
-        cache.replace("{}", crate::azure::cache_file::WriteMode::Rename).unwrap();
+        cache.replace("{}", crate::credentials::file::WriteMode::Rename).unwrap();
         record.renew(&cache);
         assert!(!record.is_valid(&cache), "it is too fresh");
         std::thread::sleep(REST * 2);

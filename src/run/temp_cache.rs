@@ -16,11 +16,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
-use crate::azure::token_cache::{Entry, Section, TokenCache};
+use crate::credentials::edit;
+use crate::credentials::merge::Base;
+use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::credential_store::CredentialStore;
-use crate::run::edit;
-use crate::run::merge::Base;
 use crate::run::private::PrivateCopy;
 use crate::sys;
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::azure::access_token::TokenKey;
-use crate::azure::token_cache::{Entry, Section, TokenCache};
+use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::run::credential_store::{CredentialStore, Forgetting};
 use crate::run::launch::{AzEnd, Launch};

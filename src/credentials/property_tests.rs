@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::edit::{forget, harvest, inject, redeemable, replace_refresh_token, scrub};
 use super::origin::Origin;
 use super::rivals::{Order, accept, rivals};
-use crate::azure::token_cache::{AccountId, Section, TokenCache};
+use crate::credentials::msal::{AccountId, Section, TokenCache};
 use crate::vault::Contents;
 
 /// An entry's unknown fields: names and JSON values, as Python's `json.dumps` may write them.

@@ -14,7 +14,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-pub use crate::azure::cache_entry::{AccountFields, AccountId, Entry, RefreshTokenFields, Section};
+use crate::credentials::msal::cache_entry::{Entry, Section};
 use crate::failure::{Failure, Kind, Result};
 
 /// A token cache, borrowed from its text.

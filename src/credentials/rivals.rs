@@ -4,10 +4,10 @@
 //! first; the others are its rivals, and are tried when it is refused. The one that the endpoint accepts stays, and the
 //! rest goes. Pure functions over the vault's contents, like those of `edit`.
 
-use crate::azure::token_cache::Entry;
+use crate::credentials::edit::{Redeemable, fingerprint_of, is_redeemable, token_entry};
+use crate::credentials::msal::Entry;
+use crate::credentials::origin::Origin;
 use crate::failure::Result;
-use crate::run::edit::{Redeemable, fingerprint_of, is_redeemable, token_entry};
-use crate::run::origin::Origin;
 use crate::secret::Secret;
 use crate::vault::{Contents, KeptToken, Rival};
 

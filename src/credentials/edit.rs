@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::azure::access_token::AZURE_CLI_CLIENT_ID;
 use crate::azure::python_json::{Escape, quote};
-use crate::azure::token_cache::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
-use crate::entra::Additions;
-use crate::failure::Result;
-use crate::run::origin::Origin;
-use crate::run::rivals::{
+use crate::credentials::msal::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
+use crate::credentials::origin::Origin;
+use crate::credentials::rivals::{
     Order, accept, add_rival, changed_at, is_rival, is_untimed, remember, rival_of, supersede, take,
 };
+use crate::entra::Additions;
+use crate::failure::Result;
 use crate::secret::{Secret, fingerprint};
 use crate::vault::{Contents, KeptEntry, KeptToken, Rival};
 

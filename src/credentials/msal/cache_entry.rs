@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::azure::token_cache::{Members, foreign, place_of, splice};
+use crate::credentials::msal::token_cache::{Members, foreign, place_of, splice};
 use crate::failure::Result;
 
 /// The sections that azward reads. Others are carried along unseen.

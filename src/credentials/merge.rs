@@ -8,9 +8,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::azure::token_cache::{AccountId, Entry, Section, TokenCache};
+use crate::credentials::edit;
+use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
 use crate::failure::Result;
-use crate::run::edit;
 
 /// What a private copy was made of, without any of its secrets: whoever harvests it may be another process.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 //! what is known of the token's order where a file is settled.
 
 use crate::azure::command::{AccountEffect, Group};
-use crate::run::rivals::Order;
+use crate::credentials::rivals::Order;
 
 /// Who has a refresh token taken into the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,8 @@ impl Origin<'_> {
     }
 
     /// What is known of the order of the vault's refresh tokens and those that lie in the real file at the end.
-    pub(super) fn order_at_the_end(&self) -> Order {
+    #[must_use]
+    pub fn order_at_the_end(&self) -> Order {
         match self {
             Self::Sweep | Self::Uninstall => Order::Unknown,
             // It was handed none, and what it stored is what its person has just signed in for.
