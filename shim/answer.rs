@@ -5,7 +5,6 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::app::App;
-use azward::azure::access_token::{CachedToken, TokenKey};
 use azward::azure::clouds::{Cloud, scope_of};
 use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
@@ -16,9 +15,10 @@ use azward::context::Context;
 use azward::credentials::msal::{Section, TokenCache};
 use azward::home;
 use azward::journal::{Action, Event};
-use azward::run::credential_store::CredentialStore;
-use azward::run::rotate::{Rotated, Rotation};
+use azward::store::CredentialStore;
 use azward::sys::{self, Stream};
+use azward::tokens::access_token::{CachedToken, TokenKey};
+use azward::tokens::rotate::{Rotated, Rotation};
 use azward::ui;
 use chrono::{DateTime, Local};
 use zeroize::Zeroizing;

@@ -14,11 +14,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::TokenKey;
 use azward::context::Context;
-use azward::entra::{Client, Manner, RefreshRequest};
 use azward::run::guardian;
 use azward::secret::Secret;
+use azward::tokens::access_token::TokenKey;
+use azward::tokens::entra::{Client, Manner, RefreshRequest};
 use entra::{Entra, User};
 use support::Sandbox;
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::context::Context;
-use azward::run::credential_store::CredentialStore;
 use azward::run::guardian::Guardian;
 use azward::settings::Settings;
+use azward::store::CredentialStore;
 
 use crate::support::{Sandbox, Signal, wait_until};
 use crate::{Bench, MANY, Times, measure, row, sorted};

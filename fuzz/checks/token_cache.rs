@@ -2,12 +2,12 @@
 //! out comes back, and a token that it would answer with is one that MSAL would use.
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
 use azward::credentials::edit;
 use azward::credentials::msal::{AccountId, Entry, Section, TokenCache};
 use azward::credentials::origin::Origin;
 use azward::credentials::rivals::Order;
-use azward::entra::Additions;
+use azward::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
+use azward::tokens::entra::Additions;
 use azward::vault::Contents;
 use zeroize::Zeroizing;
 

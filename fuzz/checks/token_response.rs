@@ -2,9 +2,9 @@
 //! (msal 1.39.0, `token_cache.py`, `TokenCache.__add`). What is said of a refusal has no token in it.
 
 use azward::azure::HttpsUrl;
-use azward::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
-use azward::entra::{Additions, Granted, GrantedFields};
 use azward::secret::Secret;
+use azward::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
+use azward::tokens::entra::{Additions, Granted, GrantedFields};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 

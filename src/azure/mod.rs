@@ -1,7 +1,6 @@
 //! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are
 //! az's and MSAL's; azward adds nothing to them.
 
-pub mod access_token;
 pub mod cache_writer;
 pub mod clear_text;
 pub mod clouds;

@@ -9,7 +9,7 @@ use crate::azure::credential_marks::Mark;
 use crate::azure::ini::Ini;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::credential_store::CredentialStore;
+use crate::store::CredentialStore;
 use crate::text;
 
 /// How many lines of a kind are shown.

@@ -13,8 +13,8 @@ use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
-use crate::run::credential_store::CredentialStore;
 use crate::settings::Settings;
+use crate::store::CredentialStore;
 use crate::ui::Ui;
 
 /// The two programs, which are built side by side and installed side by side.

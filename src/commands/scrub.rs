@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::credential_store::CredentialStore;
+use crate::store::CredentialStore;
 use crate::ui::Ui;
 
 /// Scrubs the config directory and says what that came to.

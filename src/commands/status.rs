@@ -11,10 +11,10 @@ use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::failure::Result;
 use crate::journal::{Action, Event};
-use crate::run::credential_store::CredentialStore;
 use crate::run::exposure::{Exposure, Plan};
-use crate::run::renewal::Renewal;
 use crate::settings::Provenance;
+use crate::store::CredentialStore;
+use crate::tokens::renewal::Renewal;
 use crate::ui::Ui;
 use crate::vault::VaultState;
 

@@ -11,7 +11,7 @@ use crate::credentials::msal::{Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::credential_store::CredentialStore;
+use crate::store::CredentialStore;
 
 impl CredentialStore<'_> {
     /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is

@@ -19,13 +19,13 @@ use crate::context::Context;
 use crate::credentials::origin::Origin;
 use crate::failure::Result;
 use crate::journal::{Action, Event};
-use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::exposure::ExposureKind;
 use crate::run::in_place::Exposed;
-use crate::run::lease::{MountLock, Share};
 use crate::run::private::PrivateCopy;
 use crate::run::temp_cache;
 use crate::settings::Settings;
+use crate::store::lease::{MountLock, Share};
+use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys::{self, Watch};
 
 /// The name under which this program is a guardian.

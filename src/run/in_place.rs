@@ -8,9 +8,9 @@ use crate::credentials::msal::AccountId;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Result, persist};
-use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
-use crate::run::lease::{NobodyNeedsIt, Share, WriterLock};
 use crate::run::sweep_record::SweepRecord;
+use crate::store::lease::{NobodyNeedsIt, Share, WriterLock};
+use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys;
 
 /// What a run holds while the secrets are exposed to it.

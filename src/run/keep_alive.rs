@@ -5,13 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::azure::access_token::{CachedToken, TokenKey, WINDOW};
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::run::private::PrivateCopy;
-use crate::run::rotate::{Rotated, Rotation};
 use crate::secret::wipe_stack;
 use crate::sys::{Alarm, Woken};
+use crate::tokens::access_token::{CachedToken, TokenKey, WINDOW};
+use crate::tokens::rotate::{Rotated, Rotation};
 
 /// Tells the thread that the run has ended.
 pub type End = Alarm;

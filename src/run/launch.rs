@@ -11,17 +11,17 @@ use crate::azure::command::AccountEffect;
 use crate::credentials::merge::Base;
 use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
 use crate::run::exposure::{self, Exposure, ExposureKind, Plan};
 use crate::run::guardian::Guardian;
 use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
-use crate::run::lease::MountLock;
 use crate::run::private::PrivateCopy;
 use crate::run::run_variable::RunVariable;
 use crate::run::supervise::WaitingAz;
 use crate::run::temp_cache;
 use crate::settings::ExposureChoice;
+use crate::store::lease::MountLock;
+use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys::PrivateMount;
 
 /// One az and what is handed to it.

@@ -14,7 +14,7 @@ use crate::credentials::edit;
 use crate::credentials::msal::{AccountId, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
-use crate::run::credential_store::CredentialStore;
+use crate::store::CredentialStore;
 use crate::sys;
 
 /// How long both files must have been at rest: az writes one soon after the other.

@@ -2,7 +2,6 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
-pub mod credential_store;
 pub mod exposure;
 pub mod give_back;
 pub mod guardian;
@@ -10,13 +9,9 @@ pub mod idle;
 pub mod in_place;
 pub mod keep_alive;
 pub mod launch;
-pub mod lease;
 pub mod logged_out;
 pub mod private;
-pub mod renewal;
-pub mod rotate;
 pub mod run_variable;
-mod section;
 pub mod supervise;
 pub mod sweep_record;
 pub mod temp_cache;
@@ -28,21 +23,21 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::app::App;
-use crate::azure::access_token::TokenKey;
 use crate::azure::command::{AccountEffect, Group};
 use crate::azure::{Command, ConfigDir};
 use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
 use crate::lock::Lock;
-use crate::run::credential_store::{CredentialStore, Forgetting};
 use crate::run::exposure::{Exposure, ExposureKind};
 use crate::run::guardian::Guardian;
 use crate::run::launch::{AzEnd, Launch, Start};
-use crate::run::rotate::{Rotated, Rotation};
 use crate::run::run_variable::RunVariable;
 use crate::secret::wipe_stack;
+use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
+use crate::tokens::access_token::TokenKey;
+use crate::tokens::rotate::{Rotated, Rotation};
 
 /// One execution of the real az on a caller's behalf.
 #[derive(Debug)]

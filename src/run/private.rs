@@ -19,9 +19,9 @@ use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::credential_store::{CredentialStore, Forgetting, Handed};
-use crate::run::lease::MountLock;
-use crate::run::section::{CacheSection, OnDisk, Opened};
+use crate::store::lease::MountLock;
+use crate::store::section::{CacheSection, OnDisk, Opened};
+use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys::{self, Watch};
 use crate::user_file;
 

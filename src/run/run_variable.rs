@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
 use crate::run::exposure::ExposureKind;
-use crate::run::lease::Lease;
+use crate::store::lease::Lease;
 use crate::sys;
 
 /// The variable's name.

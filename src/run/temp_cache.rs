@@ -20,8 +20,8 @@ use crate::credentials::edit;
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::credential_store::CredentialStore;
 use crate::run::private::PrivateCopy;
+use crate::store::CredentialStore;
 use crate::sys;
 
 /// The largest file that is looked at: no token cache comes near it.

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use crate::azure::access_token::TokenKey;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
-use crate::run::credential_store::{CredentialStore, Forgetting};
 use crate::run::launch::{AzEnd, Launch};
 use crate::secret::Secret;
+use crate::store::{CredentialStore, Forgetting};
+use crate::tokens::access_token::TokenKey;
 
 /// How long the real az may take for a fresh token before the old one has to do.
 const DEADLINE: Duration = Duration::from_secs(8);

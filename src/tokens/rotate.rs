@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::azure::access_token::TokenKey;
 use crate::azure::command::Group;
 use crate::credentials::edit::Redeemable;
 use crate::credentials::msal::TokenCache;
-use crate::entra::{Client, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest, TokenError};
 use crate::failure::{Kind, Result};
 use crate::journal::{Action, Event};
 use crate::lock::{Lock, Mode};
 use crate::private;
-use crate::run::credential_store::CredentialStore;
-use crate::run::renewal::Renewal;
 use crate::secret::fingerprint;
+use crate::store::CredentialStore;
 use crate::sys;
+use crate::tokens::access_token::TokenKey;
+use crate::tokens::entra::{Client, Granted, LONGEST_QUIET, Manner, Reason, RefreshRequest, TokenError};
+use crate::tokens::renewal::Renewal;
 use crate::wait::{self, Unheard};
 
 /// How long to wait for another process's request: as long as one can take, and a little.
@@ -193,7 +193,7 @@ impl Rotation<'_> {
     }
 
     /// Notes a rotation in the journal.
-    pub(super) fn note(&self, wanted: &TokenKey, outcome: String, began: Instant) {
+    pub fn note(&self, wanted: &TokenKey, outcome: String, began: Instant) {
         let mut event = Event::new(self.store.app.context.now(), Action::Rotation, outcome);
         event.command = Some(self.command.to_string());
         event.account = Some(wanted.username.clone());

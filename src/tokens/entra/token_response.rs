@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::azure::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
 use crate::azure::python_json::{Escape, quote};
-use crate::entra::{RefreshRequest, TokenError};
 use crate::secret::Secret;
+use crate::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
+use crate::tokens::entra::{RefreshRequest, TokenError};
 
 /// An answer that grants an access token, still as it came.
 #[derive(Debug)]
@@ -287,7 +287,7 @@ fn optional_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 mod tests {
     use super::*;
     use crate::azure::HttpsUrl;
-    use crate::entra::Reason;
+    use crate::tokens::entra::Reason;
 
     fn read(status: u16, body: &str) -> Result<Granted, TokenError> {
         Granted::read(status, Some(7), Secret::from_text(body.into()))

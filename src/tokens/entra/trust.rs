@@ -14,8 +14,8 @@ use ureq::tls::{Certificate, RootCerts};
 
 use crate::azure::installation::Installation;
 use crate::context::Context;
-use crate::entra::TokenError;
-use crate::entra::certificate::is_root;
+use crate::tokens::entra::TokenError;
+use crate::tokens::entra::certificate::is_root;
 
 /// The file of trusted certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]

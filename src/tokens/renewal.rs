@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::azure::clouds::Cloud;
 use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
-use crate::entra::{Manner, TokenError};
 use crate::private;
 use crate::sys;
+use crate::tokens::entra::{Manner, TokenError};
 
 /// For how long it is remembered, in seconds.
 const MEMORY: i64 = 15 * 60;

@@ -5,6 +5,9 @@
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
 
+pub mod lease;
+pub(crate) mod section;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +15,6 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::azure::access_token::TokenKey;
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::credentials::edit::{self, Redeemable};
@@ -20,16 +22,17 @@ use crate::credentials::file::{CacheFile, WriteMode};
 use crate::credentials::msal::{AccountId, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{self, Order};
-use crate::entra::Granted;
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
-use crate::run::lease::Lease;
-use crate::run::section::Committed;
+use crate::store::lease::Lease;
+use crate::store::section::Committed;
+use crate::tokens::access_token::TokenKey;
+use crate::tokens::entra::Granted;
 use crate::vault::{Contents, Vault};
 use crate::wait::Stubborn;
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
-pub(super) const DEADLINE: Duration = Duration::from_secs(6);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
 /// How often, and how far apart, a cache that is found empty or torn is read again.
 const READINGS: u32 = 20;
@@ -38,13 +41,13 @@ const READING_PAUSE: Duration = Duration::from_millis(5);
 /// The token cache of one config directory and the vault that belongs to it.
 #[derive(Debug)]
 pub struct CredentialStore<'a> {
-    pub(super) app: &'a App,
-    pub(super) config_dir: &'a ConfigDir,
+    pub(crate) app: &'a App,
+    pub(crate) config_dir: &'a ConfigDir,
     /// The token cache's file.
     pub cache: CacheFile,
     /// The vault.
     pub vault: Vault,
-    pub(super) lease: Lease,
+    pub(crate) lease: Lease,
 }
 
 /// What an az is handed.
@@ -191,7 +194,7 @@ impl<'a> CredentialStore<'a> {
     }
 
     /// What is known of the order of a refresh token in the real file and the vault's.
-    pub(super) fn order(&self) -> Order {
+    pub(crate) fn order(&self) -> Order {
         match self.is_needed() {
             Ok(true) => Order::Ran,
             _ => Order::Unknown,
@@ -248,7 +251,7 @@ impl<'a> CredentialStore<'a> {
 
     /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or
     /// the config directory is not there.
-    pub(super) fn has_nothing(&self) -> bool {
+    pub(crate) fn has_nothing(&self) -> bool {
         !self.config_dir.path().is_dir() || (!self.vault.exists() && !self.is_in_the_clear())
     }
 
@@ -263,13 +266,13 @@ impl<'a> CredentialStore<'a> {
         }
     }
 
-    pub(super) fn accounts(&self) -> Vec<AccountId> {
+    pub(crate) fn accounts(&self) -> Vec<AccountId> {
         let text = self.cache.read().ok().flatten().unwrap_or_default();
         TokenCache::parse(&text).and_then(|cache| edit::account_ids(&cache)).unwrap_or_default()
     }
 
     /// The vault's accounts whose user the profile no longer lists.
-    pub(super) fn signed_out(&self, contents: &Contents) -> Result<Vec<AccountId>> {
+    pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<AccountId>> {
         let profile = Profile::read(&self.config_dir.profile());
         let accounts = edit::vault_accounts(contents)?;
         Ok(accounts
@@ -283,7 +286,7 @@ impl<'a> CredentialStore<'a> {
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(super) fn replace(&self, text: &str) -> Result<()> {
+    pub(crate) fn replace(&self, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
         match self.lease.no_mounts() {
             Some(_no_mounts) => persist(|| self.cache.replace(text, WriteMode::Rename)),
@@ -292,7 +295,7 @@ impl<'a> CredentialStore<'a> {
     }
 
     /// What the vault did that its owner should know of: it fell back, it set something aside.
-    pub(super) fn note_warnings(&self) {
+    pub(crate) fn note_warnings(&self) {
         for warning in self.vault.warnings() {
             self.app.journal.warn(self.app.context.now(), &warning);
         }
@@ -300,21 +303,21 @@ impl<'a> CredentialStore<'a> {
 
     /// Notes what was adopted, or why it could not be: then it stays in the file, and what the vault has is handed over all
     /// the same.
-    pub(super) fn note_taken_in(&self, committed: &Committed<'_>) {
+    pub(crate) fn note_taken_in(&self, committed: &Committed<'_>) {
         match &committed.stored {
             Ok(()) => self.note_adoption(committed.taken),
             Err(failure) => self.app.journal.warn(self.app.context.now(), failure),
         }
     }
 
-    pub(super) fn note_adoption(&self, count: usize) {
+    pub(crate) fn note_adoption(&self, count: usize) {
         if count > 0 {
             let outcome = format!("{count} refresh token(s) that azward had not put there were taken into the vault");
             self.app.journal.record(&Event::new(self.app.context.now(), Action::Adoption, outcome));
         }
     }
 
-    pub(super) fn note_forgetting(&self, names: &[String]) {
+    pub(crate) fn note_forgetting(&self, names: &[String]) {
         for name in names {
             let mut event = Event::new(self.app.context.now(), Action::Forgetting, "az logged it out");
             event.account = Some(name.clone());

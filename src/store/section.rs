@@ -15,32 +15,32 @@ use crate::credentials::msal_lock::MsalLock;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::run::credential_store::{CredentialStore, DEADLINE};
+use crate::store::{CredentialStore, DEADLINE};
 use crate::sys;
 use crate::vault::{Contents, Guard, VaultLock};
 
 /// The key is at hand, and no lock is held.
 #[derive(Debug)]
-pub(super) struct Prepared<'c>(&'c CredentialStore<'c>);
+pub(crate) struct Prepared<'c>(&'c CredentialStore<'c>);
 
 /// The whole section: the vault is locked, and the token cache is.
 #[derive(Debug)]
-pub(super) struct Section<'c> {
+pub(crate) struct Section<'c> {
     // Let go first: az waits for it.
-    pub(super) cache: CacheSection<'c>,
-    pub(super) vault: VaultSection<'c>,
+    pub(crate) cache: CacheSection<'c>,
+    pub(crate) vault: VaultSection<'c>,
 }
 
 /// The vault is locked.
 #[derive(Debug)]
-pub(super) struct VaultSection<'c> {
+pub(crate) struct VaultSection<'c> {
     store: &'c CredentialStore<'c>,
     lock: VaultLock,
 }
 
 /// The token cache is locked, whole again if a writer was killed, and read.
 #[derive(Debug)]
-pub(super) struct CacheSection<'c> {
+pub(crate) struct CacheSection<'c> {
     store: &'c CredentialStore<'c>,
     _lock: MsalLock,
     text: Option<Zeroizing<String>>,
@@ -48,7 +48,7 @@ pub(super) struct CacheSection<'c> {
 
 /// The vault is open, and may be changed.
 #[derive(Debug)]
-pub(super) struct Opened<'s> {
+pub(crate) struct Opened<'s> {
     store: &'s CredentialStore<'s>,
     vault: Guard<'s>,
     change: Change,
@@ -65,37 +65,37 @@ enum Change {
 
 /// What was to be stored is on the disk, or why it is not.
 #[derive(Debug)]
-pub(super) struct Committed<'s> {
+pub(crate) struct Committed<'s> {
     store: &'s CredentialStore<'s>,
     contents: Contents,
     /// Why it could not be stored.
-    pub(super) stored: Result<()>,
+    pub(crate) stored: Result<()>,
     /// How many refresh tokens were new.
-    pub(super) taken: usize,
+    pub(crate) taken: usize,
     /// Whose logins were forgotten.
-    pub(super) forgotten: Vec<String>,
+    pub(crate) forgotten: Vec<String>,
 }
 
 /// What the vault has on the disk.
 #[derive(Debug)]
-pub(super) struct OnDisk(Contents);
+pub(crate) struct OnDisk(Contents);
 
 /// The token cache has what it is to have.
 #[derive(Debug)]
-pub(super) struct Written(());
+pub(crate) struct Written(());
 
 impl CredentialStore<'_> {
     /// Gets the key, which may wait for a keyring or a person.
     ///
     /// # Errors
     /// Those of [`CredentialStore::prepare_vault`].
-    pub(super) fn prepared(&self) -> Result<Prepared<'_>> {
+    pub(crate) fn prepared(&self) -> Result<Prepared<'_>> {
         self.prepare_vault()?;
         Ok(Prepared(self))
     }
 
     /// For where the key was got before, or nobody is to be asked for it.
-    pub(super) fn unprepared(&self) -> Prepared<'_> {
+    pub(crate) fn unprepared(&self) -> Prepared<'_> {
         Prepared(self)
     }
 
@@ -103,7 +103,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
-    pub(super) fn lock_cache(&self) -> Result<CacheSection<'_>> {
+    pub(crate) fn lock_cache(&self) -> Result<CacheSection<'_>> {
         let lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
         self.cache.clear_leftovers();
         let text = self.cache.read()?;
@@ -116,7 +116,7 @@ impl<'c> Prepared<'c> {
     ///
     /// # Errors
     /// `Gone`, `Busy`, `Storage`, `CacheForeign`.
-    pub(super) fn enter(self) -> Result<Section<'c>> {
+    pub(crate) fn enter(self) -> Result<Section<'c>> {
         let store = self.0;
         let vault = self.enter_vault()?;
         Ok(Section { cache: store.lock_cache()?, vault })
@@ -126,7 +126,7 @@ impl<'c> Prepared<'c> {
     ///
     /// # Errors
     /// `Gone`, `Busy`, `Storage`.
-    pub(super) fn enter_vault(self) -> Result<VaultSection<'c>> {
+    pub(crate) fn enter_vault(self) -> Result<VaultSection<'c>> {
         Ok(VaultSection { lock: self.0.vault.lock(DEADLINE)?, store: self.0 })
     }
 }
@@ -136,7 +136,7 @@ impl VaultSection<'_> {
     ///
     /// # Errors
     /// Whatever keeps it from opening.
-    pub(super) fn open(&self) -> Result<Opened<'_>> {
+    pub(crate) fn open(&self) -> Result<Opened<'_>> {
         self.store.vault.open(&self.lock).map(|vault| self.opened(vault, Change::None))
     }
 
@@ -144,7 +144,7 @@ impl VaultSection<'_> {
     ///
     /// # Errors
     /// Whatever keeps it from opening.
-    pub(super) fn open_unasked(&self) -> Result<Opened<'_>> {
+    pub(crate) fn open_unasked(&self) -> Result<Opened<'_>> {
         self.store.vault.open_unasked(&self.lock).map(|vault| self.opened(vault, Change::None))
     }
 
@@ -153,7 +153,7 @@ impl VaultSection<'_> {
     ///
     /// # Errors
     /// Whatever keeps it from opening.
-    pub(super) fn open_or_replace(&self, newest: &TokenCache<'_>) -> Result<Opened<'_>> {
+    pub(crate) fn open_or_replace(&self, newest: &TokenCache<'_>) -> Result<Opened<'_>> {
         let store = self.store;
         let opened = store.vault.open(&self.lock);
         store.note_warnings();
@@ -177,12 +177,12 @@ impl VaultSection<'_> {
 
 impl CacheSection<'_> {
     /// Its text; nothing where there is no file.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.text.as_deref().map_or("", String::as_str)
     }
 
     /// Whether there is no file.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         self.text.is_none()
     }
 
@@ -190,7 +190,7 @@ impl CacheSection<'_> {
     ///
     /// # Errors
     /// `CacheForeign`.
-    pub(super) fn parse(&self) -> Result<TokenCache<'_>> {
+    pub(crate) fn parse(&self) -> Result<TokenCache<'_>> {
         TokenCache::parse(self.text())
     }
 
@@ -198,20 +198,20 @@ impl CacheSection<'_> {
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(super) fn write(&self, text: &str) -> Result<Written> {
+    pub(crate) fn write(&self, text: &str) -> Result<Written> {
         self.store.replace(text)?;
         Ok(Written(()))
     }
 
     /// The file has what it is to have.
-    pub(super) fn leave(&self) -> Written {
+    pub(crate) fn leave(&self) -> Written {
         Written(())
     }
 }
 
 impl<'s> Opened<'s> {
     /// What the vault is going to have.
-    pub(super) fn contents(&self) -> &Contents {
+    pub(crate) fn contents(&self) -> &Contents {
         &self.vault.contents
     }
 
@@ -219,7 +219,7 @@ impl<'s> Opened<'s> {
     ///
     /// # Errors
     /// `CacheForeign`.
-    pub(super) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
+    pub(crate) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
         let harvest = edit::harvest(cache, &mut self.vault.contents, self.store.app.context.now(), by, order)?;
         self.taken += harvest.taken.len();
         if harvest.is_changed {
@@ -232,7 +232,7 @@ impl<'s> Opened<'s> {
     ///
     /// # Errors
     /// `CacheForeign`.
-    pub(super) fn forget(&mut self, accounts: &[AccountId], after: &TokenCache<'_>) -> Result<()> {
+    pub(crate) fn forget(&mut self, accounts: &[AccountId], after: &TokenCache<'_>) -> Result<()> {
         let forgotten = edit::forget(accounts, after, &mut self.vault.contents)?;
         if !forgotten.is_empty() {
             self.change = Change::Some;
@@ -245,7 +245,7 @@ impl<'s> Opened<'s> {
     ///
     /// # Errors
     /// Those of `edit`.
-    pub(super) fn change(&mut self, edit: impl FnOnce(&mut Contents) -> Result<bool>) -> Result<()> {
+    pub(crate) fn change(&mut self, edit: impl FnOnce(&mut Contents) -> Result<bool>) -> Result<()> {
         if edit(&mut self.vault.contents)? {
             self.change = Change::Some;
         }
@@ -253,7 +253,7 @@ impl<'s> Opened<'s> {
     }
 
     /// Stores what has changed, trying again where that may help, and notes who was forgotten.
-    pub(super) fn commit(mut self) -> Committed<'s> {
+    pub(crate) fn commit(mut self) -> Committed<'s> {
         let mut stored = Ok(());
         if self.change == Change::Some {
             stored = persist(|| self.vault.commit());
@@ -270,7 +270,7 @@ impl<'s> Opened<'s> {
     ///
     /// # Errors
     /// `Storage`.
-    pub(super) fn give_up(self, _written: &Written) -> Result<()> {
+    pub(crate) fn give_up(self, _written: &Written) -> Result<()> {
         let target = self.store.cache.target();
         let directory = target.parent().unwrap_or(self.store.config_dir.path());
         sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
@@ -280,17 +280,17 @@ impl<'s> Opened<'s> {
 
 impl Committed<'_> {
     /// What the vault has, or was to have.
-    pub(super) fn contents(&self) -> &Contents {
+    pub(crate) fn contents(&self) -> &Contents {
         &self.contents
     }
 
     /// The same, to keep.
-    pub(super) fn into_contents(self) -> Contents {
+    pub(crate) fn into_contents(self) -> Contents {
         self.contents
     }
 
     /// What may be scrubbed: all of it if it could be stored, else what the vault had before.
-    pub(super) fn on_disk(self) -> OnDisk {
+    pub(crate) fn on_disk(self) -> OnDisk {
         match self.stored {
             Ok(()) => OnDisk(self.contents),
             Err(_) => OnDisk(self.store.vault.load().unwrap_or_default()),
@@ -305,7 +305,7 @@ impl OnDisk {
     ///
     /// # Errors
     /// `CacheForeign` or `Storage`.
-    pub(super) fn scrub(
+    pub(crate) fn scrub(
         mut self,
         store: &CredentialStore<'_>,
         cache: &TokenCache<'_>,

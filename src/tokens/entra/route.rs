@@ -12,8 +12,8 @@ use std::net::Ipv4Addr;
 use crate::azure::HttpsUrl;
 use crate::azure::https_url::host_and_port;
 use crate::context::Context;
-use crate::entra::TokenError;
 use crate::sys;
+use crate::tokens::entra::TokenError;
 
 /// The port of a proxy that names none (urllib3 2.7, `connection.py`, `port_by_scheme`).
 const HTTP_PORT: u16 = 80;

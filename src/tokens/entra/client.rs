@@ -15,12 +15,12 @@ use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::azure::HttpsUrl;
 use crate::context::Context;
-use crate::entra::resolver::OnThread;
-use crate::entra::route::Route;
-use crate::entra::trust::Trust;
-use crate::entra::{Granted, Reason, RefreshRequest, TokenError};
 use crate::secret::Secret;
 use crate::sys;
+use crate::tokens::entra::resolver::OnThread;
+use crate::tokens::entra::route::Route;
+use crate::tokens::entra::trust::Trust;
+use crate::tokens::entra::{Granted, Reason, RefreshRequest, TokenError};
 
 /// How long a connection may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -177,7 +177,7 @@ fn goes_home(uri: &Uri, request: &RefreshRequest<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::access_token::TokenKey;
+    use crate::tokens::access_token::TokenKey;
 
     #[test]
     fn a_token_only_goes_to_the_host_that_issued_it() {
