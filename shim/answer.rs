@@ -12,6 +12,7 @@ use azward::azure::profile::{Profile, Subscription};
 use azward::azure::python_json::{Escape, quote};
 use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
+use azward::credentials::CredentialFile;
 use azward::credentials::msal::{Section, TokenCache};
 use azward::home;
 use azward::journal::{Action, Event};

@@ -8,6 +8,7 @@ use crate::azure::clear_text::{Found, Survey};
 use crate::azure::credential_marks::Mark;
 use crate::azure::ini::Ini;
 use crate::context::Context;
+use crate::credentials::CredentialFile;
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
 use crate::text;

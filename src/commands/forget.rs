@@ -11,6 +11,7 @@ use crate::azure::ConfigDir;
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
+use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;

@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
+use crate::credentials::CredentialFile;
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
 use crate::ui::Ui;

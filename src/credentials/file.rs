@@ -1,31 +1,31 @@
-//! The token cache's file: read whole, replaced whole. A replacement goes to a draft of a fixed name beside the real one (a
-//! symlinked cache's target), gets its owner, is fsynced and renamed over it; whoever holds MSAL's lock and finds
-//! a draft left by a killed process removes it. Where no second file can be made (a full disk, a directory that may not
-//! be written) a text that is no longer than the old one is written over it instead, so that a scrub still works. Whatever
-//! mode the file had, it is 0600 before the first byte of a new text is in it.
+//! A credential file on the disk: read whole, replaced whole. This is the one module that writes one. A replacement goes to a
+//! draft of a fixed name beside the real one (a symlinked file's target), gets its owner, is fsynced and renamed over it; whoever
+//! holds the file's lock and finds a draft left by a killed process removes it. Where no second file can be made (a full disk,
+//! a directory that may not be written) bytes that are no more than the old ones are written over them instead, so that a
+//! scrub still works. Whatever mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
 //! A rename takes away what is mounted over the old file in other mount namespaces, and fails where the old file is a mount
-//! point itself, as in a container. While runs have private mounts there, and on a mount point, the text is written over
-//! the old one, from a second file that is whole on the disk before the first byte changes and from which the cache is
-//! repaired if the writer is killed on the way. A cache that is being written over begins with [`UNDER_WAY`], so that it is
+//! point itself, as in a container. While runs have private mounts there, and on a mount point, the new bytes are written over
+//! the old ones, from a second file that is whole on the disk before the first byte changes and from which the file is
+//! repaired if the writer is killed on the way. A file that is being written over begins with [`UNDER_WAY`], so that it is
 //! never taken for a whole one.
 //!
-//! A directory in the cache's place is [`Kind::CacheForeign`] and is left alone.
+//! A directory in the file's place is [`Kind::CacheForeign`] and is left alone.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::sys::{self, Access};
 use crate::user_file::{self, Readers};
 
-/// What a cache begins with while its text is written over.
+/// What a file begins with while it is written over.
 const UNDER_WAY: u8 = b'!';
 
-/// How a text gets into the file.
+/// How new bytes get into a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
     /// A new file takes the old one's name.
@@ -34,51 +34,44 @@ pub enum WriteMode {
     Overwrite,
 }
 
-/// The token cache of one config directory, as a file.
+/// A file of az's that is read whole and replaced whole.
 #[derive(Clone, Debug)]
-pub struct CacheFile {
+pub struct WholeFile {
     path: PathBuf,
+    /// What it is, for people.
+    what: &'static str,
 }
 
-impl CacheFile {
-    /// The file that az calls `path`; nothing is opened yet.
+impl WholeFile {
+    /// The file that az calls `path`, which is a `what`; nothing is opened yet.
     #[must_use]
-    pub fn at(path: PathBuf) -> Self {
-        Self { path }
+    pub fn at(path: PathBuf, what: &'static str) -> Self {
+        Self { path, what }
     }
 
-    /// The file as az names it: MSAL's lock stands beside this name, not beside a link's target.
+    /// The file as az names it: its lock stands beside this name, not beside a link's target.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The text, `None` when there is no such file.
+    /// Its bytes, `None` when there is no such file.
     ///
     /// # Errors
-    /// [`Kind::CacheForeign`] for a directory or for bytes that are not text, [`Kind::Storage`] otherwise.
-    pub fn read(&self) -> Result<Option<Zeroizing<String>>> {
+    /// [`Kind::CacheForeign`] for a directory, [`Kind::Storage`] otherwise.
+    pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         if user_file::is_foreign_link(&self.path) {
-            return Err(self.foreign("is another user's link to what is not theirs"));
+            return Err(self.foreign(FOREIGN_LINK));
         }
         // Asked before opening: opening a pipe would wait for its other end.
-        let metadata = match std::fs::metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => metadata,
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Err(self.foreign("is not a file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::storage("read", &self.path, &error)),
-        };
-        let mut file = File::open(&self.path).map_err(|error| Failure::storage("read", &self.path, &error))?;
-        // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 4096));
-        file.read_to_end(&mut bytes).map_err(|error| Failure::storage("read", &self.path, &error))?;
-        match String::from_utf8(std::mem::take(&mut *bytes)) {
-            Ok(text) => Ok(Some(Zeroizing::new(text))),
-            Err(error) => {
-                error.into_bytes().zeroize();
-                Err(self.foreign("is not text"))
-            }
         }
+        let bytes = File::open(&self.path).and_then(read_whole);
+        bytes.map(Some).map_err(|error| Failure::storage("read", &self.path, &error))
     }
 
     /// Closes the file, if it is there, to others: something is about to be put into it that is not for them.
@@ -87,7 +80,7 @@ impl CacheFile {
     /// [`Kind::CacheForeign`] for a link that is not followed, [`Kind::Storage`] when it is somebody else's.
     pub fn close(&self) -> Result<()> {
         if user_file::is_foreign_link(&self.path) {
-            return Err(self.foreign("is another user's link to what is not theirs"));
+            return Err(self.foreign(FOREIGN_LINK));
         }
         match user_file::close(&self.target()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::storage("close", &self.path, &error)),
@@ -95,44 +88,44 @@ impl CacheFile {
         }
     }
 
-    /// Replaces the text. The caller holds MSAL's lock.
+    /// Replaces its bytes. The caller holds its lock.
     ///
     /// # Errors
-    /// [`Kind::Storage`]; the file then has its old text.
-    pub fn replace(&self, text: &str, write: WriteMode) -> Result<()> {
+    /// [`Kind::Storage`]; the file then has its old bytes.
+    pub fn replace(&self, bytes: &[u8], write: WriteMode) -> Result<()> {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
         let draft = beside(&target, DRAFT);
-        let written = user_file::write_draft(&draft, &target, text.as_bytes(), Readers::Owner);
+        let written = user_file::write_draft(&draft, &target, bytes, Readers::Owner);
         // An az that does not see the change at once sees it a little later.
         let written = written.map(|file| _ = sys::set_modified_ahead(&file));
         let replaced = written.and_then(|()| match write {
             WriteMode::Rename => match sys::rename_over(&draft, &target) {
                 // Something is mounted over it in this very namespace, as containers have it.
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, text),
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, bytes),
                 renamed => renamed,
             },
-            WriteMode::Overwrite if before.is_some() => overwrite_safely(&draft, &target, text),
+            WriteMode::Overwrite if before.is_some() => overwrite_safely(&draft, &target, bytes),
             WriteMode::Overwrite => sys::rename_over(&draft, &target),
         });
         let Err(error) = replaced else { return Ok(()) };
         let _ = std::fs::remove_file(&draft);
         if self.repair(&target).is_err()
-            || before.is_some_and(|before| before.is_file() && before.len() >= text.len() as u64)
+            || before.is_some_and(|before| before.is_file() && before.len() >= bytes.len() as u64)
         {
-            return overwrite(&target, text).map_err(|error| Failure::storage("replace", &self.path, &error));
+            return overwrite(&target, bytes).map_err(|error| Failure::storage("replace", &self.path, &error));
         }
         Err(Failure::storage("replace", &self.path, &error))
     }
 
-    /// Whether a process that was killed while it replaced the cache left a file behind.
+    /// Whether a process that was killed while it replaced the file left another behind.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
         let target = self.target();
         [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
     }
 
-    /// Removes such files, after repairing the cache if it was killed in the middle. The caller holds MSAL's lock, so nobody
+    /// Removes such files, after repairing this one if it was killed in the middle. The caller holds the file's lock, so nobody
     /// is writing any of them.
     pub fn clear_leftovers(&self) {
         let target = self.target();
@@ -141,19 +134,18 @@ impl CacheFile {
         let _ = self.repair(&target);
     }
 
-    /// Finishes what a killed writer began. A cache that is not under way has been written, by that writer or by az since.
+    /// Finishes what a killed writer began. A file that is not under way has been written, by that writer or by az since.
     fn repair(&self, target: &Path) -> io::Result<()> {
         let whole = beside(target, WHOLE);
-        let mut text = Zeroizing::new(String::new());
-        match user_file::open(&whole, Access::Read) {
-            Ok(mut file) => file.read_to_string(&mut text)?,
+        let bytes = match user_file::open(&whole, Access::Read) {
+            Ok(file) => read_whole(file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
         let mut first = [0];
         let is_under_way = File::open(target)?.read(&mut first)? == 1 && first[0] == UNDER_WAY;
         if is_under_way {
-            overwrite(target, &text)?;
+            overwrite(target, &bytes)?;
         }
         std::fs::remove_file(whole)
     }
@@ -170,14 +162,18 @@ impl CacheFile {
         }
     }
 
-    fn foreign(&self, what: &str) -> Failure {
+    /// It is not what it should be, for this reason.
+    pub(super) fn foreign(&self, reason: &str) -> Failure {
         Failure::new(
             Kind::CacheForeign,
-            format!("the token cache `{}` {what}", self.path.display()),
+            format!("the {} `{}` {reason}", self.what, self.path.display()),
             "azward left it as it is; move it aside, and the logins in the vault come back with the next command",
         )
     }
 }
+
+/// What is said of a link that is not followed.
+const FOREIGN_LINK: &str = "is another user's link to what is not theirs";
 
 /// The ending of a file that is being written.
 const DRAFT: &str = ".azward";
@@ -190,23 +186,31 @@ fn beside(target: &Path, ending: &str) -> PathBuf {
     target.with_file_name(name)
 }
 
-/// Writes over the file, from which the cache can be repaired by what is whole beside it until that is done.
-fn overwrite_safely(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
+/// Reads a file into a buffer that is large enough at once: one that grows leaves copies behind that nobody zeroes.
+fn read_whole(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 4096));
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes over the file, which can be repaired from what is whole beside it until that is done.
+fn overwrite_safely(draft: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
     let whole = beside(target, WHOLE);
     sys::rename_over(draft, &whole)?;
-    overwrite(target, text)?;
+    overwrite(target, bytes)?;
     std::fs::remove_file(whole)
 }
 
-/// Writes over the file without ever making it shorter than the new text: no new block is needed where it was as long.
-fn overwrite(target: &Path, text: &str) -> io::Result<()> {
+/// Writes over the file without ever making it shorter than it is to be: no new block is needed where it was as long.
+fn overwrite(target: &Path, bytes: &[u8]) -> io::Result<()> {
     // Before its first byte. What is somebody else's is written over only with what has no secret in it: see `close`.
     let _ = user_file::close(target);
     let mut file = user_file::open(target, Access::Write)?;
-    let (first, rest) = text.as_bytes().split_at(text.len().min(1));
+    let (first, rest) = bytes.split_at(bytes.len().min(1));
     file.write_all(&[UNDER_WAY])?;
     file.write_all(rest)?;
-    file.set_len(text.len() as u64)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync_data()?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(first)?;
@@ -221,6 +225,14 @@ mod tests {
 
     use super::*;
 
+    fn file_at(path: PathBuf) -> WholeFile {
+        WholeFile::at(path, "token cache")
+    }
+
+    fn text_of(file: &WholeFile) -> String {
+        String::from_utf8(file.read().unwrap().unwrap().to_vec()).unwrap()
+    }
+
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
@@ -228,16 +240,16 @@ mod tests {
     #[test]
     fn it_is_private_whatever_it_was_before() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
+        let file = file_at(dir.path().join("cache.json"));
         assert!(file.read().unwrap().is_none());
-        file.replace("{}", WriteMode::Rename).unwrap();
+        file.replace(b"{}", WriteMode::Rename).unwrap();
         assert_eq!(mode(file.path()), 0o600);
         for (before, write) in
             [(0o644, WriteMode::Rename), (0o666, WriteMode::Overwrite), (0o640, WriteMode::Overwrite)]
         {
             sys::set_mode(file.path(), before).unwrap();
-            file.replace("{ }", write).unwrap();
-            assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{ }"));
+            file.replace(b"{ }", write).unwrap();
+            assert_eq!((mode(file.path()), text_of(&file).as_str()), (0o600, "{ }"));
             assert!(!file.has_leftover());
         }
         sys::set_mode(file.path(), 0o604).unwrap();
@@ -246,15 +258,15 @@ mod tests {
         // Where there is no room for a second file.
         sys::set_mode(file.path(), 0o644).unwrap();
         std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
-        file.replace("{}", WriteMode::Rename).unwrap();
-        assert_eq!((mode(file.path()), file.read().unwrap().unwrap().as_str()), (0o600, "{}"));
-        CacheFile::at(dir.path().join("none")).close().unwrap();
+        file.replace(b"{}", WriteMode::Rename).unwrap();
+        assert_eq!((mode(file.path()), text_of(&file).as_str()), (0o600, "{}"));
+        file_at(dir.path().join("none")).close().unwrap();
     }
 
     #[test]
     fn what_a_killed_writer_left_is_a_file_and_no_link_to_one() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
+        let file = file_at(dir.path().join("cache.json"));
         std::fs::write(file.path(), "!\"a\": 1}").unwrap();
         std::fs::write(dir.path().join("secret"), "another's").unwrap();
         symlink(dir.path().join("secret"), dir.path().join("cache.json.azward-whole")).unwrap();
@@ -267,9 +279,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (real, link) = (dir.path().join("real.json"), dir.path().join("link.json"));
         symlink("real.json", &link).unwrap();
-        let file = CacheFile::at(link.clone());
-        file.replace("{}", WriteMode::Rename).unwrap();
-        file.replace("{ }", WriteMode::Rename).unwrap();
+        let file = file_at(link.clone());
+        file.replace(b"{}", WriteMode::Rename).unwrap();
+        file.replace(b"{ }", WriteMode::Rename).unwrap();
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "{ }");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     }
@@ -277,35 +289,35 @@ mod tests {
     #[test]
     fn a_leftover_is_seen_and_does_not_stand_in_the_way() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
+        let file = file_at(dir.path().join("cache.json"));
         std::fs::write(dir.path().join("cache.json.azward"), "old").unwrap();
         assert!(file.has_leftover());
-        file.replace("{}", WriteMode::Rename).unwrap();
+        file.replace(b"{}", WriteMode::Rename).unwrap();
         assert!(!file.has_leftover());
     }
 
     #[test]
     fn without_room_for_a_second_file_a_shorter_text_is_written_over_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
-        file.replace("{\"a\": 1}", WriteMode::Rename).unwrap();
+        let file = file_at(dir.path().join("cache.json"));
+        file.replace(b"{\"a\": 1}", WriteMode::Rename).unwrap();
         // A directory where the second file would be refuses it, for root too.
         std::fs::create_dir_all(dir.path().join("cache.json.azward/in the way")).unwrap();
-        file.replace("{}", WriteMode::Rename).unwrap();
-        assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
-        assert_eq!(file.replace("{\"longer\": \"text\"}", WriteMode::Rename).unwrap_err().kind, Kind::Storage);
-        assert_eq!(file.read().unwrap().unwrap().as_str(), "{}");
+        file.replace(b"{}", WriteMode::Rename).unwrap();
+        assert_eq!(text_of(&file).as_str(), "{}");
+        assert_eq!(file.replace(b"{\"longer\": \"text\"}", WriteMode::Rename).unwrap_err().kind, Kind::Storage);
+        assert_eq!(text_of(&file).as_str(), "{}");
     }
 
     #[test]
     fn a_file_that_is_written_over_stays_the_same_file() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
-        file.replace("{\"a\": 1}", WriteMode::Overwrite).unwrap();
+        let file = file_at(dir.path().join("cache.json"));
+        file.replace(b"{\"a\": 1}", WriteMode::Overwrite).unwrap();
         let identity = sys::file_identity(file.path()).unwrap();
         for text in ["{\"longer\": \"text\"}", "{}"] {
-            file.replace(text, WriteMode::Overwrite).unwrap();
-            assert_eq!(file.read().unwrap().unwrap().as_str(), text);
+            file.replace(text.as_bytes(), WriteMode::Overwrite).unwrap();
+            assert_eq!(text_of(&file).as_str(), text);
         }
         assert_eq!(sys::file_identity(file.path()).unwrap(), identity);
         assert!(!file.has_leftover());
@@ -314,22 +326,20 @@ mod tests {
     #[test]
     fn a_cache_whose_writer_was_killed_is_repaired_and_one_written_since_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let file = CacheFile::at(dir.path().join("cache.json"));
+        let file = file_at(dir.path().join("cache.json"));
         for (found, repaired) in [("!\"a\": 1} and the old text's end", "{\"a\": 1}"), ("{\"b\": 2}", "{\"b\": 2}")] {
             std::fs::write(file.path(), found).unwrap();
             std::fs::write(dir.path().join("cache.json.azward-whole"), "{\"a\": 1}").unwrap();
             assert!(file.has_leftover());
             file.clear_leftovers();
-            assert_eq!(file.read().unwrap().unwrap().as_str(), repaired);
+            assert_eq!(text_of(&file).as_str(), repaired);
             assert!(!file.has_leftover());
         }
     }
 
     #[test]
-    fn a_directory_and_bytes_that_are_not_text_are_foreign() {
+    fn a_directory_is_foreign() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(CacheFile::at(dir.path().to_owned()).read().unwrap_err().kind, Kind::CacheForeign);
-        std::fs::write(dir.path().join("b"), [0xff, 0xfe]).unwrap();
-        assert_eq!(CacheFile::at(dir.path().join("b")).read().unwrap_err().kind, Kind::CacheForeign);
+        assert_eq!(file_at(dir.path().to_owned()).read().unwrap_err().kind, Kind::CacheForeign);
     }
 }

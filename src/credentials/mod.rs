@@ -1,12 +1,94 @@
-//! The files in which az keeps credentials: how each is read, edited, locked and written, and what azward does to any of
-//! them: inject, harvest, scrub, merge. Those are pure functions; what is not understood is left as it is.
+//! The files in which az keeps credentials, and what azward does to any of them. A [`CredentialFile`] says where one is, how
+//! its bytes become text ([`Codec`]) and what lock its writers take; `file` is the one module that writes it. A [`Document`] is
+//! its parsed text: which of its entries are credentials, and an edit that keeps every other byte. Inject, harvest, scrub
+//! (`edit`) and merge are pure functions over any document; what only MSAL's token cache has is in `msal`.
+//!
+//! What is not understood is an error ([`Kind::CacheForeign`]) and is left as it is.
+//!
+//! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
+mod codec;
 pub mod edit;
 pub mod file;
 pub mod merge;
 pub mod msal;
-pub mod msal_lock;
+mod msal_lock;
 pub mod origin;
 #[cfg(test)]
 mod property_tests;
 pub mod rivals;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+pub use codec::{Codec, Plain};
+pub use msal_lock::MsalLock;
+
+use crate::credentials::file::{WholeFile, WriteMode};
+use crate::failure::Result;
+
+/// A file that az keeps credentials in.
+pub trait CredentialFile {
+    /// What whoever changes it holds until that is done.
+    type Lock;
+
+    /// Where it is.
+    fn file(&self) -> &WholeFile;
+
+    /// How its bytes become text.
+    fn codec(&self) -> &dyn Codec;
+
+    /// Takes the lock that az takes before it writes, waiting no longer than `deadline`.
+    ///
+    /// # Errors
+    /// `Busy`, `Interrupted`, `Storage`.
+    fn lock(&self, deadline: Duration) -> Result<Self::Lock>;
+
+    /// The file as az names it.
+    fn path(&self) -> &Path {
+        self.file().path()
+    }
+
+    /// The file that the bytes are in: a link's target, be it there or not.
+    fn target(&self) -> PathBuf {
+        self.file().target()
+    }
+
+    /// Its text, `None` when there is no such file.
+    ///
+    /// # Errors
+    /// `CacheForeign` for what is no file or no text, `Storage` otherwise.
+    fn read(&self) -> Result<Option<Zeroizing<String>>> {
+        let Some(payload) = self.file().read()? else { return Ok(None) };
+        self.codec().decode(payload).map(Some).map_err(|reason| self.file().foreign(&reason))
+    }
+
+    /// Replaces its text.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    fn replace(&self, _held: &Self::Lock, text: &str, write: WriteMode) -> Result<()> {
+        let payload = self.codec().encode(text).map_err(|reason| self.file().foreign(&reason))?;
+        self.file().replace(&payload, write)
+    }
+
+    /// Closes it, if it is there, to others: something is about to be put into it that is not for them.
+    ///
+    /// # Errors
+    /// `CacheForeign` for a link that is not followed, `Storage` when it is somebody else's.
+    fn close(&self) -> Result<()> {
+        self.file().close()
+    }
+
+    /// Whether a process that was killed while it replaced the text left a file behind.
+    fn has_leftover(&self) -> bool {
+        self.file().has_leftover()
+    }
+
+    /// Removes such files, after repairing this one if that process was killed in the middle.
+    fn clear_leftovers(&self, _held: &Self::Lock) {
+        self.file().clear_leftovers();
+    }
+}

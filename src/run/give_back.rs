@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::azure::profile::Profile;
+use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::msal::{Section, TokenCache};
 use crate::credentials::origin::Origin;

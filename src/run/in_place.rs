@@ -3,6 +3,7 @@
 //! those of `section`.
 
 use crate::azure::profile::Profile;
+use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::msal::AccountId;
 use crate::credentials::origin::Origin;

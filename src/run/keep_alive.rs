@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::run::private::PrivateCopy;

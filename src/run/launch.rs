@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::azure::Command;
 use crate::azure::command::AccountEffect;
+use crate::credentials::CredentialFile;
 use crate::credentials::merge::Base;
 use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Kind, Result};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::profile::Profile;
+use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::msal::{AccountId, Section, TokenCache};
 use crate::failure::Result;

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::azure::profile::Profile;
+use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::merge::{Base, Brought, Missing, gone_elsewhere, merge};
 use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::azure::ConfigDir;
 use crate::context::Context;
-use crate::credentials::file::CacheFile;
+use crate::credentials::CredentialFile;
+use crate::credentials::msal::TokenCacheFile;
 use crate::home_lock::HomeLock;
 use crate::private;
 use crate::sys;
@@ -32,7 +33,7 @@ impl SweepRecord {
 
     /// Whether the cache looks as it did when the record was made. One that is not there holds nothing either.
     #[must_use]
-    pub fn is_valid(&self, cache: &CacheFile) -> bool {
+    pub fn is_valid(&self, cache: &TokenCacheFile) -> bool {
         match sys::file_state(cache.path()) {
             Ok(state) => private::read(&self.path).is_ok_and(|record| record == state.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -40,7 +41,7 @@ impl SweepRecord {
     }
 
     /// Makes the record of a cache that was just found without a refresh token.
-    pub fn renew(&self, cache: &CacheFile) {
+    pub fn renew(&self, cache: &TokenCacheFile) {
         let Ok(state) = sys::file_state(cache.path()) else { return };
         if state.unchanged_for < REST {
             return;
@@ -61,15 +62,17 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::credentials::file::WriteMode;
 
     #[test]
     fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None, false);
         let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
-        let cache = CacheFile::at(dir.path().join("cache.json"));
+        let cache = TokenCacheFile::of(&ConfigDir::at(dir.path()));
         assert!(record.is_valid(&cache), "there is nothing");
-        cache.replace("{}", crate::credentials::file::WriteMode::Rename).unwrap();
+        let lock = cache.lock(Duration::ZERO).unwrap();
+        cache.replace(&lock, "{}", WriteMode::Rename).unwrap();
         record.renew(&cache);
         assert!(!record.is_valid(&cache), "it is too fresh");
         std::thread::sleep(REST * 2);

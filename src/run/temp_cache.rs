@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
+use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section, TokenCache};

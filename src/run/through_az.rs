@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::run::launch::{AzEnd, Launch};

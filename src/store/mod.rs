@@ -18,10 +18,11 @@ use crate::azure::ConfigDir;
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::credentials::edit::{self, Redeemable};
-use crate::credentials::file::{CacheFile, WriteMode};
-use crate::credentials::msal::{AccountId, Section, TokenCache};
+use crate::credentials::file::WriteMode;
+use crate::credentials::msal::{AccountId, Section, TokenCache, TokenCacheFile};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{self, Order};
+use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
 use crate::store::lease::Lease;
@@ -44,7 +45,7 @@ pub struct CredentialStore<'a> {
     pub(crate) app: &'a App,
     pub(crate) config_dir: &'a ConfigDir,
     /// The token cache's file.
-    pub cache: CacheFile,
+    pub cache: TokenCacheFile,
     /// The vault.
     pub vault: Vault,
     pub(crate) lease: Lease,
@@ -95,7 +96,7 @@ impl<'a> CredentialStore<'a> {
         Self {
             app,
             config_dir,
-            cache: CacheFile::at(config_dir.token_cache()),
+            cache: TokenCacheFile::of(config_dir),
             vault,
             lease: Lease::of(&app.context, config_dir),
         }
@@ -282,15 +283,15 @@ impl<'a> CredentialStore<'a> {
             .collect())
     }
 
-    /// Replaces the real cache's text, by a means that takes no private mount away. The caller holds MSAL's lock.
+    /// Replaces the real cache's text, by a means that takes no private mount away.
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(crate) fn replace(&self, text: &str) -> Result<()> {
+    pub(crate) fn replace(&self, lock: &MsalLock, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
         match self.lease.no_mounts() {
-            Some(_no_mounts) => persist(|| self.cache.replace(text, WriteMode::Rename)),
-            None => persist(|| self.cache.replace(text, WriteMode::Overwrite)),
+            Some(_no_mounts) => persist(|| self.cache.replace(lock, text, WriteMode::Rename)),
+            None => persist(|| self.cache.replace(lock, text, WriteMode::Overwrite)),
         }
     }
 

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::credentials::edit;
 use crate::credentials::msal::{AccountId, TokenCache};
-use crate::credentials::msal_lock::MsalLock;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
+use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::store::{CredentialStore, DEADLINE};
 use crate::sys;
@@ -42,7 +42,7 @@ pub(crate) struct VaultSection<'c> {
 #[derive(Debug)]
 pub(crate) struct CacheSection<'c> {
     store: &'c CredentialStore<'c>,
-    _lock: MsalLock,
+    lock: MsalLock,
     text: Option<Zeroizing<String>>,
 }
 
@@ -104,10 +104,10 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(crate) fn lock_cache(&self) -> Result<CacheSection<'_>> {
-        let lock = MsalLock::acquire(self.cache.path(), DEADLINE)?;
-        self.cache.clear_leftovers();
+        let lock = self.cache.lock(DEADLINE)?;
+        self.cache.clear_leftovers(&lock);
         let text = self.cache.read()?;
-        Ok(CacheSection { store: self, _lock: lock, text })
+        Ok(CacheSection { store: self, lock, text })
     }
 }
 
@@ -199,7 +199,7 @@ impl CacheSection<'_> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn write(&self, text: &str) -> Result<Written> {
-        self.store.replace(text)?;
+        self.store.replace(&self.lock, text)?;
         Ok(Written(()))
     }
 

@@ -1,7 +1,65 @@
-//! MSAL's token cache. Format and keys are MSAL's; azward adds nothing to them.
+//! MSAL's token cache: the file, its format, and what only it has: accounts, notes about clients, access tokens. Format, keys
+//! and lock are MSAL's; azward adds nothing to them.
 
 mod cache_entry;
 mod token_cache;
 
+use std::time::Duration;
+
 pub use cache_entry::{AccountFields, AccountId, Entry, RefreshTokenFields, Section};
 pub use token_cache::TokenCache;
+
+use crate::azure::ConfigDir;
+use crate::credentials::file::WholeFile;
+use crate::credentials::msal_lock::MsalLock;
+use crate::credentials::{Codec, CredentialFile, Plain};
+use crate::failure::Result;
+
+/// The token cache of one config directory.
+#[derive(Clone, Debug)]
+pub struct TokenCacheFile(WholeFile);
+
+impl TokenCacheFile {
+    /// That of `config_dir`; nothing is opened yet.
+    #[must_use]
+    pub fn of(config_dir: &ConfigDir) -> Self {
+        Self(WholeFile::at(config_dir.token_cache(), "token cache"))
+    }
+}
+
+impl CredentialFile for TokenCacheFile {
+    type Lock = MsalLock;
+
+    fn file(&self) -> &WholeFile {
+        &self.0
+    }
+
+    fn codec(&self) -> &dyn Codec {
+        &Plain
+    }
+
+    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
+        MsalLock::acquire(self.path(), deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::file::WriteMode;
+    use crate::failure::Kind;
+
+    #[test]
+    fn a_text_comes_back_and_bytes_that_are_not_text_are_foreign() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenCacheFile::of(&ConfigDir::at(dir.path()));
+        assert!(file.read().unwrap().is_none());
+        let lock = file.lock(Duration::ZERO).unwrap();
+        file.replace(&lock, "{\"\u{e4}\": 1}", WriteMode::Rename).unwrap();
+        assert_eq!(file.read().unwrap().unwrap().as_str(), "{\"\u{e4}\": 1}");
+        std::fs::write(file.path(), [0xff, 0xfe]).unwrap();
+        let failure = file.read().unwrap_err();
+        assert_eq!(failure.kind, Kind::CacheForeign);
+        assert!(failure.to_string().contains("is not text"), "{failure}");
+    }
+}
