@@ -11,7 +11,7 @@ use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::failure::Result;
 use crate::journal::{Action, Event};
-use crate::run::exposure::{Exposure, Plan};
+use crate::run::exposure::policy::{Exposure, Plan};
 use crate::settings::Provenance;
 use crate::store::CredentialStore;
 use crate::tokens::renewal::Renewal;

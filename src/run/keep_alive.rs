@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
-use crate::run::private::PrivateCopy;
+use crate::run::exposure::private::PrivateCopy;
 use crate::secret::wipe_stack;
 use crate::sys::{Alarm, Woken};
 use crate::tokens::access_token::{CachedToken, TokenKey, WINDOW};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
-use crate::run::exposure::ExposureKind;
+use crate::run::exposure::policy::ExposureKind;
 use crate::store::lease::Lease;
 use crate::sys;
 

@@ -17,9 +17,9 @@ use crate::sys;
 /// What a run holds while the secrets are exposed to it.
 #[derive(Debug)]
 pub struct Exposed {
-    pub(super) share: Option<Share>,
+    pub(in crate::run) share: Option<Share>,
     /// The accounts that the cache had when the run began: those that az can forget.
-    pub(super) before: Vec<AccountId>,
+    pub(in crate::run) before: Vec<AccountId>,
 }
 
 impl CredentialStore<'_> {

@@ -21,7 +21,7 @@ use crate::credentials::edit;
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::private::PrivateCopy;
+use crate::run::exposure::private::PrivateCopy;
 use crate::store::CredentialStore;
 use crate::sys;
 

@@ -12,14 +12,14 @@ use crate::credentials::CredentialFile;
 use crate::credentials::merge::Base;
 use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Kind, Result};
-use crate::run::exposure::{self, Exposure, ExposureKind, Plan};
+use crate::run::exposure::in_place::Exposed;
+use crate::run::exposure::policy::{self, Exposure, ExposureKind, Plan};
+use crate::run::exposure::private::PrivateCopy;
+use crate::run::exposure::temp_cache;
 use crate::run::guardian::Guardian;
-use crate::run::in_place::Exposed;
 use crate::run::keep_alive::End;
-use crate::run::private::PrivateCopy;
 use crate::run::run_variable::RunVariable;
 use crate::run::supervise::WaitingAz;
-use crate::run::temp_cache;
 use crate::settings::ExposureChoice;
 use crate::store::lease::MountLock;
 use crate::store::{CredentialStore, Forgetting, Handed};
@@ -167,7 +167,7 @@ impl<'a> Launch<'a> {
                 self.hold_unexposed(process);
                 match self.start.command.effect() {
                     AccountEffect::Clear => Ok(()),
-                    _ => Err(exposure::refused("private exposure is set and cannot be had")),
+                    _ => Err(policy::refused("private exposure is set and cannot be had")),
                 }
             }
             _ => {
@@ -299,7 +299,7 @@ impl<'a> Launch<'a> {
     fn instead(&self, reason: String) -> Plan {
         match self.exposure.choice() {
             ExposureChoice::Private => {
-                self.store.app.journal.warn(self.store.app.context.now(), &exposure::refused(&reason));
+                self.store.app.journal.warn(self.store.app.context.now(), &policy::refused(&reason));
                 Plan::Nothing
             }
             _ => Plan::InPlace(reason),
