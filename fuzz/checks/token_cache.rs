@@ -3,12 +3,12 @@
 
 use azward::azure::HttpsUrl;
 use azward::credentials::edit;
-use azward::credentials::msal::{AccountId, Entry, Section, TokenCache};
+use azward::credentials::msal::{Entry, Section, TokenCache};
 use azward::credentials::origin::Origin;
 use azward::credentials::rivals::Order;
 use azward::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
 use azward::tokens::entra::Additions;
-use azward::vault::Contents;
+use azward::vault::{Contents, CredentialKind, Owner, Record, Rival};
 use zeroize::Zeroizing;
 
 use super::json::{Json, NotRead};
@@ -79,7 +79,7 @@ fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     let tokens = document.get("RefreshToken").map(Json::members).unwrap_or_default();
     let kept = |key: &[u16], value: &Json| {
         let is_it = |key: &[u16], text: &str| parsed(text) == Json::Text(key.to_vec());
-        let mut kept = contents.refresh_tokens.iter().filter(|kept| is_it(key, &kept.key));
+        let mut kept = contents.of(CredentialKind::RefreshToken).filter(|kept| is_it(key, &kept.id));
         kept.any(|kept| parsed(kept.entry.expose_text()).in_python() == *value)
     };
     for (key, value) in tokens {
@@ -180,7 +180,7 @@ fn accounts_of(document: &Json, wanted: &TokenKey) -> Vec<String> {
 }
 
 /// msal 1.39.0, `token_cache.py`, `TokenCache.search`: the access tokens that serve and have five minutes left.
-fn tokens_of<'a>(document: &'a Json, wanted: &TokenKey, account: &AccountId, now: i64) -> Vec<&'a Json> {
+fn tokens_of<'a>(document: &'a Json, wanted: &TokenKey, account: &Owner, now: i64) -> Vec<&'a Json> {
     let mut found = Vec::new();
     for (_, token) in document.get("AccessToken").map(Json::members).unwrap_or_default() {
         let is = |name: &str, value: &str| token.get_text(name).as_deref() == Some(value);
@@ -210,13 +210,15 @@ fn parsed(text: &str) -> Json {
 }
 
 fn duplicate(contents: &Contents) -> Contents {
-    let rival = |kept: &azward::vault::Rival| azward::vault::Rival {
+    let rival = |kept: &Rival| Rival {
         entry: kept.entry.duplicate(),
         stored_at: kept.stored_at,
         stored_by: kept.stored_by.clone(),
     };
-    let token = |kept: &azward::vault::KeptToken| azward::vault::KeptToken {
-        key: kept.key.clone(),
+    let record = |kept: &Record| Record {
+        kind: kept.kind,
+        id: kept.id.clone(),
+        owner: kept.owner.clone(),
         entry: kept.entry.duplicate(),
         predecessors: kept.predecessors.clone(),
         stored_at: kept.stored_at,
@@ -225,7 +227,7 @@ fn duplicate(contents: &Contents) -> Contents {
         rivals: kept.rivals.iter().map(rival).collect(),
     };
     Contents {
-        refresh_tokens: contents.refresh_tokens.iter().map(token).collect(),
+        records: contents.records.iter().map(record).collect(),
         accounts: contents.accounts.clone(),
         app_metadata: contents.app_metadata.clone(),
     }

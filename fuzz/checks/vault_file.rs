@@ -13,7 +13,7 @@ use azward::context::Context;
 use azward::failure::Kind;
 use azward::secret::Secret;
 use azward::settings::{KeyStoreChoice, Setting, Settings};
-use azward::vault::{Contents, KeptEntry, KeptToken, Rival, Vault};
+use azward::vault::{Contents, CredentialKind, KeptEntry, Owner, Record, Rival, Vault};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -165,9 +165,12 @@ fn read(document: &Json) -> Option<Contents> {
     for record in field(document, 0, "refresh_tokens")?.values() {
         let text = |place, name| field(record, place, name)?.as_text();
         let time = |record: &Json| if let Json::Word(time) = record { time.parse().ok() } else { None };
-        contents.refresh_tokens.push(KeptToken {
-            key: text(0, "key")?,
-            entry: Secret::new(STANDARD.decode(text(1, "entry")?).ok()?),
+        let entry = Secret::new(STANDARD.decode(text(1, "entry")?).ok()?);
+        contents.records.push(Record {
+            kind: CredentialKind::RefreshToken,
+            id: text(0, "key")?,
+            owner: owner(entry.expose_text()).unwrap_or_default(),
+            entry,
             predecessors: field(record, 2, "predecessors")?
                 .values()
                 .iter()
@@ -189,6 +192,20 @@ fn read(document: &Json) -> Option<Contents> {
         }
     }
     Some(contents)
+}
+
+/// Whose an entry of the first version is: it says so itself.
+fn owner(entry: &str) -> Option<Owner> {
+    let entry = Json::read(entry).ok()?;
+    let once = |name: &str| {
+        let name: Vec<u16> = name.encode_utf16().collect();
+        let values: Vec<_> = entry.members().iter().filter(|(key, _)| *key == name).collect();
+        if let [(_, value)] = values[..] { value.as_text() } else { None }
+    };
+    if let [id, environment] = entry.values() {
+        return Some(Owner { home_account_id: id.as_text()?, environment: environment.as_text()? });
+    }
+    Some(Owner { home_account_id: once("home_account_id")?, environment: once("environment")? })
 }
 
 fn rival(record: &Json) -> Option<Rival> {

@@ -130,7 +130,7 @@ fn describe(ui: &Ui, login: &Listed, extent: Extent) {
     let names: Vec<String> = state
         .contents
         .iter()
-        .flat_map(|contents| contents.refresh_tokens.iter().map(|kept| owner_name(contents, kept)))
+        .flat_map(|contents| contents.records.iter().map(|kept| owner_name(contents, kept)))
         .collect();
     let directory = text::path(&login.directory);
     let who = match (names.is_empty(), &state.trouble) {

@@ -13,7 +13,7 @@ use crate::credentials::edit;
 use crate::failure::Result;
 use crate::text;
 use crate::ui::{Form, Ui};
-use crate::vault::{self, Contents, KeptToken, Vault, VaultState};
+use crate::vault::{self, Contents, Record, Vault, VaultState};
 
 /// One config directory's login.
 #[derive(Debug)]
@@ -93,29 +93,29 @@ fn show(ui: &Ui, login: &Listed) {
 
 /// A line for each refresh token: whose it is, and when and by what it was stored.
 pub(crate) fn logins(contents: &Contents) -> Vec<String> {
-    let line = |kept: &KeptToken| {
+    let line = |kept: &Record| {
         format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
     };
-    contents.refresh_tokens.iter().map(line).collect()
+    contents.records.iter().map(line).collect()
 }
 
-/// Whose a refresh token is.
-pub(crate) fn owner_name(contents: &Contents, kept: &KeptToken) -> String {
-    let owner = edit::owner_of(kept).ok();
-    let name = owner.and_then(|owner| edit::name_of(contents, &owner).or(Some(owner.home_account_id)));
+/// Whose a credential is.
+pub(crate) fn owner_name(contents: &Contents, kept: &Record) -> String {
+    let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
+    let name = edit::name_of(contents, &kept.owner).or_else(id);
     text::name(name.as_deref().unwrap_or("?"))
 }
 
 /// In seconds since the epoch: when its vault was last written.
 fn last_used(login: &Listed, state: &VaultState) -> Option<i64> {
-    let stored = state.contents.iter().flat_map(|contents| &contents.refresh_tokens).map(|kept| kept.stored_at);
+    let stored = state.contents.iter().flat_map(|contents| &contents.records).map(|kept| kept.stored_at);
     login.vault.last_written().into_iter().chain(stored).max()
 }
 
 fn as_json(login: &Listed) -> Value {
     let state = login.vault.describe();
     let tokens = state.contents.iter().flat_map(|contents| {
-        contents.refresh_tokens.iter().map(|kept| {
+        contents.records.iter().map(|kept| {
             json!({ "account": owner_name(contents, kept), "stored_at": kept.stored_at,
                     "stored_by": text::name(&kept.stored_by) })
         })

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 use crate::azure::python_json::{Escape, quote};
-use crate::credentials::msal::{AccountFields, AccountId, Entry, RefreshTokenFields, Section, TokenCache};
+use crate::credentials::msal::{AccountFields, Entry, RefreshTokenFields, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{
     Order, accept, add_rival, changed_at, is_rival, is_untimed, remember, rival_of, supersede, take,
@@ -17,7 +17,7 @@ use crate::failure::Result;
 use crate::secret::{Secret, fingerprint};
 use crate::tokens::access_token::AZURE_CLI_CLIENT_ID;
 use crate::tokens::entra::Additions;
-use crate::vault::{Contents, KeptEntry, KeptToken, Rival};
+use crate::vault::{Contents, CredentialKind, KeptEntry, Owner, Record, Rival};
 
 /// Puts the vault's refresh tokens into the cache: those of the accounts that are there. An account that the cache lost
 /// (a torn or removed file) and that `is_user` still knows is put back exactly as it was; none is ever invented.
@@ -56,8 +56,8 @@ pub fn harvest(
     let mut harvest = Harvest::default();
     for entry in cache.entries(Section::RefreshToken)? {
         let secret = fingerprint_of(&entry)?;
-        let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == entry.key) else {
-            contents.refresh_tokens.push(keep(&entry, now, by));
+        let Some(kept) = contents.get_mut(CredentialKind::RefreshToken, entry.key) else {
+            contents.records.push(keep(&entry, now, by)?);
             harvest.taken.push(entry.key.to_owned());
             continue;
         };
@@ -70,7 +70,7 @@ pub fn harvest(
         if own == secret {
             // The same token with other fields.
             if kept.entry.expose() != entry.value.as_bytes() {
-                take(kept, &entry, now, by);
+                take(kept, &entry, now, by)?;
                 harvest.is_changed = true;
             }
             continue;
@@ -91,7 +91,7 @@ pub fn harvest(
             _ if is_rival => continue,
             Order::Ran | Order::Unknown if theirs >= ours => {
                 let preferred = rival_of(kept);
-                take(kept, &entry, now, by);
+                take(kept, &entry, now, by)?;
                 add_rival(kept, preferred, now)?;
             }
             Order::Ran | Order::Unknown => {
@@ -104,7 +104,7 @@ pub fn harvest(
         harvest.taken.push(entry.key.to_owned());
         harvest.is_changed = true;
     }
-    let owners = token_owners(contents)?;
+    let owners: HashSet<Owner> = contents.records.iter().map(|kept| kept.owner.clone()).collect();
     for entry in cache.entries(Section::Account)? {
         if owners.contains(&entry.account()?.id) {
             harvest.is_changed |= upsert(&mut contents.accounts, &entry);
@@ -133,12 +133,11 @@ pub struct Harvest {
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn forget(before: &[AccountId], after: &TokenCache<'_>, contents: &mut Contents) -> Result<Vec<String>> {
-    let after: HashSet<AccountId> = account_ids(after)?;
-    let gone: HashSet<&AccountId> = before.iter().filter(|account| !after.contains(*account)).collect();
+pub fn forget(before: &[Owner], after: &TokenCache<'_>, contents: &mut Contents) -> Result<Vec<String>> {
+    let after: HashSet<Owner> = account_ids(after)?;
+    let gone: HashSet<&Owner> = before.iter().filter(|account| !after.contains(*account)).collect();
     let mut names = Vec::new();
-    let mut keep_token = |kept: &KeptToken| Ok(!gone.contains(&owner_of(kept)?));
-    retain(&mut contents.refresh_tokens, &mut keep_token)?;
+    contents.records.retain(|kept| !gone.contains(&kept.owner));
     let mut keep_account = |kept: &KeptEntry| {
         let account = as_entry(kept).account()?;
         let is_gone = gone.contains(&account.id);
@@ -160,8 +159,7 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
     let mut left = Vec::new();
     for entry in &entries {
         let secret = fingerprint_of(entry)?;
-        let mut same_key = contents.refresh_tokens.iter().filter(|kept| kept.key == entry.key);
-        let is_kept = match same_key.next() {
+        let is_kept = match contents.get(CredentialKind::RefreshToken, entry.key) {
             Some(kept) => {
                 is_no_token(entry.refresh_token()?.secret.get())
                     || kept.entry.expose() == entry.value.as_bytes()
@@ -181,7 +179,7 @@ pub fn scrub(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroi
 #[derive(Debug)]
 pub struct Redeemable {
     /// The account that it belongs to.
-    pub account: AccountId,
+    pub account: Owner,
     /// The token.
     pub refresh_token: Secret,
     /// Its entry's key in the vault.
@@ -193,10 +191,10 @@ pub struct Redeemable {
 ///
 /// # Errors
 /// `CacheForeign` when an entry is not one, which the vault never holds.
-pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Redeemable>> {
+pub fn redeemable(contents: &Contents, account: &Owner) -> Result<Option<Redeemable>> {
     let mut best: Option<(i64, Redeemable)> = None;
-    for kept in &contents.refresh_tokens {
-        let token = Entry { key: &kept.key, value: kept.entry.expose_text() }.refresh_token()?;
+    for kept in contents.of(CredentialKind::RefreshToken) {
+        let token = token_entry(kept).refresh_token()?;
         let is_ours = is_redeemable(&token, account);
         let changed = token.last_modification_time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
         let quoted = token.secret.get();
@@ -209,12 +207,12 @@ pub fn redeemable(contents: &Contents, account: &AccountId) -> Result<Option<Red
             continue;
         }
         let refresh_token = Secret::new(quoted.trim_matches('"').as_bytes().to_vec());
-        best = Some((changed, Redeemable { account: account.clone(), refresh_token, key: kept.key.clone() }));
+        best = Some((changed, Redeemable { account: account.clone(), refresh_token, key: kept.id.clone() }));
     }
     Ok(best.map(|(_, redeemable)| redeemable))
 }
 
-pub(super) fn is_redeemable(token: &RefreshTokenFields<'_>, account: &AccountId) -> bool {
+pub(super) fn is_redeemable(token: &RefreshTokenFields<'_>, account: &Owner) -> bool {
     token.account == *account
         && (token.family_id.as_deref() == Some("1") || token.client_id.as_deref() == Some(AZURE_CLI_CLIENT_ID))
 }
@@ -227,8 +225,8 @@ pub(super) fn is_redeemable(token: &RefreshTokenFields<'_>, account: &AccountId)
 /// `CacheForeign` when an entry is not one, which the vault never holds.
 pub fn replace_refresh_token(contents: &mut Contents, redeemed: &Redeemable, new: &str, now: i64) -> Result<()> {
     accept(contents, redeemed)?;
-    let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == redeemed.key) else { return Ok(()) };
-    let entry = Entry { key: &kept.key, value: kept.entry.expose_text() };
+    let Some(kept) = contents.get_mut(CredentialKind::RefreshToken, &redeemed.key) else { return Ok(()) };
+    let entry = token_entry(kept);
     let old = fingerprint_of(&entry)?;
     let secret = quote(new, Escape::NonAscii);
     let time = format!("\"{now}\"");
@@ -258,12 +256,11 @@ pub fn add_tokens(
     text = TokenCache::parse(&text)?.with_upserted(Section::AppMetadata, &[as_raw(&additions.app_metadata)])?;
     let exposed = cache.entries(Section::RefreshToken)?;
     let newer: Vec<Entry<'_>> = contents
-        .refresh_tokens
-        .iter()
+        .of(CredentialKind::RefreshToken)
         .filter(|kept| {
-            exposed.iter().any(|entry| entry.key == kept.key) || homeless.is_some_and(|token| token.key == kept.key)
+            exposed.iter().any(|entry| entry.key == kept.id) || homeless.is_some_and(|token| token.key == kept.id)
         })
-        .map(|kept| Entry { key: &kept.key, value: kept.entry.expose_text() })
+        .map(token_entry)
         .collect();
     if !newer.is_empty() {
         text = TokenCache::parse(&text)?.with_upserted(Section::RefreshToken, &newer)?;
@@ -303,7 +300,7 @@ pub fn vault_accounts(contents: &Contents) -> Result<Vec<AccountFields>> {
 ///
 /// # Errors
 /// `CacheForeign` when the section is not what it should be.
-pub fn account_ids<C: FromIterator<AccountId>>(cache: &TokenCache<'_>) -> Result<C> {
+pub fn account_ids<C: FromIterator<Owner>>(cache: &TokenCache<'_>) -> Result<C> {
     cache.entries(Section::Account)?.iter().map(|entry| Ok(entry.account()?.id)).collect()
 }
 
@@ -312,16 +309,14 @@ pub fn account_ids<C: FromIterator<AccountId>>(cache: &TokenCache<'_>) -> Result
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
 pub fn inject_present(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
-    let present: HashSet<AccountId> = account_ids(cache)?;
+    let present: HashSet<Owner> = account_ids(cache)?;
     let before = cache.entries(Section::RefreshToken)?;
     let mut after = Vec::new();
-    for kept in &contents.refresh_tokens {
-        if present.contains(&owner_of(kept)?) {
-            after.push(Entry { key: &kept.key, value: kept.entry.expose_text() });
-        }
-    }
+    after.extend(
+        contents.of(CredentialKind::RefreshToken).filter(|kept| present.contains(&kept.owner)).map(token_entry),
+    );
     // What is in the file and not in the vault (a vault that could not be written) stays where it is.
-    after.extend(before.iter().filter(|entry| !contents.refresh_tokens.iter().any(|kept| kept.key == entry.key)));
+    after.extend(before.iter().filter(|entry| contents.get(CredentialKind::RefreshToken, entry.key).is_none()));
     let is_same = before.len() == after.len() && after.iter().all(|entry| before.contains(entry));
     Ok((!is_same).then(|| cache.with_entries(Section::RefreshToken, &after)))
 }
@@ -356,8 +351,9 @@ fn restore_accounts(cache: &TokenCache<'_>, contents: &Contents, lost: &[&KeptEn
     Ok(restored.with_entries(Section::AppMetadata, &clients))
 }
 
-pub(super) fn token_entry(kept: &KeptToken) -> Entry<'_> {
-    Entry { key: &kept.key, value: kept.entry.expose_text() }
+/// A refresh token's record as the entry that it is in a token cache.
+pub(super) fn token_entry(kept: &Record) -> Entry<'_> {
+    Entry { key: &kept.id, value: kept.entry.expose_text() }
 }
 
 /// The longest refresh token that is one, in bytes.
@@ -373,16 +369,18 @@ pub(super) fn fingerprint_of(entry: &Entry<'_>) -> Result<String> {
     Ok(fingerprint(entry.refresh_token()?.secret.get().as_bytes()))
 }
 
-fn keep(entry: &Entry<'_>, now: i64, by: Origin<'_>) -> KeptToken {
-    KeptToken {
-        key: entry.key.to_owned(),
+fn keep(entry: &Entry<'_>, now: i64, by: Origin<'_>) -> Result<Record> {
+    Ok(Record {
+        kind: CredentialKind::RefreshToken,
+        id: entry.key.to_owned(),
+        owner: entry.refresh_token()?.account,
         entry: Secret::new(entry.value.as_bytes().to_vec()),
         predecessors: Vec::new(),
         stored_at: now,
         stored_by: by.as_str().to_owned(),
         brought_at: now,
         rivals: Vec::new(),
-    }
+    })
 }
 
 fn upsert(kept: &mut Vec<KeptEntry>, entry: &Entry<'_>) -> bool {
@@ -403,23 +401,11 @@ fn as_entry(kept: &KeptEntry) -> Entry<'_> {
     Entry { key: &kept.key, value: &kept.entry }
 }
 
-/// The account that a kept refresh token belongs to.
-///
-/// # Errors
-/// `CacheForeign` when the entry is not one, which the vault never holds.
-pub fn owner_of(kept: &KeptToken) -> Result<AccountId> {
-    Ok(Entry { key: &kept.key, value: kept.entry.expose_text() }.refresh_token()?.account)
-}
-
 /// The user name of the vault's account `owner`.
 #[must_use]
-pub fn name_of(contents: &Contents, owner: &AccountId) -> Option<String> {
+pub fn name_of(contents: &Contents, owner: &Owner) -> Option<String> {
     let account = |kept: &KeptEntry| as_entry(kept).account().ok().filter(|account| account.id == *owner);
     contents.accounts.iter().find_map(account).map(|account| account.username)
-}
-
-fn token_owners(contents: &Contents) -> Result<HashSet<AccountId>> {
-    contents.refresh_tokens.iter().map(owner_of).collect()
 }
 
 fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&T) -> Result<bool>) -> Result<()> {

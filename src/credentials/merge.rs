@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::credentials::edit;
-use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
+use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
+use crate::vault::Owner;
 
 /// What a private copy was made of, without any of its secrets: whoever harvests it may be another process.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -18,9 +19,9 @@ pub struct Base {
     /// By section and key, what tells each entry from any other.
     entries: HashMap<String, HashMap<String, u64>>,
     /// The accounts of the real cache.
-    accounts: Vec<AccountId>,
+    accounts: Vec<Owner>,
     /// The accounts that were handed to the run: more than those where the cache had lost one.
-    handed: Vec<AccountId>,
+    handed: Vec<Owner>,
     /// By key, what tells each refresh token entry that was handed to the run from any other.
     handed_tokens: HashMap<String, u64>,
     /// When it was made, in seconds since the epoch.
@@ -107,7 +108,7 @@ impl Base {
 
     /// The accounts that were handed to the run: those that it can forget.
     #[must_use]
-    pub fn handed(&self) -> &[AccountId] {
+    pub fn handed(&self) -> &[Owner] {
         &self.handed
     }
 
@@ -154,9 +155,9 @@ pub fn merge(
     missing: Missing,
 ) -> Result<Option<Zeroizing<String>>> {
     let gone = gone_elsewhere(base, real)?;
-    let left: HashSet<AccountId> = edit::account_ids(after)?;
+    let left: HashSet<Owner> = edit::account_ids(after)?;
     let is_forgotten =
-        |owner: &AccountId| missing == Missing::LoggedOut && base.handed.contains(owner) && !left.contains(owner);
+        |owner: &Owner| missing == Missing::LoggedOut && base.handed.contains(owner) && !left.contains(owner);
     let mut merged: Option<Zeroizing<String>> = None;
     for name in names(&[after, real]) {
         let is_missing = |cache: &TokenCache<'_>| !cache.section_names().iter().any(|own| *own == name);
@@ -209,8 +210,8 @@ const APP_METADATA: &str = "AppMetadata";
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn gone_elsewhere(base: &Base, real: &TokenCache<'_>) -> Result<HashSet<AccountId>> {
-    let present: HashSet<AccountId> = edit::account_ids(real)?;
+pub fn gone_elsewhere(base: &Base, real: &TokenCache<'_>) -> Result<HashSet<Owner>> {
+    let present: HashSet<Owner> = edit::account_ids(real)?;
     Ok(base.accounts.iter().filter(|account| !present.contains(account)).cloned().collect())
 }
 

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::edit::{forget, harvest, inject, redeemable, replace_refresh_token, scrub};
 use super::origin::Origin;
 use super::rivals::{Order, accept, rivals};
-use crate::credentials::msal::{AccountId, Section, TokenCache};
-use crate::vault::Contents;
+use crate::credentials::msal::{Section, TokenCache};
+use crate::vault::{Contents, Owner};
 
 /// An entry's unknown fields: names and JSON values, as Python's `json.dumps` may write them.
 fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
@@ -130,14 +130,14 @@ proptest! {
     #[test]
     fn what_az_forgot_and_only_that_is_forgotten(text in cache()) {
         let mut contents = harvested(&text);
-        let before: Vec<AccountId> = super::edit::accounts(&TokenCache::parse(&text).unwrap())
+        let before: Vec<Owner> = super::edit::accounts(&TokenCache::parse(&text).unwrap())
             .unwrap().into_iter().map(|account| account.id).collect();
         let none = forget(&before, &TokenCache::parse(&text).unwrap(), &mut contents).unwrap();
         prop_assert!(none.is_empty());
-        prop_assert_eq!(contents.refresh_tokens.len(), before.len());
+        prop_assert_eq!(contents.records.len(), before.len());
         let all = forget(&before, &TokenCache::parse("{}").unwrap(), &mut contents).unwrap();
         prop_assert_eq!(all.len(), before.len());
-        prop_assert!(contents.refresh_tokens.is_empty() && contents.accounts.is_empty());
+        prop_assert!(contents.records.is_empty() && contents.accounts.is_empty());
     }
 }
 
@@ -151,8 +151,8 @@ fn numbered(number: usize, time: &str) -> String {
     )
 }
 
-fn account() -> AccountId {
-    AccountId { home_account_id: "h".into(), environment: "e".into() }
+fn account() -> Owner {
+    Owner { home_account_id: "h".into(), environment: "e".into() }
 }
 
 /// The numbers of the refresh tokens that would be redeemed, in order.

@@ -9,7 +9,7 @@ use crate::credentials::msal::Entry;
 use crate::credentials::origin::Origin;
 use crate::failure::Result;
 use crate::secret::Secret;
-use crate::vault::{Contents, KeptToken, Rival};
+use crate::vault::{Contents, CredentialKind, Record, Rival};
 
 /// How many fingerprints of replaced refresh tokens the vault remembers for each. An older one that comes back is a rival.
 const PREDECESSORS: usize = 64;
@@ -42,14 +42,14 @@ pub enum Order {
 /// `CacheForeign` when an entry is not one, which the vault never holds.
 pub fn rivals(contents: &Contents, redeemable: &Redeemable) -> Result<Vec<Redeemable>> {
     let mut found = Vec::new();
-    for kept in contents.refresh_tokens.iter().filter(|kept| kept.key == redeemable.key) {
+    if let Some(kept) = contents.get(CredentialKind::RefreshToken, &redeemable.key) {
         for rival in &kept.rivals {
-            let token = Entry { key: &kept.key, value: rival.entry.expose_text() }.refresh_token()?;
+            let token = rival_entry(kept, rival).refresh_token()?;
             let quoted = token.secret.get();
             if is_redeemable(&token, &redeemable.account) && !quoted.contains('\\') {
                 let refresh_token = Secret::new(quoted.trim_matches('"').as_bytes().to_vec());
                 let account = redeemable.account.clone();
-                found.push(Redeemable { account, refresh_token, key: kept.key.clone() });
+                found.push(Redeemable { account, refresh_token, key: kept.id.clone() });
             }
         }
     }
@@ -62,7 +62,7 @@ pub fn rivals(contents: &Contents, redeemable: &Redeemable) -> Result<Vec<Redeem
 /// # Errors
 /// `CacheForeign` when an entry is not one, which the vault never holds.
 pub fn accept(contents: &mut Contents, redeemed: &Redeemable) -> Result<bool> {
-    let Some(kept) = contents.refresh_tokens.iter_mut().find(|kept| kept.key == redeemed.key) else {
+    let Some(kept) = contents.get_mut(CredentialKind::RefreshToken, &redeemed.key) else {
         return Ok(false);
     };
     if kept.rivals.is_empty() {
@@ -74,7 +74,7 @@ pub fn accept(contents: &mut Contents, redeemed: &Redeemable) -> Result<bool> {
     if !is_it(&token_entry(kept))? {
         let mut place = None;
         for (at, rival) in kept.rivals.iter().enumerate() {
-            if is_it(&Entry { key: &kept.key, value: rival.entry.expose_text() })? {
+            if is_it(&rival_entry(kept, rival))? {
                 place = Some(at);
             }
         }
@@ -82,6 +82,7 @@ pub fn accept(contents: &mut Contents, redeemed: &Redeemable) -> Result<bool> {
         let Some(place) = place else { return Ok(false) };
         let winner = kept.rivals.remove(place);
         let loser = std::mem::replace(&mut kept.entry, winner.entry);
+        kept.owner = token_entry(kept).refresh_token()?.account;
         kept.rivals.push(Rival { entry: loser, stored_at: kept.stored_at, stored_by: kept.stored_by.clone() });
     }
     drop_rivals(kept)?;
@@ -89,9 +90,9 @@ pub fn accept(contents: &mut Contents, redeemed: &Redeemable) -> Result<bool> {
 }
 
 /// Whether it is the secret of one of the rivals.
-pub(super) fn is_rival(kept: &KeptToken, secret: &String) -> Result<bool> {
+pub(super) fn is_rival(kept: &Record, secret: &String) -> Result<bool> {
     for rival in &kept.rivals {
-        if fingerprint_of(&Entry { key: &kept.key, value: rival.entry.expose_text() })? == *secret {
+        if fingerprint_of(&rival_entry(kept, rival))? == *secret {
             return Ok(true);
         }
     }
@@ -113,34 +114,33 @@ pub(super) fn is_untimed(entry: &Entry<'_>, now: i64) -> Result<bool> {
 }
 
 /// Puts an entry in the place of the one that it came after, whose rivals are old too.
-pub(super) fn supersede(kept: &mut KeptToken, entry: &Entry<'_>, old: String, now: i64, by: Origin<'_>) -> Result<()> {
+pub(super) fn supersede(kept: &mut Record, entry: &Entry<'_>, old: String, now: i64, by: Origin<'_>) -> Result<()> {
     let secret = fingerprint_of(entry)?;
     drop_rivals(kept)?;
     kept.predecessors.retain(|predecessor| *predecessor != secret);
     remember(&mut kept.predecessors, old);
-    take(kept, entry, now, by);
-    Ok(())
+    take(kept, entry, now, by)
 }
 
-pub(super) fn take(kept: &mut KeptToken, entry: &Entry<'_>, now: i64, by: Origin<'_>) {
+pub(super) fn take(kept: &mut Record, entry: &Entry<'_>, now: i64, by: Origin<'_>) -> Result<()> {
+    kept.owner = entry.refresh_token()?.account;
     kept.entry = Secret::new(entry.value.as_bytes().to_vec());
     (kept.stored_at, kept.brought_at) = (now, now);
     by.as_str().clone_into(&mut kept.stored_by);
+    Ok(())
 }
 
 /// The preferred entry as the rival that it is to another.
-pub(super) fn rival_of(kept: &mut KeptToken) -> Rival {
+pub(super) fn rival_of(kept: &mut Record) -> Rival {
     let entry = std::mem::replace(&mut kept.entry, Secret::new(Vec::new()));
     Rival { entry, stored_at: kept.stored_at, stored_by: std::mem::take(&mut kept.stored_by) }
 }
 
 /// Adds a rival in its place, the later before the earlier. Of too many the unlikeliest goes, without being taken for old;
 /// says whether there was room for this one: what is not kept is not scrubbed either.
-pub(super) fn add_rival(kept: &mut KeptToken, rival: Rival, now: i64) -> Result<bool> {
-    let time = |rival: &Rival| -> Result<(i64, i64)> {
-        let entry = Entry { key: &kept.key, value: rival.entry.expose_text() };
-        Ok((changed_at(&entry, now)?, rival.stored_at))
-    };
+pub(super) fn add_rival(kept: &mut Record, rival: Rival, now: i64) -> Result<bool> {
+    let time =
+        |rival: &Rival| -> Result<(i64, i64)> { Ok((changed_at(&rival_entry(kept, rival), now)?, rival.stored_at)) };
     let own = time(&rival)?;
     let times = kept.rivals.iter().map(time).collect::<Result<Vec<_>>>()?;
     let place = times.iter().position(|other| *other <= own).unwrap_or(times.len());
@@ -153,17 +153,16 @@ pub(super) fn add_rival(kept: &mut KeptToken, rival: Rival, now: i64) -> Result<
 }
 
 /// Lets all rivals go, and knows them for old if they come back.
-fn drop_rivals(kept: &mut KeptToken) -> Result<()> {
+fn drop_rivals(kept: &mut Record) -> Result<()> {
     for rival in std::mem::take(&mut kept.rivals) {
-        remember_entry(kept, &rival.entry)?;
+        let old = fingerprint_of(&rival_entry(kept, &rival))?;
+        remember(&mut kept.predecessors, old);
     }
     Ok(())
 }
 
-fn remember_entry(kept: &mut KeptToken, entry: &Secret) -> Result<()> {
-    let old = fingerprint_of(&Entry { key: &kept.key, value: entry.expose_text() })?;
-    remember(&mut kept.predecessors, old);
-    Ok(())
+fn rival_entry<'a>(kept: &'a Record, rival: &'a Rival) -> Entry<'a> {
+    Entry { key: &kept.id, value: rival.entry.expose_text() }
 }
 
 /// Adds a replaced secret's fingerprint, and lets the oldest go.

@@ -13,6 +13,7 @@ use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
+use crate::vault::CredentialKind;
 
 impl CredentialStore<'_> {
     /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is
@@ -42,7 +43,8 @@ impl CredentialStore<'_> {
         let text = self.cache.read()?.unwrap_or_default();
         let there = TokenCache::parse(&text)?;
         let there: HashSet<&str> = there.entries(Section::RefreshToken)?.iter().map(|entry| entry.key).collect();
-        let kept: HashSet<&str> = opened.contents().refresh_tokens.iter().map(|kept| kept.key.as_str()).collect();
+        let kept: HashSet<&str> =
+            opened.contents().of(CredentialKind::RefreshToken).map(|kept| kept.id.as_str()).collect();
         let missing = kept.difference(&there).count();
         if missing > 0 {
             return Err(Failure::new(

@@ -12,11 +12,12 @@ use std::time::Duration;
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
 use crate::credentials::edit;
-use crate::credentials::msal::{AccountId, Section, TokenCache};
+use crate::credentials::msal::{Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
 use crate::store::CredentialStore;
 use crate::sys;
+use crate::vault::{Contents, Owner};
 
 /// How long both files must have been at rest: az writes one soon after the other.
 const REST: Duration = Duration::from_secs(2);
@@ -72,7 +73,7 @@ impl CredentialStore<'_> {
     }
 
     /// The vault's accounts that neither file has.
-    fn gone(&self, contents: &crate::vault::Contents, profile: &Profile) -> Result<Vec<AccountId>> {
+    fn gone(&self, contents: &Contents, profile: &Profile) -> Result<Vec<Owner>> {
         let text = self.cache.read()?;
         let text = match &text {
             // A write cut short.
@@ -83,7 +84,7 @@ impl CredentialStore<'_> {
         let cache = TokenCache::parse(text)?;
         let present = edit::accounts(&cache)?;
         let tokens = cache.entries(Section::RefreshToken)?;
-        let is_there = |id: &AccountId, name: &str| {
+        let is_there = |id: &Owner, name: &str| {
             profile.names(name)
                 || present.iter().any(|other| other.id == *id || other.username.eq_ignore_ascii_case(name))
                 || tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))

@@ -19,7 +19,7 @@ use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::credentials::edit::{self, Redeemable};
 use crate::credentials::file::WriteMode;
-use crate::credentials::msal::{AccountId, Section, TokenCache, TokenCacheFile};
+use crate::credentials::msal::{Section, TokenCache, TokenCacheFile};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{self, Order};
 use crate::credentials::{CredentialFile, MsalLock};
@@ -29,7 +29,7 @@ use crate::store::lease::Lease;
 use crate::store::section::Committed;
 use crate::tokens::access_token::TokenKey;
 use crate::tokens::entra::Granted;
-use crate::vault::{Contents, Vault};
+use crate::vault::{Contents, Owner, Vault};
 use crate::wait::Stubborn;
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
@@ -187,7 +187,7 @@ impl<'a> CredentialStore<'a> {
     /// Whether it is not known which refresh token of the account of `wanted` is the newest.
     #[must_use]
     pub fn has_rivals(&self, wanted: &TokenKey) -> bool {
-        let has = |contents: &Contents| contents.refresh_tokens.iter().any(|kept| !kept.rivals.is_empty());
+        let has = |contents: &Contents| contents.records.iter().any(|kept| !kept.rivals.is_empty());
         // Looked up without the file first, which is all there is to it nearly always.
         self.vault.exists()
             && self.vault.load().is_ok_and(|contents| has(&contents))
@@ -267,13 +267,13 @@ impl<'a> CredentialStore<'a> {
         }
     }
 
-    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+    pub(crate) fn accounts(&self) -> Vec<Owner> {
         let text = self.cache.read().ok().flatten().unwrap_or_default();
         TokenCache::parse(&text).and_then(|cache| edit::account_ids(&cache)).unwrap_or_default()
     }
 
     /// The vault's accounts whose user the profile no longer lists.
-    pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<AccountId>> {
+    pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<Owner>> {
         let profile = Profile::read(&self.config_dir.profile());
         let accounts = edit::vault_accounts(contents)?;
         Ok(accounts

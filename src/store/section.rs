@@ -10,14 +10,14 @@
 use zeroize::Zeroizing;
 
 use crate::credentials::edit;
-use crate::credentials::msal::{AccountId, TokenCache};
+use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::store::{CredentialStore, DEADLINE};
 use crate::sys;
-use crate::vault::{Contents, Guard, VaultLock};
+use crate::vault::{Contents, Guard, Owner, VaultLock};
 
 /// The key is at hand, and no lock is held.
 #[derive(Debug)]
@@ -232,7 +232,7 @@ impl<'s> Opened<'s> {
     ///
     /// # Errors
     /// `CacheForeign`.
-    pub(crate) fn forget(&mut self, accounts: &[AccountId], after: &TokenCache<'_>) -> Result<()> {
+    pub(crate) fn forget(&mut self, accounts: &[Owner], after: &TokenCache<'_>) -> Result<()> {
         let forgotten = edit::forget(accounts, after, &mut self.vault.contents)?;
         if !forgotten.is_empty() {
             self.change = Change::Some;
@@ -311,7 +311,7 @@ impl OnDisk {
         cache: &TokenCache<'_>,
     ) -> Result<Option<Zeroizing<String>>> {
         if let Some(since) = store.lease.login_since()? {
-            self.0.refresh_tokens.retain(|kept| kept.brought_at < since);
+            self.0.records.retain(|kept| kept.brought_at < since);
         }
         edit::scrub(cache, &self.0)
     }

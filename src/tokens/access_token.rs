@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
-use crate::azure::{ConfigDir, HttpsUrl};
+use crate::azure::{ConfigDir, HttpsUrl, Owner};
 use crate::context::Context;
-use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
+use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 
 /// The client id of the Azure CLI (azure-cli-core 2.91.0, `auth/constants.py`).
@@ -96,8 +96,8 @@ impl TokenKey {
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<AccountId>> {
-        let mut found: Option<AccountId> = None;
+    pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<Owner>> {
+        let mut found: Option<Owner> = None;
         for entry in cache.entries(Section::Account)? {
             let account = entry.account()?;
             let is_ours =
@@ -116,7 +116,7 @@ impl TokenKey {
     ///
     /// # Errors
     /// `CacheForeign` when an entry is not what it should be.
-    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &AccountId, now: i64) -> Result<Option<CachedToken<'a>>> {
+    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &Owner, now: i64) -> Result<Option<CachedToken<'a>>> {
         let serving = self.serving(cache, account)?;
         Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.left(now) >= USELESS))
     }
@@ -137,7 +137,7 @@ impl TokenKey {
     /// Every token that serves, whatever it has left: the one with the very scopes as MSAL's key first, then the others in
     /// the file's order. Entries are told by their keys, and those that say nothing of the scope are not read, so that a
     /// large cache need not be read through.
-    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &AccountId) -> Result<Vec<(Entry<'a>, CachedToken<'a>)>> {
+    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &Owner) -> Result<Vec<(Entry<'a>, CachedToken<'a>)>> {
         let prefix = self.key_prefix(account);
         let scope = Finder::new(&self.scope);
         // What is escaped may say it in other letters.
@@ -181,8 +181,8 @@ impl TokenKey {
     }
 
     /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.
-    fn key_prefix(&self, account: &AccountId) -> String {
-        let AccountId { home_account_id, environment } = account;
+    fn key_prefix(&self, account: &Owner) -> String {
+        let Owner { home_account_id, environment } = account;
         format!("\"{home_account_id}-{environment}-accesstoken-{AZURE_CLI_CLIENT_ID}-{}-", self.tenant).to_lowercase()
     }
 }

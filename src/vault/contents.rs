@@ -11,48 +11,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::record::{CredentialKind, Record, Rival};
 use crate::secret::Secret;
 
 /// All that one vault holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// The refresh tokens, service-principal secrets among them: whatever is an entry with a secret.
-    pub refresh_tokens: Vec<KeptToken>,
-    /// The accounts that the refresh tokens belong to.
+    /// The credentials.
+    pub records: Vec<Record>,
+    /// The accounts that the credentials belong to.
     pub accounts: Vec<KeptEntry>,
     /// MSAL's notes about applications ("this client is in a family").
     pub app_metadata: Vec<KeptEntry>,
-}
-
-/// One entry with a secret in it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct KeptToken {
-    /// The entry's key in its section, as raw JSON text with its quotes.
-    pub key: String,
-    /// The whole entry, raw JSON text.
-    pub entry: Secret,
-    /// Fingerprints of the secret values that this one replaced, newest last.
-    pub predecessors: Vec<String>,
-    /// When it was stored, in seconds since the epoch.
-    pub stored_at: i64,
-    /// What stored it: a command's group, "rotation".
-    pub stored_by: String,
-    /// When an az stored it, or the one that it was redeemed from, in seconds since the epoch.
-    pub brought_at: i64,
-    /// Other entries with the same key of which nobody knows whether they are older, the likeliest first. They are kept
-    /// until the endpoint has accepted one of them all.
-    pub rivals: Vec<Rival>,
-}
-
-/// An entry with a secret that may be older or newer than the one it is kept beside.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Rival {
-    /// The whole entry, raw JSON text.
-    pub entry: Secret,
-    /// When it was stored, in seconds since the epoch.
-    pub stored_at: i64,
-    /// What stored it.
-    pub stored_by: String,
 }
 
 /// One entry without a secret.
@@ -64,10 +34,10 @@ pub struct KeptEntry {
     pub entry: String,
 }
 
-/// What a commit takes out of a vault, by key.
+/// What a commit takes out of a vault, by id and key.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Gone {
-    tokens: Vec<String>,
+    records: Vec<(CredentialKind, String)>,
     accounts: Vec<String>,
     /// Fingerprints of whole entries.
     rivals: Vec<String>,
@@ -81,9 +51,9 @@ impl Gone {
 
     /// All that can be forgotten of `contents`; there is no secret in it.
     pub(super) fn everything_in(contents: &Contents) -> Self {
-        let rivals = contents.refresh_tokens.iter().flat_map(|token| &token.rivals);
+        let rivals = contents.records.iter().flat_map(|kept| &kept.rivals);
         Self {
-            tokens: contents.refresh_tokens.iter().map(|kept| kept.key.clone()).collect(),
+            records: contents.records.iter().map(|kept| (kept.kind, kept.id.clone())).collect(),
             accounts: contents.accounts.iter().map(|kept| kept.key.clone()).collect(),
             rivals: rivals.map(|rival| rival.entry.fingerprint()).collect(),
         }
@@ -92,15 +62,15 @@ impl Gone {
     /// Of this, what `new` does not have.
     pub(super) fn but_for(&self, new: &Contents) -> Self {
         // Nearly always there are none.
-        let entries = |kept: &KeptToken| kept.entries().map(Secret::fingerprint).collect::<Vec<_>>();
+        let entries = |kept: &Record| kept.entries().map(Secret::fingerprint).collect::<Vec<_>>();
         let kept: Vec<String> = match self.rivals.is_empty() {
             true => Vec::new(),
-            false => new.refresh_tokens.iter().flat_map(entries).collect(),
+            false => new.records.iter().flat_map(entries).collect(),
         };
-        let has_token = |key: &String| new.refresh_tokens.iter().any(|kept| kept.key == *key);
+        let has_record = |(kind, id): &&(CredentialKind, String)| new.get(*kind, id).is_some();
         let has_account = |key: &String| new.accounts.iter().any(|kept| kept.key == *key);
         Self {
-            tokens: self.tokens.iter().filter(|key| !has_token(key)).cloned().collect(),
+            records: self.records.iter().filter(|record| !has_record(record)).cloned().collect(),
             accounts: self.accounts.iter().filter(|key| !has_account(key)).cloned().collect(),
             rivals: self.rivals.iter().filter(|rival| !kept.contains(rival)).cloned().collect(),
         }
@@ -108,18 +78,18 @@ impl Gone {
 
     /// Whether nothing is forgotten.
     pub(super) fn is_nothing(&self) -> bool {
-        self.tokens.is_empty() && self.accounts.is_empty() && self.rivals.is_empty()
+        self.records.is_empty() && self.accounts.is_empty() && self.rivals.is_empty()
     }
 
     /// Takes it out of other contents, and says whether there was any of it.
     pub(super) fn take_from(&self, contents: &mut Contents) -> bool {
         let count = |contents: &Contents| {
-            contents.accounts.len() + contents.refresh_tokens.iter().map(|kept| kept.entries().count()).sum::<usize>()
+            contents.accounts.len() + contents.records.iter().map(|kept| kept.entries().count()).sum::<usize>()
         };
         let before = count(contents);
-        contents.refresh_tokens.retain(|kept| !self.tokens.contains(&kept.key));
+        contents.records.retain(|kept| !self.records.iter().any(|(kind, id)| kept.is(*kind, id)));
         contents.accounts.retain(|kept| !self.accounts.contains(&kept.key));
-        for kept in &mut contents.refresh_tokens {
+        for kept in &mut contents.records {
             kept.rivals.retain(|rival| !self.rivals.contains(&rival.entry.fingerprint()));
         }
         before != count(contents)
@@ -174,18 +144,29 @@ struct EntryRecord<'a> {
 pub(super) struct NotContents;
 
 impl Contents {
+    /// The credentials of one kind.
+    pub fn of(&self, kind: CredentialKind) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(move |record| record.kind == kind)
+    }
+
+    /// The credential of this kind and id.
+    #[must_use]
+    pub fn get(&self, kind: CredentialKind, id: &str) -> Option<&Record> {
+        self.records.iter().find(|record| record.is(kind, id))
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, kind: CredentialKind, id: &str) -> Option<&mut Record> {
+        self.records.iter_mut().find(|record| record.is(kind, id))
+    }
+
     /// The JSON that is sealed.
     pub(super) fn to_json(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let encode = |entry: &Secret| Zeroizing::new(STANDARD.encode(entry.expose()));
         let encoded: Vec<Vec<Zeroizing<String>>> =
-            self.refresh_tokens.iter().map(|token| token.entries().map(encode).collect()).collect();
+            self.records.iter().map(|record| record.entries().map(encode).collect()).collect();
         let document = Document {
-            refresh_tokens: self
-                .refresh_tokens
-                .iter()
-                .zip(&encoded)
-                .map(|(token, entry)| token.record(entry))
-                .collect(),
+            refresh_tokens: self.records.iter().zip(&encoded).map(|(record, entry)| to_wire(record, entry)).collect(),
             accounts: self.accounts.iter().map(KeptEntry::record).collect(),
             app_metadata: self.app_metadata.iter().map(KeptEntry::record).collect(),
         };
@@ -199,58 +180,55 @@ impl Contents {
     /// Reads what [`Self::to_json`] wrote.
     pub(super) fn from_json(json: &[u8]) -> Result<Self, NotContents> {
         let document: Document<'_> = serde_json::from_slice(json).map_err(|_| NotContents)?;
-        let refresh_tokens = document.refresh_tokens.into_iter().map(KeptToken::from_record);
+        let records = document.refresh_tokens.into_iter().map(from_wire);
         Ok(Self {
-            refresh_tokens: refresh_tokens.collect::<Result<_, _>>()?,
+            records: records.collect::<Result<_, _>>()?,
             accounts: document.accounts.into_iter().map(KeptEntry::from_record).collect(),
             app_metadata: document.app_metadata.into_iter().map(KeptEntry::from_record).collect(),
         })
     }
 }
 
-impl KeptToken {
-    /// Its own entry, then its rivals'.
-    pub fn entries(&self) -> impl Iterator<Item = &Secret> {
-        std::iter::once(&self.entry).chain(self.rivals.iter().map(|rival| &rival.entry))
+/// `encoded` are the record's [`Record::entries`].
+fn to_wire<'a>(record: &'a Record, encoded: &'a [Zeroizing<String>]) -> TokenRecord<'a> {
+    let rival = |(rival, entry): (&'a Rival, &'a Zeroizing<String>)| RivalRecord {
+        entry,
+        stored_at: rival.stored_at,
+        stored_by: Cow::Borrowed(&rival.stored_by),
+    };
+    TokenRecord {
+        key: Cow::Borrowed(&record.id),
+        entry: encoded.first().map_or("", |entry| entry),
+        rivals: record.rivals.iter().zip(encoded.iter().skip(1)).map(rival).collect(),
+        predecessors: Cow::Borrowed(&record.predecessors),
+        stored_at: record.stored_at,
+        stored_by: Cow::Borrowed(&record.stored_by),
+        brought_at: record.brought_at,
     }
+}
 
-    /// `encoded` are its [`Self::entries`].
-    fn record<'a>(&'a self, encoded: &'a [Zeroizing<String>]) -> TokenRecord<'a> {
-        let rival = |(rival, entry): (&'a Rival, &'a Zeroizing<String>)| RivalRecord {
-            entry,
-            stored_at: rival.stored_at,
-            stored_by: Cow::Borrowed(&rival.stored_by),
-        };
-        TokenRecord {
-            key: Cow::Borrowed(&self.key),
-            entry: encoded.first().map_or("", |entry| entry),
-            rivals: self.rivals.iter().zip(encoded.iter().skip(1)).map(rival).collect(),
-            predecessors: Cow::Borrowed(&self.predecessors),
-            stored_at: self.stored_at,
-            stored_by: Cow::Borrowed(&self.stored_by),
-            brought_at: self.brought_at,
-        }
-    }
-
-    fn from_record(record: TokenRecord<'_>) -> Result<Self, NotContents> {
-        let decode = |entry: &str| STANDARD.decode(entry).map(Secret::new).map_err(|_| NotContents);
-        let rival = |record: RivalRecord<'_>| {
-            Ok(Rival {
-                entry: decode(record.entry)?,
-                stored_at: record.stored_at,
-                stored_by: record.stored_by.into_owned(),
-            })
-        };
-        Ok(Self {
-            key: record.key.into_owned(),
+fn from_wire(record: TokenRecord<'_>) -> Result<Record, NotContents> {
+    let decode = |entry: &str| STANDARD.decode(entry).map(Secret::new).map_err(|_| NotContents);
+    let rival = |record: RivalRecord<'_>| {
+        Ok(Rival {
             entry: decode(record.entry)?,
-            rivals: record.rivals.into_iter().map(rival).collect::<Result<_, _>>()?,
-            predecessors: record.predecessors.into_owned(),
             stored_at: record.stored_at,
             stored_by: record.stored_by.into_owned(),
-            brought_at: record.brought_at,
         })
-    }
+    };
+    let entry = decode(record.entry)?;
+    Ok(Record {
+        kind: CredentialKind::RefreshToken,
+        id: record.key.into_owned(),
+        // Whatever is an entry says it. What is none is nobody's, and is kept.
+        owner: serde_json::from_str(entry.expose_text()).unwrap_or_default(),
+        entry,
+        rivals: record.rivals.into_iter().map(rival).collect::<Result<_, _>>()?,
+        predecessors: record.predecessors.into_owned(),
+        stored_at: record.stored_at,
+        stored_by: record.stored_by.into_owned(),
+        brought_at: record.brought_at,
+    })
 }
 
 impl KeptEntry {
@@ -279,14 +257,17 @@ impl Write for Counter {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::record::Owner;
     use super::*;
 
     /// Contents with everything awkward in them: escapes, unknown fields, odd spacing, an empty list, raw bytes.
     pub(crate) fn sample(token: &str) -> Contents {
         Contents {
-            refresh_tokens: vec![
-                KeptToken {
-                    key: "\"home-login.microsoftonline.com-refreshtoken-1\\u00e9\"".into(),
+            records: vec![
+                Record {
+                    kind: CredentialKind::RefreshToken,
+                    owner: Owner::default(),
+                    id: "\"home-login.microsoftonline.com-refreshtoken-1\\u00e9\"".into(),
                     entry: Secret::from_text(format!(
                         "{{ \"secret\":\"{token}\\n\\\"\",\n  \"new_field\": [1.0, null] }}"
                     )),
@@ -300,8 +281,10 @@ pub(super) mod tests {
                         stored_by: "sweep".into(),
                     }],
                 },
-                KeptToken {
-                    key: "\"b\"".into(),
+                Record {
+                    kind: CredentialKind::RefreshToken,
+                    owner: Owner::default(),
+                    id: "\"b\"".into(),
                     entry: Secret::new(vec![0xff, 0, b'"']),
                     predecessors: Vec::new(),
                     stored_at: -1,
@@ -327,7 +310,7 @@ pub(super) mod tests {
         let json = "{\"refresh_tokens\":[{\"key\":\"k\",\"entry\":\"e30=\",\"predecessors\":[],\"stored_at\":1,\
                     \"stored_by\":\"login\"}],\"accounts\":[],\"app_metadata\":[]}";
         let contents = Contents::from_json(json.as_bytes()).unwrap();
-        assert!(contents.refresh_tokens[0].rivals.is_empty());
+        assert!(contents.records[0].rivals.is_empty());
         assert_eq!(std::str::from_utf8(&contents.to_json().unwrap()).unwrap(), json);
     }
 
@@ -335,14 +318,14 @@ pub(super) mod tests {
     fn a_rival_that_is_dropped_is_gone_and_one_that_was_preferred_is_not() {
         let (old, mut new) = (sample("t"), sample("t"));
         assert!(Gone::between(&old, &new).is_nothing());
-        let rival = new.refresh_tokens[0].rivals.remove(0);
+        let rival = new.records[0].rivals.remove(0);
         let gone = Gone::between(&old, &new);
         assert!(!gone.is_nothing());
         let mut other = sample("t");
         assert!(gone.take_from(&mut other));
         assert_eq!(other, new);
         assert!(!gone.take_from(&mut other));
-        new.refresh_tokens[0].entry = rival.entry;
+        new.records[0].entry = rival.entry;
         assert!(Gone::between(&old, &new).is_nothing());
     }
 

@@ -25,6 +25,7 @@ mod inventory;
 mod key_file;
 mod key_store;
 mod keyring;
+mod record;
 mod sealed;
 #[cfg(target_os = "linux")]
 mod secret_service;
@@ -36,10 +37,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use belongings::{Extent, forget_unclaimed};
-pub use contents::{Contents, KeptEntry, KeptToken, Rival};
+pub use contents::{Contents, KeptEntry};
 pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
 pub use key_store::KeyStoreKind;
+pub use record::{CredentialKind, Owner, Record, Rival};
 
 use self::candidates::{Candidate, Naming, Standing, candidates};
 use self::contents::Gone;

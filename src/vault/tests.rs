@@ -101,10 +101,7 @@ fn what_was_committed_is_there_and_nothing_else() {
     assert_eq!(home.names(), ["lock", "vault", "vault.previous"]);
     let state = home.vault().describe();
     assert_eq!((state.generation, state.key_store), (Some(3), Some(KeyStoreKind::KeyFile)));
-    assert_eq!(
-        (state.contents.map(|contents| contents.refresh_tokens.len()), state.trouble.is_none()),
-        (Some(2), true)
-    );
+    assert_eq!((state.contents.map(|contents| contents.records.len()), state.trouble.is_none()), (Some(2), true));
 }
 
 #[test]
@@ -352,7 +349,7 @@ fn of_both_names_the_newer_generation_counts() {
 /// What a sample is after one of its two tokens and its account were forgotten.
 fn forgotten(token: &str) -> Contents {
     let mut contents = sample(token);
-    contents.refresh_tokens.remove(0);
+    contents.records.remove(0);
     contents.accounts.clear();
     contents
 }
@@ -419,13 +416,13 @@ fn what_is_forgotten_comes_back_from_nowhere() {
     assert_eq!(all_that_opens(&home).len(), places.len() + 3);
     log_out(&home, "begun since");
     let left = all_that_opens(&home);
-    assert!(left.iter().all(|(_, contents)| contents.refresh_tokens.len() == 1), "{left:?}");
+    assert!(left.iter().all(|(_, contents)| contents.records.len() == 1), "{left:?}");
     assert!(left.len() >= 4, "what was kept is still there");
     // Whatever vanishes now.
     for path in files::list(home.vault().parent()) {
         if path.extension().is_none_or(|extension| extension != "lock") {
             std::fs::remove_file(&path).unwrap();
-            assert!(home.vault().load().unwrap_or_default().refresh_tokens.len() <= 1, "without {}", path.display());
+            assert!(home.vault().load().unwrap_or_default().records.len() <= 1, "without {}", path.display());
         }
     }
 }

@@ -88,7 +88,7 @@ impl Ground {
             let entry: Value = serde_json::from_str(entry).unwrap_or_default();
             entry["secret"].as_str().unwrap_or_default().to_owned()
         };
-        contents.refresh_tokens.iter().map(|kept| secret(kept.entry.expose_text())).collect()
+        contents.records.iter().map(|kept| secret(kept.entry.expose_text())).collect()
     }
 
     /// The refresh tokens that the token cache holds; none if it cannot be read.

@@ -116,7 +116,7 @@ fn vault_has_a_good_token(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
         Ok(contents) => contents,
         Err(failure) => return tally.violation("the vault does not open", failure.to_string()),
     };
-    let entries = contents.refresh_tokens.iter().map(|kept| kept.entry.expose());
+    let entries = contents.records.iter().map(|kept| kept.entry.expose());
     let entries: Vec<Value> = entries.map(|entry| serde_json::from_slice(entry).unwrap()).collect();
     let alices = entries.iter().filter(|entry| entry["home_account_id"] == User::Alice.home_account_id());
     let are_good: Vec<bool> = alices

@@ -168,7 +168,7 @@ fn in_the_vault(sandbox: &Sandbox) -> Result<Vec<String>, String> {
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).map_err(|failure| failure.to_string())?;
     let contents = Vault::of(&context, &settings, &config_dir).load().map_err(|failure| failure.to_string())?;
-    let entries = contents.refresh_tokens.iter().map(|kept| kept.entry.expose());
+    let entries = contents.records.iter().map(|kept| kept.entry.expose());
     Ok(alices(entries.map(|entry| serde_json::from_slice(entry).unwrap_or_default())))
 }
 

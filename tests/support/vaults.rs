@@ -34,7 +34,7 @@ pub(crate) fn entries_in_each(sandbox: &Sandbox) -> Vec<(String, Vec<Value>)> {
         let context = Context::new(environment, None, false);
         let vault = Vault::of(&context, &Settings::default(), &ConfigDir::at(&sandbox.config_dir()));
         let contents = vault.load().unwrap_or_default();
-        let entries = contents.refresh_tokens.iter().map(|kept| kept.entry.expose());
+        let entries = contents.records.iter().map(|kept| kept.entry.expose());
         found.push((name, entries.map(|entry| serde_json::from_slice(entry).unwrap_or_default()).collect()));
     }
     let _ = fs::remove_dir_all(&home);

@@ -3,10 +3,11 @@
 //!
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::azure::Owner;
 use crate::credentials::msal::token_cache::{Members, foreign, place_of, splice};
 use crate::failure::Result;
 
@@ -51,15 +52,6 @@ pub struct Entry<'a> {
     pub value: &'a str,
 }
 
-/// Which account an entry belongs to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
-pub struct AccountId {
-    /// `{oid}.{tid}` of the account's home.
-    pub home_account_id: String,
-    /// The authority's host.
-    pub environment: String,
-}
-
 /// The fields of a refresh token entry that azward looks at.
 #[derive(Debug, Deserialize)]
 pub struct RefreshTokenFields<'a> {
@@ -68,7 +60,7 @@ pub struct RefreshTokenFields<'a> {
     pub secret: &'a RawValue,
     /// The account that it belongs to.
     #[serde(flatten)]
-    pub account: AccountId,
+    pub account: Owner,
     /// The client that got it.
     #[serde(default)]
     pub client_id: Option<String>,
@@ -85,7 +77,7 @@ pub struct RefreshTokenFields<'a> {
 pub struct AccountFields {
     /// Which account it is.
     #[serde(flatten)]
-    pub id: AccountId,
+    pub id: Owner,
     /// The user's name.
     #[serde(default)]
     pub username: String,
@@ -133,7 +125,7 @@ impl<'a> Entry<'a> {
 
     /// Whose the entry is; `None` for one that is nobody's.
     #[must_use]
-    pub fn owner(&self) -> Option<AccountId> {
+    pub fn owner(&self) -> Option<Owner> {
         self.read().ok()
     }
 

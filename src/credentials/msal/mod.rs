@@ -6,7 +6,7 @@ mod token_cache;
 
 use std::time::Duration;
 
-pub use cache_entry::{AccountFields, AccountId, Entry, RefreshTokenFields, Section};
+pub use cache_entry::{AccountFields, Entry, RefreshTokenFields, Section};
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;

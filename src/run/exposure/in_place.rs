@@ -5,7 +5,6 @@
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
 use crate::credentials::edit;
-use crate::credentials::msal::AccountId;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Result, persist};
@@ -13,13 +12,14 @@ use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, Share, WriterLock};
 use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys;
+use crate::vault::Owner;
 
 /// What a run holds while the secrets are exposed to it.
 #[derive(Debug)]
 pub struct Exposed {
     pub(in crate::run) share: Option<Share>,
     /// The accounts that the cache had when the run began: those that az can forget.
-    pub(in crate::run) before: Vec<AccountId>,
+    pub(in crate::run) before: Vec<Owner>,
 }
 
 impl CredentialStore<'_> {
@@ -117,7 +117,7 @@ impl CredentialStore<'_> {
 
     fn settle_file(
         &self,
-        before: &[AccountId],
+        before: &[Owner],
         forgetting: Forgetting,
         by: Origin<'_>,
         nobody: Option<&NobodyNeedsIt>,

@@ -16,7 +16,7 @@ use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
 use crate::credentials::edit;
 use crate::credentials::merge::{Base, Brought, Missing, gone_elsewhere, merge};
-use crate::credentials::msal::{AccountId, Entry, Section, TokenCache};
+use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
@@ -25,6 +25,7 @@ use crate::store::section::{CacheSection, OnDisk, Opened};
 use crate::store::{CredentialStore, Forgetting, Handed};
 use crate::sys::{self, Watch};
 use crate::user_file;
+use crate::vault::Owner;
 
 /// A run's private copy of the token cache.
 #[derive(Debug)]
@@ -285,9 +286,9 @@ impl CredentialStore<'_> {
         by: Origin<'_>,
     ) -> Result<()> {
         let accounts = edit::vault_accounts(opened.contents())?;
-        let kept: Vec<AccountId> = accounts.into_iter().map(|account| account.id).collect();
+        let kept: Vec<Owner> = accounts.into_iter().map(|account| account.id).collect();
         let gone = gone_elsewhere(base, real)?;
-        let is_gone = |owner: &AccountId| gone.contains(owner) && !kept.contains(owner);
+        let is_gone = |owner: &Owner| gone.contains(owner) && !kept.contains(owner);
         let tokens = after.entries(Section::RefreshToken)?;
         let mut own = tokens.clone();
         own.retain(|entry| !entry.owner().is_some_and(|owner| is_gone(&owner)));

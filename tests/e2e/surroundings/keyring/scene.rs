@@ -8,7 +8,9 @@ use azward::context::Context;
 use azward::failure::{Failure, Kind};
 use azward::secret::Secret;
 use azward::settings::{KeyStoreChoice, Setting, Settings};
-use azward::vault::{Contents, KeptToken, KeyStoreKind, Vault, forget_cached_key, remove_master_key};
+use azward::vault::{
+    Contents, CredentialKind, KeyStoreKind, Owner, Record, Vault, forget_cached_key, remove_master_key,
+};
 
 use super::count;
 
@@ -51,8 +53,10 @@ fn context(is_interactive: bool) -> Context {
 }
 
 fn contents(token: &str) -> Contents {
-    let token = KeptToken {
-        key: "\"k\"".into(),
+    let token = Record {
+        kind: CredentialKind::RefreshToken,
+        owner: Owner::default(),
+        id: "\"k\"".into(),
         entry: Secret::from_text(token.into()),
         predecessors: Vec::new(),
         stored_at: 0,
@@ -60,7 +64,7 @@ fn contents(token: &str) -> Contents {
         brought_at: 0,
         rivals: Vec::new(),
     };
-    Contents { refresh_tokens: vec![token], ..Contents::default() }
+    Contents { records: vec![token], ..Contents::default() }
 }
 
 /// Runs `work` and says how long it took.

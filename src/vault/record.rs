@@ -1,0 +1,61 @@
+//! One credential as the vault keeps it: of which kind it is, whose, the whole entry as az wrote it, and what is known of
+//! those that came before it.
+
+pub use crate::azure::Owner;
+use crate::secret::Secret;
+
+/// What a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A refresh token of MSAL's token cache.
+    RefreshToken,
+}
+
+/// A credential, and what is known of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What it is.
+    pub kind: CredentialKind,
+    /// What tells it from others of its kind. A refresh token's is its entry's key in its section, as raw JSON text with its
+    /// quotes.
+    pub id: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The whole entry, as its file has it.
+    pub entry: Secret,
+    /// Fingerprints of the secret values that this one replaced, newest last.
+    pub predecessors: Vec<String>,
+    /// When it was stored, in seconds since the epoch.
+    pub stored_at: i64,
+    /// What stored it: a command's group, "rotation".
+    pub stored_by: String,
+    /// When an az stored it, or the one that it was redeemed from, in seconds since the epoch.
+    pub brought_at: i64,
+    /// Other entries with the same id of which nobody knows whether they are older, the likeliest first. They are kept
+    /// until the endpoint has accepted one of them all.
+    pub rivals: Vec<Rival>,
+}
+
+/// An entry with a secret that may be older or newer than the one it is kept beside.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// The whole entry, as its file had it.
+    pub entry: Secret,
+    /// When it was stored, in seconds since the epoch.
+    pub stored_at: i64,
+    /// What stored it.
+    pub stored_by: String,
+}
+
+impl Record {
+    /// Whether it is the credential of this kind and id.
+    #[must_use]
+    pub fn is(&self, kind: CredentialKind, id: &str) -> bool {
+        self.kind == kind && self.id == id
+    }
+
+    /// Its own entry, then its rivals'.
+    pub fn entries(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.entry).chain(self.rivals.iter().map(|rival| &rival.entry))
+    }
+}
