@@ -65,20 +65,42 @@ pub fn draft_of(path: &Path) -> PathBuf {
 /// # Errors
 /// The operating system's; the old file then stays.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace_from(&draft_of(path), path, bytes, mode)
+}
+
+/// The same by way of `draft`, in the same directory.
+///
+/// # Errors
+/// The operating system's; the old file then stays.
+pub fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (directory, name) = parent_of(path)?;
-    let fresh = draft_of(Path::new(name)).into_os_string();
+    let draft = draft.file_name().ok_or_else(foreign)?;
     // Left by a process that was killed.
-    let _ = directory.remove(&fresh);
-    let mut file = directory.create(&fresh, Access::Write)?;
-    give(&file, &directory.metadata()?);
-    let written = file.write_all(bytes).and_then(|()| sys::set_mode_of(&file, mode)).and_then(|()| file.sync_all());
-    // A file that is open cannot take another's place everywhere.
-    drop(file);
-    let replaced = written.and_then(|()| directory.rename(&fresh, name));
+    let _ = directory.remove(draft);
+    let replaced = make_in(&directory, draft, bytes, mode).and_then(|()| directory.rename(draft, name));
     if replaced.is_err() {
-        let _ = directory.remove(&fresh);
+        let _ = directory.remove(draft);
     }
     replaced.and_then(|()| directory.sync())
+}
+
+/// Makes the file at `path`, where nothing is, with `bytes` and mode 0600. They are on the disk when this returns; the name
+/// need not be.
+///
+/// # Errors
+/// The operating system's; what is there then may be part of the file.
+pub fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (directory, name) = parent_of(path)?;
+    make_in(&directory, name, bytes, 0o600)
+}
+
+/// Notes something in the file at `path`, whose directory is made if it is missing. What cannot be noted is found out again.
+pub fn note(path: &Path, bytes: &[u8]) {
+    if path.parent().is_some_and(|directory| make_dir(directory).is_ok())
+        && let Ok(mut file) = open(path)
+    {
+        let _ = file.set_len(0).and_then(|()| file.write_all(bytes));
+    }
 }
 
 /// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
@@ -119,6 +141,15 @@ pub fn close(path: &Path, mode: u32) -> io::Result<Option<u32>> {
     }
     sys::set_mode_of(&file, mode)?;
     Ok(Some(was))
+}
+
+fn make_in(directory: &Directory, name: &OsStr, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = directory.create(name, Access::Write)?;
+    give(&file, &directory.metadata()?);
+    file.write_all(bytes)?;
+    sys::set_mode_of(&file, mode)?;
+    // A file that is open cannot take another's place everywhere: it is closed here.
+    file.sync_all()
 }
 
 fn open_or_make(path: &Path, access: Access) -> io::Result<File> {

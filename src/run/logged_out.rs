@@ -5,7 +5,7 @@
 //!
 //! Asked before a run and with every sweep; a stamp of both files' looks keeps the vault closed where nothing changed.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,10 +96,6 @@ impl CredentialStore<'_> {
     fn note_asked(&self, stamp: &std::path::Path, look: &str) {
         // Without it the vault is opened the next time.
         let Ok(_presence) = self.app.context.home_lock.enter() else { return };
-        if stamp.parent().is_some_and(|directory| private::make_dir(directory).is_ok())
-            && let Ok(mut file) = private::open(stamp)
-        {
-            let _ = file.set_len(0).and_then(|()| file.write_all(look.as_bytes()));
-        }
+        private::note(stamp, look.as_bytes());
     }
 }

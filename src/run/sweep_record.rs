@@ -47,13 +47,8 @@ impl SweepRecord {
             return;
         }
         // Without a record the next sweep reads the cache again.
-        let Some(directory) = self.path.parent() else { return };
         let Ok(_presence) = self.home.enter() else { return };
-        if private::make_dir(directory).is_ok()
-            && let Ok(mut file) = private::open(&self.path)
-        {
-            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, state.text.as_bytes()));
-        }
+        private::note(&self.path, state.text.as_bytes());
     }
 }
 

@@ -73,17 +73,9 @@ impl Renewal<'_> {
         notes.retain(|other| other.holds(note.noted_at) && !other.is_of(&note));
         notes.push(note);
         notes.drain(..notes.len().saturating_sub(NOTES));
-        let path = self.path();
-        let Some(directory) = path.parent() else { return };
-        let text = serde_json::to_vec(&notes).unwrap_or_default();
         // An azward home that is being uninstalled is not made anew.
         let Ok(_presence) = self.context.home_lock.enter() else { return };
-        if private::make_dir(directory).is_ok()
-            && let Ok(mut file) = private::open(&path)
-        {
-            // What is not written is found out again.
-            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, &text));
-        }
+        private::note(&self.path(), &serde_json::to_vec(&notes).unwrap_or_default());
     }
 
     /// A line for people: who renews the tokens of `config_dir`, and why it is not azward.

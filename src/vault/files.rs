@@ -3,7 +3,7 @@
 //! the old one, fsynced and renamed over it, after the old one got its second name by a hard link: at no moment is there no
 //! vault. Whatever fails before the rename leaves the old generation as it was and removes what was written.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Kind, Result};
@@ -69,7 +69,7 @@ impl Files {
     /// Writes `bytes` beside the current generation, durable but not in force yet.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
         remove(&self.fresh)?;
-        let written = write_durably(&self.fresh, bytes, &self.directory);
+        let written = private::make(&self.fresh, bytes);
         if written.is_err() {
             // What was written is of no use, and its failure to go is no second failure.
             let _ = std::fs::remove_file(&self.fresh);
@@ -80,8 +80,7 @@ impl Files {
     /// Gives the current generation its second name, if there is one.
     pub(super) fn keep_previous(&self) -> Result<()> {
         remove(&self.spare)?;
-        let kept = second_name(&self.current, &self.spare, &self.directory)
-            .and_then(|()| std::fs::rename(&self.spare, &self.previous));
+        let kept = second_name(&self.current, &self.spare).and_then(|()| std::fs::rename(&self.spare, &self.previous));
         // Renaming one name of a file over another name of the same file does nothing at all, by POSIX.
         let _ = std::fs::remove_file(&self.spare);
         kept.map_err(|error| Failure::storage("keep", &self.previous, &error))
@@ -106,7 +105,7 @@ impl Files {
     /// does not damage both. There is one good generation without it.
     pub(super) fn copy_to_previous(&self, bytes: &[u8]) {
         let copied = remove(&self.spare).is_ok()
-            && write_durably(&self.spare, bytes, &self.directory).is_ok()
+            && private::make(&self.spare, bytes).is_ok()
             && std::fs::rename(&self.spare, &self.previous).is_ok();
         if !copied {
             let _ = std::fs::remove_file(&self.spare);
@@ -117,7 +116,7 @@ impl Files {
     /// overwrites. The old name stays until [`Self::publish`] or the caller takes it.
     pub(super) fn set_aside(&self, path: &Path, now: i64) -> Result<PathBuf> {
         let aside = free_name(&self.current, now);
-        second_name(path, &aside, &self.directory).map_err(|error| Failure::storage("set aside", path, &error))?;
+        second_name(path, &aside).map_err(|error| Failure::storage("set aside", path, &error))?;
         Ok(aside)
     }
 
@@ -206,35 +205,18 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 
 /// Replaces the file at `path`, durably, by way of a name that is nobody's.
 pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = path.parent().unwrap_or(path);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
     name.push(REWRITTEN);
-    let fresh = path.with_file_name(name);
-    remove(&fresh)?;
-    let written = write_durably(&fresh, bytes, directory)
-        .and_then(|()| std::fs::rename(&fresh, path))
-        .and_then(|()| sys::sync_dir(directory));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&fresh);
-    }
-    written.map_err(|error| Failure::storage("rewrite", path, &error))
-}
-
-/// Makes `path` with mode 0600 and the owner of `directory` (root may be working on a user's files), and fsyncs it.
-pub(super) fn write_durably(path: &Path, bytes: &[u8], directory: &Path) -> io::Result<()> {
-    let mut file = sys::create_new(path, 0o600)?;
-    // A group that we are not in cannot be given; the file is private all the same.
-    let _ = sys::copy_owner(&file, &directory.metadata()?);
-    file.write_all(bytes)?;
-    file.sync_all()
+    private::replace_from(&path.with_file_name(name), path, bytes, 0o600)
+        .map_err(|error| Failure::storage("rewrite", path, &error))
 }
 
 /// Gives the file at `from` the name `to` as well, where links are refused by a durable copy.
-fn second_name(from: &Path, to: &Path, directory: &Path) -> io::Result<()> {
+fn second_name(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
-            let copied = write_durably(to, &std::fs::read(from)?, directory);
+            let copied = private::make(to, &std::fs::read(from)?);
             if copied.is_err() {
                 let _ = std::fs::remove_file(to);
             }

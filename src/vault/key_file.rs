@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use super::files;
 use super::key_store::{MasterKey, hex};
 use crate::failure::{Failure, Kind, Result};
+use crate::private;
 use crate::secret::{Secret, fingerprint};
 use crate::sys;
 
@@ -198,7 +199,7 @@ impl KeyFile {
         let fresh = self.draft();
         // Left by a process that died while it had the lock that we have now.
         let _ = std::fs::remove_file(&fresh);
-        let published = files::write_durably(&fresh, text, directory).and_then(|()| {
+        let published = private::make(&fresh, text).and_then(|()| {
             match std::fs::hard_link(&fresh, &self.path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
                 // Where links are refused; the key lock keeps others from making one in between.

@@ -23,6 +23,7 @@ use super::keyring::{Found, Keyring};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{HomeLock, Presence};
 use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::secret::Secret;
 use crate::settings::{KeyStoreChoice, Settings};
 use crate::sys;
@@ -235,7 +236,7 @@ impl KeyStores {
         if path.symlink_metadata().is_ok() {
             return Ok(());
         }
-        files::write_durably(&path, b"", &self.azward_home)
+        private::make(&path, b"")
             .and_then(|()| sys::sync_dir(&self.azward_home))
             .or_else(|error| if error.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
             .map_err(|error| Failure::storage("make", &path, &error))

@@ -196,15 +196,8 @@ impl<'a> Exposure<'a> {
     fn remember(&self, change: impl FnOnce(&mut Memory)) {
         let mut memory = self.recall();
         change(&mut memory);
-        let path = self.path();
-        let Some(directory) = path.parent() else { return };
         let Ok(_presence) = self.app.context.home_lock.enter() else { return };
-        let text = serde_json::to_vec(&memory).unwrap_or_default();
-        if private::make_dir(directory).is_ok()
-            && let Ok(mut file) = private::open(&path)
-        {
-            let _ = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, &text));
-        }
+        private::note(&self.path(), &serde_json::to_vec(&memory).unwrap_or_default());
     }
 }
 
