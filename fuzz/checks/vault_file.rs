@@ -27,6 +27,9 @@ use super::json::{Json, NotRead};
 /// The config directory that the vault belongs to. It need not be there.
 const DIRECTORY: &str = "/nonexistent/.azure";
 
+/// The formats that are read.
+const VERSIONS: [u8; 2] = [1, 2];
+
 /// An azward home with a key file whose key is known.
 struct Home {
     scratch: Scratch,
@@ -43,15 +46,17 @@ thread_local! {
 /// Checks one vault file; says whether it opened, as the file or as what is in one.
 pub(crate) fn check(bytes: &[u8]) -> bool {
     HOME.with(|home| {
-        let opened = home.file(bytes);
-        let sealed = home.seal(bytes);
-        let is_contents = home.file(&sealed);
-        let mut changed = sealed;
-        let number: usize = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() + bytes.len();
-        let at = number % changed.len();
-        changed[at] ^= 1 << (number % 8);
-        assert!(!home.file(&changed), "byte {at} was changed, and it opened");
-        opened || is_contents
+        let mut opened = home.file(bytes);
+        for version in VERSIONS {
+            let sealed = home.seal(bytes, version);
+            opened |= home.file(&sealed);
+            let mut changed = sealed;
+            let number: usize = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() + bytes.len();
+            let at = number % changed.len();
+            changed[at] ^= 1 << (number % 8);
+            assert!(!home.file(&changed), "byte {at} was changed, and it opened");
+        }
+        opened
     })
 }
 
@@ -92,7 +97,7 @@ impl Home {
                 let plain = plain.expect("it was not sealed with this key");
                 let text = std::str::from_utf8(&plain).expect("JSON is UTF-8");
                 match Json::read(text) {
-                    Ok(document) => assert_eq!(Some(&contents), read(&document).as_ref()),
+                    Ok(document) => assert_eq!(Some(&contents), read(&document, bytes[13]).as_ref()),
                     Err(flaw) => assert_eq!(flaw, NotRead::TooDeep),
                 }
                 self.commit(&vault, &contents);
@@ -128,9 +133,9 @@ impl Home {
     }
 
     /// A vault file whose contents are `body`.
-    fn seal(&self, body: &[u8]) -> Vec<u8> {
+    fn seal(&self, body: &[u8], version: u8) -> Vec<u8> {
         let nonce = [9; 24];
-        let mut file = b"azward vault\n\x01\x00\x02".to_vec();
+        let mut file = start(version);
         file.extend(self.key_id);
         file.extend(1_u64.to_le_bytes());
         file.extend(nonce);
@@ -146,7 +151,7 @@ impl Home {
         let length = u16::from_le_bytes(file.get(56..58)?.try_into().ok()?);
         let end = 58 + usize::from(length);
         let (header, sealed) = (file.get(..end)?, file.get(end..)?);
-        let is_ours = header.starts_with(b"azward vault\n\x01\x00\x02")
+        let is_ours = VERSIONS.iter().any(|version| header.starts_with(&start(*version)))
             && header[16..24] == self.key_id
             && header[58..] == *DIRECTORY.as_bytes();
         let nonce: [u8; 24] = header[32..56].try_into().ok()?;
@@ -155,31 +160,46 @@ impl Home {
     }
 }
 
+/// How a file begins whose key is in a key file.
+fn start(version: u8) -> Vec<u8> {
+    [&b"azward vault\n"[..], &[version, 0, 2]].concat()
+}
+
 fn files(directory: &std::path::Path) -> Vec<PathBuf> {
     std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// What is in a vault, read from its JSON.
-fn read(document: &Json) -> Option<Contents> {
+fn read(document: &Json, version: u8) -> Option<Contents> {
     let mut contents = Contents::default();
-    for record in field(document, 0, "refresh_tokens")?.values() {
-        let text = |place, name| field(record, place, name)?.as_text();
+    let is_first = version == 1;
+    let (records, id) = if is_first { ("refresh_tokens", "key") } else { ("records", "id") };
+    for record in field(document, 0, records)?.values() {
+        // Format 2 has two fields more: the kind before the id, and the owner after it.
+        let place = |place: usize| if is_first { place } else { [1, 3, 4, 5, 6, 7, 8][place] };
+        let text = |at, name| field(record, place(at), name)?.as_text();
         let time = |record: &Json| if let Json::Word(time) = record { time.parse().ok() } else { None };
+        if !is_first && field(record, 0, "kind")?.as_text()? != "refresh_token" {
+            return None;
+        }
         let entry = Secret::new(STANDARD.decode(text(1, "entry")?).ok()?);
         contents.records.push(Record {
             kind: CredentialKind::RefreshToken,
-            id: text(0, "key")?,
-            owner: owner(entry.expose_text()).unwrap_or_default(),
+            id: text(0, id)?,
+            owner: match is_first {
+                true => Json::read(entry.expose_text()).ok().and_then(|entry| owner(&entry)).unwrap_or_default(),
+                false => owner(field(record, 2, "owner")?)?,
+            },
             entry,
-            predecessors: field(record, 2, "predecessors")?
+            predecessors: field(record, place(2), "predecessors")?
                 .values()
                 .iter()
                 .map(Json::as_text)
                 .collect::<Option<_>>()?,
-            stored_at: time(field(record, 3, "stored_at")?)?,
+            stored_at: time(field(record, place(3), "stored_at")?)?,
             stored_by: text(4, "stored_by")?,
-            brought_at: field(record, 5, "brought_at").map_or(Some(0), time)?,
-            rivals: field(record, 6, "rivals")
+            brought_at: field(record, place(5), "brought_at").map_or(is_first.then_some(0), time)?,
+            rivals: field(record, place(6), "rivals")
                 .map_or(Some(Vec::new()), |rivals| rivals.values().iter().map(rival).collect())?,
         });
     }
@@ -194,9 +214,8 @@ fn read(document: &Json) -> Option<Contents> {
     Some(contents)
 }
 
-/// Whose an entry of the first version is: it says so itself.
-fn owner(entry: &str) -> Option<Owner> {
-    let entry = Json::read(entry).ok()?;
+/// Whose something is: in the first version its entry says so itself.
+fn owner(entry: &Json) -> Option<Owner> {
     let once = |name: &str| {
         let name: Vec<u16> = name.encode_utf16().collect();
         let values: Vec<_> = entry.members().iter().filter(|(key, _)| *key == name).collect();

@@ -1,17 +1,7 @@
-//! What a vault holds, and its JSON. Whole entries are kept as the text that MSAL wrote, so that they go back byte for
-//! byte. A refresh token's entry is base64 within the JSON: that way reading it needs no unescaping, whose scratch
-//! buffers nobody would zero. Every buffer that a secret passes through is sized first, so that none is left behind by
-//! a reallocation, and zeroed after.
+//! What a vault holds, and what one generation lacks of what another had. Whole entries are kept as the text that az wrote,
+//! so that they go back byte for byte.
 
-use std::borrow::Cow;
-use std::io::{self, Write};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
-
-use super::record::{CredentialKind, Record, Rival};
+use super::record::{CredentialKind, Record};
 use crate::secret::Secret;
 
 /// All that one vault holds.
@@ -96,53 +86,6 @@ impl Gone {
     }
 }
 
-#[derive(Deserialize, Serialize)]
-struct Document<'a> {
-    #[serde(borrow)]
-    refresh_tokens: Vec<TokenRecord<'a>>,
-    accounts: Vec<EntryRecord<'a>>,
-    app_metadata: Vec<EntryRecord<'a>>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct TokenRecord<'a> {
-    key: Cow<'a, str>,
-    /// Base64, so never escaped, so always borrowed from the buffer that is zeroed.
-    entry: &'a str,
-    predecessors: Cow<'a, [String]>,
-    stored_at: i64,
-    stored_by: Cow<'a, str>,
-    /// Not known of what the first version stored: then it was long ago.
-    #[serde(default, skip_serializing_if = "is_unknown")]
-    brought_at: i64,
-    /// The first version had none.
-    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
-    rivals: Vec<RivalRecord<'a>>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_unknown(time: &i64) -> bool {
-    *time == 0
-}
-
-#[derive(Deserialize, Serialize)]
-struct RivalRecord<'a> {
-    /// Base64, as above.
-    entry: &'a str,
-    stored_at: i64,
-    stored_by: Cow<'a, str>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct EntryRecord<'a> {
-    key: Cow<'a, str>,
-    entry: Cow<'a, str>,
-}
-
-/// Why a plaintext is not a vault's: said without any of it.
-#[derive(Debug)]
-pub(super) struct NotContents;
-
 impl Contents {
     /// The credentials of one kind.
     pub fn of(&self, kind: CredentialKind) -> impl Iterator<Item = &Record> {
@@ -159,105 +102,11 @@ impl Contents {
     pub fn get_mut(&mut self, kind: CredentialKind, id: &str) -> Option<&mut Record> {
         self.records.iter_mut().find(|record| record.is(kind, id))
     }
-
-    /// The JSON that is sealed.
-    pub(super) fn to_json(&self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let encode = |entry: &Secret| Zeroizing::new(STANDARD.encode(entry.expose()));
-        let encoded: Vec<Vec<Zeroizing<String>>> =
-            self.records.iter().map(|record| record.entries().map(encode).collect()).collect();
-        let document = Document {
-            refresh_tokens: self.records.iter().zip(&encoded).map(|(record, entry)| to_wire(record, entry)).collect(),
-            accounts: self.accounts.iter().map(KeptEntry::record).collect(),
-            app_metadata: self.app_metadata.iter().map(KeptEntry::record).collect(),
-        };
-        let mut length = Counter(0);
-        serde_json::to_writer(&mut length, &document)?;
-        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
-        serde_json::to_writer(&mut *json, &document)?;
-        Ok(json)
-    }
-
-    /// Reads what [`Self::to_json`] wrote.
-    pub(super) fn from_json(json: &[u8]) -> Result<Self, NotContents> {
-        let document: Document<'_> = serde_json::from_slice(json).map_err(|_| NotContents)?;
-        let records = document.refresh_tokens.into_iter().map(from_wire);
-        Ok(Self {
-            records: records.collect::<Result<_, _>>()?,
-            accounts: document.accounts.into_iter().map(KeptEntry::from_record).collect(),
-            app_metadata: document.app_metadata.into_iter().map(KeptEntry::from_record).collect(),
-        })
-    }
-}
-
-/// `encoded` are the record's [`Record::entries`].
-fn to_wire<'a>(record: &'a Record, encoded: &'a [Zeroizing<String>]) -> TokenRecord<'a> {
-    let rival = |(rival, entry): (&'a Rival, &'a Zeroizing<String>)| RivalRecord {
-        entry,
-        stored_at: rival.stored_at,
-        stored_by: Cow::Borrowed(&rival.stored_by),
-    };
-    TokenRecord {
-        key: Cow::Borrowed(&record.id),
-        entry: encoded.first().map_or("", |entry| entry),
-        rivals: record.rivals.iter().zip(encoded.iter().skip(1)).map(rival).collect(),
-        predecessors: Cow::Borrowed(&record.predecessors),
-        stored_at: record.stored_at,
-        stored_by: Cow::Borrowed(&record.stored_by),
-        brought_at: record.brought_at,
-    }
-}
-
-fn from_wire(record: TokenRecord<'_>) -> Result<Record, NotContents> {
-    let decode = |entry: &str| STANDARD.decode(entry).map(Secret::new).map_err(|_| NotContents);
-    let rival = |record: RivalRecord<'_>| {
-        Ok(Rival {
-            entry: decode(record.entry)?,
-            stored_at: record.stored_at,
-            stored_by: record.stored_by.into_owned(),
-        })
-    };
-    let entry = decode(record.entry)?;
-    Ok(Record {
-        kind: CredentialKind::RefreshToken,
-        id: record.key.into_owned(),
-        // Whatever is an entry says it. What is none is nobody's, and is kept.
-        owner: serde_json::from_str(entry.expose_text()).unwrap_or_default(),
-        entry,
-        rivals: record.rivals.into_iter().map(rival).collect::<Result<_, _>>()?,
-        predecessors: record.predecessors.into_owned(),
-        stored_at: record.stored_at,
-        stored_by: record.stored_by.into_owned(),
-        brought_at: record.brought_at,
-    })
-}
-
-impl KeptEntry {
-    fn record(&self) -> EntryRecord<'_> {
-        EntryRecord { key: Cow::Borrowed(&self.key), entry: Cow::Borrowed(&self.entry) }
-    }
-
-    fn from_record(record: EntryRecord<'_>) -> Self {
-        Self { key: record.key.into_owned(), entry: record.entry.into_owned() }
-    }
-}
-
-/// Counts what is written to it.
-struct Counter(usize);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::record::Owner;
+    use super::super::record::{Owner, Rival};
     use super::*;
 
     /// Contents with everything awkward in them: escapes, unknown fields, odd spacing, an empty list, raw bytes.
@@ -299,22 +148,6 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn everything_comes_back_as_it_was() {
-        let json = sample("token").to_json().unwrap();
-        assert_eq!(Contents::from_json(&json).unwrap(), sample("token"));
-        assert_eq!(Contents::from_json(&Contents::default().to_json().unwrap()).unwrap(), Contents::default());
-    }
-
-    #[test]
-    fn what_the_first_version_wrote_is_read() {
-        let json = "{\"refresh_tokens\":[{\"key\":\"k\",\"entry\":\"e30=\",\"predecessors\":[],\"stored_at\":1,\
-                    \"stored_by\":\"login\"}],\"accounts\":[],\"app_metadata\":[]}";
-        let contents = Contents::from_json(json.as_bytes()).unwrap();
-        assert!(contents.records[0].rivals.is_empty());
-        assert_eq!(std::str::from_utf8(&contents.to_json().unwrap()).unwrap(), json);
-    }
-
-    #[test]
     fn a_rival_that_is_dropped_is_gone_and_one_that_was_preferred_is_not() {
         let (old, mut new) = (sample("t"), sample("t"));
         assert!(Gone::between(&old, &new).is_nothing());
@@ -327,18 +160,5 @@ pub(super) mod tests {
         assert!(!gone.take_from(&mut other));
         new.records[0].entry = rival.entry;
         assert!(Gone::between(&old, &new).is_nothing());
-    }
-
-    #[test]
-    fn the_buffer_is_sized_once() {
-        let json = sample("token").to_json().unwrap();
-        assert_eq!(json.len(), json.capacity());
-    }
-
-    #[test]
-    fn what_is_not_contents_is_refused() {
-        for text in ["", "{}", "[]", "{\"refresh_tokens\":[],\"accounts\":[]}", "\u{0}"] {
-            assert!(Contents::from_json(text.as_bytes()).is_err(), "{text}");
-        }
     }
 }

@@ -22,6 +22,7 @@ mod files;
 mod forgetting;
 mod guard;
 mod inventory;
+mod json;
 mod key_file;
 mod key_store;
 mod keyring;

@@ -11,6 +11,21 @@ pub enum CredentialKind {
     RefreshToken,
 }
 
+impl CredentialKind {
+    const ALL: [Self; 1] = [Self::RefreshToken];
+
+    /// Its name in a vault, which never changes.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// A credential, and what is known of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {

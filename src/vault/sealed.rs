@@ -6,7 +6,8 @@
 //! "azward vault\n"  version u16  kind u8  key id [8]  generation u64  nonce [24]  length u16  directory [length]
 //! ciphertext  tag [16]                                                                 (integers little-endian)
 //! ```
-//! The magic and the version never move, so that every later azward, and every earlier one, can tell them.
+//! The magic and the version never move, so that every later azward, and every earlier one, can tell them. Version 1 had the
+//! same header, and its contents were of the first [`Format`]: it is opened, and what is sealed is version 2.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,13 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
 use super::contents::Contents;
+use super::json::{Format, NotContents};
 use super::key_store::{KeyId, KeyStoreKind, MasterKey};
 use crate::sys;
 
 const MAGIC: &[u8] = b"azward vault\n";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+const FIRST_VERSION: u16 = 1;
 const TAG: usize = 16;
 
 /// What a vault says of itself in clear.
@@ -34,6 +37,8 @@ pub(super) struct Header {
     pub(super) generation: u64,
     /// The canonical config directory that it belongs to.
     pub(super) directory: PathBuf,
+    /// How its contents are written.
+    format: Format,
     nonce: [u8; 24],
 }
 
@@ -68,11 +73,12 @@ impl Header {
         if reader.take(MAGIC.len()) != Ok(MAGIC) {
             return Err(Flaw::Damaged("does not begin as a vault does"));
         }
-        match u16::from_le_bytes(reader.array()?) {
-            VERSION => {}
+        let format = match u16::from_le_bytes(reader.array()?) {
+            VERSION => Format::Second,
+            FIRST_VERSION => Format::First,
             0 => return Err(Flaw::Damaged("has no version")),
             version => return Err(Flaw::Newer(version)),
-        }
+        };
         let [kind] = reader.array()?;
         let kind = KeyStoreKind::from_byte(kind).ok_or(Flaw::Damaged("names no key store"))?;
         let key_id = reader.array()?;
@@ -80,14 +86,21 @@ impl Header {
         let nonce = reader.array()?;
         let length = u16::from_le_bytes(reader.array()?);
         let directory = sys::path_from_bytes(reader.take(usize::from(length))?);
-        Ok((Self { kind, key_id, generation, directory, nonce }, bytes.len() - reader.0.len()))
+        Ok((Self { kind, key_id, generation, directory, format, nonce }, bytes.len() - reader.0.len()))
+    }
+
+    fn version(&self) -> u16 {
+        match self.format {
+            Format::First => FIRST_VERSION,
+            Format::Second => VERSION,
+        }
     }
 
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let directory = sys::path_to_bytes(&self.directory);
         let length = u16::try_from(directory.len()).map_err(|_| io::ErrorKind::InvalidFilename)?;
         let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.version().to_le_bytes());
         bytes.push(self.kind.to_byte());
         bytes.extend(self.key_id);
         bytes.extend(self.generation.to_le_bytes());
@@ -108,11 +121,15 @@ pub(super) fn seal(
 ) -> io::Result<Vec<u8>> {
     let mut nonce = [0; 24];
     getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let header = Header { kind, key_id: key.id(), generation, directory: directory.to_owned(), nonce };
+    let format = Format::Second;
+    let header = Header { kind, key_id: key.id(), generation, directory: directory.to_owned(), format, nonce };
+    seal_body(&header, contents.to_json()?, key)
+}
+
+fn seal_body(header: &Header, mut body: Zeroizing<Vec<u8>>, key: &MasterKey) -> io::Result<Vec<u8>> {
     let mut bytes = header.to_bytes()?;
-    let mut body = contents.to_json()?;
     let tag = cipher(key)?
-        .encrypt_inout_detached(&nonce.into(), &bytes, body.as_mut_slice().into())
+        .encrypt_inout_detached(&header.nonce.into(), &bytes, body.as_mut_slice().into())
         .map_err(|_| io::ErrorKind::FileTooLarge)?;
     bytes.extend_from_slice(&body);
     bytes.extend_from_slice(&tag);
@@ -131,7 +148,10 @@ pub(super) fn open(bytes: &[u8], key: &MasterKey) -> Result<Contents, Flaw> {
         .map_err(|_| Flaw::Damaged("has a key of the wrong length"))?
         .decrypt_inout_detached(&header.nonce.into(), associated, body.as_mut_slice().into(), &tag)
         .map_err(|_| Flaw::Damaged("does not open with its own key"))?;
-    Contents::from_json(&body).map_err(|_| Flaw::Damaged("opens, and its contents make no sense"))
+    Contents::from_json(header.format, &body).map_err(|flaw| match flaw {
+        NotContents::Nonsense => Flaw::Damaged("opens, and its contents make no sense"),
+        NotContents::Newer => Flaw::Newer(header.version()),
+    })
 }
 
 fn cipher(key: &MasterKey) -> io::Result<XChaCha20Poly1305> {
@@ -139,9 +159,17 @@ fn cipher(key: &MasterKey) -> io::Result<XChaCha20Poly1305> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::contents::tests::sample;
+    use super::super::json::tests::first_version;
     use super::*;
+
+    /// The bytes of a generation as the first version would have written them in the place of `bytes`.
+    pub(crate) fn as_first_version(bytes: &[u8], key: &MasterKey) -> Vec<u8> {
+        let (mut header, _) = Header::parse(bytes).unwrap();
+        header.format = Format::First;
+        seal_body(&header, first_version(&open(bytes, key).unwrap()).into(), key).unwrap()
+    }
 
     fn sealed() -> (Vec<u8>, MasterKey) {
         let key = MasterKey::generate().unwrap();
@@ -185,11 +213,33 @@ mod tests {
     #[test]
     fn another_version_is_told_from_damage() {
         let (mut bytes, key) = sealed();
-        bytes[MAGIC.len()] = 2;
-        assert_eq!(open(&bytes, &key), Err(Flaw::Newer(2)));
+        for newer in [3, 4, 255] {
+            bytes[MAGIC.len()] = newer;
+            assert_eq!(open(&bytes, &key), Err(Flaw::Newer(newer.into())));
+        }
         bytes[MAGIC.len()] = 0;
         assert_eq!(open(&bytes, &key), Err(Flaw::Damaged("has no version")));
         assert_eq!(open(b"", &key), Err(Flaw::Damaged("does not begin as a vault does")));
+    }
+
+    #[test]
+    fn a_version_is_not_changed_without_the_key() {
+        let (bytes, key) = sealed();
+        let first = as_first_version(&bytes, &key);
+        assert_eq!(open(&first, &key).unwrap(), sample("canary"));
+        for (mut relabelled, version) in [(bytes, 1), (first, 2)] {
+            relabelled[MAGIC.len()] = version;
+            assert_eq!(open(&relabelled, &key), Err(Flaw::Damaged("does not open with its own key")));
+        }
+    }
+
+    #[test]
+    fn contents_of_a_kind_that_nobody_knows_yet_are_a_newer_azward_s() {
+        let (bytes, key) = sealed();
+        let (header, _) = Header::parse(&bytes).unwrap();
+        let json = String::from_utf8(sample("canary").to_json().unwrap().to_vec()).unwrap();
+        let body = json.replacen("refresh_token", "moon_stone", 1).into_bytes();
+        assert_eq!(open(&seal_body(&header, body.into(), &key).unwrap(), &key), Err(Flaw::Newer(VERSION)));
     }
 
     #[test]
