@@ -1,13 +1,12 @@
 //! MSAL's token cache: what azward reads in it is there, what it edits is changed as meant and nothing else is, what it takes
 //! out comes back, and a token that it would answer with is one that MSAL would use.
 
-use azward::azure::HttpsUrl;
+use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::edit;
-use azward::credentials::msal::{Entry, Section, TokenCache};
+use azward::credentials::msal::{Additions, Entry, Section, TokenCache};
 use azward::credentials::origin::Origin;
 use azward::credentials::rivals::Order;
-use azward::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey, USELESS};
-use azward::tokens::entra::Additions;
+use azward::tokens::access_token::{TokenKey, USELESS};
 use azward::vault::{Contents, CredentialKind, Owner, Record, Rival};
 use zeroize::Zeroizing;
 

@@ -1,10 +1,11 @@
 //! The token endpoint's answer: what is taken for a grant is one to MSAL, and makes the entries that MSAL would make of it
 //! (msal 1.39.0, `token_cache.py`, `TokenCache.__add`). What is said of a refusal has no token in it.
 
-use azward::azure::HttpsUrl;
+use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
+use azward::credentials::msal::Additions;
 use azward::secret::Secret;
-use azward::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
-use azward::tokens::entra::{Additions, Granted, GrantedFields};
+use azward::tokens::access_token::TokenKey;
+use azward::tokens::entra::{Granted, GrantedFields};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 

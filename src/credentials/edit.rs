@@ -7,16 +7,15 @@ use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
+use crate::azure::AZURE_CLI_CLIENT_ID;
 use crate::azure::python_json::{Escape, quote};
-use crate::credentials::msal::{AccountFields, Entry, RefreshTokenFields, Section, TokenCache};
+use crate::credentials::msal::{AccountFields, Additions, Entry, RefreshTokenFields, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{
     Order, accept, add_rival, changed_at, is_rival, is_untimed, remember, rival_of, supersede, take,
 };
 use crate::failure::Result;
 use crate::secret::{Secret, fingerprint};
-use crate::tokens::access_token::AZURE_CLI_CLIENT_ID;
-use crate::tokens::entra::Additions;
 use crate::vault::{Contents, CredentialKind, KeptEntry, Owner, Record, Rival};
 
 /// Puts the vault's refresh tokens into the cache: those of the accounts that are there. An account that the cache lost

@@ -11,13 +11,10 @@ use serde::Deserialize;
 
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
-use crate::azure::{ConfigDir, HttpsUrl, Owner};
+use crate::azure::{AZURE_CLI_CLIENT_ID, ConfigDir, HttpsUrl, Owner};
 use crate::context::Context;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-
-/// The client id of the Azure CLI (azure-cli-core 2.91.0, `auth/constants.py`).
-pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 /// A token with less than this left, in seconds, is rotated.
 pub const WINDOW: i64 = 20 * 60;

@@ -1,11 +1,13 @@
 //! MSAL's token cache: the file, its format, and what only it has: accounts, notes about clients, access tokens. Format, keys
 //! and lock are MSAL's; azward adds nothing to them.
 
+mod additions;
 mod cache_entry;
 mod token_cache;
 
 use std::time::Duration;
 
+pub use additions::Additions;
 pub use cache_entry::{AccountFields, Entry, RefreshTokenFields, Section};
 pub use token_cache::TokenCache;
 

@@ -5,6 +5,8 @@
 
 mod certificate;
 mod client;
+mod granted_entries;
+mod granted_fields;
 mod refresh_request;
 mod resolver;
 mod route;
@@ -13,6 +15,7 @@ mod token_response;
 mod trust;
 
 pub use client::{Client, Manner};
+pub use granted_fields::GrantedFields;
 pub use refresh_request::RefreshRequest;
 pub use token_error::{LONGEST_QUIET, Reason, TokenError};
-pub use token_response::{Additions, Granted, GrantedFields};
+pub use token_response::Granted;

@@ -4,8 +4,9 @@
 
 use zeroize::Zeroizing;
 
+use crate::azure::AZURE_CLI_CLIENT_ID;
 use crate::secret::Secret;
-use crate::tokens::access_token::{AZURE_CLI_CLIENT_ID, TokenKey};
+use crate::tokens::access_token::TokenKey;
 
 /// What tells Entra that the caller understands claims challenges; the answer is then a CAE token.
 const CP1: &str = r#"{"access_token": {"xms_cc": {"values": ["CP1"]}}}"#;
