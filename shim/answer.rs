@@ -10,16 +10,15 @@ use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
 use azward::azure::profile::{Profile, Subscription};
 use azward::azure::python_json::{Escape, quote};
-use azward::azure::{Command, ConfigDir, real_az};
+use azward::azure::{Command, ConfigDir};
 use azward::context::Context;
 use azward::credentials::CredentialFile;
 use azward::credentials::msal::{Section, TokenCache};
-use azward::home;
 use azward::journal::{Action, Event};
 use azward::store::CredentialStore;
 use azward::sys::{self, Stream};
-use azward::tokens::access_token::{CachedToken, TokenKey};
-use azward::tokens::rotate::{Rotated, Rotation};
+use azward::tokens::access_token::AccessToken;
+use azward::tokens::{Acquired, Renew, TokenKey, Tokens};
 use azward::ui;
 use chrono::{DateTime, Local};
 use zeroize::Zeroizing;
@@ -106,60 +105,42 @@ impl<'a> Answer<'a> {
         {
             self.app.journal.warn(self.app.context.now(), &failure);
         }
-        let account = self.wanted.account(cache).ok()??;
-        let now = self.app.context.now();
-        let found = self.wanted.find(cache, &account, now).ok()?;
-        if let Some(found) = found.filter(|found| !found.is_due(now)) {
-            return Some(self.print(&found));
-        }
-        // In a private mount az renews the token where the run above finds it.
-        if !store.vault.exists() || sys::is_privately_mounted(store.cache.path()) {
-            return None;
-        }
-        // The key is about to be read.
-        home::close_files(&self.app.context);
-        // One that cannot be found trusts nothing, and so renews nothing.
-        let real_az = real_az::find(&self.app.context, &self.app.settings, &[]).unwrap_or_default();
-        let rotation = Rotation { store, real_az: &real_az, command: self.command };
-        let rotated = rotation.rotate(&self.wanted);
+        let tokens = Tokens { store, real_az: None, command: self.command };
+        let acquired = tokens.acquire_from(cache, &self.wanted, Renew::IfDueOrMissing);
         // It waited for its answer and not for this.
         if let Some(signal) = sys::pending_signal() {
             sys::die_of(signal);
         }
-        match rotated {
-            Rotated::Fresh => {
-                let text = store.read_settled().ok()?;
-                let cache = TokenCache::parse(&text).ok()?;
-                let found = self.wanted.find(&cache, &account, self.app.context.now()).ok()??;
-                Some(self.print(&found))
-            }
+        match acquired {
+            Acquired::Cached(token) | Acquired::Fresh(token) => Some(self.print(&token)),
             // Refused or unreachable: the old token serves while it is good; after that az itself explains.
-            Rotated::Denied => found.map(|found| self.print(&found)),
-            Rotated::LeftToAz => None,
+            Acquired::Denied(token) => token.map(|token| self.print(&token)),
+            Acquired::LeftToAz => None,
         }
     }
 
-    fn print(&self, found: &CachedToken<'_>) -> Zeroizing<String> {
+    fn print(&self, token: &AccessToken) -> Zeroizing<String> {
         // az adds the whole seconds that are left to the whole seconds that it is.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expires_on = found.expires_on - i64::from(now.subsec_nanos() > 0);
+        let expires_on = token.expires_on - i64::from(now.subsec_nanos() > 0);
         let local = DateTime::from_timestamp(expires_on, 0).unwrap_or_default().with_timezone(&Local);
         let quoted = |text: &str| quote(text, Escape::Needed);
         let tenant = self.request.tenant.as_deref().unwrap_or(&self.subscription.tenant_id);
         let subscription = self.request.tenant.is_none().then(|| quoted(&self.subscription.id));
         // In the order of their keys, as both outputs have them.
         let values = [
-            Some(Zeroizing::new(found.secret.to_owned())),
             Some(quoted(&local.format("%Y-%m-%d %H:%M:%S.000000").to_string())),
             Some(Zeroizing::new(expires_on.to_string())),
             subscription,
             Some(quoted(tenant)),
             Some(quoted("Bearer")),
         ];
+        let values = std::iter::once(Some(token.secret.as_str()))
+            .chain(values.iter().map(|value| Some(value.as_ref()?.as_str())));
         let rows: Vec<(&str, &str)> = KEYS
             .iter()
-            .zip(&values)
-            .filter_map(|(key, value)| Some((*key, value.as_ref()?.as_str())))
+            .zip(values)
+            .filter_map(|(key, value)| Some((*key, value?)))
             .filter(|(key, _)| self.request.query.as_deref().is_none_or(|query| query == *key))
             .collect();
         print(self.output, self.request.query.is_some(), &rows)

@@ -14,11 +14,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use azward::azure::HttpsUrl;
+use azward::azure::Owner;
 use azward::context::Context;
+use azward::credentials::edit::Redeemable;
 use azward::run::guardian;
 use azward::secret::Secret;
-use azward::tokens::access_token::TokenKey;
-use azward::tokens::entra::{Client, Manner, RefreshRequest};
+use azward::tokens::TokenKey;
+use azward::tokens::entra::{Capability, Client, Manner};
+use azward::tokens::source::TokenSource;
 use entra::{Entra, User};
 use support::Sandbox;
 
@@ -161,20 +164,17 @@ impl Bench<'_> {
             scope: "https://management.core.windows.net//.default".to_owned(),
         };
         let token = self.entra.refresh_tokens_issued().pop().unwrap();
-        let refresh_token = Secret::from_text(token);
-        let home_account_id = User::Alice.home_account_id();
-        let request = RefreshRequest {
-            wanted: &wanted,
-            home_account_id: &home_account_id,
-            environment: "localhost",
-            refresh_token: &refresh_token,
-            declares_cp1: true,
-        };
+        let source = TokenSource::RefreshToken(Redeemable {
+            account: Owner { home_account_id: User::Alice.home_account_id(), environment: "localhost".to_owned() },
+            refresh_token: Secret::from_text(token),
+            key: String::new(),
+        });
+        let request = source.request(&wanted, Capability::Cp1);
         eprint!("the bare request ");
         let times = (0..40).map(|_| {
             let began = Instant::now();
             let manner = Manner::of(&context, Path::new(""), &wanted.authority).unwrap();
-            Client::of(&context, &manner).unwrap().redeem(&request).unwrap();
+            Client::of(&context, &manner).unwrap().send(&request).unwrap();
             eprint!(".");
             began.elapsed()
         });

@@ -6,7 +6,8 @@ use azward::credentials::edit;
 use azward::credentials::msal::{Additions, Entry, Section, TokenCache};
 use azward::credentials::origin::Origin;
 use azward::credentials::rivals::Order;
-use azward::tokens::access_token::{TokenKey, USELESS};
+use azward::tokens::TokenKey;
+use azward::tokens::access_token::USELESS;
 use azward::vault::{Contents, CredentialKind, Owner, Record, Rival};
 use zeroize::Zeroizing;
 

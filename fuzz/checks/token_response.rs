@@ -4,7 +4,7 @@
 use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::msal::Additions;
 use azward::secret::Secret;
-use azward::tokens::access_token::TokenKey;
+use azward::tokens::TokenKey;
 use azward::tokens::entra::{Granted, GrantedFields};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,7 +32,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
                 is_understood = true;
             }
             Err(token_error) => {
-                assert!((0..=3600).contains(&token_error.quiet_for), "{token_error:?}");
+                assert!((0..=3600).contains(&token_error.retry_after), "{token_error:?}");
                 let text =
                     |name: &str| document.as_ref().and_then(|document| document.get_text(name)).unwrap_or_default();
                 for token in ["access_token", "refresh_token", "id_token"].map(text) {

@@ -182,7 +182,16 @@ pub struct Redeemable {
     /// The token.
     pub refresh_token: Secret,
     /// Its entry's key in the vault.
-    pub(super) key: String,
+    pub key: String,
+}
+
+impl Redeemable {
+    /// A second copy, for who says why.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let refresh_token = self.refresh_token.duplicate();
+        Self { account: self.account.clone(), refresh_token, key: self.key.clone() }
+    }
 }
 
 /// The refresh token that MSAL would redeem for `account`: of the family that the Azure CLI is in or the CLI's own, the

@@ -11,23 +11,25 @@ use crate::credentials::origin::Origin;
 use crate::run::exposure::private::PrivateCopy;
 use crate::secret::wipe_stack;
 use crate::sys::{Alarm, Woken};
-use crate::tokens::access_token::{CachedToken, TokenKey, WINDOW};
-use crate::tokens::rotate::{Rotated, Rotation};
+use crate::tokens::{Acquired, Renew, TokenKey, Tokens};
 
 /// Tells the thread that the run has ended.
 pub type End = Alarm;
 
 /// How long to wait at the most before looking again: the token may be another by then, and a machine may have slept.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long to wait after a rotation that was denied.
-const AFTER_DENIAL: Duration = Duration::from_secs(60);
+/// How long to wait at the least after a renewal.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait after a renewal that was denied.
+const PAUSE_AFTER_DENIAL: Duration = Duration::from_secs(60);
 
 /// Keeps what a run needs up to date until its end comes.
-pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&TokenKey>, copy: Option<&PrivateCopy>, end: &End) {
+pub fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, copy: Option<&PrivateCopy>, end: &End) {
     let watch = copy.and_then(|copy| copy.watch.as_ref());
     let mut wanted = wanted;
-    let mut due = Instant::now() + wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
+    let mut due = Instant::now() + if wanted.is_some() { Duration::ZERO } else { LONGEST_PAUSE };
     loop {
         wipe_stack();
         match end.wait(due.saturating_duration_since(Instant::now()), watch) {
@@ -37,75 +39,39 @@ pub fn keep_alive(rotation: &Rotation<'_>, wanted: Option<&TokenKey>, copy: Opti
                     watch.drain();
                     // What is stored here is told as well, and finds nothing left to do; to forget it would be to forget
                     // what az stores at the same moment.
-                    keep_together(rotation, copy);
+                    keep_together(tokens, copy);
                 }
             }
             Woken::Late => {
-                let pause = wanted.map_or(LONGEST, |wanted| until_due(rotation, wanted));
-                let pause = match wanted.filter(|_| pause.is_zero()).map(|wanted| (wanted, rotation.rotate(wanted))) {
-                    None => pause,
-                    Some((wanted, Rotated::Fresh)) => until_due(rotation, wanted).max(Duration::from_secs(1)),
-                    Some((_, Rotated::Denied)) => AFTER_DENIAL,
-                    Some((_, Rotated::LeftToAz)) => {
+                let pause = match wanted.map(|wanted| keep_fresh(tokens, wanted)) {
+                    None => LONGEST_PAUSE,
+                    Some(Acquired::Cached(token)) => Duration::from_secs(token.due_in),
+                    Some(Acquired::Fresh(token)) => Duration::from_secs(token.due_in).max(SHORTEST_PAUSE),
+                    Some(Acquired::Denied(_)) => PAUSE_AFTER_DENIAL,
+                    Some(Acquired::LeftToAz) => {
                         wanted = None;
-                        LONGEST
+                        LONGEST_PAUSE
                     }
                 };
-                due = Instant::now() + pause;
+                due = Instant::now() + pause.min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// Renews the token if it is due. A cache that cannot be read at this moment is looked at again.
+fn keep_fresh(tokens: &Tokens<'_>, wanted: &TokenKey) -> Acquired {
+    let text = tokens.store.cache.read().ok().flatten().unwrap_or_default();
+    match TokenCache::parse(&text) {
+        Ok(cache) => tokens.acquire_from(&cache, wanted, Renew::IfDue),
+        Err(_) => Acquired::Denied(None),
     }
 }
 
 /// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.
-fn keep_together(rotation: &Rotation<'_>, copy: &PrivateCopy) {
-    let store = rotation.store;
-    let outcome =
-        store.harvest_living(copy, Origin::Command(rotation.command)).and_then(|()| store.refresh_living(copy));
+fn keep_together(tokens: &Tokens<'_>, copy: &PrivateCopy) {
+    let store = tokens.store;
+    let outcome = store.harvest_living(copy, Origin::Command(tokens.command)).and_then(|()| store.refresh_living(copy));
     // A copy that az is writing at this moment is not whole; the next change tells of it again.
     let _ = outcome;
-}
-
-/// How long until the token is due; a token that is not there is az's to get.
-fn until_due(rotation: &Rotation<'_>, wanted: &TokenKey) -> Duration {
-    let now = rotation.store.app.context.now();
-    let left = || {
-        let text = rotation.store.cache.read().ok()??;
-        let cache = TokenCache::parse(&text).ok()?;
-        let account = wanted.account(&cache).ok()??;
-        let found = wanted.find(&cache, &account, now).ok()??;
-        Some(seconds_until_due(&found, now))
-    };
-    left().map_or(LONGEST, Duration::from_secs).min(LONGEST)
-}
-
-/// The seconds until the first at which a token counts as due. Its times are a file's, and may be any.
-fn seconds_until_due(found: &CachedToken<'_>, now: i64) -> u64 {
-    if found.is_due(now) {
-        return 0;
-    }
-    let at_the_end = found.expires_on.saturating_sub(WINDOW);
-    let due = found.refresh_on.map_or(at_the_end, |time| time.min(at_the_end));
-    u64::try_from(due.saturating_add(1).saturating_sub(now)).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_a_file_says_of_times_there_is_an_answer() {
-        let now = 1_000_000;
-        let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
-            seconds_until_due(&CachedToken { secret: "", expires_on, refresh_on, cached_at }, now)
-        };
-        assert_eq!((until(now + 3600, None, now), until(now + 3600, Some(now + 5), now)), (2401, 6));
-        for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {
-            for other in [i64::MIN, 0, now, i64::MAX] {
-                // Whatever it comes to, it comes to an end.
-                until(time, Some(other), now);
-                assert_eq!(until(now + 3600, Some(other), i64::MAX), 0, "cached in the future");
-            }
-        }
-    }
 }

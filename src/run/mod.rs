@@ -22,10 +22,8 @@ use std::time::Instant;
 use crate::app::App;
 use crate::azure::command::{AccountEffect, Group};
 use crate::azure::{Command, ConfigDir};
-use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
-use crate::lock::Lock;
 use crate::run::exposure::policy::{Exposure, ExposureKind};
 use crate::run::guardian::Guardian;
 use crate::run::launch::{AzEnd, Launch, Start};
@@ -33,8 +31,7 @@ use crate::run::run_variable::RunVariable;
 use crate::secret::wipe_stack;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
-use crate::tokens::access_token::TokenKey;
-use crate::tokens::rotate::{Rotated, Rotation};
+use crate::tokens::{Acquired, Flight, Renew, TokenKey, Tokens};
 
 /// One execution of the real az on a caller's behalf.
 #[derive(Debug)]
@@ -72,8 +69,8 @@ impl Run<'_> {
         let start = Start { command, run_variable: &self.run_variable, is_quiet: false };
         let mut launch = Launch::begin(&store, &exposure, &guardian, start)?;
         let wanted = self.wanted(&store, command.effect());
-        let rotation = Rotation { store: &store, real_az: &self.real_az, command: command.group() };
-        let left_to_az = wanted.as_ref().and_then(|wanted| self.rotate_if_due(&rotation, wanted));
+        let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
+        let left_to_az = wanted.as_ref().and_then(|wanted| Self::renew_if_due(&tokens, wanted));
         let is_for_a_token = command.group().is_for_a_token();
         let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
         let kind = launch.kind()?;
@@ -81,17 +78,17 @@ impl Run<'_> {
             self.end_by(signal, launch, &guardian);
         }
         let through_az = wanted.as_ref().zip(left_to_az);
-        let rotate_through_az = |wanted: &TokenKey| {
+        let renew_through_az = |wanted: &TokenKey, flight: &Flight| {
             let arguments = through_az::ARGUMENTS.map(OsString::from);
             let command = Command::parse(&arguments);
             let start = Start { command: &command, run_variable: &self.run_variable, is_quiet: true };
             let quiet = Launch::begin(&store, &exposure, &guardian, start);
-            self.rotate_through_az(wanted, &rotation, quiet, kind);
+            self.renew_through_az(wanted, flight, &tokens, quiet, kind);
         };
         if kind == ExposureKind::Private
-            && let Some((wanted, _)) = &through_az
+            && let Some((wanted, flight)) = &through_az
         {
-            rotate_through_az(wanted);
+            renew_through_az(wanted, flight);
         }
         let handicap = launch.expose(&[]).err();
         if let Some(failure) = &handicap {
@@ -99,9 +96,9 @@ impl Run<'_> {
         }
         if kind == ExposureKind::InPlace
             && handicap.is_none()
-            && let Some((wanted, _)) = &through_az
+            && let Some((wanted, flight)) = &through_az
         {
-            rotate_through_az(wanted);
+            renew_through_az(wanted, flight);
             launch.watch_again();
         }
         if through_az.is_some() {
@@ -114,7 +111,7 @@ impl Run<'_> {
         wipe_stack();
         let outcome = launch.run(|end, copy| {
             if wanted.is_some() || copy.is_some() {
-                keep_alive::keep_alive(&rotation, wanted.as_ref(), copy, end);
+                keep_alive::keep_alive(&tokens, wanted.as_ref(), copy, end);
             }
         });
         let end = AzEnd::of(outcome.as_ref().is_ok_and(ExitStatus::success));
@@ -140,47 +137,37 @@ impl Run<'_> {
     }
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
-    fn rotate_if_due(&self, rotation: &Rotation<'_>, wanted: &TokenKey) -> Option<Lock> {
-        // Which of two refresh tokens is good is better known before az is handed one.
-        let is_wanted = self.is_due(wanted, rotation.store) || rotation.store.has_rivals(wanted);
-        if !is_wanted || rotation.rotate(wanted) != Rotated::LeftToAz {
-            return None;
+    fn renew_if_due(tokens: &Tokens<'_>, wanted: &TokenKey) -> Option<Flight> {
+        match tokens.acquire(wanted, Renew::IfAllAreDue) {
+            Acquired::LeftToAz => tokens.hand_to_az(wanted),
+            _ => None,
         }
-        let lock = rotation.lock(wanted).ok()?;
-        // Another process may have done it while we waited.
-        self.is_due(wanted, rotation.store).then_some(lock)
     }
 
-    fn is_due(&self, wanted: &TokenKey, store: &CredentialStore<'_>) -> bool {
-        let Ok(text) = store.read_settled() else { return false };
-        TokenCache::parse(&text)
-            .and_then(|cache| wanted.due(&cache, self.app.context.now()))
-            .is_ok_and(|keys| keys.is_some())
-    }
-
-    fn rotate_through_az(
+    fn renew_through_az(
         &self,
         wanted: &TokenKey,
-        rotation: &Rotation<'_>,
+        flight: &Flight,
+        tokens: &Tokens<'_>,
         az: Result<Launch<'_>>,
         kind: ExposureKind,
     ) {
         let began = Instant::now();
         let now = self.app.context.now();
         let outcome = az.and_then(|az| match kind {
-            ExposureKind::Private => through_az::rotate_privately(wanted, rotation.store, az, now),
-            ExposureKind::InPlace => through_az::rotate_in_place(wanted, rotation.store, now, az),
+            ExposureKind::Private => through_az::rotate_privately(wanted, tokens.store, az, now),
+            ExposureKind::InPlace => through_az::rotate_in_place(wanted, tokens.store, now, az),
         });
         // One that a signal ended may well have been able to.
         if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {
-            rotation.note_az_s_failure(wanted);
+            flight.back_off_from_az(self.app.context.now());
         }
         let outcome = match outcome {
             Ok(true) => "renewed by the real az".to_owned(),
             Ok(false) => "not renewed by the real az: the old token serves".to_owned(),
             Err(failure) => failure.what,
         };
-        rotation.note(wanted, outcome, began);
+        tokens.note(wanted, outcome, began);
     }
 
     /// Says whether all is settled.

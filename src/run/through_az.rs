@@ -11,10 +11,10 @@ use crate::failure::Result;
 use crate::run::launch::{AzEnd, Launch};
 use crate::secret::Secret;
 use crate::store::{CredentialStore, Forgetting};
-use crate::tokens::access_token::TokenKey;
+use crate::tokens::TokenKey;
 
 /// How long the real az may take for a fresh token before the old one has to do.
-const DEADLINE: Duration = Duration::from_secs(8);
+const RENEWAL_DEADLINE: Duration = Duration::from_secs(8);
 
 /// The arguments that have az renew the token for Resource Manager.
 pub const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
@@ -35,7 +35,7 @@ pub fn rotate_privately(
         return Ok(false);
     }
     launch.expose(&due)?;
-    let has_renewed = launch.succeeds_within(DEADLINE);
+    let has_renewed = launch.succeeds_within(RENEWAL_DEADLINE);
     launch.settle(Forgetting::Never, AzEnd::of(has_renewed))?;
     Ok(has_renewed)
 }
@@ -48,7 +48,7 @@ pub fn rotate_privately(
 pub fn rotate_in_place(wanted: &TokenKey, store: &CredentialStore<'_>, now: i64, mut az: Launch<'_>) -> Result<bool> {
     let Some(aside) = set_aside(wanted, store, now)? else { return Ok(false) };
     az.hold_in_place();
-    let has_renewed = az.succeeds_within(DEADLINE);
+    let has_renewed = az.succeeds_within(RENEWAL_DEADLINE);
     az.let_go_in_place();
     if has_renewed {
         return Ok(true);

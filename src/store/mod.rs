@@ -17,20 +17,16 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
-use crate::credentials::edit::{self, Redeemable};
+use crate::credentials::edit;
 use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{Section, TokenCache, TokenCacheFile};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::{self, Order};
+use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
 use crate::store::lease::Lease;
 use crate::store::section::Committed;
-use crate::tokens::access_token::TokenKey;
-use crate::tokens::entra::Granted;
 use crate::vault::{Contents, Owner, Vault};
-use crate::wait::Stubborn;
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
@@ -158,96 +154,12 @@ impl<'a> CredentialStore<'a> {
         Ok(self.cache.read()?.unwrap_or_default())
     }
 
-    /// The refresh tokens to redeem for `wanted`, the first one first, with what a living run changed in the file taken in.
-    /// None when the vault has none for that account; more than one where it is not known which is the newest.
-    ///
-    /// # Errors
-    /// Whatever kept vault or cache from being read.
-    pub fn redeemables(&self, wanted: &TokenKey) -> Result<Vec<Redeemable>> {
-        let text = self.read_settled()?;
-        let cache = TokenCache::parse(&text)?;
-        let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
-        let contents = match edit::refresh_token_count(&cache)? {
-            0 => self.vault.load()?,
-            _ => {
-                let section = self.prepared()?.enter_vault()?;
-                let mut opened = section.open()?;
-                opened.harvest(&cache, Origin::Rotation, self.order())?;
-                let committed = opened.commit();
-                committed.stored.clone()?;
-                committed.into_contents()
-            }
-        };
-        let Some(preferred) = edit::redeemable(&contents, &account)? else { return Ok(Vec::new()) };
-        let mut redeemables = rivals::rivals(&contents, &preferred)?;
-        redeemables.insert(0, preferred);
-        Ok(redeemables)
-    }
-
-    /// Whether it is not known which refresh token of the account of `wanted` is the newest.
-    #[must_use]
-    pub fn has_rivals(&self, wanted: &TokenKey) -> bool {
-        let has = |contents: &Contents| contents.records.iter().any(|kept| !kept.rivals.is_empty());
-        // Looked up without the file first, which is all there is to it nearly always.
-        self.vault.exists()
-            && self.vault.load().is_ok_and(|contents| has(&contents))
-            && self.redeemables(wanted).is_ok_and(|redeemables| redeemables.len() > 1)
-    }
-
     /// What is known of the order of a refresh token in the real file and the vault's.
     pub(crate) fn order(&self) -> Order {
         match self.is_needed() {
             Ok(true) => Order::Ran,
             _ => Order::Unknown,
         }
-    }
-
-    /// Stores what was granted, as MSAL would have: the new refresh token in the vault first, then the access token in the
-    /// cache, and the refresh token there too if a run has the old one exposed. A vault that cannot be written (a full disk)
-    /// leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
-    ///
-    /// # Errors
-    /// Whatever kept it from being stored. The old refresh token is still in the vault.
-    pub fn store_granted(&self, wanted: &TokenKey, redeemed: &Redeemable, granted: &Granted) -> Result<()> {
-        let now = self.app.context.now();
-        let Some(fields) = granted.fields() else { return Ok(()) };
-        let _stubborn = Stubborn::begin();
-        let (contents, stored) = self.store_refresh_token(redeemed, fields.refresh_token)?;
-        let section = self.lock_cache()?;
-        let cache = section.parse()?;
-        // An account that was logged out meanwhile stays logged out.
-        if wanted.account(&cache)?.as_ref() != Some(&redeemed.account) {
-            return Ok(());
-        }
-        let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
-        let homeless = stored.is_err().then_some(redeemed);
-        section.write(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
-        stored
-    }
-
-    /// Puts a granted refresh token into the vault, or notes which of several was accepted: what the vault has then or was
-    /// to have, and what kept it from being stored.
-    fn store_refresh_token(&self, redeemed: &Redeemable, granted: Option<&str>) -> Result<(Contents, Result<()>)> {
-        let now = self.app.context.now();
-        let replace = |contents: &mut Contents| match granted {
-            Some(new) => edit::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
-            None => rivals::accept(contents, redeemed),
-        };
-        let section = match self.unprepared().enter_vault() {
-            Ok(section) => section,
-            Err(failure) => {
-                // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
-                let mut contents = self.vault.load()?;
-                replace(&mut contents)?;
-                return Ok((contents, if granted.is_some() { Err(failure) } else { Ok(()) }));
-            }
-        };
-        let mut opened = section.open()?;
-        opened.change(replace)?;
-        let committed = opened.commit();
-        // Where that fails for want of a new one, they are rivals still.
-        let stored = if granted.is_some() { committed.stored.clone() } else { Ok(()) };
-        Ok((committed.into_contents(), stored))
     }
 
     /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or

@@ -1,19 +1,12 @@
-//! Which access token a command is going to use, and where it is in the token cache: by the account, tenant and scope
-//! string that az itself would look for (msal 1.39.0, `token_cache.py`, `search`; `application.py`,
-//! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
-//! leaves the matter to the real az.
+//! An access token as the token cache has it: its entry's fields, when it is due for renewal and when it is of no more use.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::fmt;
 
-use memchr::memmem::Finder;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use crate::azure::clouds::Cloud;
-use crate::azure::profile::{Profile, Subscription};
-use crate::azure::{AZURE_CLI_CLIENT_ID, ConfigDir, HttpsUrl, Owner};
-use crate::context::Context;
-use crate::credentials::msal::{Entry, Section, TokenCache};
+use crate::credentials::msal::Entry;
 use crate::failure::{Failure, Kind, Result};
 
 /// A token with less than this left, in seconds, is rotated.
@@ -24,21 +17,6 @@ const SKEW: i64 = 5 * 60;
 
 /// A token with less than this left, in seconds, is of no use to az.
 pub const USELESS: i64 = 5 * 60;
-
-/// An access token as a command wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenKey {
-    /// The account's user name.
-    pub username: String,
-    /// The tenant's id.
-    pub tenant: String,
-    /// The authority.
-    pub authority: HttpsUrl,
-    /// The authority's host, as the cache names it.
-    pub environment: String,
-    /// The scope, slash for slash.
-    pub scope: String,
-}
 
 /// An access token found in the cache.
 #[derive(Clone, Copy, Debug)]
@@ -53,140 +31,25 @@ pub struct CachedToken<'a> {
     pub cached_at: i64,
 }
 
-impl TokenKey {
-    /// The token of the active subscription's account and tenant for Resource Manager. `None` for whoever has no refresh
-    /// token (a service principal, a managed identity, Cloud Shell), for an agent's session, and where the active cloud
-    /// is not understood.
-    #[must_use]
-    pub fn for_resource_manager(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
-        let cloud = Cloud::active(context, config_dir)?;
-        let profile = Profile::read(&config_dir.profile());
-        let subscription = profile.default_subscription(&cloud.name)?;
-        Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
-    }
+/// An access token taken out of the cache.
+pub struct AccessToken {
+    /// The token, raw, with its quotes.
+    pub secret: Zeroizing<String>,
+    /// When it expires, in seconds since the epoch.
+    pub expires_on: i64,
+    /// How many seconds were left, when it was looked up, until the first at which it is due.
+    pub due_in: u64,
+}
 
-    /// The token of `subscription`'s user, for its own tenant or another. `None` as above, and for a tenant that is not
-    /// given by its id: only the endpoint knows what a domain name stands for.
-    #[must_use]
-    pub fn of(
-        context: &Context,
-        cloud: &Cloud,
-        subscription: &Subscription,
-        tenant: Option<&str>,
-        scope: String,
-    ) -> Option<Self> {
-        let is_special = ["COPILOT_AGENT_SESSION_ID", "ACC_CLOUD"].iter().any(|name| context.has_variable(name));
-        let tenant = tenant.unwrap_or(&subscription.tenant_id).to_lowercase();
-        if is_special || !subscription.user.is_person() || !is_guid(&tenant) {
-            return None;
-        }
-        Some(Self {
-            username: subscription.user.name.clone(),
-            tenant,
-            authority: cloud.active_directory.clone(),
-            environment: cloud.active_directory.host().to_owned(),
-            scope,
-        })
-    }
-
-    /// The account that the token is of. `None` when the cache has none of that name, or two.
-    ///
-    /// # Errors
-    /// `CacheForeign` when a section is not what it should be.
-    pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<Owner>> {
-        let mut found: Option<Owner> = None;
-        for entry in cache.entries(Section::Account)? {
-            let account = entry.account()?;
-            let is_ours =
-                account.id.environment == self.environment && account.username.eq_ignore_ascii_case(&self.username);
-            if is_ours && found.as_ref().is_some_and(|other| *other != account.id) {
-                return Ok(None);
-            }
-            if is_ours {
-                found = Some(account.id);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The first token that serves and has more than [`USELESS`] seconds left.
-    ///
-    /// # Errors
-    /// `CacheForeign` when an entry is not what it should be.
-    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &Owner, now: i64) -> Result<Option<CachedToken<'a>>> {
-        let serving = self.serving(cache, account)?;
-        Ok(serving.into_iter().map(|(_, found)| found).find(|found| found.left(now) >= USELESS))
-    }
-
-    /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation, or
-    /// has expired: runs that start together then find one fresh token instead of each asking for its own.
-    ///
-    /// # Errors
-    /// `CacheForeign` when an entry is not what it should be.
-    pub fn due(&self, cache: &TokenCache<'_>, now: i64) -> Result<Option<Vec<String>>> {
-        let Some(account) = self.account(cache)? else { return Ok(None) };
-        let serving = self.serving(cache, &account)?;
-        let best = serving.iter().map(|(_, found)| *found).max_by_key(|found| found.expires_on);
-        let is_due = best.is_some_and(|best| best.is_due(now));
-        Ok(is_due.then(|| serving.iter().map(|(entry, _)| entry.key.to_owned()).collect()))
-    }
-
-    /// Every token that serves, whatever it has left: the one with the very scopes as MSAL's key first, then the others in
-    /// the file's order. Entries are told by their keys, and those that say nothing of the scope are not read, so that a
-    /// large cache need not be read through.
-    fn serving<'a>(&self, cache: &TokenCache<'a>, account: &Owner) -> Result<Vec<(Entry<'a>, CachedToken<'a>)>> {
-        let prefix = self.key_prefix(account);
-        let scope = Finder::new(&self.scope);
-        // What is escaped may say it in other letters.
-        let may_serve = |value: &[u8]| scope.find(value).is_some() || memchr::memchr(b'\\', value).is_some();
-        let mut serving = Vec::new();
-        // Of a large cache nearly every one has that prefix.
-        let mut keys = HashSet::new();
-        for entry in cache.entries(Section::AccessToken)? {
-            // One that is escaped may be another's equal.
-            if entry.key.contains('\\') {
-                return Err(foreign("the key of an access token is not a plain string"));
-            }
-            let Some(targets) = entry.key.strip_prefix(prefix.as_str()).map(|rest| rest.trim_end_matches('"')) else {
-                continue;
-            };
-            // To MSAL only the last one is there.
-            if !keys.insert(entry.key) {
-                return Err(foreign("an access token stands twice"));
-            }
-            if !may_serve(entry.value.as_bytes()) {
-                continue;
-            }
-            let token = entry.access_token()?;
-            let serves = token.client_id == AZURE_CLI_CLIENT_ID
-                && token.realm == self.tenant
-                && token.home_account_id == account.home_account_id
-                && token.environment == account.environment
-                && !token.has_ext_cache_key
-                && token.target.split(' ').any(|scope| scope == self.scope);
-            if !serves {
-                continue;
-            }
-            let found = token.found()?;
-            if targets == self.scope.to_lowercase() {
-                serving.insert(0, (entry, found));
-            } else {
-                serving.push((entry, found));
-            }
-        }
-        Ok(serving)
-    }
-
-    /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.
-    fn key_prefix(&self, account: &Owner) -> String {
-        let Owner { home_account_id, environment } = account;
-        format!("\"{home_account_id}-{environment}-accesstoken-{AZURE_CLI_CLIENT_ID}-{}-", self.tenant).to_lowercase()
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AccessToken").field("expires_on", &self.expires_on).finish_non_exhaustive()
     }
 }
 
 impl CachedToken<'_> {
     /// How many seconds are left.
-    fn left(&self, now: i64) -> i64 {
+    pub(super) fn left(&self, now: i64) -> i64 {
         self.expires_on.saturating_sub(now)
     }
 
@@ -198,23 +61,40 @@ impl CachedToken<'_> {
             || self.refresh_on.is_some_and(|time| time < now)
             || self.cached_at > now.saturating_add(SKEW)
     }
+
+    /// The seconds until the first at which it counts as due. Its times are a file's, and may be any.
+    fn due_in(&self, now: i64) -> u64 {
+        if self.is_due(now) {
+            return 0;
+        }
+        let at_the_end = self.expires_on.saturating_sub(WINDOW);
+        let due = self.refresh_on.map_or(at_the_end, |time| time.min(at_the_end));
+        u64::try_from(due.saturating_add(1).saturating_sub(now)).unwrap_or(0)
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn to_token(&self, now: i64) -> AccessToken {
+        let secret = Zeroizing::new(self.secret.to_owned());
+        AccessToken { secret, expires_on: self.expires_on, due_in: self.due_in(now) }
+    }
 }
 
 /// The fields of an access token entry, borrowed: there may be a thousand of them. Times are decimal strings in the file.
 #[derive(Debug, Deserialize)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     #[serde(borrow)]
     secret: &'a serde_json::value::RawValue,
     #[serde(borrow)]
-    home_account_id: Cow<'a, str>,
+    pub(super) home_account_id: Cow<'a, str>,
     #[serde(borrow)]
-    environment: Cow<'a, str>,
+    pub(super) environment: Cow<'a, str>,
     #[serde(borrow)]
-    client_id: Cow<'a, str>,
+    pub(super) client_id: Cow<'a, str>,
     #[serde(borrow)]
-    realm: Cow<'a, str>,
+    pub(super) realm: Cow<'a, str>,
     #[serde(borrow)]
-    target: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
     #[serde(borrow)]
     expires_on: Cow<'a, str>,
     #[serde(default)]
@@ -222,7 +102,7 @@ struct Fields<'a> {
     #[serde(default)]
     cached_at: Option<String>,
     #[serde(default, rename = "ext_cache_key", deserialize_with = "is_there")]
-    has_ext_cache_key: bool,
+    pub(super) has_ext_cache_key: bool,
 }
 
 /// Whether a field is there, be it null.
@@ -231,7 +111,7 @@ fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
 }
 
 impl<'a> Fields<'a> {
-    fn found(&self) -> Result<CachedToken<'a>> {
+    pub(super) fn found(&self) -> Result<CachedToken<'a>> {
         let secret = self.secret.get();
         if !secret.starts_with('"') || secret.contains('\\') {
             return Err(foreign("an access token is not a plain string"));
@@ -248,7 +128,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn access_token(&self) -> Result<Fields<'a>> {
+    pub(super) fn access_token(&self) -> Result<Fields<'a>> {
         let lacking = || foreign("an access token's entry lacks what every one has");
         // serde takes a list for a record.
         if !self.value.starts_with('{') {
@@ -258,99 +138,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn foreign(what: &str) -> Failure {
+pub(super) fn foreign(what: &str) -> Failure {
     Failure::new(Kind::CacheForeign, format!("the token cache is not understood: {what}"), "the real az reads it")
-}
-
-/// Whether `text` is a tenant's id, in lower case.
-fn is_guid(text: &str) -> bool {
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TENANT: &str = "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa";
-
-    fn wanted(scope: &str) -> TokenKey {
-        TokenKey {
-            username: "ann".into(),
-            tenant: TENANT.into(),
-            authority: HttpsUrl::parse("https://e").unwrap(),
-            environment: "e".into(),
-            scope: scope.into(),
-        }
-    }
-
-    /// A cache of one account and, for each pair, a token with that time of expiry and further fields.
-    fn cache(tokens: &[(i64, &str)]) -> String {
-        let tokens: Vec<String> = tokens
-            .iter()
-            .enumerate()
-            .map(|(place, (time, more))| {
-                format!(
-                    "\"h-e-accesstoken-{AZURE_CLI_CLIENT_ID}-{TENANT}-x{place}\": {{\"secret\": \"s{place}\", \
-                     \"home_account_id\": \"h\", \"environment\": \"e\", \"client_id\": \"{AZURE_CLI_CLIENT_ID}\", \
-                     \"realm\": \"{TENANT}\", \"target\": \"x/user_impersonation x//.default\", \
-                     \"expires_on\": \"{time}\"{more}}}"
-                )
-            })
-            .collect();
-        let account = "{\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"Ann\"}";
-        format!("{{\"AccessToken\": {{{}}}, \"Account\": {{\"a\": {account}}}}}", tokens.join(", "))
-    }
-
-    fn due(tokens: &[(i64, &str)], scope: &str) -> usize {
-        let text = cache(tokens);
-        wanted(scope).due(&TokenCache::parse(&text).unwrap(), 1000).unwrap().map_or(0, |keys| keys.len())
-    }
-
-    fn found(tokens: &[(i64, &str)], scope: &str) -> Option<String> {
-        let text = cache(tokens);
-        let cache = TokenCache::parse(&text).unwrap();
-        let wanted = wanted(scope);
-        let account = wanted.account(&cache).unwrap().unwrap();
-        wanted.find(&cache, &account, 1000).unwrap().map(|found| found.secret.to_owned())
-    }
-
-    #[test]
-    fn the_window_opens_at_twenty_minutes_or_when_the_issuer_says_so() {
-        let at = |left: i64, more: &str| due(&[(1000 + left, more)], "x//.default");
-        assert_eq!((at(1200, ""), at(1199, ""), at(-5, "")), (0, 1, 1));
-        assert_eq!((at(9000, ", \"refresh_on\": \"999\""), at(9000, ", \"refresh_on\": \"1001\"")), (1, 0));
-        let cached = |time: &str| at(9000, &format!(", \"cached_at\": \"{time}\""));
-        assert_eq!((cached("1000"), cached("1300"), cached("1301"), cached("9223372036854775807")), (0, 0, 1, 1));
-        assert_eq!((cached("-9223372036854775808"), cached("soon")), (0, 0));
-    }
-
-    #[test]
-    fn only_the_very_scope_counts_and_a_second_token_that_lives_longer_serves() {
-        assert_eq!(due(&[(2000, "")], "x/.default"), 0);
-        assert_eq!(due(&[(2000, ""), (9000, "")], "x//.default"), 0);
-        assert_eq!(due(&[(2000, ""), (2100, "")], "x//.default"), 2);
-    }
-
-    #[test]
-    fn the_first_with_five_minutes_left_is_found_and_an_agent_s_is_not() {
-        assert_eq!(found(&[(1299, ""), (1300, "")], "x//.default").as_deref(), Some("\"s1\""));
-        assert_eq!(found(&[(9000, ", \"ext_cache_key\": \"k\"")], "x//.default"), None);
-        assert_eq!(found(&[(9000, ", \"ext_cache_key\": null")], "x//.default"), None);
-        assert_eq!(found(&[(9000, "")], "x/.default"), None);
-        assert_eq!(found(&[(i64::MIN, "")], "x//.default"), None);
-    }
-
-    #[test]
-    fn a_token_that_stands_twice_is_not_guessed() {
-        let text = cache(&[(9000, ""), (9000, "")]);
-        let wanted = wanted("x//.default");
-        for text in [text.replace("x1", "x0"), text.replace("-x1", "-\\u00780")] {
-            let cache = TokenCache::parse(&text).unwrap();
-            let account = wanted.account(&cache).unwrap().unwrap();
-            assert!(wanted.find(&cache, &account, 1000).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_list_is_no_entry() {
@@ -362,14 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn two_accounts_with_one_name_are_none() {
-        let two = "{\"Account\": {\"a\": {\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"ann\"}, \
-                   \"b\": {\"home_account_id\": \"i\", \"environment\": \"e\", \"username\": \"ANN\"}}}";
-        assert!(wanted("x").account(&TokenCache::parse(two).unwrap()).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_domain_name_is_no_id() {
-        assert!(is_guid(TENANT) && !is_guid("contoso.onmicrosoft.com") && !is_guid("organizations"));
+    fn whatever_a_file_says_of_times_there_is_an_answer() {
+        let now = 1_000_000;
+        let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
+            CachedToken { secret: "", expires_on, refresh_on, cached_at }.due_in(now)
+        };
+        assert_eq!((until(now + 3600, None, now), until(now + 3600, Some(now + 5), now)), (2401, 6));
+        for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {
+            for other in [i64::MIN, 0, now, i64::MAX] {
+                // Whatever it comes to, it comes to an end.
+                until(time, Some(other), now);
+                assert_eq!(until(now + 3600, Some(other), i64::MAX), 0, "cached in the future");
+            }
+        }
     }
 }

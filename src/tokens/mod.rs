@@ -1,6 +1,16 @@
-//! Access tokens: which one a command uses and where the token cache has it, who renews it, and the request that does.
+//! Access tokens: which one a command uses, where the token cache has it, and the one way to a fresh one
+//! ([`Tokens::acquire`]): cache, single flight, redeem, commit. What is redeemed is a [`TokenSource`](source::TokenSource).
 
 pub mod access_token;
+mod acquire;
+mod commit;
 pub mod entra;
+mod redeem;
 pub mod renewal;
-pub mod rotate;
+mod single_flight;
+pub mod source;
+mod token_key;
+
+pub use acquire::{Acquired, Renew, Tokens};
+pub use single_flight::Flight;
+pub use token_key::TokenKey;

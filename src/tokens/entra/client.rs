@@ -2,7 +2,7 @@
 //! ten seconds that an SDK gives az, no redirect, and nothing read from the environment by the HTTP client itself. What
 //! this client cannot do as az does is a [`TokenError`] that leaves the matter to the real az.
 //!
-//! It is here that a refresh token is sent, and here that the host it is sent to is compared with the one that issued it.
+//! It is here that what is redeemed is sent, and here that the host it is sent to is compared with the one that issued it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::sys;
 use crate::tokens::entra::resolver::OnThread;
 use crate::tokens::entra::route::Route;
 use crate::tokens::entra::trust::Trust;
-use crate::tokens::entra::{Granted, Reason, RefreshRequest, TokenError};
+use crate::tokens::entra::{Capability, GrantRequest, Granted, Reason, TokenError};
 
 /// How long a connection may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -43,7 +43,7 @@ pub struct Manner {
 pub struct Client {
     agent: Agent,
     route: Route,
-    declares_cp1: bool,
+    capability: Capability,
 }
 
 impl Manner {
@@ -97,21 +97,24 @@ impl Client {
         Ok(Self {
             agent,
             route: manner.route.clone(),
-            declares_cp1: !context.has_variable("AZURE_IDENTITY_DISABLE_CP1"),
+            capability: match context.has_variable("AZURE_IDENTITY_DISABLE_CP1") {
+                true => Capability::None,
+                false => Capability::Cp1,
+            },
         })
     }
 
-    /// Whether requests declare the capability CP1.
+    /// What requests declare of it.
     #[must_use]
-    pub fn declares_cp1(&self) -> bool {
-        self.declares_cp1
+    pub fn capability(&self) -> Capability {
+        self.capability
     }
 
-    /// Sends the request to the host that issued its refresh token, and to no other, and reads the answer.
+    /// Sends the request to the host that issued what it redeems, and to no other, and reads the answer.
     ///
     /// # Errors
     /// A [`TokenError`] when there is no access token in it, or nothing was sent.
-    pub fn redeem(&self, request: &RefreshRequest<'_>) -> Result<Granted, TokenError> {
+    pub fn send(&self, request: &GrantRequest<'_>) -> Result<Granted, TokenError> {
         let elsewhere = || {
             TokenError::left_to_az("nothing was sent: the endpoint's host is not the one that issued the refresh token")
         };
@@ -152,7 +155,7 @@ impl Client {
             _ => false,
         };
         match self.route {
-            Route::Proxy(..) if breaks_off && token_error.reason == Reason::Silence => {
+            Route::Proxy(..) if breaks_off && token_error.reason == Reason::Unavailable => {
                 TokenError::left_to_az("the proxy failed")
             }
             _ => token_error,
@@ -160,9 +163,9 @@ impl Client {
     }
 }
 
-/// Whether what a connection is about to be opened to is what the refresh token's own entry names: read once more, by the
+/// Whether what a connection is about to be opened to is what the entry of what is redeemed names: read once more, by the
 /// parser that the connection is opened with.
-fn goes_home(uri: &Uri, request: &RefreshRequest<'_>) -> bool {
+fn goes_home(uri: &Uri, request: &GrantRequest<'_>) -> bool {
     let endpoint = &request.wanted.authority;
     let authority = match endpoint.written_port() {
         Some(port) => format!("{}:{port}", request.environment),
@@ -177,7 +180,7 @@ fn goes_home(uri: &Uri, request: &RefreshRequest<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::access_token::TokenKey;
+    use crate::tokens::TokenKey;
 
     #[test]
     fn a_token_only_goes_to_the_host_that_issued_it() {
@@ -189,14 +192,7 @@ mod tests {
                 environment: "is not asked".into(),
                 scope: "s".into(),
             };
-            let refresh_token = Secret::from_text("rt".into());
-            let request = RefreshRequest {
-                wanted: &wanted,
-                home_account_id: "o.t",
-                environment,
-                refresh_token: &refresh_token,
-                declares_cp1: true,
-            };
+            let request = GrantRequest { wanted: &wanted, home_account_id: "o.t", environment, form: Vec::new() };
             let uri = if uri.is_empty() { request.url() } else { uri.to_owned() };
             goes_home(&uri.parse().unwrap(), &request)
         };

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::azure::AZURE_CLI_CLIENT_ID;
 use crate::azure::python_json::{Escape, quote};
 use crate::credentials::msal::Additions;
-use crate::tokens::access_token::TokenKey;
+use crate::tokens::TokenKey;
 use crate::tokens::entra::GrantedFields;
 
 impl GrantedFields<'_> {

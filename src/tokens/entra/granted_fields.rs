@@ -133,8 +133,8 @@ mod tests {
     use super::*;
     use crate::azure::HttpsUrl;
     use crate::secret::Secret;
-    use crate::tokens::access_token::TokenKey;
-    use crate::tokens::entra::{Granted, RefreshRequest, TokenError};
+    use crate::tokens::TokenKey;
+    use crate::tokens::entra::{Field, GrantRequest, Granted, TokenError};
 
     fn read(body: &str) -> Result<Granted, TokenError> {
         Granted::read(200, Some(7), Secret::from_text(body.into()))
@@ -242,12 +242,11 @@ mod tests {
         };
         let redeemed = Secret::from_text("0.old".into());
         let answers = |home_account_id: &str, changes: &[(&str, Option<&str>)]| {
-            let request = RefreshRequest {
+            let request = GrantRequest {
                 wanted: &wanted,
                 home_account_id,
                 environment: "e",
-                refresh_token: &redeemed,
-                declares_cp1: true,
+                form: vec![("refresh_token", Field::Secret(&redeemed))],
             };
             granted_with(changes).is_ok_and(|granted| granted.for_request(&request).is_ok())
         };

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 
 /// The longest time for which anybody is told not to ask again, in seconds.
-pub const LONGEST_QUIET: i64 = 3600;
+pub const LONGEST_RETRY_AFTER: i64 = 3600;
 
 /// The longest code of an error that is told.
 const LONGEST_CODE: usize = 64;
@@ -19,7 +19,7 @@ pub struct TokenError {
     /// What happened, for the journal: an error's code, a status, never a token.
     pub what: String,
     /// For how many seconds the same request should not be sent again.
-    pub quiet_for: i64,
+    pub retry_after: i64,
     /// What kind it is.
     pub reason: Reason,
 }
@@ -28,9 +28,9 @@ pub struct TokenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There was no answer, none that is one, or one that asks for time.
-    Silence,
+    Unavailable,
     /// The endpoint said that this refresh token does not do.
-    Refusal,
+    Refused,
     /// The real az has to ask: it can do what azward cannot do as az does it.
     LeftToAz,
 }
@@ -40,13 +40,13 @@ impl TokenError {
     /// has a good token should not wait for the same silence each time.
     #[must_use]
     pub fn unreachable(what: impl Into<String>) -> Self {
-        Self { what: what.into(), quiet_for: 15, reason: Reason::Silence }
+        Self { what: what.into(), retry_after: 15, reason: Reason::Unavailable }
     }
 
     /// It is the real az's to ask.
     #[must_use]
     pub fn left_to_az(what: impl Into<String>) -> Self {
-        Self { what: what.into(), quiet_for: 0, reason: Reason::LeftToAz }
+        Self { what: what.into(), retry_after: 0, reason: Reason::LeftToAz }
     }
 
     /// The endpoint refused, with an error and a suberror, and numbers for it. MSAL keeps a refusal for a minute
@@ -60,15 +60,15 @@ impl TokenError {
             true => "the endpoint refused".to_owned(),
             false => format!("the endpoint refused: {}", words.join(" ")),
         };
-        Self { what, quiet_for: 60, reason: Reason::Refusal }
+        Self { what, retry_after: 60, reason: Reason::Refused }
     }
 
     /// The endpoint is busy or broken and says for how long, in seconds; MSAL takes 5 where it does not say
     /// (msal 1.39.0, `throttled_http_client.py`, `_parse_http_429_5xx_retry_after`).
     #[must_use]
     pub fn busy(what: impl Into<String>, retry_after: Option<i64>) -> Self {
-        let quiet_for = retry_after.unwrap_or(5).clamp(1, LONGEST_QUIET);
-        Self { what: what.into(), quiet_for, reason: Reason::Silence }
+        let retry_after = retry_after.unwrap_or(5).clamp(1, LONGEST_RETRY_AFTER);
+        Self { what: what.into(), retry_after, reason: Reason::Unavailable }
     }
 
     /// The request failed on its way.
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_to_be_quiet_for_longer_than_the_longest_quiet() {
+    fn nobody_is_told_to_be_retry_after_longer_than_the_longest_quiet() {
         for seconds in [None, Some(i64::MIN), Some(-1), Some(0), Some(7), Some(i64::MAX)] {
-            assert!((1..=LONGEST_QUIET).contains(&TokenError::busy("x", seconds).quiet_for), "{seconds:?}");
+            assert!((1..=LONGEST_RETRY_AFTER).contains(&TokenError::busy("x", seconds).retry_after), "{seconds:?}");
         }
     }
 }

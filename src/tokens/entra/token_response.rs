@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::secret::Secret;
-use crate::tokens::entra::{GrantedFields, RefreshRequest, TokenError};
+use crate::tokens::entra::{GrantRequest, GrantedFields, TokenError};
 
 /// An answer that grants an access token, still as it came.
 #[derive(Debug)]
@@ -51,11 +51,11 @@ impl Granted {
     /// # Errors
     /// A [`TokenError`] for the grant of another account, and for one that has a refresh token where it would be stored in the
     /// clear.
-    pub(super) fn for_request(self, request: &RefreshRequest<'_>) -> Result<Self, TokenError> {
+    pub(super) fn for_request(self, request: &GrantRequest<'_>) -> Result<Self, TokenError> {
         let is_answer = self.fields().is_some_and(|fields| {
             let own = fields.home_account_id();
             let is_of_account = own.is_none_or(|own| own.eq_ignore_ascii_case(request.home_account_id));
-            is_of_account && !fields.tells(request.refresh_token.expose_text())
+            is_of_account && !request.secrets().any(|secret| fields.tells(secret.expose_text()))
         });
         if is_answer { Ok(self) } else { Err(absurd(200)) }
     }
@@ -90,13 +90,13 @@ mod tests {
         let refusal = r#"{"error": "invalid_grant", "error_codes": [700082], "error_description": "secret story"}"#;
         let token_error = read(400, refusal).unwrap_err();
         assert_eq!(
-            (token_error.what.as_str(), token_error.quiet_for),
+            (token_error.what.as_str(), token_error.retry_after),
             ("the endpoint refused: invalid_grant 700082", 60)
         );
         assert_eq!(read(404, "<html>").unwrap_err().reason, Reason::LeftToAz);
-        assert_eq!(read(200, "<html>").unwrap_err().reason, Reason::Silence);
-        assert_eq!(read(429, "{}").unwrap_err().quiet_for, 7);
-        assert_eq!(Granted::read(503, None, Secret::from_text(String::new())).unwrap_err().quiet_for, 5);
+        assert_eq!(read(200, "<html>").unwrap_err().reason, Reason::Unavailable);
+        assert_eq!(read(429, "{}").unwrap_err().retry_after, 7);
+        assert_eq!(Granted::read(503, None, Secret::from_text(String::new())).unwrap_err().retry_after, 5);
         for not_quite in [
             r#"{"error": null, "access_token": "at", "expires_in": 1}"#,
             r#"{"access_token": "at", "expires_in": 9223372036854775807}"#,
@@ -126,7 +126,7 @@ mod tests {
             assert!(
                 token_error.what.len() < 256
                     && !token_error.what.contains(token)
-                    && token_error.reason == Reason::Refusal,
+                    && token_error.reason == Reason::Refused,
                 "{token_error:?}"
             );
         }

@@ -1,0 +1,189 @@
+//! The one way to an access token, for whoever hands one out or has az use one: out of the cache if it is not due, else
+//! single flight, redeem, commit. What is left to the real az, because only that can speak to the endpoint as az does, is
+//! told; and whatever goes wrong, the old token stays where it is.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::azure::command::Group;
+use crate::azure::{Owner, real_az};
+use crate::credentials::CredentialFile;
+use crate::credentials::msal::TokenCache;
+use crate::failure::{Kind, Result};
+use crate::home;
+use crate::journal::{Action, Event};
+use crate::store::CredentialStore;
+use crate::sys;
+use crate::tokens::access_token::{AccessToken, CachedToken};
+use crate::tokens::entra::Manner;
+use crate::tokens::redeem::{Redeemed, redeem};
+use crate::tokens::renewal::Renewal;
+use crate::tokens::single_flight::{Flight, backs_off_from_az};
+use crate::tokens::{TokenKey, source};
+
+/// The access tokens of one config directory.
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    /// Its cache and vault.
+    pub store: &'a CredentialStore<'a>,
+    /// The real az, whose trust and way to the endpoint are ours; looked for when it is needed where nobody knows it yet.
+    pub real_az: Option<&'a Path>,
+    /// The command that they are for.
+    pub command: &'a Group,
+}
+
+/// When a token is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renew {
+    /// When it is due, and when there is none: for who hands it out.
+    IfDueOrMissing,
+    /// When it is due; one that is not there is az's to get: for who keeps it fresh while az runs.
+    IfDue,
+    /// When every one that would serve is due or has expired, or it is not known which refresh token is good: for who is
+    /// about to start an az.
+    IfAllAreDue,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Acquired {
+    /// The cache has one that is not due.
+    Cached(AccessToken),
+    /// There is a fresh one in the cache, by us or by somebody else.
+    Fresh(AccessToken),
+    /// There is no newer one, and no reason to ask another way: the old one serves, if there is one that is still good.
+    Denied(Option<AccessToken>),
+    /// It is the real az's to get: this authority, or this environment, is for az to speak to.
+    LeftToAz,
+}
+
+/// What a renewal came to.
+enum Outcome {
+    Fresh,
+    Denied,
+    LeftToAz,
+}
+
+impl Tokens<'_> {
+    /// Acquires the token `wanted`.
+    #[must_use]
+    pub fn acquire(&self, wanted: &TokenKey, renew: Renew) -> Acquired {
+        let Ok(text) = self.store.read_settled() else { return Acquired::Denied(None) };
+        let Ok(cache) = TokenCache::parse(&text) else { return Acquired::Denied(None) };
+        self.acquire_from(&cache, wanted, renew)
+    }
+
+    /// The same, for who has read the cache.
+    #[must_use]
+    pub fn acquire_from(&self, cache: &TokenCache<'_>, wanted: &TokenKey, renew: Renew) -> Acquired {
+        let now = self.store.app.context.now();
+        let Ok(Some(account)) = wanted.account(cache) else { return Acquired::Denied(None) };
+        let Ok(serving) = wanted.serving(cache, &account) else { return Acquired::Denied(None) };
+        let found = serving.first(now);
+        let is_to_be_renewed = match renew {
+            Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now)),
+            Renew::IfDue => found.is_some_and(|found| found.is_due(now)),
+            Renew::IfAllAreDue => serving.are_due(now) || source::is_uncertain(self.store, wanted),
+        };
+        let token = |found: CachedToken<'_>| found.to_token(now);
+        if !is_to_be_renewed {
+            return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
+        }
+        // In a private mount az renews the token where the run above finds it.
+        if !self.store.vault.exists() || sys::is_privately_mounted(self.store.cache.path()) {
+            return Acquired::LeftToAz;
+        }
+        match self.renew(wanted) {
+            Outcome::Fresh => self.read_anew(wanted, &account).map_or(Acquired::Denied(None), Acquired::Fresh),
+            Outcome::Denied => Acquired::Denied(found.map(token)),
+            Outcome::LeftToAz => Acquired::LeftToAz,
+        }
+    }
+
+    /// The right to have the real az renew what was left to it; `None` where somebody else does it, or did meanwhile.
+    #[must_use]
+    pub fn hand_to_az(&self, wanted: &TokenKey) -> Option<Flight> {
+        let flight = Flight::enter(self.store, wanted).ok()?;
+        let text = self.store.read_settled().ok()?;
+        let due = wanted.due(&TokenCache::parse(&text).ok()?, self.store.app.context.now());
+        due.ok()?.map(|_| flight)
+    }
+
+    /// Renews it, if it is still due or missing when it is our turn.
+    fn renew(&self, wanted: &TokenKey) -> Outcome {
+        let context = &self.store.app.context;
+        // The key is about to be read.
+        home::close_files(context);
+        let real_az = self.real_az.map_or_else(
+            // One that cannot be found trusts nothing, and so renews nothing.
+            || Cow::Owned(real_az::find(context, &self.store.app.settings, &[]).unwrap_or_default()),
+            Cow::Borrowed,
+        );
+        let renewal = Renewal { context, real_az: &real_az };
+        let Ok(manner) = renewal.manner(&wanted.authority) else {
+            return if backs_off_from_az(self.store, wanted) { Outcome::Denied } else { Outcome::LeftToAz };
+        };
+        let began = Instant::now();
+        match self.fly(wanted, &manner) {
+            Ok(None) => Outcome::Fresh,
+            Ok(Some(Redeemed::Granted)) => {
+                self.note(wanted, "renewed", began);
+                Outcome::Fresh
+            }
+            Ok(Some(Redeemed::LeftToAz(why))) => {
+                renewal.remember(&wanted.authority, &manner, &why);
+                self.note(wanted, why, began);
+                Outcome::LeftToAz
+            }
+            Ok(Some(Redeemed::Denied(why))) => {
+                self.note(wanted, why, began);
+                Outcome::Denied
+            }
+            Err(failure) => {
+                if failure.kind != Kind::Interrupted {
+                    self.note(wanted, failure.what, began);
+                }
+                Outcome::Denied
+            }
+        }
+    }
+
+    /// `None` when somebody else did it while we waited for our turn, else what became of our own request.
+    fn fly(&self, wanted: &TokenKey, manner: &Manner) -> Result<Option<Redeemed>> {
+        self.store.prepare_vault()?;
+        let flight = Flight::enter(self.store, wanted)?;
+        if !self.is_needed(wanted)? && !source::is_uncertain(self.store, wanted) {
+            return Ok(None);
+        }
+        redeem(self.store, wanted, manner, &flight).map(Some)
+    }
+
+    /// Whether the cache has no token that serves and is not due.
+    fn is_needed(&self, wanted: &TokenKey) -> Result<bool> {
+        let text = self.store.read_settled()?;
+        let cache = TokenCache::parse(&text)?;
+        let now = self.store.app.context.now();
+        let Some(account) = wanted.account(&cache)? else { return Ok(true) };
+        Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
+    }
+
+    fn read_anew(&self, wanted: &TokenKey, account: &Owner) -> Option<AccessToken> {
+        let text = self.store.read_settled().ok()?;
+        let now = self.store.app.context.now();
+        let found = wanted.find(&TokenCache::parse(&text).ok()?, account, now).ok()??;
+        Some(found.to_token(now))
+    }
+
+    /// Notes in the journal what became of a renewal.
+    pub fn note(&self, wanted: &TokenKey, outcome: impl Into<String>, began: Instant) {
+        let mut event = Event::new(self.store.app.context.now(), Action::Rotation, outcome);
+        event.command = Some(self.command.to_string());
+        event.account = Some(wanted.username.clone());
+        event.tenant = Some(wanted.tenant.clone());
+        event.scope = Some(wanted.scope.clone());
+        event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        event.caller = sys::process_name(sys::parent_id());
+        self.store.app.journal.record(&event);
+    }
+}

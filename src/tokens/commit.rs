@@ -1,0 +1,69 @@
+//! What was granted is stored as MSAL would have: the new refresh token in the vault first, then the access token in the
+//! cache, and the refresh token there too if a run has the old one exposed. A vault that cannot be written (a full disk)
+//! leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
+
+use crate::credentials::edit::{self, Redeemable};
+use crate::credentials::rivals;
+use crate::failure::Result;
+use crate::store::CredentialStore;
+use crate::tokens::TokenKey;
+use crate::tokens::entra::Granted;
+use crate::tokens::source::TokenSource;
+use crate::vault::Contents;
+use crate::wait::Stubborn;
+
+/// Stores what was granted for `source`.
+///
+/// # Errors
+/// Whatever kept it from being stored. The source is still where it was.
+pub(super) fn commit(
+    store: &CredentialStore<'_>,
+    wanted: &TokenKey,
+    source: &TokenSource,
+    granted: &Granted,
+) -> Result<()> {
+    let TokenSource::RefreshToken(redeemed) = source;
+    let now = store.app.context.now();
+    let Some(fields) = granted.fields() else { return Ok(()) };
+    let _stubborn = Stubborn::begin();
+    let (contents, stored) = commit_refresh_token(store, redeemed, fields.refresh_token)?;
+    let section = store.lock_cache()?;
+    let cache = section.parse()?;
+    // An account that was logged out meanwhile stays logged out.
+    if wanted.account(&cache)?.as_ref() != Some(&redeemed.account) {
+        return Ok(());
+    }
+    let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
+    let homeless = stored.is_err().then_some(redeemed);
+    section.write(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+    stored
+}
+
+/// Puts a granted refresh token into the vault, or notes which of several was accepted: what the vault has then or was to
+/// have, and what kept it from being stored.
+fn commit_refresh_token(
+    store: &CredentialStore<'_>,
+    redeemed: &Redeemable,
+    granted: Option<&str>,
+) -> Result<(Contents, Result<()>)> {
+    let now = store.app.context.now();
+    let replace = |contents: &mut Contents| match granted {
+        Some(new) => edit::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
+        None => rivals::accept(contents, redeemed),
+    };
+    let section = match store.unprepared().enter_vault() {
+        Ok(section) => section,
+        Err(failure) => {
+            // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
+            let mut contents = store.vault.load()?;
+            replace(&mut contents)?;
+            return Ok((contents, if granted.is_some() { Err(failure) } else { Ok(()) }));
+        }
+    };
+    let mut opened = section.open()?;
+    opened.change(replace)?;
+    let committed = opened.commit();
+    // Where that fails for want of a new one, they are rivals still.
+    let stored = if granted.is_some() { committed.stored.clone() } else { Ok(()) };
+    Ok((committed.into_contents(), stored))
+}

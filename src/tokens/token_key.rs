@@ -1,0 +1,283 @@
+//! Which access token a command is going to use, and where it is in the token cache: by the account, tenant and scope
+//! string that az itself would look for (msal 1.39.0, `token_cache.py`, `search`; `application.py`,
+//! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
+//! leaves the matter to the real az.
+
+use std::collections::HashSet;
+
+use memchr::memmem::Finder;
+
+use crate::azure::clouds::Cloud;
+use crate::azure::profile::{Profile, Subscription};
+use crate::azure::{AZURE_CLI_CLIENT_ID, ConfigDir, HttpsUrl, Owner};
+use crate::context::Context;
+use crate::credentials::msal::{Entry, Section, TokenCache};
+use crate::failure::Result;
+use crate::tokens::access_token::{CachedToken, USELESS, foreign};
+
+/// An access token as a command wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenKey {
+    /// The account's user name.
+    pub username: String,
+    /// The tenant's id.
+    pub tenant: String,
+    /// The authority.
+    pub authority: HttpsUrl,
+    /// The authority's host, as the cache names it.
+    pub environment: String,
+    /// The scope, slash for slash.
+    pub scope: String,
+}
+
+/// Every token in a cache that would serve, whatever it has left, and the keys of their entries; in the order in which az
+/// takes them.
+#[derive(Debug)]
+pub(super) struct Serving<'a>(Vec<(Entry<'a>, CachedToken<'a>)>);
+
+impl TokenKey {
+    /// The token of the active subscription's account and tenant for Resource Manager. `None` for whoever has no refresh
+    /// token (a service principal, a managed identity, Cloud Shell), for an agent's session, and where the active cloud
+    /// is not understood.
+    #[must_use]
+    pub fn for_resource_manager(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
+        let cloud = Cloud::active(context, config_dir)?;
+        let profile = Profile::read(&config_dir.profile());
+        let subscription = profile.default_subscription(&cloud.name)?;
+        Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
+    }
+
+    /// The token of `subscription`'s user, for its own tenant or another. `None` as above, and for a tenant that is not
+    /// given by its id: only the endpoint knows what a domain name stands for.
+    #[must_use]
+    pub fn of(
+        context: &Context,
+        cloud: &Cloud,
+        subscription: &Subscription,
+        tenant: Option<&str>,
+        scope: String,
+    ) -> Option<Self> {
+        let is_special = ["COPILOT_AGENT_SESSION_ID", "ACC_CLOUD"].iter().any(|name| context.has_variable(name));
+        let tenant = tenant.unwrap_or(&subscription.tenant_id).to_lowercase();
+        if is_special || !subscription.user.is_person() || !is_guid(&tenant) {
+            return None;
+        }
+        Some(Self {
+            username: subscription.user.name.clone(),
+            tenant,
+            authority: cloud.active_directory.clone(),
+            environment: cloud.active_directory.host().to_owned(),
+            scope,
+        })
+    }
+
+    /// The account that the token is of. `None` when the cache has none of that name, or two.
+    ///
+    /// # Errors
+    /// `CacheForeign` when a section is not what it should be.
+    pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<Owner>> {
+        let mut found: Option<Owner> = None;
+        for entry in cache.entries(Section::Account)? {
+            let account = entry.account()?;
+            let is_ours =
+                account.id.environment == self.environment && account.username.eq_ignore_ascii_case(&self.username);
+            if is_ours && found.as_ref().is_some_and(|other| *other != account.id) {
+                return Ok(None);
+            }
+            if is_ours {
+                found = Some(account.id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first token that serves and has more than [`USELESS`] seconds left.
+    ///
+    /// # Errors
+    /// `CacheForeign` when an entry is not what it should be.
+    pub fn find<'a>(&self, cache: &TokenCache<'a>, account: &Owner, now: i64) -> Result<Option<CachedToken<'a>>> {
+        Ok(self.serving(cache, account)?.first(now))
+    }
+
+    /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation, or
+    /// has expired: runs that start together then find one fresh token instead of each asking for its own.
+    ///
+    /// # Errors
+    /// `CacheForeign` when an entry is not what it should be.
+    pub fn due(&self, cache: &TokenCache<'_>, now: i64) -> Result<Option<Vec<String>>> {
+        let Some(account) = self.account(cache)? else { return Ok(None) };
+        let serving = self.serving(cache, &account)?;
+        Ok(serving.are_due(now).then(|| serving.0.iter().map(|(entry, _)| entry.key.to_owned()).collect()))
+    }
+
+    /// Every token that serves: the one with the very scopes as MSAL's key first, then the others in the file's order.
+    /// Entries are told by their keys, and those that say nothing of the scope are not read, so that a
+    /// large cache need not be read through.
+    ///
+    /// # Errors
+    /// `CacheForeign` when an entry is not what it should be.
+    pub(super) fn serving<'a>(&self, cache: &TokenCache<'a>, account: &Owner) -> Result<Serving<'a>> {
+        let prefix = self.key_prefix(account);
+        let scope = Finder::new(&self.scope);
+        // What is escaped may say it in other letters.
+        let may_serve = |value: &[u8]| scope.find(value).is_some() || memchr::memchr(b'\\', value).is_some();
+        let mut serving = Vec::new();
+        // Of a large cache nearly every one has that prefix.
+        let mut keys = HashSet::new();
+        for entry in cache.entries(Section::AccessToken)? {
+            // One that is escaped may be another's equal.
+            if entry.key.contains('\\') {
+                return Err(foreign("the key of an access token is not a plain string"));
+            }
+            let Some(targets) = entry.key.strip_prefix(prefix.as_str()).map(|rest| rest.trim_end_matches('"')) else {
+                continue;
+            };
+            // To MSAL only the last one is there.
+            if !keys.insert(entry.key) {
+                return Err(foreign("an access token stands twice"));
+            }
+            if !may_serve(entry.value.as_bytes()) {
+                continue;
+            }
+            let token = entry.access_token()?;
+            let serves = token.client_id == AZURE_CLI_CLIENT_ID
+                && token.realm == self.tenant
+                && token.home_account_id == account.home_account_id
+                && token.environment == account.environment
+                && !token.has_ext_cache_key
+                && token.target.split(' ').any(|scope| scope == self.scope);
+            if !serves {
+                continue;
+            }
+            let found = token.found()?;
+            if targets == self.scope.to_lowercase() {
+                serving.insert(0, (entry, found));
+            } else {
+                serving.push((entry, found));
+            }
+        }
+        Ok(Serving(serving))
+    }
+
+    /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.
+    fn key_prefix(&self, account: &Owner) -> String {
+        let Owner { home_account_id, environment } = account;
+        format!("\"{home_account_id}-{environment}-accesstoken-{AZURE_CLI_CLIENT_ID}-{}-", self.tenant).to_lowercase()
+    }
+}
+
+impl<'a> Serving<'a> {
+    /// The first that has more than [`USELESS`] seconds left.
+    pub(super) fn first(&self, now: i64) -> Option<CachedToken<'a>> {
+        self.0.iter().map(|(_, found)| *found).find(|found| found.left(now) >= USELESS)
+    }
+
+    /// Whether there are any, and the last of them to expire is due or has expired.
+    pub(super) fn are_due(&self, now: i64) -> bool {
+        let last = self.0.iter().map(|(_, found)| *found).max_by_key(|found| found.expires_on);
+        last.is_some_and(|last| last.is_due(now))
+    }
+}
+
+/// Whether `text` is a tenant's id, in lower case.
+fn is_guid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: &str = "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa";
+
+    fn wanted(scope: &str) -> TokenKey {
+        TokenKey {
+            username: "ann".into(),
+            tenant: TENANT.into(),
+            authority: HttpsUrl::parse("https://e").unwrap(),
+            environment: "e".into(),
+            scope: scope.into(),
+        }
+    }
+
+    /// A cache of one account and, for each pair, a token with that time of expiry and further fields.
+    fn cache(tokens: &[(i64, &str)]) -> String {
+        let tokens: Vec<String> = tokens
+            .iter()
+            .enumerate()
+            .map(|(place, (time, more))| {
+                format!(
+                    "\"h-e-accesstoken-{AZURE_CLI_CLIENT_ID}-{TENANT}-x{place}\": {{\"secret\": \"s{place}\", \
+                     \"home_account_id\": \"h\", \"environment\": \"e\", \"client_id\": \"{AZURE_CLI_CLIENT_ID}\", \
+                     \"realm\": \"{TENANT}\", \"target\": \"x/user_impersonation x//.default\", \
+                     \"expires_on\": \"{time}\"{more}}}"
+                )
+            })
+            .collect();
+        let account = "{\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"Ann\"}";
+        format!("{{\"AccessToken\": {{{}}}, \"Account\": {{\"a\": {account}}}}}", tokens.join(", "))
+    }
+
+    fn due(tokens: &[(i64, &str)], scope: &str) -> usize {
+        let text = cache(tokens);
+        wanted(scope).due(&TokenCache::parse(&text).unwrap(), 1000).unwrap().map_or(0, |keys| keys.len())
+    }
+
+    fn found(tokens: &[(i64, &str)], scope: &str) -> Option<String> {
+        let text = cache(tokens);
+        let cache = TokenCache::parse(&text).unwrap();
+        let wanted = wanted(scope);
+        let account = wanted.account(&cache).unwrap().unwrap();
+        wanted.find(&cache, &account, 1000).unwrap().map(|found| found.secret.to_owned())
+    }
+
+    #[test]
+    fn the_window_opens_at_twenty_minutes_or_when_the_issuer_says_so() {
+        let at = |left: i64, more: &str| due(&[(1000 + left, more)], "x//.default");
+        assert_eq!((at(1200, ""), at(1199, ""), at(-5, "")), (0, 1, 1));
+        assert_eq!((at(9000, ", \"refresh_on\": \"999\""), at(9000, ", \"refresh_on\": \"1001\"")), (1, 0));
+        let cached = |time: &str| at(9000, &format!(", \"cached_at\": \"{time}\""));
+        assert_eq!((cached("1000"), cached("1300"), cached("1301"), cached("9223372036854775807")), (0, 0, 1, 1));
+        assert_eq!((cached("-9223372036854775808"), cached("soon")), (0, 0));
+    }
+
+    #[test]
+    fn only_the_very_scope_counts_and_a_second_token_that_lives_longer_serves() {
+        assert_eq!(due(&[(2000, "")], "x/.default"), 0);
+        assert_eq!(due(&[(2000, ""), (9000, "")], "x//.default"), 0);
+        assert_eq!(due(&[(2000, ""), (2100, "")], "x//.default"), 2);
+    }
+
+    #[test]
+    fn the_first_with_five_minutes_left_is_found_and_an_agent_s_is_not() {
+        assert_eq!(found(&[(1299, ""), (1300, "")], "x//.default").as_deref(), Some("\"s1\""));
+        assert_eq!(found(&[(9000, ", \"ext_cache_key\": \"k\"")], "x//.default"), None);
+        assert_eq!(found(&[(9000, ", \"ext_cache_key\": null")], "x//.default"), None);
+        assert_eq!(found(&[(9000, "")], "x/.default"), None);
+        assert_eq!(found(&[(i64::MIN, "")], "x//.default"), None);
+    }
+
+    #[test]
+    fn a_token_that_stands_twice_is_not_guessed() {
+        let text = cache(&[(9000, ""), (9000, "")]);
+        let wanted = wanted("x//.default");
+        for text in [text.replace("x1", "x0"), text.replace("-x1", "-\\u00780")] {
+            let cache = TokenCache::parse(&text).unwrap();
+            let account = wanted.account(&cache).unwrap().unwrap();
+            assert!(wanted.find(&cache, &account, 1000).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_accounts_with_one_name_are_none() {
+        let two = "{\"Account\": {\"a\": {\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"ann\"}, \
+                   \"b\": {\"home_account_id\": \"i\", \"environment\": \"e\", \"username\": \"ANN\"}}}";
+        assert!(wanted("x").account(&TokenCache::parse(two).unwrap()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_domain_name_is_no_id() {
+        assert!(is_guid(TENANT) && !is_guid("contoso.onmicrosoft.com") && !is_guid("organizations"));
+    }
+}
