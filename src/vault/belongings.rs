@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use super::files;
 use super::inventory::key_of;
-use super::key_store::{KeyStores, KeysHere};
+use super::keys::{KeyStores, KeysHere};
 use super::{Vault, VaultLock};
 use crate::context::Context;
 use crate::failure::{Failure, Result};

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::files::{self, Files};
-use super::key_store::{self, KeyId, KeyStoreKind, KeysHere};
+use super::keys::{self, KeyId, KeyStoreKind, KeysHere};
 use super::sealed::{Flaw, Header};
 
 /// A vault by its name, and what its header says.
@@ -77,7 +77,7 @@ impl Candidate {
         let kind = headers.first().map(|header| header.kind);
         let generation = headers.iter().map(|header| header.generation).max().unwrap_or(0);
         let (naming, key_id) = match stem.split_once('.') {
-            Some((_, key)) => (Naming::ByKey, Some(key_store::id_from_hex(key)?)),
+            Some((_, key)) => (Naming::ByKey, Some(keys::id_from_hex(key)?)),
             None => (Naming::FirstVersion, headers.first().map(|header| header.key_id)),
         };
         Some(Self { files, naming, key_id, kind, generation })

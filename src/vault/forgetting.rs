@@ -10,9 +10,10 @@
 
 use std::path::Path;
 
+use super::committing::or_discard;
 use super::contents::Gone;
 use super::files::{self, Files};
-use super::key_store::Prompting;
+use super::keys::Prompting;
 use super::sealed::{self, Header};
 use super::{Contents, HeldKey, KeyStoreKind, Vault};
 use crate::failure::{Failure, Result};
@@ -33,7 +34,7 @@ impl Vault {
             }
         }
         let sealed = self.write(files, contents, key, number)?;
-        super::or_discard(files, files.forget_previous().and_then(|()| files.publish()))?;
+        or_discard(files, files.forget_previous().and_then(|()| files.publish()))?;
         files.copy_to_previous(&sealed);
         Ok(())
     }

@@ -3,10 +3,11 @@
 //! lock: so a commit decrypts nothing anew. Where it was not the current generation that opened, a commit looks again at
 //! all there is.
 
+use super::choosing::Chosen;
 use super::contents::Gone;
 use super::files::Files;
-use super::key_store::Prompting;
-use super::{Chosen, Contents, HeldKey, Vault, VaultLock};
+use super::keys::Prompting;
+use super::{Contents, HeldKey, Vault, VaultLock};
 use crate::failure::Result;
 
 /// A vault that is open under its lock.

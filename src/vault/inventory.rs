@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::candidates::{self, Standing, candidates};
 use super::files;
-use super::key_file::BoundWhere;
-use super::key_store::{self, KeyId, KeyStores, Prompting};
+use super::keys::BoundWhere;
+use super::keys::{self, KeyId, KeyStores, Prompting};
 use super::{Contents, KeyStoreKind, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
@@ -162,6 +162,6 @@ pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
 /// The key that a file beside the vaults was sealed with, by its name or its header.
 pub(super) fn key_of(path: &Path) -> Option<KeyId> {
     let mut parts = path.file_name()?.to_str()?.split('.').skip(1);
-    let named = parts.next().and_then(key_store::id_from_hex);
+    let named = parts.next().and_then(keys::id_from_hex);
     named.or_else(|| candidates::header(path).map(|header| header.key_id))
 }

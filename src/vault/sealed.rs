@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::contents::Contents;
 use super::json::{Format, NotContents};
-use super::key_store::{KeyId, KeyStoreKind, MasterKey};
+use super::keys::{KeyId, KeyStoreKind, MasterKey};
 use crate::sys;
 
 const MAGIC: &[u8] = b"azward vault\n";

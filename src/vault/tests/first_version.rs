@@ -1,6 +1,6 @@
 //! What the first version left: its names, its keys and its format.
 
-use super::super::key_file::{Binding, KeyFile};
+use super::super::keys::{Binding, KeyFile};
 use super::super::sealed::tests::as_first_version;
 use super::*;
 

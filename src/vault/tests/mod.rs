@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::contents::tests::sample;
+use super::trouble::newer;
 use super::*;
+use crate::failure::Kind;
 use crate::settings::{KeyStoreChoice, Setting};
 
 /// An azward home and one config directory.

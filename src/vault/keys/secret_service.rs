@@ -9,7 +9,7 @@ use zbus::blocking::{Connection, Proxy};
 use zbus::message::Body;
 use zbus::zvariant::{DynamicType, ObjectPath, OwnedObjectPath, OwnedValue};
 
-use super::key_store::Prompting;
+use super::Prompting;
 use super::keyring::Refusal;
 
 const NAME: &str = "org.freedesktop.secrets";

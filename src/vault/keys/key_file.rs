@@ -20,46 +20,22 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::files;
-use super::key_store::{MasterKey, hex};
+use super::binding::{Binding, BoundTo, BoundWhere};
+use super::master_key::{MasterKey, hex};
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
-use crate::secret::{Secret, fingerprint};
+use crate::secret::Secret;
 use crate::sys;
+use crate::vault::files;
 
 const VERSION: u32 = 1;
 const INFO: &[u8] = b"azward key file v1";
 
-/// What the key of a key file is bound to.
-#[derive(Clone, Debug)]
-pub(super) struct Binding {
-    /// The machine's id, where it has one.
-    pub(super) machine: Option<String>,
-    /// The user's id.
-    pub(super) user: String,
-}
-
 /// One key file of an azward home.
 #[derive(Debug)]
-pub(super) struct KeyFile {
+pub(in crate::vault) struct KeyFile {
     path: PathBuf,
     binding: Binding,
-}
-
-/// What a key file is bound to, for those who are told of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BoundWhere {
-    /// This machine and this user.
-    MachineAndUser,
-    /// This user alone.
-    User,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum BoundTo {
-    MachineId,
-    User,
 }
 
 /// What every version of the file has.
@@ -77,54 +53,22 @@ struct Document<'a> {
     check: &'a str,
 }
 
-impl Binding {
-    /// This machine, and the user that `azward_home` belongs to (the one that we act as, but for root in another's home).
-    pub(super) fn here(azward_home: &Path) -> Self {
-        let user = azward_home.metadata().map_or_else(|_| sys::user_id(), |metadata| sys::owner_id(&metadata));
-        Self { machine: sys::machine_id(), user }
-    }
-
-    /// The same user on any machine.
-    pub(super) fn of_user(&self) -> Self {
-        Self { machine: None, user: self.user.clone() }
-    }
-
-    /// A name that tells nothing of it, and that no other binding has.
-    pub(super) fn id(&self) -> String {
-        fingerprint(self.salt(&self.parts()).unwrap_or_default().as_bytes())
-    }
-
-    fn parts(&self) -> Vec<BoundTo> {
-        let machine = self.machine.as_ref().map(|_| BoundTo::MachineId);
-        machine.into_iter().chain([BoundTo::User]).collect()
-    }
-
-    /// The salt, or `None` when the machine has no id and one is asked for.
-    fn salt(&self, bound_to: &[BoundTo]) -> Option<String> {
-        let part = |bound: &BoundTo| match bound {
-            BoundTo::MachineId => self.machine.as_ref().map(|id| format!("machine-id={id}\n")),
-            BoundTo::User => Some(format!("user={}\n", self.user)),
-        };
-        bound_to.iter().map(part).collect()
-    }
-}
-
 impl KeyFile {
     /// The key file of `binding`.
-    pub(super) fn new(azward_home: &Path, binding: Binding) -> Self {
+    pub(in crate::vault) fn new(azward_home: &Path, binding: Binding) -> Self {
         Self { path: azward_home.join(format!("{}.key", binding.id())), binding }
     }
 
     /// The first version's, which may be bound to this machine or to another.
-    pub(super) fn first_version(azward_home: &Path, binding: Binding) -> Self {
+    pub(in crate::vault) fn first_version(azward_home: &Path, binding: Binding) -> Self {
         Self { path: azward_home.join("key"), binding }
     }
 
-    pub(super) fn bound_where(&self) -> BoundWhere {
+    pub(in crate::vault) fn bound_where(&self) -> BoundWhere {
         if self.binding.machine.is_some() { BoundWhere::MachineAndUser } else { BoundWhere::User }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::vault) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -133,7 +77,7 @@ impl KeyFile {
     /// # Errors
     /// [`Kind::KeyUnavailable`] when it cannot be read or is of a newer version, [`Kind::KeyLost`] when it is torn or
     /// belongs to another machine or user.
-    pub(super) fn read(&self) -> Result<Option<MasterKey>> {
+    pub(in crate::vault) fn read(&self) -> Result<Option<MasterKey>> {
         let unavailable = |failure: Failure| Failure::new(Kind::KeyUnavailable, failure.what, failure.hint);
         let Some(text) = files::read(&self.path).map_err(unavailable)? else { return Ok(None) };
         let text = Zeroizing::new(text);
@@ -158,7 +102,7 @@ impl KeyFile {
 
     /// Gives the first version's file, which has just given its key here, the name of what it is bound to, unless there is
     /// a file of that name. The caller holds the key lock.
-    pub(super) fn rename_first_version(&self) -> Result<()> {
+    pub(in crate::vault) fn rename_first_version(&self) -> Result<()> {
         let failed = |error| Failure::storage("rename", &self.path, &error);
         let Some(text) = files::read(&self.path)?.map(Zeroizing::new) else { return Ok(()) };
         let Ok(document) = serde_json::from_slice::<Document<'_>>(&text) else { return Ok(()) };
@@ -173,7 +117,7 @@ impl KeyFile {
     }
 
     /// Makes the file with a new key. The caller holds the key lock and has seen that there is none.
-    pub(super) fn make(&self) -> Result<MasterKey> {
+    pub(in crate::vault) fn make(&self) -> Result<MasterKey> {
         let random = MasterKey::generate()?;
         let bound_to = self.binding.parts();
         let salt = self.binding.salt(&bound_to).unwrap_or_default();
@@ -190,7 +134,7 @@ impl KeyFile {
     }
 
     /// Where it is written before it has its name. What is there when nobody makes one was left by a process that was killed.
-    pub(super) fn draft(&self) -> PathBuf {
+    pub(in crate::vault) fn draft(&self) -> PathBuf {
         self.path.with_extension("key.new")
     }
 
@@ -212,7 +156,7 @@ impl KeyFile {
     }
 
     /// Renames a file that gives no key. The caller holds the key lock.
-    pub(super) fn set_aside(&self, now: i64) -> Result<()> {
+    pub(in crate::vault) fn set_aside(&self, now: i64) -> Result<()> {
         std::fs::rename(&self.path, files::free_name(&self.path, now))
             .map_err(|error| Failure::storage("set aside", &self.path, &error))
     }

@@ -3,25 +3,20 @@
 //! version's user was `master-key:<fingerprint of the azward home>`; it is read where it has the key.) Every call runs on a
 //! thread of its own with a deadline, for a keyring may wait for a person for as long as a year: 60 s when a person is
 //! there, 3 s when nobody is. Before the Secret Service is asked for the key it is asked whether it is locked, because to
-//! read from it when it is would prompt.
-//!
-//! On Linux the key is then kept in the kernel's keyring for this login session, for as long as is set, so that the next
-//! runs need not read it again; where the kernel refuses, nothing is kept and nothing is said. It is used while the
-//! Secret Service does not say that it is locked: a service that is locked ends it, and so does `azward lock`, in every
-//! session. (After such a call the process has threads.)
+//! read from it when it is would prompt. (After such a call the process has threads.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyring::{Entry, Error};
 
-use super::key_store::{KeyId, KeyLock, MasterKey, Prompting, hex};
+use super::Prompting;
+use super::making::KeyLock;
+use super::master_key::{KeyId, MasterKey, hex};
 #[cfg(target_os = "linux")]
 use super::secret_service;
 use crate::failure::{Failure, Kind, Result};
 use crate::secret::{Secret, fingerprint};
-#[cfg(target_os = "linux")]
-use crate::sys;
 use crate::wait::{self, Unheard};
 
 pub(super) const SERVICE: &str = "azward";
@@ -30,9 +25,6 @@ pub(super) const SERVICE: &str = "azward";
 const PERSON: Duration = Duration::from_secs(60);
 /// How long a keyring may take that asks nobody.
 const NOBODY: Duration = Duration::from_secs(3);
-/// How long the Secret Service may take to say whether it is locked, before a key that the kernel has is used all the same.
-#[cfg(target_os = "linux")]
-const LOCKED_OR_NOT: Duration = Duration::from_millis(500);
 
 /// The keyring's entry for one azward home.
 #[derive(Debug)]
@@ -40,7 +32,7 @@ pub(super) struct Keyring {
     azward_home: PathBuf,
     /// How long the kernel keeps a key; zero for not at all.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux keeps keys for a while"))]
-    lifetime: Duration,
+    pub(super) lifetime: Duration,
 }
 
 /// Why the keyring gave nothing.
@@ -101,7 +93,7 @@ impl Keyring {
     }
 
     /// The user of the first version's entry.
-    fn first_version_user(&self) -> String {
+    pub(super) fn first_version_user(&self) -> String {
         let home = std::fs::canonicalize(&self.azward_home);
         let home = home.as_ref().unwrap_or(&self.azward_home).as_os_str().as_encoded_bytes();
         format!("master-key:{}", fingerprint(home))
@@ -191,83 +183,19 @@ impl Keyring {
 }
 
 /// The user of a key's entry.
-fn user_of(id: KeyId) -> String {
+pub(super) fn user_of(id: KeyId) -> String {
     format!("master-key:{}", hex(id))
-}
-
-#[cfg(target_os = "linux")]
-impl Keyring {
-    /// The key called `id`, if the kernel has it and the Secret Service is not locked.
-    pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
-        // The first version's is where every session of the user can read it.
-        self.forget_cached_of_first_version();
-        if self.lifetime.is_zero() {
-            return None;
-        }
-        let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
-        let key = MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)?;
-        let user = user_of(id);
-        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
-        if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
-            self.forget_cached(id);
-            return None;
-        }
-        Some(key)
-    }
-
-    /// Has the kernel keep the key.
-    pub(super) fn cache(&self, key: &MasterKey) {
-        if !self.lifetime.is_zero() {
-            sys::cache_key(&description(key.id()), key.expose(), self.lifetime);
-        }
-    }
-
-    /// Has the kernel forget the key called `id`, in every session. Says how many there were.
-    pub(super) fn forget_cached(&self, id: KeyId) -> usize {
-        sys::forget_key(&description(id))
-    }
-
-    /// Has the kernel forget the key that the first version had it keep.
-    pub(super) fn forget_cached_of_first_version(&self) -> usize {
-        sys::forget_first_version_key(&self.first_version_user().replace("master-key:", "azward:"))
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn description(id: KeyId) -> String {
-    format!("azward:{}", hex(id))
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Keyring {
-    /// See the Linux version above.
-    pub(super) fn cached(&self, _id: KeyId) -> Option<MasterKey> {
-        None
-    }
-
-    /// See the Linux version above.
-    pub(super) fn cache(&self, _key: &MasterKey) {}
-
-    /// See the Linux version above.
-    pub(super) fn forget_cached(&self, _id: KeyId) -> usize {
-        0
-    }
-
-    /// See the Linux version above.
-    pub(super) fn forget_cached_of_first_version(&self) -> usize {
-        0
-    }
 }
 
 /// Sees to it that the keyring can be read without a prompt.
 #[cfg(target_os = "linux")]
-fn make_ready(user: &str, prompting: Prompting) -> std::result::Result<(), Refusal> {
+pub(super) fn make_ready(user: &str, prompting: Prompting) -> std::result::Result<(), Refusal> {
     secret_service::make_ready(SERVICE, user, prompting)
 }
 
 /// Only the Secret Service can be asked beforehand.
 #[cfg(not(target_os = "linux"))]
-fn make_ready(_user: &str, _patience: Prompting) -> std::result::Result<(), Refusal> {
+pub(super) fn make_ready(_user: &str, _patience: Prompting) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
@@ -304,7 +232,7 @@ fn within<T: Send + 'static>(
     within_time(deadline, work)
 }
 
-fn within_time<T: Send + 'static>(
+pub(super) fn within_time<T: Send + 'static>(
     deadline: Duration,
     work: impl FnOnce() -> std::result::Result<T, Refusal> + Send + 'static,
 ) -> std::result::Result<T, Refusal> {

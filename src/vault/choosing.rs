@@ -1,0 +1,78 @@
+//! Which of several vaults is this machine's. Whether a keyring has the key of one is asked only where no other is.
+
+use super::Vault;
+use super::candidates::{Candidate, Naming, Standing, candidates};
+use super::keys::{KeyStoreKind, KeysHere, Prompting};
+use super::trouble::elsewhere;
+use crate::failure::{Failure, Kind, Result};
+
+/// Which vault is this machine's.
+pub(super) enum Chosen {
+    Ours(Candidate),
+    /// There are others, and why none of them is.
+    Elsewhere(Failure),
+    Nothing,
+}
+
+impl Vault {
+    /// The vault that is this machine's, as far as can be told without asking a keyring.
+    pub(super) fn known(&self) -> Option<Candidate> {
+        let (standing, candidate) = self.ranked(&self.stores.keys_here()).into_iter().next()?;
+        (standing != Standing::Elsewhere).then_some(candidate)
+    }
+
+    /// The vault that is this machine's. Whether a keyring has the key of one of which that is not known is asked only
+    /// where no other is this machine's.
+    ///
+    /// # Errors
+    /// [`Kind::KeyUnavailable`] while it cannot be told, because a key store does not answer.
+    pub(super) fn choose(&self, prompting: Prompting) -> Result<Chosen> {
+        let mut keys = self.stores.keys_here();
+        // What was got stays got, whatever becomes of its store meanwhile.
+        keys.own.extend(self.held().map(|held| held.key.id()));
+        let mut chosen = Chosen::Nothing;
+        for (standing, candidate) in self.ranked(&keys) {
+            match standing {
+                Standing::Own => return Ok(Chosen::Ours(candidate)),
+                Standing::Undecided if self.is_in_keyring(&candidate, prompting)? => {
+                    return Ok(Chosen::Ours(candidate));
+                }
+                Standing::Undecided => {}
+                Standing::Shared | Standing::Elsewhere if keys.trouble.is_some() => {
+                    return keys.trouble.map_or(Ok(Chosen::Nothing), Err);
+                }
+                Standing::Shared => return Ok(Chosen::Ours(candidate)),
+                Standing::Elsewhere => {}
+            }
+            chosen = Chosen::Elsewhere(elsewhere(&candidate.files.current));
+        }
+        Ok(chosen)
+    }
+
+    /// The vaults of the config directory, the one to use first.
+    pub(super) fn ranked(&self, keys: &KeysHere) -> Vec<(Standing, Candidate)> {
+        let found = candidates(&self.vaults, &self.id);
+        let mut ranked: Vec<_> = found.into_iter().map(|candidate| (candidate.standing(keys), candidate)).collect();
+        ranked.sort_by_key(|(standing, candidate)| std::cmp::Reverse((*standing, candidate.generation)));
+        ranked
+    }
+
+    /// Whether the keyring has the key of `candidate`, which is then noted and held.
+    pub(super) fn is_in_keyring(&self, candidate: &Candidate, prompting: Prompting) -> Result<bool> {
+        let Some(id) = candidate.key_id else { return Ok(false) };
+        let found = match candidate.naming {
+            Naming::ByKey => self.stores.find_unnoted(id, prompting)?,
+            // The first version made no notes: a keyring that does not answer may well have its key.
+            Naming::FirstVersion => match self.stores.find(KeyStoreKind::Keyring, id, prompting) {
+                Ok(key) => Some(key),
+                Err(failure) if failure.kind == Kind::KeyLost => None,
+                Err(failure) => return Err(failure),
+            },
+        };
+        let Some(key) = found else { return Ok(false) };
+        // Without a note the keyring is asked again the next time.
+        let _ = self.stores.note(id);
+        self.hold(KeyStoreKind::Keyring, key);
+        Ok(true)
+    }
+}

@@ -1,0 +1,88 @@
+//! On Linux a key that the keyring gave is kept in the kernel's keyring for this login session, for as long as is set, so
+//! that the next runs need not read it again; where the kernel refuses, nothing is kept and nothing is said. It is used
+//! while the Secret Service does not say that it is locked: a service that is locked ends it, and so does `azward lock`, in
+//! every session.
+
+#[cfg(target_os = "linux")]
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use super::Prompting;
+use super::keyring::Keyring;
+#[cfg(target_os = "linux")]
+use super::keyring::{Refusal, make_ready, user_of, within_time};
+#[cfg(target_os = "linux")]
+use super::master_key::hex;
+use super::master_key::{KeyId, MasterKey};
+#[cfg(target_os = "linux")]
+use crate::secret::Secret;
+#[cfg(target_os = "linux")]
+use crate::sys;
+
+/// How long the Secret Service may take to say whether it is locked, before a key that the kernel has is used all the same.
+#[cfg(target_os = "linux")]
+const LOCKED_OR_NOT: Duration = Duration::from_millis(500);
+
+#[cfg(target_os = "linux")]
+impl Keyring {
+    /// The key called `id`, if the kernel has it and the Secret Service is not locked.
+    pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
+        // The first version's is where every session of the user can read it.
+        self.forget_cached_of_first_version();
+        if self.lifetime.is_zero() {
+            return None;
+        }
+        let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
+        let key = MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)?;
+        let user = user_of(id);
+        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
+        if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
+            self.forget_cached(id);
+            return None;
+        }
+        Some(key)
+    }
+
+    /// Has the kernel keep the key.
+    pub(super) fn cache(&self, key: &MasterKey) {
+        if !self.lifetime.is_zero() {
+            sys::cache_key(&description(key.id()), key.expose(), self.lifetime);
+        }
+    }
+
+    /// Has the kernel forget the key called `id`, in every session. Says how many there were.
+    pub(super) fn forget_cached(&self, id: KeyId) -> usize {
+        sys::forget_key(&description(id))
+    }
+
+    /// Has the kernel forget the key that the first version had it keep.
+    pub(super) fn forget_cached_of_first_version(&self) -> usize {
+        sys::forget_first_version_key(&self.first_version_user().replace("master-key:", "azward:"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn description(id: KeyId) -> String {
+    format!("azward:{}", hex(id))
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Keyring {
+    /// See the Linux version above.
+    pub(super) fn cached(&self, _id: KeyId) -> Option<MasterKey> {
+        None
+    }
+
+    /// See the Linux version above.
+    pub(super) fn cache(&self, _key: &MasterKey) {}
+
+    /// See the Linux version above.
+    pub(super) fn forget_cached(&self, _id: KeyId) -> usize {
+        0
+    }
+
+    /// See the Linux version above.
+    pub(super) fn forget_cached_of_first_version(&self) -> usize {
+        0
+    }
+}

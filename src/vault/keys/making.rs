@@ -1,0 +1,149 @@
+//! The key that a new vault is sealed with, found or made. Whoever makes one holds the key lock, and looks again once it
+//! has it.
+
+use std::time::Duration;
+
+use super::{KeyStoreKind, KeyStores, LostKey, MasterKey, Prompting};
+use crate::failure::{Kind, Result};
+use crate::home_lock::Presence;
+use crate::lock::{Lock, Mode};
+use crate::settings::KeyStoreChoice;
+
+/// How long the making of a key waits for another process that makes it.
+const KEY_LOCK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The right to make a key where azward is; dropping it releases it.
+#[derive(Debug)]
+pub(super) struct KeyLock {
+    _lock: Lock,
+    _presence: Presence,
+}
+
+impl KeyStores {
+    /// The key that a new vault is sealed with, made if there is none yet.
+    pub(in crate::vault) fn for_new(
+        &self,
+        prompting: Prompting,
+        on_lost: LostKey,
+    ) -> Result<(KeyStoreKind, MasterKey)> {
+        // An uninstall from here on is noticed before anything is sealed with the key.
+        drop(self.home.enter()?);
+        let key_file = || Ok((KeyStoreKind::KeyFile, self.key_file_or_new(on_lost)?));
+        let keyring = |prompting| Ok((KeyStoreKind::Keyring, self.keyring_or_new(prompting)?));
+        match self.choice {
+            KeyStoreChoice::KeyFile => key_file(),
+            KeyStoreChoice::Keyring => keyring(prompting),
+            // A keyring that is locked now does not answer: nobody is asked to unlock what they did not choose.
+            KeyStoreChoice::Auto => match keyring(Prompting::Never) {
+                Err(failure) if failure.kind != Kind::Interrupted => key_file(),
+                other => other,
+            },
+        }
+    }
+
+    fn keyring_or_new(&self, prompting: Prompting) -> Result<MasterKey> {
+        let keyring = self.keyring();
+        let key = match self.noted_in_keyring(prompting)? {
+            Some(key) => key,
+            None => {
+                let lock = self.lock_keys()?;
+                // Unlocked by now, so nobody is waited for under the lock.
+                match self.noted_in_keyring(Prompting::Never)? {
+                    Some(key) => key,
+                    None => {
+                        // An entry that somebody removed while the kernel still has its key goes back as it was.
+                        let cached = self.noted(&self.binding()).into_iter().find_map(|id| keyring.cached(id));
+                        let key = keyring.write_and_read_back(cached.map_or_else(MasterKey::generate, Ok)?, lock)?;
+                        self.note(key.id())?;
+                        key
+                    }
+                }
+            }
+        };
+        keyring.cache(&key);
+        Ok(key)
+    }
+
+    /// The first key that this machine's keyring is noted to have and has, or the one that the first version made there.
+    fn noted_in_keyring(&self, prompting: Prompting) -> Result<Option<MasterKey>> {
+        for id in self.noted(&self.binding()) {
+            if let Some(key) = self.keyring().read(id, prompting)?.into_iter().find(|key| key.id() == id) {
+                return Ok(Some(key));
+            }
+        }
+        let key = self.keyring().read_first_version(prompting)?.into_iter().next();
+        if let Some(key) = &key {
+            self.note(key.id())?;
+        }
+        Ok(key)
+    }
+
+    fn key_file_or_new(&self, on_lost: LostKey) -> Result<MasterKey> {
+        let file = self.key_file();
+        if let Ok(Some(key)) = file.read() {
+            return Ok(key);
+        }
+        let _lock = self.lock_keys()?;
+        self.rename_first_version()?;
+        match file.read() {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => {}
+            Err(failure) if failure.kind == Kind::KeyLost && on_lost == LostKey::Replace => file.set_aside(self.now)?,
+            Err(failure) => return Err(failure),
+        }
+        file.make()
+    }
+
+    /// Gives the first version's key file the name of its binding, where it is this machine's.
+    pub(in crate::vault) fn adopt_first_version(&self) -> Result<()> {
+        if self.azward_home.join("key").symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let _lock = self.lock_keys()?;
+        self.rename_first_version()
+    }
+
+    fn rename_first_version(&self) -> Result<()> {
+        let [file, ..] = self.first_version_key_files();
+        if file.read().is_ok_and(|key| key.is_some()) { file.rename_first_version() } else { Ok(()) }
+    }
+
+    fn lock_keys(&self) -> Result<KeyLock> {
+        let presence = self.home.enter()?;
+        let path = self.azward_home.join("key.lock");
+        let lock = Lock::acquire(&path, Mode::Exclusive, KEY_LOCK_DEADLINE)?;
+        Ok(KeyLock { _lock: lock, _presence: presence })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stores::tests::stores;
+    use super::*;
+    use crate::vault::files;
+    use crate::vault::keys::KeyId;
+
+    #[test]
+    fn a_race_of_first_runs_ends_with_one_key() {
+        let home = tempfile::tempdir().unwrap();
+        let ids: Vec<KeyId> = std::thread::scope(|scope| {
+            let make = || stores(home.path()).for_new(Prompting::Never, LostKey::Keep).unwrap().1.id();
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]));
+        assert_eq!(files::list(home.path()).len(), 4, "the key, its lock, the home's, and its marker");
+    }
+
+    #[test]
+    fn a_torn_key_file_stays_until_a_key_must_be_made() {
+        let home = tempfile::tempdir().unwrap();
+        let path = stores(home.path()).key_file().path().to_owned();
+        std::fs::write(&path, "{\"version\":").unwrap();
+        assert_eq!(stores(home.path()).for_new(Prompting::Never, LostKey::Keep).unwrap_err().kind, Kind::KeyLost);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"version\":");
+        stores(home.path()).for_new(Prompting::Never, LostKey::Replace).unwrap();
+        let aside = format!("{}.set-aside-1000", path.display());
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"version\":");
+    }
+}

@@ -1,0 +1,88 @@
+//! Where the master key is: the OS keyring or the key file. A vault's header says which of them sealed it and which key,
+//! and that one is asked for that key, whatever the settings say now; the settings only choose for a new vault. All
+//! vaults that one machine begins in an azward home share one key per store. Making a key is serialised by
+//! `$AZWARD_HOME/key.lock`, and what was written is read back, so that two first runs end with one key.
+//!
+//! Which keys are this machine's can be told without asking a keyring: a key file is named by what it is bound to, and
+//! so is the note that the keyring of that machine and user has a key (`notes`).
+//!
+//! What fails: [`Kind::KeyUnavailable`] when a store does not answer, is locked or cannot be read (the key may be fine);
+//! [`Kind::KeyLost`] when it answers and does not have the key that is asked for.
+//!
+//! [`Kind::KeyUnavailable`]: crate::failure::Kind::KeyUnavailable
+//! [`Kind::KeyLost`]: crate::failure::Kind::KeyLost
+
+mod binding;
+mod kernel_cache;
+mod key_file;
+mod keyring;
+mod making;
+mod master_key;
+mod notes;
+mod removing;
+#[cfg(target_os = "linux")]
+mod secret_service;
+mod stores;
+
+use std::fmt;
+
+#[cfg(test)]
+pub(super) use binding::Binding;
+pub(super) use binding::BoundWhere;
+#[cfg(test)]
+pub(super) use key_file::KeyFile;
+pub(super) use master_key::{KeyId, MasterKey, hex, id_from_hex};
+pub(super) use stores::{KeyStores, KeysHere};
+
+/// The kinds of key store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStoreKind {
+    /// The OS keyring: Secret Service, Keychain, Credential Manager.
+    Keyring,
+    /// The key file bound to this machine and user.
+    KeyFile,
+}
+
+/// Whether a person may be asked to unlock the store, which takes as long as it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prompting {
+    /// A prompt may appear.
+    Allowed,
+    /// No prompt: there is no person, or a lock is held.
+    Never,
+}
+
+/// What may become of a key file that does not give a key (torn, from another machine).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LostKey {
+    /// It stays, and its failure is told.
+    Keep,
+    /// It is set aside, and a new key is made.
+    Replace,
+}
+
+impl KeyStoreKind {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Keyring),
+            2 => Some(Self::KeyFile),
+            _ => None,
+        }
+    }
+
+    pub(super) fn to_byte(self) -> u8 {
+        match self {
+            Self::Keyring => 1,
+            Self::KeyFile => 2,
+        }
+    }
+}
+
+impl fmt::Display for KeyStoreKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Keyring => "OS keyring",
+            Self::KeyFile => "key file",
+        })
+    }
+}
