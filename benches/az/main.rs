@@ -35,6 +35,8 @@ fn main() {
         return guardian::guard(Context::from_process());
     }
     let sandbox = Sandbox::new().with_real_az();
+    // Where its programs are started.
+    std::env::set_current_dir(sandbox.root()).unwrap();
     let entra = sandbox.start_entra(|knobs| knobs.rolling = entra::Rolling::Entra);
     let sandbox = sandbox.with_entra(&entra);
     sandbox.login(&entra, User::Alice).ok();
@@ -43,9 +45,9 @@ fn main() {
     println!("Medians, of whole processes if nothing else is said; in brackets the fastest and the slowest.\n");
     println!("| what | azward | beside it | ratio |\n| --- | --- | --- | --- |");
     let empty = bench.empty_program();
-    bench.answers(empty);
+    bench.answers(&empty);
     bench.rotation();
-    bench.wrapped_run();
+    bench.wrapped_run(&empty);
     bench.parts();
     bench.kills();
     bench.callers(30, true);
@@ -72,34 +74,35 @@ impl Times {
 }
 
 impl Bench<'_> {
-    /// The smallest process there is: the floor under everything else.
-    fn empty_program(&self) -> f64 {
+    /// The smallest process there is, linked as the system links: the floor under everything else.
+    fn empty_program(&self) -> PathBuf {
         let source = self.sandbox.root().join("empty.c");
         let program = self.sandbox.root().join("empty");
         std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
         assert!(Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(&source).status().unwrap().success());
-        let times = measure("an empty C program", MANY, || Command::new(&program));
-        row("an empty C program", &times.show(), "", "");
-        times.median()
+        program
     }
 
-    fn answers(&self, empty: f64) {
+    fn answers(&self, empty: &Path) {
         let arguments = ["account", "get-access-token", "-o", "json"];
+        let ours = || self.sandbox.az(arguments).command();
+        let floor = || Command::new(empty);
         let real = measure("the real az: a valid token", FEW, || self.sandbox.plain_az(arguments).command());
-        let small = measure("answer", MANY, || self.sandbox.az(arguments).command());
+        let (small, beside) = measure_pair("answer", MANY, ours, floor);
         row(
             "a valid token",
             &small.show(),
             &format!("the real az {}", real.show()),
             &ratio(real.median(), small.median()),
         );
-        row("the same", &small.show(), &format!("the empty program {empty:.2} ms"), &ratio(small.median(), empty));
+        let empty_c = |beside: &Times| format!("an empty C program {}", beside.show());
+        row("the same", &small.show(), &empty_c(&beside), &ratio(small.median(), beside.median()));
         let before = std::fs::read(self.sandbox.config().token_cache_path()).unwrap();
         self.grow_cache(2_000_000);
         let size = self.sandbox.config().token_cache_text().len();
-        let large = measure("answer from a large cache", MANY, || self.sandbox.az(arguments).command());
-        let beside = format!("the empty program {empty:.2} ms");
-        row(&format!("a valid token, cache of {size} bytes"), &large.show(), &beside, &ratio(large.median(), empty));
+        let (large, beside) = measure_pair("answer from a large cache", MANY, ours, floor);
+        let what = format!("a valid token, cache of {size} bytes");
+        row(&what, &large.show(), &empty_c(&beside), &ratio(large.median(), beside.median()));
         std::fs::write(self.sandbox.config().token_cache_path(), before).unwrap();
     }
 
@@ -191,8 +194,9 @@ impl Bench<'_> {
             age();
             self.entra.clear_journal();
             let began = Instant::now();
-            let children: Vec<_> =
-                (0..count).map(|_| command().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()).collect();
+            let children: Vec<_> = (0..count)
+                .map(|_| started_alike(&command()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+                .collect();
             let outputs: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
             let took = milliseconds(began.elapsed());
             let good = outputs.iter().filter(|output| output.status.success()).count();
@@ -236,26 +240,54 @@ fn measure_after(name: &str, count: usize, prepare: impl Fn(), command: impl Fn(
     eprint!("{name} ");
     let run = || {
         prepare();
-        let mut command = command();
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let began = Instant::now();
-        let status = command.status().unwrap();
-        let took = began.elapsed();
-        assert!(status.success(), "{name}: {status}");
-        took
+        time(name, command())
     };
+    let times = in_turn(count, run);
+    eprintln!();
+    sorted(times)
+}
+
+/// Runs two commands `count` times in turn, so that what the machine does meanwhile, it does to both.
+fn measure_pair(name: &str, count: usize, ours: impl Fn() -> Command, beside: impl Fn() -> Command) -> (Times, Times) {
+    eprint!("{name} ");
+    let times = in_turn(count, || (time(name, ours()), time(name, beside())));
+    eprintln!();
+    let (ours, beside) = times.into_iter().unzip();
+    (sorted(ours), sorted(beside))
+}
+
+fn in_turn<T>(count: usize, mut once: impl FnMut() -> T) -> Vec<T> {
     for _ in 0..3 {
-        run();
+        once();
     }
-    let times = (0..count).map(|place| {
-        if place % (count / 5).max(1) == 0 {
+    let dot = |place: usize| {
+        if place.is_multiple_of((count / 5).max(1)) {
             eprint!(".");
         }
-        run()
-    });
-    let times = sorted(times.collect());
-    eprintln!();
-    times
+    };
+    (0..count).inspect(|place| dot(*place)).map(|_| once()).collect()
+}
+
+fn time(name: &str, command: Command) -> Duration {
+    let mut command = started_alike(&command);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let began = Instant::now();
+    let status = command.status().unwrap();
+    let took = began.elapsed();
+    assert!(status.success(), "{name}: {status}");
+    took
+}
+
+/// The same, in the directory that this process is in: where there is another to change to, the standard library forks
+/// (always, if it is linked statically), which costs more the larger the process is that starts it.
+fn started_alike(command: &Command) -> Command {
+    let mut alike = Command::new(command.get_program());
+    alike.args(command.get_args());
+    if command.get_current_dir().is_some() {
+        alike.env_clear();
+    }
+    alike.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    alike
 }
 
 fn sorted(mut times: Vec<Duration>) -> Times {
@@ -268,7 +300,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 fn ratio(larger: f64, smaller: f64) -> String {
-    format!("{:.1} times", larger / smaller)
+    format!("{:.2} times", larger / smaller)
 }
 
 fn row(what: &str, ours: &str, beside: &str, ratio: &str) {

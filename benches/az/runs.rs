@@ -1,6 +1,7 @@
 //! What a run costs on top of the az that it wraps, in both exposures, and its parts: the guardian, the sweep; and how soon a
 //! killed shim is cleaned up after.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -12,29 +13,26 @@ use azward::settings::Settings;
 use azward::store::CredentialStore;
 
 use crate::support::{Sandbox, Signal, wait_until};
-use crate::{Bench, MANY, Times, measure, row, sorted};
+use crate::{Bench, MANY, Times, measure_pair, row, sorted};
 
 /// How often a shim is killed.
 const KILLS: usize = 20;
 
 impl Bench<'_> {
     /// Here the az that is wrapped does nothing.
-    pub(crate) fn wrapped_run(&self) {
-        let empty = self.sandbox.root().join("empty");
-        let direct = measure("a no-op az", MANY, || Command::new(&empty));
-        let beside = format!("the same az alone {}", direct.show());
-        let above = |times: &Times| format!("{:+.2} ms", times.median() - direct.median());
+    pub(crate) fn wrapped_run(&self, empty: &Path) {
+        let row_above = |what: &str, arguments: &[&str]| {
+            let wrapped = || self.sandbox.az(arguments).env("AZWARD_REAL_AZ", empty).command();
+            let (ours, alone) = measure_pair(what, MANY, wrapped, || Command::new(empty));
+            let above = format!("{:+.2} ms", ours.median() - alone.median());
+            row(what, &ours.show(), &format!("the same az alone {}", alone.show()), &above);
+        };
         for exposure in ["private", "in-place"] {
             self.sandbox.set_exposure(exposure);
-            let wrapped = measure(&format!("a wrapped no-op az, {exposure}"), MANY, || {
-                self.sandbox.az(["group", "list"]).env("AZWARD_REAL_AZ", &empty).command()
-            });
-            row(&format!("a wrapped run, {exposure}"), &wrapped.show(), &beside, &above(&wrapped));
+            row_above(&format!("a wrapped run, {exposure}"), &["group", "list"]);
         }
         self.sandbox.set_exposure("auto");
-        let passed =
-            measure("a passed no-op az", MANY, || self.sandbox.az(["version"]).env("AZWARD_REAL_AZ", &empty).command());
-        row("a command that needs no secret", &passed.show(), &beside, &above(&passed));
+        row_above("a command that needs no secret", &["version"]);
     }
 
     /// In this very process, so that nothing else is measured.

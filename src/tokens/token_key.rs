@@ -3,8 +3,6 @@
 //! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
 //! leaves the matter to the real az.
 
-use std::collections::HashSet;
-
 use memchr::memmem::Finder;
 
 use crate::azure::clouds::Cloud;
@@ -14,6 +12,9 @@ use crate::context::Context;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::tokens::access_token::{CachedToken, USELESS, foreign};
+
+/// From how many bytes on access tokens are looked through with all that the processor can.
+const LARGE: usize = 256 * 1024;
 
 /// An access token as a command wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,13 +119,10 @@ impl TokenKey {
     /// `CacheForeign` when an entry is not what it should be.
     pub(super) fn serving<'a>(&self, cache: &TokenCache<'a>, account: &Owner) -> Result<Serving<'a>> {
         let prefix = self.key_prefix(account);
-        let scope = Finder::new(&self.scope);
-        // What is escaped may say it in other letters.
-        let may_serve = |value: &[u8]| scope.find(value).is_some() || memchr::memchr(b'\\', value).is_some();
+        let entries = cache.entries(Section::AccessToken)?;
+        let may_serve = self.filter(&entries);
         let mut serving = Vec::new();
-        // Of a large cache nearly every one has that prefix.
-        let mut keys = HashSet::new();
-        for entry in cache.entries(Section::AccessToken)? {
+        for entry in &entries {
             // One that is escaped may be another's equal.
             if entry.key.contains('\\') {
                 return Err(foreign("the key of an access token is not a plain string"));
@@ -132,12 +130,12 @@ impl TokenKey {
             let Some(targets) = entry.key.strip_prefix(prefix.as_str()).map(|rest| rest.trim_end_matches('"')) else {
                 continue;
             };
-            // To MSAL only the last one is there.
-            if !keys.insert(entry.key) {
-                return Err(foreign("an access token stands twice"));
-            }
-            if !may_serve(entry.value.as_bytes()) {
+            if !may_serve(entry.value) {
                 continue;
+            }
+            // To MSAL only the last one is there.
+            if entries.iter().filter(|other| other.key == entry.key).count() > 1 {
+                return Err(foreign("an access token stands twice"));
             }
             let token = entry.access_token()?;
             let serves = token.client_id == AZURE_CLI_CLIENT_ID
@@ -151,12 +149,25 @@ impl TokenKey {
             }
             let found = token.found()?;
             if targets == self.scope.to_lowercase() {
-                serving.insert(0, (entry, found));
+                serving.insert(0, (*entry, found));
             } else {
-                serving.push((entry, found));
+                serving.push((*entry, found));
             }
         }
         Ok(Serving(serving))
+    }
+
+    /// Tells, without reading it, an entry that may serve from one that says nothing of the scope. What is escaped may say it
+    /// in other letters.
+    fn filter<'s>(&'s self, entries: &[Entry<'_>]) -> Box<dyn Fn(&str) -> bool + 's> {
+        // To ask the processor what it can, which a virtual machine answers slowly, pays for a large cache only.
+        if entries.iter().map(|entry| entry.value.len()).sum::<usize>() < LARGE {
+            return Box::new(|value| value.contains(self.scope.as_str()) || value.contains('\\'));
+        }
+        let scope = Finder::new(&self.scope);
+        Box::new(move |value| {
+            scope.find(value.as_bytes()).is_some() || memchr::memchr(b'\\', value.as_bytes()).is_some()
+        })
     }
 
     /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.

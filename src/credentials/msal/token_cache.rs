@@ -6,7 +6,6 @@
 //! `SerializableTokenCache.serialize`).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -21,7 +20,7 @@ use crate::failure::{Failure, Kind, Result};
 #[derive(Debug)]
 pub struct TokenCache<'a> {
     text: &'a str,
-    sections: Members<'a>,
+    sections: Sections<'a>,
 }
 
 impl<'a> TokenCache<'a> {
@@ -31,14 +30,13 @@ impl<'a> TokenCache<'a> {
     /// [`Kind::CacheForeign`] when it is not JSON, or not of MSAL's shape in a section that azward edits.
     pub fn parse(text: &'a str) -> Result<Self> {
         if text.trim().is_empty() {
-            return Ok(Self { text: "{}", sections: Members(Vec::new()) });
+            return Ok(Self { text: "{}", sections: Sections(Vec::new()) });
         }
-        let sections: Members<'a> = serde_json::from_str(text).map_err(|error| foreign(&error))?;
+        let sections: Sections<'a> = serde_json::from_str(text).map_err(|error| foreign(&error))?;
         let cache = Self { text, sections };
         for section in Section::ALL {
-            let bodies: Vec<&RawValue> = cache.sections.named(section.name()).collect();
-            if bodies.len() > 1 || bodies.iter().any(|body| !body.get().starts_with('{')) {
-                return Err(foreign(&format_args!("the section {} stands twice or is none", section.name())));
+            if cache.sections.named(section.name()).count() > 1 {
+                return Err(foreign(&format_args!("the section {} stands twice", section.name())));
             }
         }
         for section in [Section::RefreshToken, Section::Account, Section::AppMetadata] {
@@ -55,14 +53,13 @@ impl<'a> TokenCache<'a> {
 
     /// Of two entries with one key Python has the last only, and what is kept by its key would be another one.
     fn refuse_twins(&self, section: Section) -> Result<()> {
-        let mut keys: HashSet<Cow<'_, str>> = HashSet::new();
-        for entry in self.entries(section)? {
-            let key = serde_json::from_str(entry.key).map_err(|error| foreign(&error))?;
-            if !keys.insert(key) {
-                return Err(foreign(&format_args!("an entry of the section {} stands twice", section.name())));
-            }
+        let key = |entry: &Entry<'a>| serde_json::from_str(entry.key).map_err(|error| foreign(&error));
+        let mut keys: Vec<Cow<'_, str>> = self.entries(section)?.iter().map(key).collect::<Result<_>>()?;
+        keys.sort_unstable();
+        match keys.is_sorted_by(|one, next| one < next) {
+            true => Ok(()),
+            false => Err(foreign(&format_args!("an entry of the section {} stands twice", section.name()))),
         }
-        Ok(())
     }
 
     /// The entries of a section, in the file's order; none when the section is absent.
@@ -76,8 +73,8 @@ impl<'a> TokenCache<'a> {
     /// The names of all sections, those included that azward does not know.
     #[must_use]
     pub fn section_names(&self) -> Vec<Cow<'a, str>> {
-        let sections = self.sections.0.iter().filter(|(_, body)| body.get().starts_with('{'));
-        sections.filter_map(|(name, _)| serde_json::from_str(name.get()).ok()).collect()
+        let sections = self.sections.0.iter().filter(|section| section.body.is_object());
+        sections.filter_map(|section| serde_json::from_str(section.name.get()).ok()).collect()
     }
 
     /// The entries of the section of that name; see [`Self::entries`].
@@ -85,9 +82,14 @@ impl<'a> TokenCache<'a> {
     /// # Errors
     /// [`Kind::CacheForeign`] when the section is not an object.
     pub fn entries_named(&self, name: &str) -> Result<Vec<Entry<'a>>> {
-        let Some(raw) = self.sections.named(name).next() else { return Ok(Vec::new()) };
-        let members: Members<'a> = serde_json::from_str(raw.get()).map_err(|error| foreign(&error))?;
-        Ok(members.0.into_iter().map(|(key, value)| Entry { key: key.get(), value: value.get() }).collect())
+        match self.sections.named(name).next().map(|section| &section.body) {
+            None => Ok(Vec::new()),
+            Some(Body::Read(members)) => Ok(members.entries()),
+            Some(Body::Raw(raw)) => {
+                let members: Members<'a> = serde_json::from_str(raw.get()).map_err(|error| foreign(&error))?;
+                Ok(members.entries())
+            }
+        }
     }
 
     /// The document's text with `entries` put in: each in the place of the one with its key, or at the section's end, as
@@ -117,8 +119,8 @@ impl<'a> TokenCache<'a> {
     #[must_use]
     pub fn with_entries_named(&self, name: &str, entries: &[Entry<'_>]) -> Zeroizing<String> {
         let body = render(entries);
-        if let Some(raw) = self.sections.named(name).next() {
-            let (start, end) = place_of(raw, self.text);
+        if let Some(section) = self.sections.named(name).next() {
+            let (start, end) = section.place(self.text);
             return splice(self.text, start, end, &[&body]);
         }
         if entries.is_empty() {
@@ -196,6 +198,54 @@ pub(super) fn foreign(reason: &dyn fmt::Display) -> Failure {
     )
 }
 
+/// A cache's sections in their order.
+#[derive(Debug)]
+struct Sections<'a>(Vec<SectionText<'a>>);
+
+#[derive(Debug)]
+struct SectionText<'a> {
+    name: &'a RawValue,
+    body: Body<'a>,
+}
+
+/// What a section's name stands for. Those that azward knows are read with the text, so that a large one is gone through
+/// once.
+#[derive(Debug)]
+enum Body<'a> {
+    Read(Members<'a>),
+    Raw(&'a RawValue),
+}
+
+impl<'a> Sections<'a> {
+    fn named(&self, name: &str) -> impl Iterator<Item = &SectionText<'a>> {
+        self.0.iter().filter(move |section| is_key(section.name, name))
+    }
+}
+
+impl SectionText<'_> {
+    /// Where in `text`, which is JSON, the section's object stands.
+    fn place(&self, text: &str) -> (usize, usize) {
+        let members = match &self.body {
+            Body::Raw(raw) => return place_of(raw, text),
+            Body::Read(members) => members,
+        };
+        let (_, name_end) = place_of(self.name, text);
+        let start = text[name_end..].find('{').map_or(name_end, |brace| name_end + brace);
+        let last_end = members.0.last().map_or(start + 1, |(_, value)| place_of(value, text).1);
+        let end = text[last_end..].find('}').map_or(last_end, |brace| last_end + brace + 1);
+        (start, end)
+    }
+}
+
+impl Body<'_> {
+    fn is_object(&self) -> bool {
+        match self {
+            Body::Read(_) => true,
+            Body::Raw(raw) => raw.get().starts_with('{'),
+        }
+    }
+}
+
 /// A JSON object's members in their order, raw.
 #[derive(Debug)]
 pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
@@ -203,6 +253,36 @@ pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
 impl<'a> Members<'a> {
     pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.0.iter().filter(move |(key, _)| is_key(key, name)).map(|(_, value)| *value)
+    }
+
+    fn entries(&self) -> Vec<Entry<'a>> {
+        self.0.iter().map(|(key, value)| Entry { key: key.get(), value: value.get() }).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Sections<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Sections<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut sections = Vec::new();
+                while let Some(name) = map.next_key::<&'de RawValue>()? {
+                    let body = match Section::ALL.iter().any(|section| is_key(name, section.name())) {
+                        true => Body::Read(map.next_value()?),
+                        false => Body::Raw(map.next_value()?),
+                    };
+                    sections.push(SectionText { name, body });
+                }
+                Ok(Sections(sections))
+            }
+        }
+        deserializer.deserialize_map(Collect)
     }
 }
 
