@@ -18,10 +18,10 @@ use crate::secret::wipe_stack;
 use crate::sys;
 
 /// How often to look for a signal while somebody else works: nobody feels it, and it costs nothing.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long what is irreplaceable may wait after that: a refresh token just granted, that nobody else has.
-const LONGER: Duration = Duration::from_secs(3);
+const STUBBORN_FOR: Duration = Duration::from_secs(3);
 
 thread_local! {
     /// Until when this thread's waits go on although they have lost their point, and whether they do: see [`Stubborn`].
@@ -50,7 +50,7 @@ pub fn is_over() -> bool {
     match STUBBORN.get() {
         Some(end) if is_over => {
             let now = Instant::now();
-            let end = end.unwrap_or(now + LONGER);
+            let end = end.unwrap_or(now + STUBBORN_FOR);
             STUBBORN.set(Some(Some(end)));
             now >= end
         }
@@ -118,7 +118,7 @@ pub fn for_work<T: Send + 'static>(
         if last.is_none() && is_over() {
             last = Some(now + grace);
         }
-        match answered.recv_timeout(LOOK) {
+        match answered.recv_timeout(LOOK_EVERY) {
             Ok(outcome) => return Ok(outcome),
             Err(RecvTimeoutError::Disconnected) => return Err(Unheard::Lost),
             Err(RecvTimeoutError::Timeout) if last.is_some_and(|last| now >= last) => return Err(Unheard::Interrupted),
@@ -162,7 +162,7 @@ mod tests {
             is_beside(Arc::new(AtomicBool::new(true)));
             let stubborn = Stubborn::begin();
             let meanwhile = is_over();
-            std::thread::sleep(LONGER + Duration::from_millis(10));
+            std::thread::sleep(STUBBORN_FOR + Duration::from_millis(10));
             let later = is_over();
             drop(stubborn);
             (meanwhile, later, is_over())

@@ -23,7 +23,7 @@ use crate::ui::Ui;
 use crate::vault::{self, Extent};
 
 /// How long to wait for whoever creates something in the azward home, and for the token cache.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Which logins go.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     }
     confirm(app, ui, asking)?;
     let waiting = ui.waiting_for("another azward at work here");
-    let alone = context.home_lock.alone(PATIENCE)?;
+    let alone = context.home_lock.alone(LOCK_DEADLINE)?;
     drop(waiting);
     for login in &chosen {
         if idle::at_work(&context.azward_home, Some(login.vault.id()), &alone).is_some() {
@@ -171,7 +171,7 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
     let config_dir = ConfigDir::at(&login.directory);
     let store = CredentialStore::new(app, &config_dir);
     let waiting = ui.waiting_for("the vault and the token cache");
-    let lock = login.vault.lock(PATIENCE)?;
+    let lock = login.vault.lock(LOCK_DEADLINE)?;
     // What lies there in the clear would be taken in again by the next az.
     let cleared = match login.whereabouts {
         Whereabouts::There => store.drop_refresh_tokens()?,

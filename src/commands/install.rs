@@ -21,7 +21,7 @@ use crate::ui::Ui;
 pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
 
 /// How long another install or an uninstall may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const HOME_LOCK_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Where the shim stands.
 #[must_use]
@@ -60,7 +60,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
         file.plan(&directory)?;
     }
     let waiting = ui.waiting_for("another azward at work here");
-    let alone = context.home_lock.alone(PATIENCE)?;
+    let alone = context.home_lock.alone(HOME_LOCK_DEADLINE)?;
     drop(waiting);
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.

@@ -24,7 +24,7 @@ use crate::ui::Ui;
 use crate::vault::{self, Extent, Vault};
 
 /// How long those who are at work may take to end, once no new ones come.
-const PATIENCE: Duration = Duration::from_secs(5);
+const IDLE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether they have.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -128,7 +128,7 @@ impl Drop for TakenOut {
 /// Takes the home's lock alone as soon as nobody is at work.
 fn alone_at_last(app: &App) -> Result<Alone> {
     let App { context, settings, .. } = app;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + IDLE_DEADLINE;
     loop {
         let alone = context.home_lock.alone(end.saturating_duration_since(Instant::now()))?;
         let Some(id) = idle::at_work(&context.azward_home, None, &alone) else { return Ok(alone) };
@@ -184,7 +184,7 @@ fn give_all_back(
         if let (Some(why), Leftovers::Forget(extent)) = (&failure, leftovers)
             && is_lost_for_good(why.kind)
         {
-            let lock = store.vault.lock(PATIENCE)?;
+            let lock = store.vault.lock(IDLE_DEADLINE)?;
             let files = store.vault.forget(&lock, extent)?;
             if !files.is_empty() {
                 ui.say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));

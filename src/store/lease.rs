@@ -18,15 +18,15 @@ use crate::private;
 use crate::sys;
 
 /// A scrub takes milliseconds; only a suspended one takes longer.
-const DEADLINE: Duration = Duration::from_secs(10);
+const SHARE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one turn may take before whoever waits for it gives up: a command for a token takes a fraction of a second, and
 /// its caller gives it ten.
-const TURN_DEADLINE: Duration = Duration::from_secs(8);
+const WRITER_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How long to wait for one's turn while it goes round: on a busy machine many may be before us, and all who give up at
 /// once tear one another's cache.
-const TURNS_DEADLINE: Duration = Duration::from_secs(60);
+const QUEUE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The lease file of one config directory.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Lease {
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
     pub fn share(&self) -> Result<Share> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.path, Mode::Shared, DEADLINE).map(Share)
+        Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(Share)
     }
 
     /// Says that a run signs in.
@@ -162,7 +162,7 @@ impl Lease {
             // What cannot be noted keeps what earlier logins stored, and nobody from anything.
             let _ = first.file().set_modified(SystemTime::now());
         }
-        Lock::acquire(&self.logins, Mode::Shared, DEADLINE).map(Share)
+        Lock::acquire(&self.logins, Mode::Shared, SHARE_DEADLINE).map(Share)
     }
 
     /// Since when somebody has been signing in, in seconds since the epoch; `None` when nobody is.
@@ -189,13 +189,13 @@ impl Lease {
         let began = Instant::now();
         loop {
             let last_taken = self.turn_taken();
-            match Lock::acquire(&self.turn, Mode::Exclusive, TURN_DEADLINE) {
+            match Lock::acquire(&self.turn, Mode::Exclusive, WRITER_DEADLINE) {
                 Ok(mut lock) => {
                     // What cannot be noted costs the others their patience, no more.
                     let _ = lock.file().set_modified(SystemTime::now());
                     return Some(WriterLock(lock));
                 }
-                Err(failure) if failure.kind == Kind::Busy && began.elapsed() < TURNS_DEADLINE => {
+                Err(failure) if failure.kind == Kind::Busy && began.elapsed() < QUEUE_DEADLINE => {
                     if self.turn_taken() == last_taken {
                         return None;
                     }
@@ -225,7 +225,7 @@ impl Lease {
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
     pub fn mount_lock(&self) -> Result<MountLock> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.mount_lock, Mode::Shared, DEADLINE).map(MountLock)
+        Lock::acquire(&self.mount_lock, Mode::Shared, SHARE_DEADLINE).map(MountLock)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.

@@ -29,7 +29,7 @@ use crate::store::section::Committed;
 use crate::vault::{Contents, Owner, Vault};
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
+pub(crate) const LOCK_DEADLINE: Duration = Duration::from_secs(6);
 
 /// How often, and how far apart, a cache that is found empty or torn is read again.
 const READINGS: u32 = 20;

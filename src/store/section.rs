@@ -15,7 +15,7 @@ use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::store::{CredentialStore, DEADLINE};
+use crate::store::{CredentialStore, LOCK_DEADLINE};
 use crate::sys;
 use crate::vault::{Contents, Guard, Owner, VaultLock};
 
@@ -104,7 +104,7 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(crate) fn lock_cache(&self) -> Result<CacheSection<'_>> {
-        let lock = self.cache.lock(DEADLINE)?;
+        let lock = self.cache.lock(LOCK_DEADLINE)?;
         self.cache.clear_leftovers(&lock);
         let text = self.cache.read()?;
         Ok(CacheSection { store: self, lock, text })
@@ -127,7 +127,7 @@ impl<'c> Prepared<'c> {
     /// # Errors
     /// `Gone`, `Busy`, `Storage`.
     pub(crate) fn enter_vault(self) -> Result<VaultSection<'c>> {
-        Ok(VaultSection { lock: self.0.vault.lock(DEADLINE)?, store: self.0 })
+        Ok(VaultSection { lock: self.0.vault.lock(LOCK_DEADLINE)?, store: self.0 })
     }
 }
 

@@ -17,13 +17,13 @@ use crate::sys;
 use crate::tokens::entra::{Manner, TokenError};
 
 /// For how long it is remembered, in seconds.
-const MEMORY: i64 = 15 * 60;
+const REMEMBERED_FOR: i64 = 15 * 60;
 
 /// How much is remembered.
-const NOTES: usize = 16;
+const MOST_NOTES: usize = 16;
 
 /// The most of a reason that is shown, in characters.
-const SHOWN: usize = 160;
+const LONGEST_REASON: usize = 160;
 
 /// One endpoint that the real az has to speak to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -72,7 +72,7 @@ impl Renewal<'_> {
         let mut notes = self.recall();
         notes.retain(|other| other.holds(note.noted_at) && !other.is_of(&note));
         notes.push(note);
-        notes.drain(..notes.len().saturating_sub(NOTES));
+        notes.drain(..notes.len().saturating_sub(MOST_NOTES));
         // An azward home that is being uninstalled is not made anew.
         let Ok(_presence) = self.context.home_lock.enter() else { return };
         private::note(&self.path(), &serde_json::to_vec(&notes).unwrap_or_default());
@@ -115,7 +115,7 @@ impl Renewal<'_> {
 impl Note {
     /// Whether it still means something.
     fn holds(&self, now: i64) -> bool {
-        (0..MEMORY).contains(&now.saturating_sub(self.noted_at))
+        (0..REMEMBERED_FOR).contains(&now.saturating_sub(self.noted_at))
     }
 
     fn is_of(&self, other: &Self) -> bool {
@@ -125,7 +125,7 @@ impl Note {
 
 /// A reason out of the file, which anything may have been written to.
 fn shown(why: &str) -> String {
-    why.chars().filter(|character| matches!(character, ' '..='~')).take(SHOWN).collect()
+    why.chars().filter(|character| matches!(character, ' '..='~')).take(LONGEST_REASON).collect()
 }
 
 #[cfg(test)]
@@ -157,9 +157,13 @@ mod tests {
         assert!(Renewal { real_az: home.path(), ..renewal }.manner(&endpoint).is_ok());
         let note = renewal.recall().remove(0);
         let now = direct.now();
-        for (noted_at, holds) in
-            [(now - MEMORY + 5, true), (now - MEMORY, false), (now + 60, false), (i64::MAX, false), (i64::MIN, false)]
-        {
+        for (noted_at, holds) in [
+            (now - REMEMBERED_FOR + 5, true),
+            (now - REMEMBERED_FOR, false),
+            (now + 60, false),
+            (i64::MAX, false),
+            (i64::MIN, false),
+        ] {
             let notes = [Note { noted_at, ..note.clone() }];
             std::fs::write(renewal.path(), serde_json::to_vec(&notes).unwrap()).unwrap();
             assert_eq!(renewal.manner(&endpoint).is_err(), holds, "{noted_at}");
