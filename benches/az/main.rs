@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use azward::azure::HttpsUrl;
 use azward::azure::Owner;
 use azward::context::Context;
-use azward::credentials::edit::Redeemable;
+use azward::credentials::msal::Redeemable;
 use azward::run::guardian;
 use azward::secret::Secret;
 use azward::tokens::TokenKey;

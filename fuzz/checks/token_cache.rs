@@ -3,7 +3,7 @@
 
 use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::edit;
-use azward::credentials::msal::{Additions, Entry, Section, TokenCache};
+use azward::credentials::msal::{self, Additions, Entry, Section, TokenCache};
 use azward::credentials::origin::Origin;
 use azward::credentials::rivals::Order;
 use azward::tokens::TokenKey;
@@ -75,7 +75,7 @@ fn fields_are_set(cache: &TokenCache<'_>) {
 fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     let document = document.in_python();
     let mut contents = Contents::default();
-    edit::harvest(cache, &mut contents, 0, Origin::Sweep, Order::Unknown).expect("the cache was understood");
+    msal::harvest(cache, &mut contents, 0, Origin::Sweep, Order::Unknown).expect("the cache was understood");
     let tokens = document.get("RefreshToken").map(Json::members).unwrap_or_default();
     let kept = |key: &[u16], value: &Json| {
         let is_it = |key: &[u16], text: &str| parsed(text) == Json::Text(key.to_vec());
@@ -85,7 +85,7 @@ fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     for (key, value) in tokens {
         assert!(kept(key, value), "a refresh token is not in the vault");
     }
-    let again = edit::harvest(cache, &mut duplicate(&contents), 1, Origin::Rotation, Order::Unknown)
+    let again = msal::harvest(cache, &mut duplicate(&contents), 1, Origin::Rotation, Order::Unknown)
         .expect("the cache was understood");
     assert!(!again.is_changed, "a second harvest found {again:?}");
 
@@ -99,7 +99,7 @@ fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
     assert_eq!(parsed(&scrubbed).in_python(), without, "scrubbed");
 
     let scrubbed = TokenCache::parse(&scrubbed).expect("azward wrote it");
-    let injected = edit::inject(&scrubbed, &contents, |_| false).expect("azward wrote it");
+    let injected = msal::inject(&scrubbed, &contents, |_| false).expect("azward wrote it");
     let injected = injected.map_or_else(|| without.clone(), |text| parsed(&text).in_python());
     let accounts = document.get("Account").map(Json::members).unwrap_or_default();
     let owner = |entry: &Json| (entry.get_text("home_account_id"), entry.get_text("environment"));
@@ -112,7 +112,7 @@ fn nothing_is_lost(cache: &TokenCache<'_>, document: &Json) {
 fn tokens_are_added(cache: &TokenCache<'_>, document: &Json) {
     let entry = |key: &str| (format!("\"{key}\""), Zeroizing::new("{\"secret\": \"fresh\"}".to_owned()));
     let additions = Additions { access_token: entry("at"), id_token: Some(entry("it")), app_metadata: entry("am") };
-    let text = edit::add_tokens(cache, &additions, &Contents::default(), None).expect("the cache was understood");
+    let text = msal::add_tokens(cache, &additions, &Contents::default(), None).expect("the cache was understood");
     let mut expected = document.in_python();
     for (section, key) in [("AccessToken", "at"), ("IdToken", "it"), ("AppMetadata", "am")] {
         let members = expected.get(section).cloned().unwrap_or(Json::empty());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::time;
-use crate::credentials::edit;
+use crate::credentials::msal;
 use crate::failure::Result;
 use crate::text;
 use crate::ui::{Form, Ui};
@@ -102,7 +102,7 @@ pub(crate) fn logins(contents: &Contents) -> Vec<String> {
 /// Whose a credential is.
 pub(crate) fn owner_name(contents: &Contents, kept: &Record) -> String {
     let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
-    let name = edit::name_of(contents, &kept.owner).or_else(id);
+    let name = msal::name_of(contents, &kept.owner).or_else(id);
     text::name(name.as_deref().unwrap_or("?"))
 }
 

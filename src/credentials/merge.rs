@@ -1,6 +1,6 @@
-//! The pure part of a private exposure's harvest: what a run changed in its own copy of the token cache, told by comparing
-//! the copy with what it was made of, is done to the real one; what others changed there meanwhile stays. Refresh tokens
-//! are no part of it: they go to the vault.
+//! The pure part of a private exposure's harvest: what a run changed in its own copy of a document, told by comparing the copy
+//! with what it was made of, is done to the real one; what others changed there meanwhile stays. Long-lived credentials are no
+//! part of it: they go to the vault.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,8 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::credentials::edit;
-use crate::credentials::msal::{Entry, Section, TokenCache};
+use crate::credentials::document::{Absence, Change, Credential, Document, Entry, credential_sections};
 use crate::failure::Result;
 use crate::vault::Owner;
 
@@ -18,12 +17,12 @@ use crate::vault::Owner;
 pub struct Base {
     /// By section and key, what tells each entry from any other.
     entries: HashMap<String, HashMap<String, u64>>,
-    /// The accounts of the real cache.
-    accounts: Vec<Owner>,
-    /// The accounts that were handed to the run: more than those where the cache had lost one.
+    /// Who was signed in, as the real document has it.
+    owners: Vec<Owner>,
+    /// Who was signed in, as what was handed to the run has it: more than those where the real document had lost one.
     handed: Vec<Owner>,
-    /// By key, what tells each refresh token entry that was handed to the run from any other.
-    handed_tokens: HashMap<String, u64>,
+    /// By id, what tells each credential that was handed to the run from any other.
+    handed_credentials: HashMap<String, u64>,
     /// When it was made, in seconds since the epoch.
     began: i64,
     /// The names in the config directory at that time.
@@ -31,29 +30,34 @@ pub struct Base {
 }
 
 impl Base {
-    /// The base that the real cache is to a copy that was `handed` over.
+    /// The base that the real document is to a copy that was `handed` over.
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub fn of(real: &TokenCache<'_>, handed: &TokenCache<'_>, now: i64) -> Result<Self> {
+    pub fn of<D: Document>(real: &D, handed: &D, now: i64) -> Result<Self> {
+        let credentials = credential_sections::<D>();
         let mut entries = HashMap::new();
-        for name in names(&[real]).into_iter().filter(|name| name != Section::RefreshToken.name()) {
-            let known = marks(&real.entries_named(&name)?);
+        for name in names(&[real]).into_iter().filter(|name| !credentials.contains(&name.as_str())) {
+            let known = marks(&real.section(&name)?);
             entries.insert(name, known);
+        }
+        let mut handed_credentials = HashMap::new();
+        for section in credentials {
+            handed_credentials.extend(marks(&handed.section(section)?));
         }
         Ok(Self {
             entries,
-            accounts: edit::account_ids(real)?,
-            handed: edit::account_ids(handed)?,
-            handed_tokens: marks(&handed.entries(Section::RefreshToken)?),
+            owners: real.owners()?.into_iter().collect(),
+            handed: handed.owners()?.into_iter().collect(),
+            handed_credentials,
             began: now,
             names: Vec::new(),
         })
     }
 
-    /// Takes access tokens out of it that were left out of the copy: that they are not there is not the run's doing.
-    pub fn leave_out(&mut self, keys: &[String]) {
-        if let Some(known) = self.entries.get_mut(Section::AccessToken.name()) {
+    /// Takes entries out of a section of it that were left out of the copy: that they are not there is not the run's doing.
+    pub fn leave_out(&mut self, section: &str, keys: &[String]) {
+        if let Some(known) = self.entries.get_mut(section) {
             known.retain(|key, _| !keys.contains(key));
         }
     }
@@ -61,17 +65,14 @@ impl Base {
     /// Whether the copy was made with this very entry in that section, or got it later: if it has it no longer, the run has
     /// removed it.
     #[must_use]
-    pub fn had(&self, section: Section, entry: &Entry<'_>) -> bool {
-        self.mark(section.name(), entry.key) == Some(mark(entry))
+    pub fn had(&self, section: &str, entry: &Entry<'_>) -> bool {
+        self.mark(section, entry.key) == Some(mark(entry.value))
     }
 
-    /// The same, of a refresh token or of anything else that was handed over.
+    /// Whether this very credential was handed over.
     #[must_use]
-    pub fn handed_over(&self, section: Section, entry: &Entry<'_>) -> bool {
-        match section {
-            Section::RefreshToken => self.handed_tokens.get(entry.key) == Some(&mark(entry)),
-            _ => self.had(section, entry),
-        }
+    pub fn handed_over(&self, entry: &Entry<'_>) -> bool {
+        self.handed_credentials.get(entry.key) == Some(&mark(entry.value))
     }
 
     /// Notes which names the config directory has.
@@ -85,9 +86,9 @@ impl Base {
         self.names.iter().any(|other| other == name)
     }
 
-    /// Notes what came to the living run's copy since.
-    pub fn add(&mut self, section: Section, brought: Brought) {
-        self.entries.entry(section.name().to_owned()).or_default().extend(brought.0);
+    /// Notes what came to a section of the living run's copy since.
+    pub fn add(&mut self, section: &str, brought: Brought) {
+        self.entries.entry(section.to_owned()).or_default().extend(brought.0);
     }
 
     /// When it was made, in seconds since the epoch.
@@ -96,17 +97,17 @@ impl Base {
         self.began
     }
 
-    /// The refresh tokens that the run has stored in its copy.
+    /// The credentials that the run has stored in its copy.
     ///
     /// # Errors
-    /// `CacheForeign` when the section is not what it should be.
-    pub fn stored_since<'c>(&self, after: &TokenCache<'c>) -> Result<Vec<Entry<'c>>> {
-        let mut tokens = after.entries(Section::RefreshToken)?;
-        tokens.retain(|entry| self.handed_tokens.get(entry.key) != Some(&mark(entry)));
-        Ok(tokens)
+    /// `CacheForeign` when a section is not what it should be.
+    pub fn stored_since<'c, D: Document>(&self, after: &'c D) -> Result<Vec<Credential<'c>>> {
+        let mut credentials = after.credentials()?;
+        credentials.retain(|credential| !self.handed_over(&credential.as_entry()));
+        Ok(credentials)
     }
 
-    /// The accounts that were handed to the run: those that it can forget.
+    /// Who was signed in when it was handed to the run: those that it can forget.
     #[must_use]
     pub fn handed(&self) -> &[Owner] {
         &self.handed
@@ -130,16 +131,16 @@ impl Brought {
     /// Whether this very entry came.
     #[must_use]
     pub fn has(&self, entry: &Entry<'_>) -> bool {
-        self.0.get(entry.key) == Some(&mark(entry))
+        self.0.get(entry.key) == Some(&mark(entry.value))
     }
 }
 
-/// What it means that an account is missing from a run's copy.
+/// What it means that somebody who was signed in is missing from a run's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// The run logged it out.
+    /// The run logged them out.
     LoggedOut,
-    /// The copy lost it by mishap.
+    /// The copy lost them by mishap.
     Lost,
 }
 
@@ -148,87 +149,68 @@ pub enum Missing {
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn merge(
-    base: &Base,
-    after: &TokenCache<'_>,
-    real: &TokenCache<'_>,
-    missing: Missing,
-) -> Result<Option<Zeroizing<String>>> {
+pub fn merge<D: Document>(base: &Base, after: &D, real: &D, missing: Missing) -> Result<Option<Zeroizing<String>>> {
     let gone = gone_elsewhere(base, real)?;
-    let left: HashSet<Owner> = edit::account_ids(after)?;
+    let left = after.owners()?;
     let is_forgotten =
         |owner: &Owner| missing == Missing::LoggedOut && base.handed.contains(owner) && !left.contains(owner);
-    let mut merged: Option<Zeroizing<String>> = None;
-    for name in names(&[after, real]) {
-        let is_missing = |cache: &TokenCache<'_>| !cache.section_names().iter().any(|own| *own == name);
-        if is_missing(real) && !is_missing(after) {
-            // In the order in which az made them, and one that is empty (of refresh tokens here always) as well.
-            merged = Some(match &merged {
-                Some(text) => TokenCache::parse(text)?.with_section(&name),
-                None => real.with_section(&name),
-            });
-        }
-        if name == Section::RefreshToken.name() {
+    let credentials = credential_sections::<D>();
+    let names = names(&[after, real]);
+    let mut changes = Vec::new();
+    for name in &names {
+        let has = |document: &D| document.section_names().iter().any(|own| own == name);
+        // In the order in which az made them, and one that is empty (of credentials here always) as well.
+        let is_new = has(after) && !has(real);
+        if credentials.contains(&name.as_str()) {
+            changes.extend(is_new.then(|| Change { section: name, entries: Vec::new() }));
             continue;
         }
-        let old = real.entries_named(&name)?;
+        let old = real.section(name)?;
         let mut new = old.clone();
-        let copied = after.entries_named(&name)?;
+        let copied = after.section(name)?;
         for entry in &copied {
-            let is_unchanged = base.mark(&name, entry.key) == Some(mark(entry));
-            if is_unchanged || entry.owner().is_some_and(|owner| gone.contains(&owner)) {
+            if base.had(name, entry) || D::owner(*entry).is_some_and(|owner| gone.contains(&owner)) {
                 continue;
             }
             match new.iter_mut().find(|other| other.key == entry.key) {
-                Some(other) if is_newer(&name, base, other, entry) => {}
+                Some(other) if is_newer::<D>(name, base, other, entry) => {}
                 Some(other) => *other = *entry,
                 None => new.push(*entry),
             }
         }
-        let stays = missing == Missing::LoggedOut || !matches!(&*name, ACCOUNT | APP_METADATA);
+        let may_vanish = missing == Missing::LoggedOut || D::absence(name) == Absence::Removal;
         new.retain(|entry| {
-            let is_removed = stays
-                && base.mark(&name, entry.key) == Some(mark(entry))
-                && !copied.iter().any(|other| other.key == entry.key);
-            !is_removed && !entry.owner().is_some_and(|owner| is_forgotten(&owner))
+            let is_removed = may_vanish && base.had(name, entry) && !copied.iter().any(|other| other.key == entry.key);
+            !is_removed && !D::owner(*entry).is_some_and(|owner| is_forgotten(&owner))
         });
-        if new != old {
-            let text = match &merged {
-                Some(text) => TokenCache::parse(text)?.with_entries_named(&name, &new),
-                None => real.with_entries_named(&name, &new),
-            };
-            merged = Some(text);
+        if is_new || new != old {
+            changes.push(Change { section: name, entries: new });
         }
     }
-    Ok(merged)
+    Ok((!changes.is_empty()).then(|| real.edit(&changes)))
 }
 
-const ACCOUNT: &str = "Account";
-const APP_METADATA: &str = "AppMetadata";
-
-/// The accounts that were in the real cache and are not any more: somebody else logged them out.
+/// Who was signed in as the real document had it, and is not any more: somebody else logged them out.
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn gone_elsewhere(base: &Base, real: &TokenCache<'_>) -> Result<HashSet<Owner>> {
-    let present: HashSet<Owner> = edit::account_ids(real)?;
-    Ok(base.accounts.iter().filter(|account| !present.contains(account)).cloned().collect())
+pub fn gone_elsewhere<D: Document>(base: &Base, real: &D) -> Result<HashSet<Owner>> {
+    let present = real.owners()?;
+    Ok(base.owners.iter().filter(|owner| !present.contains(owner)).cloned().collect())
 }
 
-/// Whether the real cache's access token was renewed by somebody else, later than the run renewed its own.
-fn is_newer(section: &str, base: &Base, real: &Entry<'_>, copied: &Entry<'_>) -> bool {
-    section == Section::AccessToken.name()
-        && base.mark(section, real.key) != Some(mark(real))
-        && real.cached_at() > copied.cached_at()
+/// Whether what the real document has was renewed by somebody else, later than the run renewed its own.
+fn is_newer<D: Document>(section: &str, base: &Base, real: &Entry<'_>, copied: &Entry<'_>) -> bool {
+    !base.had(section, real) && D::renewed_at(section, *real) > D::renewed_at(section, *copied)
 }
 
-/// The names of the sections, each once, in the order in which they stand: but for those that stand twice in a cache.
-fn names(caches: &[&TokenCache<'_>]) -> Vec<String> {
+/// The names of the sections, each once, in the order in which they stand: but for those that stand twice in a document.
+fn names<D: Document>(documents: &[&D]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut doubtful = HashSet::new();
-    for cache in caches {
+    for document in documents {
         let mut own = HashSet::new();
-        for name in cache.section_names() {
+        for name in document.section_names() {
             if !own.insert(name.to_string()) {
                 doubtful.insert(name.to_string());
             }
@@ -242,19 +224,20 @@ fn names(caches: &[&TokenCache<'_>]) -> Vec<String> {
 }
 
 fn marks(entries: &[Entry<'_>]) -> HashMap<String, u64> {
-    entries.iter().map(|entry| (entry.key.to_owned(), mark(entry))).collect()
+    entries.iter().map(|entry| (entry.key.to_owned(), mark(entry.value))).collect()
 }
 
-/// What tells one entry's value from another. Access tokens are long and random: there is no way back from 64 bits.
-fn mark(entry: &Entry<'_>) -> u64 {
+/// What tells one entry's value from another. Tokens are long and random: there is no way back from 64 bits.
+fn mark(value: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    entry.value.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::msal::{Section, TokenCache};
 
     fn cache(tokens: &[(&str, &str, u32)], accounts: &[&str]) -> String {
         let entry = |(key, secret, time): &(&str, &str, u32)| {

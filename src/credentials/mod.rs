@@ -8,6 +8,7 @@
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
 mod codec;
+pub mod document;
 pub mod edit;
 pub mod file;
 pub mod merge;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use codec::{Codec, Plain};
+pub use document::Document;
 pub use msal_lock::MsalLock;
 
 use crate::credentials::file::{WholeFile, WriteMode};

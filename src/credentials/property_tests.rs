@@ -1,14 +1,57 @@
-//! Property tests of the pure functions in `edit`: over caches as MSAL writes them, with sections, entries and fields that
-//! azward does not know.
+//! Property tests of the pure functions in `edit` and `merge`, over any format of a document: token caches as MSAL writes them,
+//! with sections, entries and fields that azward does not know, and a format that is nobody's, to show that the functions
+//! are not MSAL's alone. And of what only a token cache has.
+
+mod lines;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use zeroize::Zeroizing;
 
-use super::edit::{forget, harvest, inject, redeemable, replace_refresh_token, scrub};
+use self::lines::{Lines, lines};
+use super::document::Document;
+use super::edit::{self, Harvest, scrub};
+use super::merge::{Base, Missing, merge};
+use super::msal::{self, Section, TokenCache, accept, forget, redeemable, replace_refresh_token, rivals_of};
 use super::origin::Origin;
-use super::rivals::{Order, accept, rivals};
-use crate::credentials::msal::{Section, TokenCache};
+use super::rivals::Order;
+use crate::failure::Result;
 use crate::vault::{Contents, Owner};
+
+/// A format that the functions are to do right by.
+trait Format {
+    type Document<'t>: Document;
+
+    fn parse(text: &str) -> Self::Document<'_>;
+
+    fn harvest(document: &Self::Document<'_>, contents: &mut Contents, now: i64, order: Order) -> Result<Harvest> {
+        edit::harvest(document, contents, now, Origin::Sweep, order)
+    }
+
+    fn inject(document: &Self::Document<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+        edit::inject(document, contents, |_| true)
+    }
+}
+
+/// MSAL's token cache, with its accounts.
+struct Msal;
+
+impl Format for Msal {
+    type Document<'t> = TokenCache<'t>;
+
+    fn parse(text: &str) -> TokenCache<'_> {
+        TokenCache::parse(text).unwrap()
+    }
+
+    fn harvest(cache: &TokenCache<'_>, contents: &mut Contents, now: i64, order: Order) -> Result<Harvest> {
+        msal::harvest(cache, contents, now, Origin::Sweep, order)
+    }
+
+    fn inject(cache: &TokenCache<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+        msal::inject(cache, contents, |_| false)
+    }
+}
 
 /// An entry's unknown fields: names and JSON values, as Python's `json.dumps` may write them.
 fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
@@ -72,66 +115,122 @@ fn cache() -> impl Strategy<Value = String> {
         })
 }
 
-fn harvested(text: &str) -> Contents {
+fn harvest<F: Format>(text: &str, contents: &mut Contents, now: i64, order: Order) -> Harvest {
+    F::harvest(&F::parse(text), contents, now, order).unwrap()
+}
+
+fn harvested<F: Format>(text: &str) -> Contents {
     let mut contents = Contents::default();
-    harvest(&TokenCache::parse(text).unwrap(), &mut contents, 0, Origin::Sweep, Order::Unknown).unwrap();
+    harvest::<F>(text, &mut contents, 0, Order::Unknown);
     contents
 }
 
-fn scrubbed(text: &str, contents: &Contents) -> String {
-    let scrubbed = scrub(&TokenCache::parse(text).unwrap(), contents).unwrap();
+fn scrubbed<F: Format>(text: &str, contents: &Contents) -> String {
+    let scrubbed = scrub(&F::parse(text), contents).unwrap();
     scrubbed.map_or_else(|| text.to_owned(), |text| text.to_string())
 }
 
-fn injected(text: &str, contents: &Contents) -> String {
-    let injected = inject(&TokenCache::parse(text).unwrap(), contents, |_| false).unwrap();
+fn injected<F: Format>(text: &str, contents: &Contents) -> String {
+    let injected = F::inject(&F::parse(text), contents).unwrap();
     injected.map_or_else(|| text.to_owned(), |text| text.to_string())
+}
+
+fn inject_after_scrub<F: Format>(text: &str) -> TestCaseResult {
+    let contents = harvested::<F>(text);
+    let without = scrubbed::<F>(text, &contents);
+    prop_assert!(F::parse(&without).credentials().unwrap().is_empty());
+    prop_assert_eq!(injected::<F>(&without, &contents), text);
+    Ok(())
+}
+
+fn scrub_after_inject<F: Format>(text: &str) -> TestCaseResult {
+    let contents = harvested::<F>(text);
+    let without = scrubbed::<F>(text, &contents);
+    let again = scrubbed::<F>(&injected::<F>(&without, &contents), &contents);
+    prop_assert_eq!(again, without);
+    Ok(())
+}
+
+fn scrub_of_the_unknown<F: Format>(text: &str) -> TestCaseResult {
+    prop_assert_eq!(scrubbed::<F>(text, &Contents::default()), text);
+    Ok(())
+}
+
+fn second_harvest<F: Format>(text: &str) -> TestCaseResult {
+    let mut contents = harvested::<F>(text);
+    let again = harvest::<F>(text, &mut contents, 1, Order::Unknown);
+    prop_assert!(!again.is_changed, "{:?}", again);
+    Ok(())
+}
+
+fn replacement<F: Format>(text: &str, newer: &str) -> TestCaseResult {
+    let mut contents = harvested::<F>(text);
+    harvest::<F>(newer, &mut contents, 1, Order::Successor);
+    let old = harvest::<F>(text, &mut contents, 2, Order::Unknown);
+    prop_assert!(old.taken.is_empty());
+    prop_assert_eq!(injected::<F>(text, &contents), newer);
+    Ok(())
+}
+
+/// `after` is what a run made of a copy of `text`.
+fn merge_into_itself<F: Format>(text: &str, after: &str) -> TestCaseResult {
+    let base = Base::of(&F::parse(text), &F::parse(text), 0).unwrap();
+    let merged = |after: &str, real: &str, missing: Missing| {
+        merge(&base, &F::parse(after), &F::parse(real), missing).unwrap().map(|text| text.to_string())
+    };
+    let credentials = |text: &str| -> Vec<String> {
+        F::parse(text).credentials().unwrap().iter().map(|one| format!("{} {}", one.id, one.entry)).collect()
+    };
+    for missing in [Missing::LoggedOut, Missing::Lost] {
+        prop_assert_eq!(merged(text, text, missing), None, "nothing was changed");
+        let Some(done) = merged(after, text, missing) else { continue };
+        prop_assert_eq!(merged(after, &done, missing), None, "it was done already");
+        prop_assert_eq!(credentials(&done), credentials(text), "they are the vault's");
+    }
+    Ok(())
 }
 
 proptest! {
     #[test]
-    fn inject_after_scrub_restores_every_byte(text in cache()) {
-        let contents = harvested(&text);
-        let without = scrubbed(&text, &contents);
-        prop_assert!(TokenCache::parse(&without).unwrap().entries(Section::RefreshToken).unwrap().is_empty());
-        prop_assert_eq!(injected(&without, &contents), text);
+    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines()) {
+        inject_after_scrub::<Msal>(&cache)?;
+        inject_after_scrub::<Lines>(&lines)?;
     }
 
     #[test]
-    fn scrub_after_inject_loses_nothing(text in cache()) {
-        let contents = harvested(&text);
-        let without = scrubbed(&text, &contents);
-        let again = scrubbed(&injected(&without, &contents), &contents);
-        prop_assert_eq!(again, without);
+    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines()) {
+        scrub_after_inject::<Msal>(&cache)?;
+        scrub_after_inject::<Lines>(&lines)?;
     }
 
     #[test]
-    fn nothing_is_scrubbed_that_the_vault_does_not_have(text in cache()) {
-        prop_assert_eq!(scrubbed(&text, &Contents::default()), text);
+    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines()) {
+        scrub_of_the_unknown::<Msal>(&cache)?;
+        scrub_of_the_unknown::<Lines>(&lines)?;
     }
 
     #[test]
-    fn a_second_harvest_finds_nothing_new(text in cache()) {
-        let mut contents = harvested(&text);
-        let again = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1, Origin::Rotation, Order::Unknown).unwrap();
-        prop_assert!(!again.is_changed, "{:?}", again);
+    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines()) {
+        second_harvest::<Msal>(&cache)?;
+        second_harvest::<Lines>(&lines)?;
     }
 
     #[test]
-    fn a_token_that_was_replaced_never_comes_back(text in cache()) {
-        let newer = text.replace("\"secret\": \"", "\"secret\": \"new-");
-        let mut contents = harvested(&text);
-        harvest(&TokenCache::parse(&newer).unwrap(), &mut contents, 1, Origin::Run, Order::Successor).unwrap();
-        let old = harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 2, Origin::Uninstall, Order::Unknown).unwrap();
-        prop_assert!(old.taken.is_empty());
-        prop_assert_eq!(injected(&text, &contents), newer);
+    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines()) {
+        replacement::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
+        replacement::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+    }
+
+    #[test]
+    fn a_merge_is_done_once_and_touches_no_credential(caches in [cache(), cache()], lines in [lines(), lines()]) {
+        merge_into_itself::<Msal>(&caches[0], &caches[1])?;
+        merge_into_itself::<Lines>(&lines[0], &lines[1])?;
     }
 
     #[test]
     fn what_az_forgot_and_only_that_is_forgotten(text in cache()) {
-        let mut contents = harvested(&text);
-        let before: Vec<Owner> = super::edit::accounts(&TokenCache::parse(&text).unwrap())
-            .unwrap().into_iter().map(|account| account.id).collect();
+        let mut contents = harvested::<Msal>(&text);
+        let before: Vec<Owner> = TokenCache::parse(&text).unwrap().owners().unwrap().into_iter().collect();
         let none = forget(&before, &TokenCache::parse(&text).unwrap(), &mut contents).unwrap();
         prop_assert!(none.is_empty());
         prop_assert_eq!(contents.records.len(), before.len());
@@ -158,7 +257,7 @@ fn account() -> Owner {
 /// The numbers of the refresh tokens that would be redeemed, in order.
 fn redeemed(contents: &Contents) -> Vec<String> {
     let Some(first) = redeemable(contents, &account()).unwrap() else { return Vec::new() };
-    let rest = rivals(contents, &first).unwrap();
+    let rest = rivals_of(contents, &first).unwrap();
     std::iter::once(first).chain(rest).map(|one| one.refresh_token.expose_text().to_owned()).collect()
 }
 
@@ -181,13 +280,12 @@ proptest! {
         let mut contents = Contents::default();
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
-            let cache = TokenCache::parse(&text).unwrap();
-            harvest(&cache, &mut contents, now, Origin::Sweep, Order::Unknown).unwrap();
-            prop_assert!(!harvest(&cache, &mut contents, now, Origin::Sweep, Order::Unknown).unwrap().is_changed);
+            harvest::<Msal>(&text, &mut contents, now, Order::Unknown);
+            prop_assert!(!harvest::<Msal>(&text, &mut contents, now, Order::Unknown).is_changed);
             // Whichever of them comes back into the file is scrubbed.
             for (number, time) in times.iter().enumerate().take(number + 1) {
                 let text = numbered(number, time);
-                prop_assert!(!scrubbed(&text, &contents).contains("secret"));
+                prop_assert!(!scrubbed::<Msal>(&text, &contents).contains("secret"));
             }
         }
         let told = |time: &str| time.parse().ok().filter(|time: &i64| (1..=now).contains(time)).unwrap_or(0);
@@ -210,10 +308,10 @@ proptest! {
         let mut contents = Contents::default();
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
-            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, Origin::Sweep, Order::Unknown).unwrap();
+            harvest::<Msal>(&text, &mut contents, 1000, Order::Unknown);
         }
         let first = redeemable(&contents, &account()).unwrap().unwrap();
-        let mut all = rivals(&contents, &first).unwrap();
+        let mut all = rivals_of(&contents, &first).unwrap();
         all.insert(0, first);
         let winner = all.swap_remove(which.index(all.len()));
         let expected = if is_rolled {
@@ -227,8 +325,8 @@ proptest! {
         prop_assert_eq!(redeemed(&contents), std::slice::from_ref(&expected));
         for (number, time) in times.iter().enumerate() {
             let text = numbered(number, time);
-            harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1002, Origin::Sweep, Order::Unknown).unwrap();
-            prop_assert!(!scrubbed(&text, &contents).contains("secret"));
+            harvest::<Msal>(&text, &mut contents, 1002, Order::Unknown);
+            prop_assert!(!scrubbed::<Msal>(&text, &contents).contains("secret"));
         }
         prop_assert_eq!(redeemed(&contents), [expected]);
     }
@@ -239,8 +337,8 @@ fn too_many_rivals_cost_neither_the_preferred_one_nor_a_token_in_the_file() {
     let mut contents = Contents::default();
     let take = |contents: &mut Contents, number: usize| {
         let text = numbered(number, &(500 - number).to_string());
-        harvest(&TokenCache::parse(&text).unwrap(), contents, 1000, Origin::Sweep, Order::Unknown).unwrap();
-        scrubbed(&text, contents).contains("secret")
+        harvest::<Msal>(&text, contents, 1000, Order::Unknown);
+        scrubbed::<Msal>(&text, contents).contains("secret")
     };
     let left: Vec<bool> = (0..20).map(|number| take(&mut contents, number)).collect();
     let kept = redeemed(&contents).len();
@@ -253,7 +351,7 @@ fn what_az_stored_in_a_run_replaces_what_it_was_handed_and_every_rival() {
     let mut contents = Contents::default();
     let mut take = |number, time: &str, order| {
         let text = numbered(number, time);
-        harvest(&TokenCache::parse(&text).unwrap(), &mut contents, 1000, Origin::Run, order).unwrap();
+        harvest::<Msal>(&text, &mut contents, 1000, order);
         redeemed(&contents)
     };
     take(1, "500", Order::Unknown);
@@ -271,10 +369,10 @@ fn a_lost_account_comes_back_exactly_if_its_user_is_still_in_the_profile() {
     let text = "{\n    \"AccessToken\": {},\n    \"Account\": {\n        \"h-e-organizations\": {\"home_account_id\": \"h\", \
                 \"environment\": \"e\", \"username\": \"u\", \"more\": 1.0}\n    },\n    \"RefreshToken\": {\n        \"k\": \
                 {\"secret\": \"s\", \"home_account_id\": \"h\", \"environment\": \"e\"}\n    }\n}";
-    let contents = harvested(text);
+    let contents = harvested::<Msal>(text);
     let empty = TokenCache::parse("").unwrap();
-    assert!(inject(&empty, &contents, |_| false).unwrap().is_none(), "nobody knows the user any more");
-    let restored = inject(&empty, &contents, |name| name == "u").unwrap().unwrap();
+    assert!(msal::inject(&empty, &contents, |_| false).unwrap().is_none(), "nobody knows the user any more");
+    let restored = msal::inject(&empty, &contents, |name| name == "u").unwrap().unwrap();
     let restored = TokenCache::parse(&restored).unwrap();
     let original = TokenCache::parse(text).unwrap();
     for section in [Section::Account, Section::RefreshToken] {
@@ -282,5 +380,8 @@ fn a_lost_account_comes_back_exactly_if_its_user_is_still_in_the_profile() {
     }
     let other = "{\"Account\": {\"x\": {\"home_account_id\": \"h2\", \"environment\": \"e\", \"username\": \"U\"}}}";
     let other = TokenCache::parse(other).unwrap();
-    assert!(inject(&other, &contents, |_| true).unwrap().is_none(), "two accounts with one name break every command");
+    assert!(
+        msal::inject(&other, &contents, |_| true).unwrap().is_none(),
+        "two accounts with one name break every command"
+    );
 }

@@ -7,8 +7,7 @@ use std::collections::HashSet;
 
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
-use crate::credentials::edit;
-use crate::credentials::msal::{Section, TokenCache};
+use crate::credentials::msal::{self, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result};
@@ -36,7 +35,7 @@ impl CredentialStore<'_> {
         // What an unwrapped az stored since is newer than what the vault has of it.
         opened.harvest(&cache, Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
-        let written = match edit::inject(&cache, opened.contents(), |name| profile.has_user(name))? {
+        let written = match msal::inject(&cache, opened.contents(), |name| profile.has_user(name))? {
             Some(text) => section.cache.write(&text)?,
             None => section.cache.leave(),
         };
@@ -70,7 +69,7 @@ impl CredentialStore<'_> {
     pub fn drop_refresh_tokens(&self) -> Result<usize> {
         let section = self.lock_cache()?;
         let cache = section.parse()?;
-        let count = edit::refresh_token_count(&cache)?;
+        let count = cache.refresh_token_count()?;
         if count > 0 {
             section.write(&cache.with_entries(Section::RefreshToken, &[]))?;
         }

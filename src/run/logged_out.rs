@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
-use crate::credentials::edit;
-use crate::credentials::msal::{Section, TokenCache};
+use crate::credentials::msal::{self, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
 use crate::store::CredentialStore;
@@ -82,14 +81,14 @@ impl CredentialStore<'_> {
             None => "",
         };
         let cache = TokenCache::parse(text)?;
-        let present = edit::accounts(&cache)?;
+        let present = msal::accounts(&cache)?;
         let tokens = cache.entries(Section::RefreshToken)?;
         let is_there = |id: &Owner, name: &str| {
             profile.names(name)
                 || present.iter().any(|other| other.id == *id || other.username.eq_ignore_ascii_case(name))
                 || tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))
         };
-        let accounts = edit::vault_accounts(contents)?;
+        let accounts = msal::vault_accounts(contents)?;
         Ok(accounts.into_iter().filter(|account| !is_there(&account.id, &account.username)).map(|a| a.id).collect())
     }
 

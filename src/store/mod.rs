@@ -17,11 +17,10 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
-use crate::credentials::edit;
 use crate::credentials::file::WriteMode;
-use crate::credentials::msal::{Section, TokenCache, TokenCacheFile};
+use crate::credentials::msal::{self, Section, TokenCache, TokenCacheFile};
 use crate::credentials::rivals::Order;
-use crate::credentials::{CredentialFile, MsalLock};
+use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
 use crate::store::lease::Lease;
@@ -181,13 +180,14 @@ impl<'a> CredentialStore<'a> {
 
     pub(crate) fn accounts(&self) -> Vec<Owner> {
         let text = self.cache.read().ok().flatten().unwrap_or_default();
-        TokenCache::parse(&text).and_then(|cache| edit::account_ids(&cache)).unwrap_or_default()
+        let owners = TokenCache::parse(&text).and_then(|cache| cache.owners()).unwrap_or_default();
+        owners.into_iter().collect()
     }
 
     /// The vault's accounts whose user the profile no longer lists.
     pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<Owner>> {
         let profile = Profile::read(&self.config_dir.profile());
-        let accounts = edit::vault_accounts(contents)?;
+        let accounts = msal::vault_accounts(contents)?;
         Ok(accounts
             .into_iter()
             .filter(|account| !profile.has_user(&account.username))

@@ -10,7 +10,7 @@
 use zeroize::Zeroizing;
 
 use crate::credentials::edit;
-use crate::credentials::msal::TokenCache;
+use crate::credentials::msal::{self, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, MsalLock};
@@ -160,7 +160,7 @@ impl VaultSection<'_> {
         match opened {
             Ok(vault) => Ok(self.opened(vault, Change::None)),
             Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
-                if edit::refresh_token_count(newest)? == 0 {
+                if newest.refresh_token_count()? == 0 {
                     return Err(failure);
                 }
                 store.app.journal.warn(store.app.context.now(), &failure);
@@ -215,12 +215,12 @@ impl<'s> Opened<'s> {
         &self.vault.contents
     }
 
-    /// Takes in what is new in `cache`; see [`edit::harvest`].
+    /// Takes in what is new in `cache`; see [`msal::harvest`].
     ///
     /// # Errors
     /// `CacheForeign`.
     pub(crate) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
-        let harvest = edit::harvest(cache, &mut self.vault.contents, self.store.app.context.now(), by, order)?;
+        let harvest = msal::harvest(cache, &mut self.vault.contents, self.store.app.context.now(), by, order)?;
         self.taken += harvest.taken.len();
         if harvest.is_changed {
             self.change = Change::Some;
@@ -228,12 +228,12 @@ impl<'s> Opened<'s> {
         Ok(())
     }
 
-    /// Forgets those of `accounts` that `after` does not have; see [`edit::forget`].
+    /// Forgets those of `accounts` that `after` does not have; see [`msal::forget`].
     ///
     /// # Errors
     /// `CacheForeign`.
     pub(crate) fn forget(&mut self, accounts: &[Owner], after: &TokenCache<'_>) -> Result<()> {
-        let forgotten = edit::forget(accounts, after, &mut self.vault.contents)?;
+        let forgotten = msal::forget(accounts, after, &mut self.vault.contents)?;
         if !forgotten.is_empty() {
             self.change = Change::Some;
         }

@@ -2,8 +2,7 @@
 //! cache, and the refresh token there too if a run has the old one exposed. A vault that cannot be written (a full disk)
 //! leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
 
-use crate::credentials::edit::{self, Redeemable};
-use crate::credentials::rivals;
+use crate::credentials::msal::{self, Redeemable};
 use crate::failure::Result;
 use crate::store::CredentialStore;
 use crate::tokens::TokenKey;
@@ -35,7 +34,7 @@ pub(super) fn commit(
     }
     let additions = fields.additions(wanted, &redeemed.account.home_account_id, now);
     let homeless = stored.is_err().then_some(redeemed);
-    section.write(&edit::add_tokens(&cache, &additions, &contents, homeless)?)?;
+    section.write(&msal::add_tokens(&cache, &additions, &contents, homeless)?)?;
     stored
 }
 
@@ -48,8 +47,8 @@ fn commit_refresh_token(
 ) -> Result<(Contents, Result<()>)> {
     let now = store.app.context.now();
     let replace = |contents: &mut Contents| match granted {
-        Some(new) => edit::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
-        None => rivals::accept(contents, redeemed),
+        Some(new) => msal::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
+        None => msal::accept(contents, redeemed),
     };
     let section = match store.unprepared().enter_vault() {
         Ok(section) => section,

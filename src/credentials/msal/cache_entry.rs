@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::azure::Owner;
-use crate::credentials::msal::token_cache::{Members, foreign, place_of, splice};
+use crate::credentials::document::Entry;
+use crate::credentials::msal::token_cache::{Members, foreign, joined, place_of};
 use crate::failure::Result;
 
 /// The sections that azward reads. Others are carried along unseen.
@@ -41,15 +42,6 @@ impl Section {
             Self::IdToken => "IdToken",
         }
     }
-}
-
-/// One entry of a section, as the bytes that stand in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The entry's key, raw, with its quotes.
-    pub key: &'a str,
-    /// The entry's value, raw.
-    pub value: &'a str,
 }
 
 /// The fields of a refresh token entry that azward looks at.
@@ -93,20 +85,16 @@ impl<'a> Entry<'a> {
         let mut text = Zeroizing::new(self.value.to_owned());
         for (name, value) in fields {
             let members: Members<'_> = serde_json::from_str(&text).map_err(|error| foreign(&error))?;
-            let found = members.named(name).next().map(|raw| place_of(raw, &text));
-            let (start, end, parts) = match found {
-                Some((start, end)) => (start, end, vec![*value]),
+            let parts = match members.named(name).next().map(|raw| place_of(raw, &text)) {
+                Some((start, end)) => vec![&text[..start], value, &text[end..]],
                 None => {
                     let end = text.rfind('}').unwrap_or(text.len());
                     let comma = if members.0.is_empty() { "" } else { "," };
-                    (
-                        text[..end].trim_end().len(),
-                        end,
-                        vec![comma, "\n            \"", name, "\": ", value, "\n        "],
-                    )
+                    let (before, after) = text.split_at(end);
+                    vec![before.trim_end(), comma, "\n            \"", name, "\": ", value, "\n        ", after]
                 }
             };
-            text = splice(&text, start, end, &parts);
+            text = joined(&parts);
         }
         Ok(text)
     }

@@ -1,14 +1,19 @@
 //! MSAL's token cache: the file, its format, and what only it has: accounts, notes about clients, access tokens. Format, keys
 //! and lock are MSAL's; azward adds nothing to them.
 
+mod accounts;
 mod additions;
 mod cache_entry;
+mod redeem;
 mod token_cache;
 
 use std::time::Duration;
 
+pub use crate::credentials::document::Entry;
+pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, vault_accounts};
 pub use additions::Additions;
-pub use cache_entry::{AccountFields, Entry, RefreshTokenFields, Section};
+pub use cache_entry::{AccountFields, RefreshTokenFields, Section};
+pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;

@@ -6,6 +6,7 @@
 //! `SerializableTokenCache.serialize`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -13,8 +14,10 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::credentials::msal::cache_entry::{Entry, Section};
+use crate::credentials::document::{Absence, Change, Credential, Document, Entry};
+use crate::credentials::msal::cache_entry::Section;
 use crate::failure::{Failure, Kind, Result};
+use crate::vault::{CredentialKind, Owner};
 
 /// A token cache, borrowed from its text.
 #[derive(Debug)]
@@ -70,18 +73,7 @@ impl<'a> TokenCache<'a> {
         self.entries_named(section.name())
     }
 
-    /// The names of all sections, those included that azward does not know.
-    #[must_use]
-    pub fn section_names(&self) -> Vec<Cow<'a, str>> {
-        let sections = self.sections.0.iter().filter(|section| section.body.is_object());
-        sections.filter_map(|section| serde_json::from_str(section.name.get()).ok()).collect()
-    }
-
-    /// The entries of the section of that name; see [`Self::entries`].
-    ///
-    /// # Errors
-    /// [`Kind::CacheForeign`] when the section is not an object.
-    pub fn entries_named(&self, name: &str) -> Result<Vec<Entry<'a>>> {
+    fn entries_named(&self, name: &str) -> Result<Vec<Entry<'a>>> {
         match self.sections.named(name).next().map(|section| &section.body) {
             None => Ok(Vec::new()),
             Some(Body::Read(members)) => Ok(members.entries()),
@@ -92,58 +84,123 @@ impl<'a> TokenCache<'a> {
         }
     }
 
-    /// The document's text with `entries` put in: each in the place of the one with its key, or at the section's end, as
-    /// MSAL's dictionaries have it.
+    /// How many refresh tokens it has.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub fn refresh_token_count(&self) -> Result<usize> {
+        Ok(self.entries(Section::RefreshToken)?.len())
+    }
+
+    /// The document's text with `new` put in: each in the place of the one with its key, or at the section's end, as MSAL's
+    /// dictionaries have it.
     ///
     /// # Errors
     /// [`Kind::CacheForeign`] when the section is not an object.
     pub fn with_upserted(&self, section: Section, new: &[Entry<'_>]) -> Result<Zeroizing<String>> {
-        let mut entries: Vec<Entry<'_>> = self.entries(section)?;
+        Ok(self.with_entries(section, &self.upsertion(section, new)?.entries))
+    }
+
+    /// The change that puts `new` in.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub(super) fn upsertion<'e>(&self, section: Section, new: &[Entry<'e>]) -> Result<Change<'e>>
+    where
+        'a: 'e,
+    {
+        let mut entries: Vec<Entry<'e>> = self.entries(section)?;
         for entry in new {
             match entries.iter_mut().find(|old| old.key == entry.key) {
                 Some(old) => *old = *entry,
                 None => entries.push(*entry),
             }
         }
-        Ok(self.with_entries(section, &entries))
+        Ok(Change { section: section.name(), entries })
     }
 
     /// The document's text with the entries of `section` replaced; everything else stays byte for byte. A section that
     /// is absent is added at the end, unless there is nothing to put in it.
     #[must_use]
     pub fn with_entries(&self, section: Section, entries: &[Entry<'_>]) -> Zeroizing<String> {
-        self.with_entries_named(section.name(), entries)
+        let change = Change { section: section.name(), entries: entries.to_vec() };
+        let is_nothing = entries.is_empty() && self.sections.named(section.name()).next().is_none();
+        self.edit(if is_nothing { &[] } else { std::slice::from_ref(&change) })
     }
+}
 
-    /// The same for the section of that name.
-    #[must_use]
-    pub fn with_entries_named(&self, name: &str, entries: &[Entry<'_>]) -> Zeroizing<String> {
-        let body = render(entries);
-        if let Some(section) = self.sections.named(name).next() {
-            let (start, end) = section.place(self.text);
-            return splice(self.text, start, end, &[&body]);
-        }
-        if entries.is_empty() {
-            return Zeroizing::new(self.text.to_owned());
-        }
-        self.with_section_added(name, &body)
-    }
-
-    /// The text with an empty section of that name, where there is none.
-    #[must_use]
-    pub fn with_section(&self, name: &str) -> Zeroizing<String> {
-        match self.sections.named(name).next() {
-            Some(_) => Zeroizing::new(self.text.to_owned()),
-            None => self.with_section_added(name, "{}"),
+impl Document for TokenCache<'_> {
+    fn section_of(kind: CredentialKind) -> Option<&'static str> {
+        match kind {
+            CredentialKind::RefreshToken => Some(Section::RefreshToken.name()),
         }
     }
 
-    fn with_section_added(&self, name: &str, body: &str) -> Zeroizing<String> {
-        let end = self.text.rfind('}').unwrap_or(self.text.len());
-        let kept = self.text[..end].trim_end().len();
-        let comma = if self.sections.0.is_empty() { "" } else { "," };
-        let key = serde_json::Value::from(name).to_string();
-        splice(self.text, kept, end, &[comma, "\n    ", &key, ": ", body, "\n"])
+    fn credential<'e>(_section: &str, entry: Entry<'e>) -> Result<Credential<'e>> {
+        let token = entry.refresh_token()?;
+        Ok(Credential {
+            kind: CredentialKind::RefreshToken,
+            id: entry.key,
+            owner: token.account,
+            secret: token.secret.get(),
+            entry: entry.value,
+            changed_at: token.last_modification_time.and_then(|time| time.parse().ok()),
+        })
+    }
+
+    fn owner(entry: Entry<'_>) -> Option<Owner> {
+        entry.owner()
+    }
+
+    fn renewed_at(section: &str, entry: Entry<'_>) -> Option<i64> {
+        (section == Section::AccessToken.name()).then(|| entry.cached_at())
+    }
+
+    fn absence(section: &str) -> Absence {
+        let is_doubtful = [Section::Account, Section::AppMetadata].iter().any(|doubtful| doubtful.name() == section);
+        if is_doubtful { Absence::Doubtful } else { Absence::Removal }
+    }
+
+    fn section_names(&self) -> Vec<Cow<'_, str>> {
+        let sections = self.sections.0.iter().filter(|section| section.body.is_object());
+        sections.filter_map(|section| serde_json::from_str(section.name.get()).ok()).collect()
+    }
+
+    fn section(&self, name: &str) -> Result<Vec<Entry<'_>>> {
+        self.entries_named(name)
+    }
+
+    fn owners(&self) -> Result<HashSet<Owner>> {
+        self.entries(Section::Account)?.iter().map(|entry| Ok(entry.account()?.id)).collect()
+    }
+
+    fn edit(&self, changes: &[Change<'_>]) -> Zeroizing<String> {
+        let bodies: Vec<Zeroizing<String>> = changes.iter().map(|change| render(&change.entries)).collect();
+        let (mut there, mut absent) = (Vec::new(), Vec::new());
+        for (change, body) in changes.iter().zip(&bodies) {
+            match self.sections.named(change.section).next() {
+                Some(section) => there.push((section.place(self.text), body.as_str())),
+                None => absent.push((serde_json::Value::from(change.section).to_string(), body.as_str())),
+            }
+        }
+        there.sort_unstable();
+        let (mut parts, mut done) = (Vec::new(), 0);
+        for ((start, end), body) in there {
+            parts.extend([&self.text[done..start], body]);
+            done = end;
+        }
+        if !absent.is_empty() {
+            let end = self.text.rfind('}').unwrap_or(self.text.len());
+            parts.push(self.text[done..end].trim_end());
+            let mut comma = if self.sections.0.is_empty() { "" } else { "," };
+            for (key, body) in &absent {
+                parts.extend([std::mem::replace(&mut comma, ","), "\n    ", key, ": ", body]);
+            }
+            parts.push("\n");
+            done = end;
+        }
+        parts.push(&self.text[done..]);
+        joined(&parts)
     }
 }
 
@@ -175,15 +232,13 @@ pub(super) fn place_of(part: &RawValue, text: &str) -> (usize, usize) {
     (start, start + part.get().len())
 }
 
-pub(super) fn splice(text: &str, start: usize, end: usize, parts: &[&str]) -> Zeroizing<String> {
-    let size = text.len() - (end - start) + parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut edited = Zeroizing::new(String::with_capacity(size));
-    edited.push_str(&text[..start]);
+/// One text of several, in a buffer that is large enough at once.
+pub(super) fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let mut whole = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
     for part in parts {
-        edited.push_str(part);
+        whole.push_str(part);
     }
-    edited.push_str(&text[end..]);
-    edited
+    whole
 }
 
 /// serde's messages name places, never contents, except for an unexpected value: those are cut off.
@@ -367,6 +422,23 @@ mod tests {
             .map(|entry| format!("{}{}", entry.key, entry.value))
             .collect();
         assert_eq!(keys, ["\"a\"{\"x\": 1}", "\"b\"{}", "\"c\"{}"]);
+    }
+
+    #[test]
+    fn several_sections_are_edited_at_once_and_absent_ones_stand_at_the_end() {
+        let cache = TokenCache::parse("{\n  \"B\": {\"x\": 1},\"C\":3, \"A\" : {\"y\": {}}\n}\n").unwrap();
+        let change = |section, keys: &[&'static str]| Change {
+            section,
+            entries: keys.iter().map(|key| Entry { key, value: "{}" }).collect(),
+        };
+        let changes = [change("New", &["\"n\""]), change("A", &["\"a\""]), change("Empty", &[]), change("B", &[])];
+        assert_eq!(
+            *cache.edit(&changes),
+            "{\n  \"B\": {},\"C\":3, \"A\" : {\n        \"a\": {}\n    },\n    \"New\": {\n        \"n\": {}\n    },\n    \
+             \"Empty\": {}\n}\n"
+        );
+        assert_eq!(*cache.edit(&[]), cache.text);
+        assert_eq!(*TokenCache::parse("").unwrap().edit(&changes[2..3]), "{\n    \"Empty\": {}\n}");
     }
 
     #[test]

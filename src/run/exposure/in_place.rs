@@ -3,10 +3,10 @@
 //! those of `section`.
 
 use crate::azure::profile::Profile;
-use crate::credentials::CredentialFile;
-use crate::credentials::edit;
+use crate::credentials::msal;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
+use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Failure, Result, persist};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, Share, WriterLock};
@@ -74,10 +74,10 @@ impl CredentialStore<'_> {
         let committed = opened.commit();
         self.note_taken_in(&committed);
         let profile = Profile::read(&self.config_dir.profile());
-        if let Some(text) = edit::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
+        if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
             section.cache.write(&text)?;
         }
-        Ok(Exposed { share: Some(share), before: edit::account_ids(&cache)? })
+        Ok(Exposed { share: Some(share), before: cache.owners()?.into_iter().collect() })
     }
 
     /// See [`Lease::writer_lock`].

@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
-use crate::credentials::edit;
+use crate::credentials::document::Credential;
 use crate::credentials::merge::{Base, Brought, Missing, gone_elsewhere, merge};
-use crate::credentials::msal::{Entry, Section, TokenCache};
+use crate::credentials::msal::{self, Entry, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
@@ -115,14 +115,14 @@ impl CredentialStore<'_> {
         let committed = opened.commit();
         self.note_taken_in(&committed);
         let profile = Profile::read(&self.config_dir.profile());
-        let injected = edit::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
+        let injected = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
         let whole = injected.as_deref().map_or_else(|| section.cache.text(), String::as_str);
         let handed = TokenCache::parse(whole)?;
         copy.base = Base::of(&cache, &handed, self.app.context.now())?;
         if left_out.is_empty() {
             return copy.write(whole);
         }
-        copy.base.leave_out(left_out);
+        copy.base.leave_out(Section::AccessToken.name(), left_out);
         let mut tokens = handed.entries(Section::AccessToken)?;
         tokens.retain(|entry| !left_out.iter().any(|key| key == entry.key));
         copy.write(&handed.with_entries(Section::AccessToken, &tokens))
@@ -137,11 +137,12 @@ impl CredentialStore<'_> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         let brought = std::mem::take(copy.brought.get_mut().unwrap_or_else(PoisonError::into_inner));
-        copy.base.add(Section::AccessToken, brought);
+        copy.base.add(Section::AccessToken.name(), brought);
         // An empty copy is a write cut short, not a logout.
         let forgetting = if text.trim().is_empty() { Forgetting::Never } else { forgetting };
         let stored = self.settle_vault(&copy.base, &after, forgetting, by);
         let homeless = if stored.is_err() { copy.base.stored_since(&after)? } else { Vec::new() };
+        let homeless: Vec<Entry<'_>> = homeless.iter().map(Credential::as_entry).collect();
 
         // From here on the mount may go. azward may not: what is scrubbed below is in the vault.
         let presence = self.app.context.home_lock.enter();
@@ -252,11 +253,11 @@ impl CredentialStore<'_> {
         self.take_in(&copy.base, &own, &real, &mut opened, Origin::Run)?;
         let committed = opened.commit();
         committed.stored.clone()?;
-        let mut newer = edit::inject_present(&own, committed.contents())?;
+        let mut newer = msal::inject_present(&own, committed.contents())?;
         let held = own.entries(Section::AccessToken)?;
         let mut brought = copy.brought.lock().unwrap_or_else(PoisonError::into_inner);
         // What the copy had and has no longer az has removed: a logout is not undone.
-        let is_removed = |entry: &Entry<'_>| copy.base.had(Section::AccessToken, entry) || brought.has(entry);
+        let is_removed = |entry: &Entry<'_>| copy.base.had(Section::AccessToken.name(), entry) || brought.has(entry);
         let renewed: Vec<Entry<'_>> = real
             .entries(Section::AccessToken)?
             .into_iter()
@@ -285,7 +286,7 @@ impl CredentialStore<'_> {
         opened: &mut Opened<'_>,
         by: Origin<'_>,
     ) -> Result<()> {
-        let accounts = edit::vault_accounts(opened.contents())?;
+        let accounts = msal::vault_accounts(opened.contents())?;
         let kept: Vec<Owner> = accounts.into_iter().map(|account| account.id).collect();
         let gone = gone_elsewhere(base, real)?;
         let is_gone = |owner: &Owner| gone.contains(owner) && !kept.contains(owner);

@@ -54,7 +54,7 @@ pub fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<Te
         let mut text = copy.read()?;
         for section in Section::ALL {
             let mut new = cache.entries(section)?;
-            new.retain(|entry| !copy.base.handed_over(section, entry));
+            new.retain(|entry| !was_handed_over(&copy.base, section, entry));
             if !new.is_empty() {
                 text = TokenCache::parse(&text)?.with_upserted(section, &new)?;
             }
@@ -167,7 +167,7 @@ fn descends(text: &TokenCache<'_>, base: &Base) -> bool {
     for section in [Section::AccessToken, Section::RefreshToken] {
         let Ok(entries) = text.entries(section) else { return false };
         for entry in entries {
-            if base.handed_over(section, &entry) {
+            if was_handed_over(base, section, &entry) {
                 is_like_the_copy = true;
             } else if stored_at(section, &entry) < base.began() {
                 return false;
@@ -177,6 +177,14 @@ fn descends(text: &TokenCache<'_>, base: &Base) -> bool {
         }
     }
     is_like_the_copy && is_changed
+}
+
+/// Whether this very entry was in the copy when it was handed over.
+fn was_handed_over(base: &Base, section: Section, entry: &Entry<'_>) -> bool {
+    match section {
+        Section::RefreshToken => base.handed_over(entry),
+        _ => base.had(section.name(), entry),
+    }
 }
 
 fn stored_at(section: Section, entry: &Entry<'_>) -> i64 {

@@ -3,7 +3,7 @@
 
 mod refresh_token;
 
-use crate::credentials::edit::Redeemable;
+use crate::credentials::msal::Redeemable;
 use crate::failure::Result;
 use crate::store::CredentialStore;
 use crate::tokens::TokenKey;

@@ -3,10 +3,8 @@
 //! `_acquire_token_silent_by_finding_specific_refresh_token`).
 
 use crate::azure::AZURE_CLI_CLIENT_ID;
-use crate::credentials::edit::{self, Redeemable};
-use crate::credentials::msal::TokenCache;
+use crate::credentials::msal::{self, Redeemable, TokenCache};
 use crate::credentials::origin::Origin;
-use crate::credentials::rivals;
 use crate::failure::Result;
 use crate::store::CredentialStore;
 use crate::tokens::TokenKey;
@@ -21,7 +19,7 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
     let text = store.read_settled()?;
     let cache = TokenCache::parse(&text)?;
     let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
-    let contents = match edit::refresh_token_count(&cache)? {
+    let contents = match cache.refresh_token_count()? {
         0 => store.vault.load()?,
         _ => {
             let section = store.prepared()?.enter_vault()?;
@@ -32,8 +30,8 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
             committed.into_contents()
         }
     };
-    let Some(preferred) = edit::redeemable(&contents, &account)? else { return Ok(Vec::new()) };
-    let mut redeemables = rivals::rivals(&contents, &preferred)?;
+    let Some(preferred) = msal::redeemable(&contents, &account)? else { return Ok(Vec::new()) };
+    let mut redeemables = msal::rivals_of(&contents, &preferred)?;
     redeemables.insert(0, preferred);
     Ok(redeemables)
 }
