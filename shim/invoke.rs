@@ -9,6 +9,7 @@ use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
+use azward::run::exposure::is_covered;
 use azward::run::run_variable::{self, Role, RunVariable};
 use azward::run::{Run, supervise};
 use azward::store::CredentialStore;
@@ -62,7 +63,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     };
     // Inside a private mount, whoever took the run variable away, the secrets are at hand as well.
     // Where azward was uninstalled since this process began, the real az has its logins back.
-    if is_bypassed || context.home_lock.is_gone() || sys::is_privately_mounted(&config_dir.token_cache()) {
+    if is_bypassed || context.home_lock.is_gone() || is_covered(&config_dir.token_cache()) {
         return Err(pass());
     }
     home::close_files(context);

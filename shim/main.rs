@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let name = arguments.next();
     let arguments: Vec<OsString> = arguments.collect();
     let context = Context::from_process();
-    if name.is_some_and(|name| name == guardian::NAME) {
+    if guardian::is_called_for(name.as_deref()) {
         guardian::guard(context);
         return ExitCode::SUCCESS;
     }

@@ -11,6 +11,7 @@ pub mod home;
 pub mod home_lock;
 pub mod journal;
 pub mod lock;
+pub mod memo;
 pub mod private;
 pub mod run;
 pub mod secret;

@@ -14,6 +14,7 @@ use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
+use azward::run::guardian;
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::Extent;
@@ -26,6 +27,10 @@ fn main() -> ExitCode {
     sys::harden();
     ui::report_panics();
     let context = Context::from_process();
+    if guardian::is_called_for(std::env::args_os().next().as_deref()) {
+        guardian::guard(context);
+        return ExitCode::SUCCESS;
+    }
     let ui = Ui::new(&context);
     match cli::parse(&ui) {
         Ok(cli) => {

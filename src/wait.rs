@@ -1,7 +1,7 @@
 //! Waits that listen. Whoever waits here for others (a lock, an endpoint, a keyring, a person) stops as soon as the wait has
 //! lost its point: a signal has arrived that no az is there to have, or the run has ended beside which it went on. What
 //! needs no wait is done all the same, so that what was exposed is settled after a signal too; and what would be lost
-//! otherwise is waited for a little longer ([`Stubborn`]).
+//! otherwise is waited for a little longer ([`ExtraTime`]).
 //!
 //! Before a process takes signals (`sys::take_signals`) they end it as they always do, and nothing of this matters.
 
@@ -21,11 +21,11 @@ use crate::sys;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long what is irreplaceable may wait after that: a refresh token just granted, that nobody else has.
-const STUBBORN_FOR: Duration = Duration::from_secs(3);
+const EXTRA: Duration = Duration::from_secs(3);
 
 thread_local! {
-    /// Until when this thread's waits go on although they have lost their point, and whether they do: see [`Stubborn`].
-    static STUBBORN: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+    /// Until when this thread's waits go on although they have lost their point, and whether they do: see [`ExtraTime`].
+    static EXTRA_TIME: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
     /// What says that the run is over beside which this thread works.
     static RUN_HAS_ENDED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
@@ -47,11 +47,11 @@ pub fn is_over() -> bool {
     let has_ended = |flag: &Arc<AtomicBool>| flag.load(Ordering::SeqCst);
     let is_over =
         sys::pending_signal().is_some() || RUN_HAS_ENDED.with_borrow(|flag| flag.as_ref().is_some_and(has_ended));
-    match STUBBORN.get() {
+    match EXTRA_TIME.get() {
         Some(end) if is_over => {
             let now = Instant::now();
-            let end = end.unwrap_or(now + STUBBORN_FOR);
-            STUBBORN.set(Some(Some(end)));
+            let end = end.unwrap_or(now + EXTRA);
+            EXTRA_TIME.set(Some(Some(end)));
             now >= end
         }
         _ => is_over,
@@ -61,20 +61,20 @@ pub fn is_over() -> bool {
 /// For as long as this lives, this thread's waits go on for a few seconds after they have lost their point: for what would
 /// otherwise be lost.
 #[derive(Debug)]
-pub struct Stubborn(());
+pub struct ExtraTime(());
 
-impl Stubborn {
+impl ExtraTime {
     /// From here on.
     #[must_use]
     pub fn begin() -> Self {
-        STUBBORN.set(Some(None));
+        EXTRA_TIME.set(Some(None));
         Self(())
     }
 }
 
-impl Drop for Stubborn {
+impl Drop for ExtraTime {
     fn drop(&mut self) {
-        STUBBORN.set(None);
+        EXTRA_TIME.set(None);
     }
 }
 
@@ -160,11 +160,11 @@ mod tests {
     fn what_would_be_lost_is_waited_for_a_little_longer() {
         let beside = std::thread::spawn(|| {
             is_beside(Arc::new(AtomicBool::new(true)));
-            let stubborn = Stubborn::begin();
+            let extra_time = ExtraTime::begin();
             let meanwhile = is_over();
-            std::thread::sleep(STUBBORN_FOR + Duration::from_millis(10));
+            std::thread::sleep(EXTRA + Duration::from_millis(10));
             let later = is_over();
-            drop(stubborn);
+            drop(extra_time);
             (meanwhile, later, is_over())
         });
         assert_eq!(beside.join().unwrap(), (false, true, true));

@@ -31,7 +31,7 @@ const FEW: usize = 7;
 
 fn main() {
     // A guardian is the program that started it under another name.
-    if std::env::args_os().next().is_some_and(|name| name == guardian::NAME) {
+    if guardian::is_called_for(std::env::args_os().next().as_deref()) {
         return guardian::guard(Context::from_process());
     }
     let sandbox = Sandbox::new().with_real_az();

@@ -11,7 +11,7 @@ use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::failure::Result;
 use crate::journal::{Action, Event};
-use crate::run::exposure::policy::{Exposure, Plan};
+use crate::run::exposure::policy::{Plan, Policy};
 use crate::settings::Provenance;
 use crate::store::CredentialStore;
 use crate::tokens::renewal::Renewal;
@@ -100,7 +100,7 @@ fn shim_line(app: &App) -> String {
 fn exposure_line(app: &App) -> String {
     let App { context, settings, .. } = app;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
-    match Exposure::new(app, &real_az).try_out() {
+    match Policy::new(app, &real_az).try_out() {
         Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),

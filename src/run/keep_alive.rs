@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
-use crate::run::exposure::private::PrivateCopy;
+use crate::run::exposure::Exposure;
 use crate::secret::wipe_stack;
 use crate::sys::{Alarm, Woken};
 use crate::tokens::{Acquired, Renew, TokenKey, Tokens};
@@ -26,22 +26,14 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_DENIAL: Duration = Duration::from_secs(60);
 
 /// Keeps what a run needs up to date until its end comes.
-pub fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, copy: Option<&PrivateCopy>, end: &End) {
-    let watch = copy.and_then(|copy| copy.watch.as_ref());
+pub fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposure: &dyn Exposure, end: &End) {
     let mut wanted = wanted;
     let mut due = Instant::now() + if wanted.is_some() { Duration::ZERO } else { LONGEST_PAUSE };
     loop {
         wipe_stack();
-        match end.wait(due.saturating_duration_since(Instant::now()), watch) {
+        match end.wait(due.saturating_duration_since(Instant::now()), exposure.watched()) {
             Woken::Rung => return,
-            Woken::Changed => {
-                if let Some((watch, copy)) = watch.zip(copy) {
-                    watch.drain();
-                    // What is stored here is told as well, and finds nothing left to do; to forget it would be to forget
-                    // what az stores at the same moment.
-                    keep_together(tokens, copy);
-                }
-            }
+            Woken::Readable => exposure.keep_together(tokens.store, Origin::Command(tokens.command)),
             Woken::Late => {
                 let pause = match wanted.map(|wanted| keep_fresh(tokens, wanted)) {
                     None => LONGEST_PAUSE,
@@ -66,12 +58,4 @@ fn keep_fresh(tokens: &Tokens<'_>, wanted: &TokenKey) -> Acquired {
         Ok(cache) => tokens.acquire_from(&cache, wanted, Renew::IfDue),
         Err(_) => Acquired::Denied(None),
     }
-}
-
-/// Brings the vault and the run's copy up to date with one another; what fails now is done at the run's end.
-fn keep_together(tokens: &Tokens<'_>, copy: &PrivateCopy) {
-    let store = tokens.store;
-    let outcome = store.harvest_living(copy, Origin::Command(tokens.command)).and_then(|()| store.refresh_living(copy));
-    // A copy that az is writing at this moment is not whole; the next change tells of it again.
-    let _ = outcome;
 }

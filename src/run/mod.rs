@@ -9,6 +9,7 @@ pub mod idle;
 pub mod keep_alive;
 pub mod launch;
 pub mod logged_out;
+pub mod manifest;
 pub mod run_variable;
 pub mod supervise;
 pub mod sweep_record;
@@ -24,9 +25,10 @@ use crate::azure::command::{AccountEffect, Group};
 use crate::azure::{Command, ConfigDir};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
-use crate::run::exposure::policy::{Exposure, ExposureKind};
+use crate::run::exposure::policy::Policy;
+use crate::run::exposure::{AzEnd, ExposureKind};
 use crate::run::guardian::Guardian;
-use crate::run::launch::{AzEnd, Launch, Start};
+use crate::run::launch::{Launch, Streams};
 use crate::run::run_variable::RunVariable;
 use crate::secret::wipe_stack;
 use crate::store::{CredentialStore, Forgetting};
@@ -64,25 +66,32 @@ impl Run<'_> {
         sys::take_signals();
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
-        let exposure = Exposure::new(self.app, &self.real_az);
+        let policy = Policy::new(self.app, &self.real_az);
         let guardian = Guardian::start();
-        let start = Start { command, run_variable: &self.run_variable, is_quiet: false };
-        let mut launch = Launch::begin(&store, &exposure, &guardian, start)?;
+        let launch = Launch {
+            store: &store,
+            policy: &policy,
+            guardian: &guardian,
+            command,
+            run_variable: &self.run_variable,
+            streams: Streams::Callers,
+        };
+        let begun = launch.begin()?;
         let wanted = self.wanted(&store, command.effect());
         let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
         let left_to_az = wanted.as_ref().and_then(|wanted| Self::renew_if_due(&tokens, wanted));
         let is_for_a_token = command.group().is_for_a_token();
         let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
-        let kind = launch.kind()?;
+        let held = begun.hold()?;
+        let kind = held.kind();
         if let Some(signal) = sys::pending_signal() {
-            self.end_by(signal, launch, &guardian);
+            self.end_by(signal, held.abandon(), &guardian);
         }
         let through_az = wanted.as_ref().zip(left_to_az);
         let renew_through_az = |wanted: &TokenKey, flight: &Flight| {
             let arguments = through_az::ARGUMENTS.map(OsString::from);
             let command = Command::parse(&arguments);
-            let start = Start { command: &command, run_variable: &self.run_variable, is_quiet: true };
-            let quiet = Launch::begin(&store, &exposure, &guardian, start);
+            let quiet = Launch { command: &command, streams: Streams::Nobodys, ..launch };
             self.renew_through_az(wanted, flight, &tokens, quiet, kind);
         };
         if kind == ExposureKind::Private
@@ -90,7 +99,8 @@ impl Run<'_> {
         {
             renew_through_az(wanted, flight);
         }
-        let handicap = launch.expose(&[]).err();
+        let (exposed, handicap) = held.expose(&[])?;
+        let handicap = handicap.err();
         if let Some(failure) = &handicap {
             self.warn(failure);
         }
@@ -99,27 +109,27 @@ impl Run<'_> {
             && let Some((wanted, flight)) = &through_az
         {
             renew_through_az(wanted, flight);
-            launch.watch_again();
+            exposed.tell_guardian();
         }
         if through_az.is_some() {
             turn = turn.filter(|_| is_for_a_token);
         }
         drop(through_az);
         if let Some(signal) = sys::pending_signal() {
-            self.end_by(signal, launch, &guardian);
+            self.end_by(signal, exposed.abandon(), &guardian);
         }
         wipe_stack();
-        let outcome = launch.run(|end, copy| {
-            if wanted.is_some() || copy.is_some() {
-                keep_alive::keep_alive(&tokens, wanted.as_ref(), copy, end);
+        let (ended, status) = exposed.run(|end, exposure| {
+            if wanted.is_some() || exposure.watched().is_some() {
+                keep_alive::keep_alive(&tokens, wanted.as_ref(), exposure, end);
             }
         });
-        let end = AzEnd::of(outcome.as_ref().is_ok_and(ExitStatus::success));
-        if self.end(launch, forgetting(command, end), end) {
+        let forgetting = forgetting(command, ended.az());
+        if self.is_settled(ended.settle(forgetting)) {
             guardian.dismiss();
         }
         drop(turn);
-        let status = outcome?;
+        let status = status?;
         self.note(command.group(), wanted, &status, began);
         // A cache that is not one makes az fail in its own words, and where azward is no more az is on its own; everything
         // else that we could not do is ours to say.
@@ -149,15 +159,15 @@ impl Run<'_> {
         wanted: &TokenKey,
         flight: &Flight,
         tokens: &Tokens<'_>,
-        az: Result<Launch<'_>>,
+        az: Launch<'_>,
         kind: ExposureKind,
     ) {
         let began = Instant::now();
         let now = self.app.context.now();
-        let outcome = az.and_then(|az| match kind {
+        let outcome = match kind {
             ExposureKind::Private => through_az::rotate_privately(wanted, tokens.store, az, now),
-            ExposureKind::InPlace => through_az::rotate_in_place(wanted, tokens.store, now, az),
-        });
+            ExposureKind::InPlace => through_az::rotate_in_place(wanted, tokens.store, az, now),
+        };
         // One that a signal ended may well have been able to.
         if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {
             flight.back_off_from_az(self.app.context.now());
@@ -170,9 +180,8 @@ impl Run<'_> {
         tokens.note(wanted, outcome, began);
     }
 
-    /// Says whether all is settled.
-    fn end(&self, launch: Launch<'_>, forgetting: Forgetting, end: AzEnd) -> bool {
-        let outcome = launch.settle(forgetting, end);
+    /// Whether all is settled; what is not is told.
+    fn is_settled(&self, outcome: Result<()>) -> bool {
         if let Err(failure) = &outcome {
             self.warn(failure);
         }
@@ -181,8 +190,8 @@ impl Run<'_> {
 
     /// Ends this process by a signal that arrived before az was let go. What cannot be settled without a wait is left to the
     /// guardian.
-    fn end_by(&self, signal: i32, launch: Launch<'_>, guardian: &Guardian) -> ! {
-        if self.end(launch, Forgetting::Never, AzEnd::Failed) {
+    fn end_by(&self, signal: i32, abandoned: Result<()>, guardian: &Guardian) -> ! {
+        if self.is_settled(abandoned) {
             guardian.dismiss();
         }
         sys::die_of(signal)

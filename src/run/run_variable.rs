@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
-use crate::run::exposure::policy::ExposureKind;
+use crate::run::exposure::{ExposureKind, is_covered};
 use crate::store::lease::Lease;
 use crate::sys;
 
@@ -101,7 +101,7 @@ impl RunVariable {
     /// starts need be in its mount namespace.
     #[must_use]
     pub fn covers(&self, config_dir: &ConfigDir) -> bool {
-        let is_seen = || !self.is_private || sys::is_privately_mounted(&config_dir.token_cache());
+        let is_seen = || !self.is_private || is_covered(&config_dir.token_cache());
         self.supervises && self.config_dir == config_dir.id() && is_seen()
     }
 

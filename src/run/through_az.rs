@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
-use crate::run::launch::{AzEnd, Launch};
+use crate::run::exposure::AzEnd;
+use crate::run::launch::Launch;
 use crate::secret::Secret;
 use crate::store::{CredentialStore, Forgetting};
 use crate::tokens::TokenKey;
@@ -23,33 +24,37 @@ pub const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "no
 ///
 /// # Errors
 /// When the copy cannot be had.
-pub fn rotate_privately(
-    wanted: &TokenKey,
-    store: &CredentialStore<'_>,
-    mut launch: Launch<'_>,
-    now: i64,
-) -> Result<bool> {
+pub fn rotate_privately(wanted: &TokenKey, store: &CredentialStore<'_>, launch: Launch<'_>, now: i64) -> Result<bool> {
+    let held = launch.begin()?.hold()?;
     let Some(text) = store.cache.read()? else { return Ok(false) };
     let due = wanted.due(&TokenCache::parse(&text)?, now)?.unwrap_or_default();
     if due.is_empty() {
         return Ok(false);
     }
-    launch.expose(&due)?;
-    let has_renewed = launch.succeeds_within(RENEWAL_DEADLINE);
-    launch.settle(Forgetting::Never, AzEnd::of(has_renewed))?;
+    let (exposed, outcome) = held.expose(&due)?;
+    outcome?;
+    let ended = exposed.run_within(RENEWAL_DEADLINE);
+    let has_renewed = ended.az() == AzEnd::Succeeded;
+    ended.settle(Forgetting::Never)?;
     Ok(has_renewed)
 }
 
-/// Asks `az` for a fresh token in the place of the one that is due; the refresh tokens are exposed in place already. Says
-/// whether there is one now.
+/// Asks an az for a fresh token in the place of the one that is due; the refresh tokens are exposed in place already, and
+/// another az of the same run is going to settle that. Says whether there is one now.
 ///
 /// # Errors
 /// When the cache cannot be edited; the old token is in it.
-pub fn rotate_in_place(wanted: &TokenKey, store: &CredentialStore<'_>, now: i64, mut az: Launch<'_>) -> Result<bool> {
-    let Some(aside) = set_aside(wanted, store, now)? else { return Ok(false) };
-    az.hold_in_place();
-    let has_renewed = az.succeeds_within(RENEWAL_DEADLINE);
-    az.let_go_in_place();
+pub fn rotate_in_place(wanted: &TokenKey, store: &CredentialStore<'_>, launch: Launch<'_>, now: i64) -> Result<bool> {
+    let (exposed, outcome) = launch.begin_beside()?.expose(&[])?;
+    outcome?;
+    let Some(aside) = set_aside(wanted, store, now)? else {
+        exposed.abandon()?;
+        return Ok(false);
+    };
+    let ended = exposed.run_within(RENEWAL_DEADLINE);
+    let has_renewed = ended.az() == AzEnd::Succeeded;
+    // Nothing is settled that could fail: the lease is given up.
+    let _ = ended.settle(Forgetting::Never);
     if has_renewed {
         return Ok(true);
     }

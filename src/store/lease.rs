@@ -62,12 +62,12 @@ impl MountLock {
     }
 }
 
-/// One run's share in a lease.
+/// The lease as one run has it, beside others.
 #[derive(Debug)]
-pub struct Share(Lock);
+pub struct SharedLease(Lock);
 
-impl Share {
-    /// The same share in another process, which holds it too until one of the two gives it up.
+impl SharedLease {
+    /// The same in another process, which holds it too until one of the two gives it up.
     #[must_use]
     pub fn from_file(file: File) -> Self {
         Self(Lock::held(file))
@@ -147,22 +147,22 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn share(&self) -> Result<Share> {
+    pub fn share(&self) -> Result<SharedLease> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(Share)
+        Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(SharedLease)
     }
 
     /// Says that a run signs in.
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn share_of_login(&self) -> Result<Share> {
+    pub fn share_of_login(&self) -> Result<SharedLease> {
         let _presence = self.enter()?;
         if let Some(mut first) = Lock::attempt(&self.logins, Mode::Exclusive)? {
             // What cannot be noted keeps what earlier logins stored, and nobody from anything.
             let _ = first.file().set_modified(SystemTime::now());
         }
-        Lock::acquire(&self.logins, Mode::Shared, SHARE_DEADLINE).map(Share)
+        Lock::acquire(&self.logins, Mode::Shared, SHARE_DEADLINE).map(SharedLease)
     }
 
     /// Since when somebody has been signing in, in seconds since the epoch; `None` when nobody is.

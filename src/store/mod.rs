@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::azure::command::AccountEffect;
 use crate::azure::profile::Profile;
 use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{self, Section, TokenCache, TokenCacheFile};
@@ -44,24 +43,6 @@ pub struct CredentialStore<'a> {
     /// The vault.
     pub vault: Vault,
     pub(crate) lease: Lease,
-}
-
-/// What an az is handed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Handed {
-    /// Every refresh token of an account that the cache has.
-    #[default]
-    All,
-    /// No refresh token: it signs in, may wait for a person meanwhile, and uses what it then stores itself.
-    Nothing,
-}
-
-impl Handed {
-    /// What a command is handed that does this to the accounts.
-    #[must_use]
-    pub fn to(effect: AccountEffect) -> Self {
-        if effect == AccountEffect::SignIn { Self::Nothing } else { Self::All }
-    }
 }
 
 /// What a run may have done to the accounts.

@@ -1,6 +1,6 @@
 //! All that differs by platform, under one set of names: files, users, processes, signals, mounts and memory, each declared
-//! once and made for each platform. It is the only room with `unsafe`; nothing here decides anything, or reads the
-//! environment.
+//! once and made for each platform; what only one has is there alone, and who uses it says so. It is the only room with
+//! `unsafe`; nothing here decides anything, or reads the environment.
 
 #![allow(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod kernel_keyring;
 mod memory;
 #[cfg(unix)]
 mod messages;
+#[cfg(target_os = "linux")]
 mod mounts;
 mod process;
 mod signals;
@@ -19,7 +20,11 @@ mod terminal;
 mod users;
 mod waits;
 
-pub use child::{ChildProcess, PrivateFile, Program, Refused, WaitingChild};
+#[cfg(unix)]
+pub use child::WaitingChild;
+pub use child::{ChildProcess, Program};
+#[cfg(target_os = "linux")]
+pub use child::{PrivateFiles, Refused};
 pub use detached::{Channel, MOST_FILES, detach};
 pub use files::{
     Access, Directory, FileState, changed_at, create_new, file_identity, file_state, has_one_name, identity_of,
@@ -29,7 +34,8 @@ pub use files::{
 #[cfg(target_os = "linux")]
 pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
 pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
-pub use mounts::{PrivateMount, boot_and_namespaces, is_privately_mounted};
+#[cfg(target_os = "linux")]
+pub use mounts::{CoveredFile, PrivateMount, boot_and_namespaces, is_privately_mounted};
 pub use process::{
     has_stdout, holds_lock, parent_id, parent_of, process_arguments, process_began, process_exists, process_name,
     process_start, program_of, replace_process, wait_for_end_of,
@@ -41,7 +47,9 @@ pub use users::keep_lookups_built_in;
 pub use users::{
     copy_owner, has_system_proxy, have_one_owner, home_from_passwd, is_of, machine_id, may_follow, owner_id, user_id,
 };
-pub use waits::{Alarm, Watch, Woken};
+#[cfg(target_os = "linux")]
+pub use waits::Watch;
+pub use waits::{Alarm, Woken};
 
 /// What a call to Windows returned, as a result.
 #[cfg(windows)]

@@ -9,7 +9,7 @@ use crate::tokens::TokenKey;
 use crate::tokens::entra::Granted;
 use crate::tokens::source::TokenSource;
 use crate::vault::Contents;
-use crate::wait::Stubborn;
+use crate::wait::ExtraTime;
 
 /// Stores what was granted for `source`.
 ///
@@ -24,7 +24,7 @@ pub(super) fn commit(
     let TokenSource::RefreshToken(redeemed) = source;
     let now = store.app.context.now();
     let Some(fields) = granted.fields() else { return Ok(()) };
-    let _stubborn = Stubborn::begin();
+    let _extra_time = ExtraTime::begin();
     let (contents, stored) = commit_refresh_token(store, redeemed, fields.refresh_token)?;
     let section = store.lock_cache()?;
     let cache = section.parse()?;

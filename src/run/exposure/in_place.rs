@@ -8,18 +8,121 @@ use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Failure, Result, persist};
+use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, is_covered, policy};
+use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
-use crate::store::lease::{NobodyNeedsIt, Share, WriterLock};
-use crate::store::{CredentialStore, Forgetting, Handed};
-use crate::sys;
+use crate::store::lease::{NobodyNeedsIt, SharedLease, WriterLock};
+use crate::store::{CredentialStore, Forgetting};
 use crate::vault::Owner;
 
-/// What a run holds while the secrets are exposed to it.
+/// How much of the real token cache's credentials is exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The refresh tokens go into the file.
+    All,
+    /// Nothing: the command needs none.
+    Nothing,
+    /// Nothing, although the command may need it: private exposure is set and cannot be had.
+    Withheld,
+    /// What another az of the same run has exposed there serves this one too, and that one settles it.
+    OfAnother,
+}
+
+/// One run's exposure in the real token cache.
 #[derive(Debug)]
-pub struct Exposed {
-    pub(in crate::run) share: Option<Share>,
+pub struct InPlace {
+    extent: Extent,
+    given: GivenCredentials,
+    held: Option<Held>,
+}
+
+/// What a run holds while az may use what is in the file, or store something there.
+#[derive(Debug)]
+struct Held {
+    lease: Option<SharedLease>,
     /// The accounts that the cache had when the run began: those that az can forget.
-    pub(in crate::run) before: Vec<Owner>,
+    before: Vec<Owner>,
+}
+
+impl InPlace {
+    /// One that exposes nothing yet.
+    #[must_use]
+    pub fn new(extent: Extent, given: GivenCredentials) -> Self {
+        Self { extent, given, held: None }
+    }
+
+    /// The one that a guardian was told of.
+    pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Self {
+        let lease = files.take(Role::Lease).map(SharedLease::from_file);
+        Self { extent: Extent::All, given, held: Some(Held { lease, before: Vec::new() }) }
+    }
+
+    /// Says, before anything is in the file, that a run may need it.
+    fn hold(&mut self, az: &Recipient<'_>) {
+        let store = az.store;
+        // It may still log in.
+        if let Err(failure) = store.cache.close() {
+            store.app.journal.warn(store.app.context.now(), &failure);
+        }
+        let lease = match self.given {
+            GivenCredentials::All => store.lease.share(),
+            GivenCredentials::None => store.lease.share_of_login(),
+        };
+        self.held = Some(Held { lease: lease.ok(), before: store.accounts() });
+        self.tell_guardian(az);
+    }
+
+    fn expose_all(&mut self, az: &Recipient<'_>) -> Result<()> {
+        let store = az.store;
+        // No lock is held while a keyring waits for a person.
+        let prepared = if store.has_nothing() { Ok(()) } else { store.prepare_vault() };
+        // Asked before this run needs the file too.
+        let order = store.order();
+        // Before the first byte is in the clear.
+        self.hold(az);
+        prepared?;
+        let (lease, before) = store.expose(az.origin(), order)?;
+        let earlier = self.held.take().and_then(|held| held.lease);
+        self.held = Some(Held { lease: earlier.or(Some(lease)), before });
+        Ok(())
+    }
+}
+
+impl Exposure for InPlace {
+    fn kind(&self) -> ExposureKind {
+        ExposureKind::InPlace
+    }
+
+    fn expose(&mut self, az: &Recipient<'_>, _left_out: &[String]) -> Result<()> {
+        match self.extent {
+            Extent::All => self.expose_all(az),
+            Extent::Nothing | Extent::OfAnother => {
+                self.hold(az);
+                Ok(())
+            }
+            Extent::Withheld => {
+                self.hold(az);
+                Err(policy::refused("private exposure is set and cannot be had"))
+            }
+        }
+    }
+
+    fn tell_guardian(&self, az: &Recipient<'_>) {
+        let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
+        let files: Vec<_> = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter().collect();
+        az.guardian.watch(az, self.kind(), &files);
+    }
+
+    fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
+        let Some(Held { lease, before }) = self.held else { return Ok(Finding::Nothing) };
+        // The guardian has the same lease, and scrubs when ours cannot be given up; it goes with its last holder.
+        let given_up = lease.map_or(Ok(()), SharedLease::give_up);
+        if self.extent != Extent::OfAnother {
+            store.settle_in_place(&before, ending.forgetting, ending.origin)?;
+            given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
+        }
+        Ok(Finding::Nothing)
+    }
 }
 
 impl CredentialStore<'_> {
@@ -30,7 +133,7 @@ impl CredentialStore<'_> {
     pub fn sweep(&self) -> Result<()> {
         let record = SweepRecord::of(&self.app.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
-        if sys::is_privately_mounted(self.cache.path()) {
+        if is_covered(self.cache.path()) {
             return Ok(());
         }
         self.forget_logged_out();
@@ -53,20 +156,21 @@ impl CredentialStore<'_> {
         })
     }
 
-    /// Makes the secrets readable to a run, taking in first what is new in the file, in the `order` that was known before.
+    /// Makes the secrets readable to a run, taking in first what is new in the file, in the `order` that was known before;
+    /// returns what says that somebody needs them, and the accounts that the cache has.
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    pub fn expose(&self, by: Origin<'_>, order: Order) -> Result<Exposed> {
+    fn expose(&self, by: Origin<'_>, order: Order) -> Result<(SharedLease, Vec<Owner>)> {
         // Before a refresh token is in it, by us or by az.
         self.cache.close()?;
         if self.has_nothing() {
-            // Nothing to hand over, no key needed. The share is for what a login is about to write.
-            return Ok(Exposed { share: Some(self.lease.share()?), before: self.accounts() });
+            // Nothing to hand over, no key needed. The lease is for what a login is about to write.
+            return Ok((self.lease.share()?, self.accounts()));
         }
         let prepared = self.prepared()?;
         let _presence = self.app.context.home_lock.enter()?;
-        let share = self.lease.share()?;
+        let lease = self.lease.share()?;
         let section = prepared.enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open_or_replace(&cache)?;
@@ -77,7 +181,7 @@ impl CredentialStore<'_> {
         if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
             section.cache.write(&text)?;
         }
-        Ok(Exposed { share: Some(share), before: cache.owners()?.into_iter().collect() })
+        Ok((lease, cache.owners()?.into_iter().collect()))
     }
 
     /// See [`Lease::writer_lock`].
@@ -86,33 +190,18 @@ impl CredentialStore<'_> {
         self.lease.writer_lock()
     }
 
-    /// What a run holds to which nothing was exposed: it may still log in.
-    #[must_use]
-    pub fn unexposed(&self, handed: Handed) -> Exposed {
-        if let Err(failure) = self.cache.close() {
-            self.app.journal.warn(self.app.context.now(), &failure);
-        }
-        let share = match handed {
-            Handed::All => self.lease.share(),
-            Handed::Nothing => self.lease.share_of_login(),
-        };
-        Exposed { share: share.ok(), before: self.accounts() }
-    }
-
-    /// Ends a run's exposure: takes what it changed into the vault, and scrubs the file if no other run needs it.
+    /// Ends a run's exposure, whose lease was given up: takes what it changed into the vault, and scrubs the file if no other
+    /// run needs it.
     ///
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
-    pub fn settle(&self, exposed: Exposed, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
-        let Exposed { share, before } = exposed;
-        // The guardian has the same share, and scrubs when ours cannot be given up.
-        let given_up = share.map_or(Ok(()), Share::give_up);
+    fn settle_in_place(&self, before: &[Owner], forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
         let _presence = self.app.context.home_lock.enter()?;
         let nobody = self.lease.nobody()?;
-        if !self.has_nothing() {
-            self.settle_file(&before, forgetting, by, nobody.as_ref())?;
+        if self.has_nothing() {
+            return Ok(());
         }
-        given_up.map_err(|error| Failure::storage("unlock", self.lease.path(), &error))
+        self.settle_file(before, forgetting, by, nobody.as_ref())
     }
 
     fn settle_file(

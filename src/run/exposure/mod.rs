@@ -1,6 +1,168 @@
-//! How the credentials of a run are at hand for its az, and which of the ways it gets.
+//! The door to the exposures: how the credentials of a run are at hand for its az. Each way is a file of its own, a
+//! [`Exposure`] that is made before anything is exposed and settled at the end, by the run or, in its place, by the
+//! guardian; which of them a run gets `policy` says. Whatever fails, az can be run all the same, and nothing is lost.
 
 pub mod in_place;
 pub mod policy;
+#[cfg(target_os = "linux")]
 pub mod private;
+#[cfg(target_os = "linux")]
+mod refusals;
+#[cfg(target_os = "linux")]
 pub mod temp_cache;
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::azure::command::{AccountEffect, Group};
+use crate::credentials::origin::Origin;
+use crate::failure::Result;
+use crate::run::guardian::Guardian;
+use crate::run::manifest::Files;
+use crate::store::{CredentialStore, Forgetting};
+
+/// How the credentials of a run are at hand for its az.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExposureKind {
+    /// In the run's private copy.
+    Private,
+    /// In the real token cache, or not at all.
+    InPlace,
+}
+
+/// Which credentials an az is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GivenCredentials {
+    /// Every refresh token of an account that the cache has.
+    #[default]
+    All,
+    /// No refresh token: it signs in, may wait for a person meanwhile, and uses what it then stores itself.
+    None,
+}
+
+impl GivenCredentials {
+    /// What a command is given that does this to the accounts.
+    #[must_use]
+    pub fn to(effect: AccountEffect) -> Self {
+        if effect == AccountEffect::SignIn { Self::None } else { Self::All }
+    }
+}
+
+/// How an az ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AzEnd {
+    /// With exit code 0.
+    Succeeded,
+    /// With another one, or by a signal, or nobody knows how.
+    Failed,
+    /// It was never let go.
+    NeverBegan,
+}
+
+impl AzEnd {
+    /// Where it is known whether it did what it was told.
+    #[must_use]
+    pub fn of(has_succeeded: bool) -> Self {
+        if has_succeeded { Self::Succeeded } else { Self::Failed }
+    }
+}
+
+/// The az to which credentials are exposed, and who is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// Where they come from.
+    pub store: &'a CredentialStore<'a>,
+    /// Settles in our place.
+    pub guardian: &'a Guardian,
+    /// What the az is to do.
+    pub command: &'a Group,
+    /// Its process; none where it is not started before it is let go.
+    pub process: Option<u32>,
+}
+
+impl<'a> Recipient<'a> {
+    /// Who has what az stores taken into the vault.
+    #[must_use]
+    pub fn origin(&self) -> Origin<'a> {
+        Origin::Command(self.command)
+    }
+}
+
+/// How a run's end is to be settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// What may be forgotten.
+    pub forgetting: Forgetting,
+    /// Who has what az stored taken into the vault.
+    pub origin: Origin<'a>,
+    /// How az ended.
+    pub az: AzEnd,
+}
+
+/// What came to light about an az when its exposure was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing of note.
+    Nothing,
+    /// It replaces its token cache by rename.
+    Renames,
+}
+
+/// One exposure of one run.
+pub trait Exposure: Debug + Sync {
+    /// Which one it is.
+    fn kind(&self) -> ExposureKind;
+
+    /// Gives the credentials to `az`, taking into the vault first what is new in the real cache, and tells the guardian.
+    /// An az with a copy of its own does not get the access tokens `left_out`.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; az can be run all the same.
+    fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()>;
+
+    /// Has the guardian watch `az`, and settle this exposure in our place.
+    fn tell_guardian(&self, az: &Recipient<'_>);
+
+    /// What has something to read when az, or somebody else, has stored something that concerns a living run.
+    fn watched(&self) -> Option<&File> {
+        None
+    }
+
+    /// Brings the vault and what az sees up to date with one another while it runs; what fails now is done at the end.
+    fn keep_together(&self, _store: &CredentialStore<'_>, _origin: Origin<'_>) {}
+
+    /// Takes what az changed into the vault and scrubs what nobody needs any more; does nothing where nothing was exposed.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
+    fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding>;
+}
+
+/// The exposure that a guardian was told of, with the files that came along; `None` when one that it needs did not.
+#[must_use]
+pub fn handed_over(kind: ExposureKind, given: GivenCredentials, files: &mut Files) -> Option<Box<dyn Exposure>> {
+    match kind {
+        #[cfg(target_os = "linux")]
+        ExposureKind::Private => Some(Box::new(private::PrivateCopy::from_files(given, files)?)),
+        #[cfg(not(target_os = "linux"))]
+        ExposureKind::Private => None,
+        ExposureKind::InPlace => Some(Box::new(in_place::InPlace::from_files(given, files))),
+    }
+}
+
+/// Whether `path` is covered, for this process, by a file of a run above it.
+#[must_use]
+pub fn is_covered(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    let is_covered = crate::sys::is_privately_mounted(path);
+    #[cfg(not(target_os = "linux"))]
+    let is_covered = {
+        let _ = path;
+        false
+    };
+    is_covered
+}

@@ -1,21 +1,17 @@
-//! Which exposure a run gets: private where the system allows it and nothing speaks against it, else in place. What the
-//! system refused is remembered until the next boot, and an az that replaces its cache by rename, which no mount lets it
-//! do, until that az changes; so neither is tried twice. A memory that cannot be read or written costs another try.
+//! Which exposure a run gets: private where the system allows it and nothing speaks against it (`refusals`), else in place.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use crate::app::App;
 use crate::azure::Command;
-use crate::azure::cache_writer::replaces_by_rename;
 use crate::azure::command::{AccountEffect, Programs};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
-use crate::private;
+use crate::run::exposure::Finding;
+#[cfg(target_os = "linux")]
+use crate::run::exposure::refusals::Refusals;
 use crate::settings::ExposureChoice;
-use crate::sys::{self, PrivateMount, Program, Refused, WaitingChild};
+use crate::sys;
 
 /// What is to be done with the secrets of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,44 +24,19 @@ pub enum Plan {
     Nothing,
 }
 
-/// How the secrets of a run are at hand for its az.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExposureKind {
-    /// In the run's private copy.
-    Private,
-    /// In the real token cache, or not at all.
-    InPlace,
-}
-
-/// What was learned about this system and this az.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct Memory {
-    /// The boot and the namespaces in which the system refused, and what it said.
-    refused: Option<(String, String)>,
-    /// The az that was looked at last, how its file looked, and whether it replaces its cache by rename.
-    az: Option<(PathBuf, String, bool)>,
-}
-
 /// Decides for one run.
 #[derive(Debug)]
-pub struct Exposure<'a> {
+pub struct Policy<'a> {
     app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
 }
 
-impl<'a> Exposure<'a> {
+impl<'a> Policy<'a> {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(app: &'a App, real_az: &'a Path) -> Self {
         Self { app, choice: app.settings.exposure.value, real_az }
-    }
-
-    /// What is set.
-    #[must_use]
-    pub fn choice(&self) -> ExposureChoice {
-        self.choice
     }
 
     /// The az that all this is about.
@@ -98,118 +69,78 @@ impl<'a> Exposure<'a> {
         }
     }
 
+    /// What a run gets for which private exposure was planned and cannot be had.
+    #[must_use]
+    pub fn instead(&self, reason: String) -> Plan {
+        match self.choice {
+            ExposureChoice::Private => Plan::Nothing,
+            _ => Plan::InPlace(reason),
+        }
+    }
+
     /// What a run would get now, tried out with a process that ends at once. What was remembered wrongly is forgotten.
     #[must_use]
     pub fn try_out(&self) -> Plan {
         let known = self.in_general();
-        let is_remembered = self.choice == ExposureChoice::Auto && self.recall().refused.is_some();
-        if known != Plan::Private && !is_remembered {
+        if known != Plan::Private && !self.remembers_refusal() {
             return known;
         }
-        let instead = |reason: String| match self.choice {
-            ExposureChoice::Private => Plan::Nothing,
-            _ => Plan::InPlace(reason),
-        };
-        match self.enter_somewhere() {
-            Ok(Ok(())) => {
-                self.forget_refusal();
-                self.in_general()
-            }
-            Ok(Err(reason)) => instead(reason),
-            Err(error) => instead(error.to_string()),
+        match self.try_private() {
+            Ok(()) => self.in_general(),
+            Err(reason) => self.instead(reason),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Policy<'_> {
+    /// What was learned of this system and this az.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals<'_> {
+        Refusals { context: &self.app.context, real_az: self.real_az }
+    }
+
+    /// Remembers what came to light about this az.
+    pub fn note(&self, finding: Finding) {
+        if finding == Finding::Renames {
+            self.refusals().note_rename();
         }
     }
 
-    /// Has a child enter a private mount over this very program, by way of a directory that is always there.
-    fn enter_somewhere(&self) -> std::io::Result<Result<(), String>> {
-        let program = self.app.context.executable.as_deref().ok_or(ErrorKind::NotFound)?;
-        let mount = match PrivateMount::over(program, Path::new("/proc"), 0o600)? {
-            Ok(mount) => mount,
-            Err(reason) => return Ok(Err(reason.to_owned())),
-        };
-        let child = WaitingChild::fork(&Program::new(program, &[], [])?, Some(&mount))?;
-        Ok(child.private_file()?.map(drop).map_err(|refused| reason_of(&refused)))
-    }
-
-    /// What speaks against private exposure, as far as is known.
     fn objection(&self) -> Option<String> {
-        if !cfg!(target_os = "linux") {
-            return Some("this system has no mount namespaces".to_owned());
-        }
-        let memory = self.recall();
-        let refused = memory.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
-        if let Some((_, reason)) = refused {
-            return Some(reason);
-        }
-        let state = sys::file_state(self.real_az).ok()?.text;
-        let renames = match memory.az {
-            Some((az, seen, renames)) if az == self.real_az && seen == state => renames,
-            _ => {
-                let renames = replaces_by_rename(self.real_az);
-                self.note_writer(state, renames);
-                renames
-            }
-        };
-        renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
+        self.refusals().objection()
     }
 
-    /// Remembers what the system refused, if it will refuse it again.
-    pub fn note_refusal(&self, refused: &Refused) -> String {
-        let reason = reason_of(refused);
-        let is_lasting = matches!(refused.error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
-            // `user.max_user_namespaces` at 0 is told as a full disk.
-            || refused.error.kind() == ErrorKind::StorageFull;
-        if is_lasting {
-            self.remember(|memory| memory.refused = Some((sys::boot_and_namespaces(), reason.clone())));
-        }
-        reason
+    fn remembers_refusal(&self) -> bool {
+        self.choice == ExposureChoice::Auto && self.refusals().are_remembered()
     }
 
-    /// Remembers that this az replaces its cache by rename: it has just tried.
-    pub fn note_rename(&self) {
-        if let Ok(state) = sys::file_state(self.real_az) {
-            let renames = true;
-            self.note_writer(state.text, renames);
-        }
-    }
-
-    fn note_writer(&self, state: String, renames: bool) {
-        self.remember(|memory| memory.az = Some((self.real_az.to_owned(), state, renames)));
-    }
-
-    /// Forgets what the system refused: something may have been done about it.
-    pub fn forget_refusal(&self) {
-        if self.recall().refused.is_some() {
-            self.remember(|memory| memory.refused = None);
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.app.context.azward_home.join("run").join("exposure.json")
-    }
-
-    fn recall(&self) -> Memory {
-        let text = std::fs::read(self.path()).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
-    fn remember(&self, change: impl FnOnce(&mut Memory)) {
-        let mut memory = self.recall();
-        change(&mut memory);
-        let Ok(_presence) = self.app.context.home_lock.enter() else { return };
-        private::note(&self.path(), &serde_json::to_vec(&memory).unwrap_or_default());
+    fn try_private(&self) -> Result<(), String> {
+        self.refusals().try_out()
     }
 }
 
-fn reason_of(refused: &Refused) -> String {
-    let restriction = std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-    let help = if restriction.is_ok_and(|text| text.trim() == "1") && sys::user_id() != "0" {
-        " (AppArmor wants a profile for azward, which comes with it: install/apparmor)"
-    } else {
-        ""
-    };
-    format!("this system refuses {}: {}{help}", refused.step, refused.error)
+#[cfg(not(target_os = "linux"))]
+impl Policy<'_> {
+    /// Nothing of note comes to light here.
+    pub fn note(&self, _finding: Finding) {}
+
+    fn objection(&self) -> Option<String> {
+        Some(NO_NAMESPACES.to_owned())
+    }
+
+    fn remembers_refusal(&self) -> bool {
+        false
+    }
+
+    fn try_private(&self) -> Result<(), String> {
+        Err(NO_NAMESPACES.to_owned())
+    }
 }
+
+/// Why there is no private exposure elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub const NO_NAMESPACES: &str = "this system has no mount namespaces";
 
 /// The failure of a run that was to be exposed privately and nothing else.
 #[must_use]

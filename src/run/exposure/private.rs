@@ -1,6 +1,6 @@
 //! Private exposure: the whole token cache, refresh tokens and all, in a file that only the run can see, mounted over the
 //! real one, which never holds any. The harvest reads that file through a descriptor of ours, whatever became of the run.
-//! Critical section and order are those of `section`.
+//! Critical section and order are those of `section`. It needs the mount namespaces of Linux.
 //!
 //! While the run lives, a refresh token that az stores there goes into the vault at once, and what other processes renew
 //! comes back the other way, so that runs side by side live with one another even where a refresh token is good for one
@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
@@ -20,10 +21,12 @@ use crate::credentials::msal::{self, Entry, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::failure::{Failure, Kind, Result, persist};
+use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, temp_cache};
+use crate::run::manifest::{Files, Role};
 use crate::store::lease::MountLock;
 use crate::store::section::{CacheSection, OnDisk, Opened};
-use crate::store::{CredentialStore, Forgetting, Handed};
-use crate::sys::{self, Watch};
+use crate::store::{CredentialStore, Forgetting};
+use crate::sys::{self, CoveredFile, PrivateFiles, PrivateMount, Watch};
 use crate::user_file;
 use crate::vault::Owner;
 
@@ -31,22 +34,82 @@ use crate::vault::Owner;
 #[derive(Debug)]
 pub struct PrivateCopy {
     /// The file, as az sees it.
-    pub file: File,
+    file: File,
     /// The namespace in which it is mounted, where it is still of use to keep that.
-    pub namespace: Option<File>,
+    namespace: Option<File>,
     /// What it was made of.
-    pub base: Base,
-    /// What its az is handed.
-    pub handed: Handed,
+    pub(super) base: Base,
+    /// What its az is given.
+    given: GivenCredentials,
     /// Says that the run is going on.
-    pub mount_lock: Option<MountLock>,
+    mount_lock: Option<MountLock>,
     /// The access tokens that others renewed and that came to it since it was made.
-    pub brought: Mutex<Brought>,
+    brought: Mutex<Brought>,
     /// Tells what az stores in it, and what others store in the vault and in the real cache.
-    pub watch: Option<Watch>,
+    watch: Option<Watch>,
+}
+
+/// A private mount that a child is to enter, and the lock that keeps its place from being taken away.
+#[derive(Debug)]
+pub struct Entrance {
+    /// What is mounted where.
+    pub mount: PrivateMount,
+    /// Held since before there was something that a rename could take away.
+    pub lock: MountLock,
+}
+
+impl Entrance {
+    /// A mount over the token cache, which is made if it is not there.
+    ///
+    /// # Errors
+    /// Why that cannot be, in words.
+    pub fn new(store: &CredentialStore<'_>) -> std::result::Result<Self, String> {
+        let made = || -> Result<(PathBuf, MountLock)> {
+            let context = &store.app.context;
+            let stage = context.azward_home.join("run/stage");
+            let _presence = context.home_lock.enter()?;
+            crate::private::make_dir(&stage)?;
+            store.make_placeholder()?;
+            Ok((stage, store.lease.mount_lock()?))
+        };
+        let (stage, lock) = made().map_err(|failure| failure.what)?;
+        let target = store.cache.target();
+        // Each file that az keeps credentials in; the files of the mount come in this order.
+        let covered = [CoveredFile { path: &target, name: "msal_token_cache.json", mode: 0o600 }];
+        match PrivateMount::over(&covered, &stage) {
+            Ok(Ok(mount)) => Ok(Self { mount, lock }),
+            Ok(Err(reason)) => Err(reason.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 impl PrivateCopy {
+    /// The copy of a child that has entered its mount; `None` where there is no file for it.
+    #[must_use]
+    pub fn new(entered: PrivateFiles, mount_lock: MountLock, given: GivenCredentials) -> Option<Self> {
+        let file = entered.files.into_iter().next()?;
+        Some(Self {
+            namespace: Some(entered.namespace),
+            mount_lock: Some(mount_lock),
+            ..Self::of(file, Base::default(), given)
+        })
+    }
+
+    /// The one that a guardian was told of; `None` when it cannot be harvested.
+    pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Option<Self> {
+        let (file, mut base) = files.take(Role::Copy).zip(files.take(Role::Base))?;
+        let mount_lock = files.take(Role::MountLock).map(MountLock::from_file);
+        let mut text = Vec::new();
+        let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
+        let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Some(Self { mount_lock, ..Self::of(file, base, given) })
+    }
+
+    fn of(file: File, base: Base, given: GivenCredentials) -> Self {
+        Self { file, namespace: None, base, given, mount_lock: None, brought: Mutex::default(), watch: None }
+    }
+
     /// Reads it whole.
     ///
     /// # Errors
@@ -82,6 +145,58 @@ impl PrivateCopy {
     }
 }
 
+impl Exposure for PrivateCopy {
+    fn kind(&self) -> ExposureKind {
+        ExposureKind::Private
+    }
+
+    fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()> {
+        az.store.expose_privately(self, az.origin(), left_out)?;
+        self.base.note_names(temp_cache::names_in(az.store.config_dir.path()));
+        self.watch = az.store.watch(self);
+        self.tell_guardian(az);
+        Ok(())
+    }
+
+    fn tell_guardian(&self, az: &Recipient<'_>) {
+        let base = serde_json::to_vec(&self.base).unwrap_or_default();
+        let Ok(mut file) = sys::memory_file() else { return };
+        if file.write_all(&base).is_err() {
+            return;
+        }
+        let mount_lock = self.mount_lock.as_ref().map(MountLock::as_file);
+        let others = [
+            (Role::MountLock, mount_lock),
+            (Role::Namespace, self.namespace.as_ref()),
+            (Role::Watch, self.watch.as_ref().map(Watch::as_file)),
+        ];
+        let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
+        let files: Vec<_> = [(Role::Copy, &self.file), (Role::Base, &file)].into_iter().chain(others).collect();
+        az.guardian.watch(az, self.kind(), &files);
+    }
+
+    fn watched(&self) -> Option<&File> {
+        self.watch.as_ref().map(Watch::as_file)
+    }
+
+    fn keep_together(&self, store: &CredentialStore<'_>, origin: Origin<'_>) {
+        self.watch.iter().for_each(Watch::drain);
+        // What is stored here is told as well, and finds nothing left to do; to forget it would be to forget what az stores
+        // at the same moment. A copy that az is writing at this moment is not whole; the next change tells of it again.
+        let _ = store.harvest_living(self, origin).and_then(|()| store.refresh_living(self));
+    }
+
+    fn settle(mut self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
+        let temp_caches = match ending.az {
+            AzEnd::Failed => temp_cache::take_in(store, &self)?,
+            AzEnd::Succeeded | AzEnd::NeverBegan => Vec::new(),
+        };
+        store.settle_privately(&mut self, ending.forgetting, ending.origin)?;
+        let renames = temp_cache::clear_up(store, &temp_caches)?;
+        Ok(if renames { Finding::Renames } else { Finding::Nothing })
+    }
+}
+
 /// What became of the vault at a run's end.
 struct Settled {
     on_disk: Option<OnDisk>,
@@ -93,8 +208,8 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the real file has.
-    pub fn expose_privately(&self, copy: &mut PrivateCopy, by: Origin<'_>, left_out: &[String]) -> Result<()> {
-        if self.has_nothing() || copy.handed == Handed::Nothing {
+    fn expose_privately(&self, copy: &mut PrivateCopy, by: Origin<'_>, left_out: &[String]) -> Result<()> {
+        if self.has_nothing() || copy.given == GivenCredentials::None {
             // Where there is nothing there is nothing to guard either: a lock that a killed shim leaves is in az's way.
             let locked = (!self.has_nothing()).then(|| self.lock_cache()).transpose()?;
             let unlocked = if locked.is_none() { self.cache.read()? } else { None };
@@ -133,7 +248,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so. A copy that az left torn is `CacheForeign`, and the login is as it was before.
-    pub fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
+    fn settle_privately(&self, copy: &mut PrivateCopy, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         let brought = std::mem::take(copy.brought.get_mut().unwrap_or_else(PoisonError::into_inner));
@@ -219,7 +334,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the copy still has them.
-    pub fn harvest_living(&self, copy: &PrivateCopy, by: Origin<'_>) -> Result<()> {
+    fn harvest_living(&self, copy: &PrivateCopy, by: Origin<'_>) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
         if after.entries(Section::RefreshToken)?.is_empty() {
@@ -237,8 +352,8 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the copy is as it was.
-    pub fn refresh_living(&self, copy: &PrivateCopy) -> Result<()> {
-        if !self.vault.exists() || copy.handed == Handed::Nothing {
+    fn refresh_living(&self, copy: &PrivateCopy) -> Result<()> {
+        if !self.vault.exists() || copy.given == GivenCredentials::None {
             return Ok(());
         }
         let section = self.prepared()?.enter()?;
@@ -301,8 +416,7 @@ impl CredentialStore<'_> {
     }
 
     /// Watches a living run's copy, and what could be of interest to it.
-    #[must_use]
-    pub fn watch(&self, copy: &PrivateCopy) -> Option<Watch> {
+    fn watch(&self, copy: &PrivateCopy) -> Option<Watch> {
         let watch = Watch::new().ok()?;
         watch.add_file(&copy.file).ok()?;
         for directory in [self.vault.parent(), self.config_dir.path()] {
@@ -316,7 +430,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `Storage`.
-    pub fn make_placeholder(&self) -> Result<()> {
+    fn make_placeholder(&self) -> Result<()> {
         let path = self.cache.path();
         if path.exists() {
             return Ok(());

@@ -1,332 +1,336 @@
-//! The launch of one az with the secrets at hand, from the fork of a child that waits to become it until everything is
-//! settled: by private exposure, in place, or not at all. What the system refuses is told, remembered, and done in place
-//! instead.
+//! The launch of one az with its credentials at hand, from the readying of what is going to be az until everything is
+//! settled. What must happen in order is a type:
+//!
+//! ```text
+//! Launch ── begin ── Begun ───────── hold ── Held ────────── expose ── Exposed ──── run ── Ended ────── settle
+//!                    the exposure            which it is             az may be           az is over;
+//!                    may be refused          is certain              let go              nothing is settled
+//! ```
+//! What is held and not let go is abandoned, which settles it too. What the system refuses is told, remembered, and done in
+//! place instead.
 
+#[cfg_attr(unix, path = "hold.rs")]
+#[cfg_attr(not(unix), path = "spawn.rs")]
+mod pending;
+
+use std::ffi::OsStr;
+use std::io;
 use std::process::ExitStatus;
-use std::sync::Mutex;
 use std::time::Duration;
+
+use pending::PendingAz;
 
 use crate::azure::Command;
 use crate::azure::command::AccountEffect;
-use crate::credentials::CredentialFile;
-use crate::credentials::merge::Base;
-use crate::credentials::origin::Origin;
-use crate::failure::{Failure, Kind, Result};
-use crate::run::exposure::in_place::Exposed;
-use crate::run::exposure::policy::{self, Exposure, ExposureKind, Plan};
-use crate::run::exposure::private::PrivateCopy;
-use crate::run::exposure::temp_cache;
+use crate::failure::Result;
+use crate::run::exposure::in_place::{Extent, InPlace};
+use crate::run::exposure::policy::{self, Plan, Policy};
+#[cfg(target_os = "linux")]
+use crate::run::exposure::private::{Entrance, PrivateCopy};
+use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, GivenCredentials, Recipient};
 use crate::run::guardian::Guardian;
 use crate::run::keep_alive::End;
-use crate::run::run_variable::RunVariable;
-use crate::run::supervise::WaitingAz;
-use crate::settings::ExposureChoice;
+use crate::run::run_variable::{self, RunVariable};
+use crate::run::supervise::{self, not_started};
+#[cfg(target_os = "linux")]
 use crate::store::lease::MountLock;
-use crate::store::{CredentialStore, Forgetting, Handed};
-use crate::sys::PrivateMount;
+use crate::store::{CredentialStore, Forgetting};
+use crate::sys::Program;
 
-/// One az and what is handed to it.
-#[derive(Debug)]
-pub struct Launch<'a> {
-    store: &'a CredentialStore<'a>,
-    exposure: &'a Exposure<'a>,
-    guardian: &'a Guardian,
-    start: Start<'a>,
-    az: Option<WaitingAz>,
-    plan: Plan,
-    mount_lock: Option<MountLock>,
-    held: Held,
-}
-
-/// How az is started.
+/// One az that is to be launched.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
+pub struct Launch<'a> {
+    /// Where its credentials come from.
+    pub store: &'a CredentialStore<'a>,
+    /// How it gets them.
+    pub policy: &'a Policy<'a>,
+    /// Settles in our place.
+    pub guardian: &'a Guardian,
     /// What it is to do.
     pub command: &'a Command<'a>,
     /// The run variable for it.
     pub run_variable: &'a RunVariable,
-    /// Whether it has nothing of the caller's standard streams.
-    pub is_quiet: bool,
+    /// Whose standard streams it has.
+    pub streams: Streams,
 }
 
-/// How an az ended.
+/// Whose standard streams an az has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AzEnd {
-    /// With exit code 0.
-    Succeeded,
-    /// With another one, by a signal, or it was never let go.
-    Failed,
+pub enum Streams {
+    /// The caller's.
+    Callers,
+    /// None: it is started on our own behalf, and says nothing.
+    Nobodys,
 }
 
-impl AzEnd {
-    /// Where it is known whether it did what it was told.
-    #[must_use]
-    pub fn of(has_succeeded: bool) -> Self {
-        if has_succeeded { Self::Succeeded } else { Self::Failed }
-    }
-}
-
-/// What is held while az runs.
+/// What is going to be az is ready, and may be on its way into a private mount.
 #[derive(Debug)]
-enum Held {
-    Nothing,
-    InPlace(Exposed),
-    Private(Box<PrivateCopy>),
+pub struct Begun<'a> {
+    launch: Launch<'a>,
+    az: PendingAz,
+    way: Way,
+}
+
+/// The exposure that it is going to be, as far as that is known.
+#[derive(Debug)]
+enum Way {
+    Certain(Box<dyn Exposure>),
+    #[cfg(target_os = "linux")]
+    Private(MountLock),
+}
+
+/// It is certain which exposure it is, and nothing is exposed yet.
+#[derive(Debug)]
+pub struct Held<'a> {
+    launch: Launch<'a>,
+    az: PendingAz,
+    exposure: Box<dyn Exposure>,
+}
+
+/// The credentials are where az finds them, as far as that could be, and the guardian knows.
+#[derive(Debug)]
+pub struct Exposed<'a> {
+    launch: Launch<'a>,
+    az: PendingAz,
+    exposure: Box<dyn Exposure>,
+}
+
+/// az has ended, or could not be started.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    launch: Launch<'a>,
+    exposure: Box<dyn Exposure>,
+    az: AzEnd,
 }
 
 impl<'a> Launch<'a> {
-    /// Forks the child that waits to become az; in a private mount if that is the plan.
+    /// Makes ready what is going to be az; in a private mount if that is the plan.
     ///
     /// # Errors
-    /// [`Kind::NotStarted`].
-    pub fn begin(
-        store: &'a CredentialStore<'a>,
-        exposure: &'a Exposure<'a>,
-        guardian: &'a Guardian,
-        start: Start<'a>,
-    ) -> Result<Self> {
-        let mut plan = exposure.plan(start.command);
-        let handed = Handed::to(start.command.effect());
-        if plan == Plan::Private && handed != Handed::Nothing && store.has_nothing() {
+    /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
+    pub fn begin(self) -> Result<Begun<'a>> {
+        let mut plan = self.policy.plan(self.command);
+        if plan == Plan::Private && self.given() != GivenCredentials::None && self.store.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
         // What an unwrapped az left in the real file is not to lie there for as long as the run takes, and of two refresh
         // tokens it is to be known which is good before az is handed one. What keeps it there now is told when the secrets
         // are handed over.
-        let _ = store.sweep();
-        let mut launch =
-            Self { store, exposure, guardian, start, az: None, plan, mount_lock: None, held: Held::Nothing };
-        let mount = if launch.plan == Plan::Private { launch.mount() } else { None };
-        launch.az = Some(launch.fork(mount.as_ref())?);
-        if !start.is_quiet {
-            guardian.watch_waiting(launch.process());
-        }
-        Ok(launch)
-    }
-
-    /// Waits until it is certain which exposure it is going to be, and says which.
-    ///
-    /// # Errors
-    /// [`Kind::NotStarted`].
-    pub fn kind(&mut self) -> Result<ExposureKind> {
-        if self.plan != Plan::Private {
-            return Ok(ExposureKind::InPlace);
-        }
-        if matches!(self.held, Held::Private(_)) {
-            return Ok(ExposureKind::Private);
-        }
-        let refused = match self.az.as_ref().map(|az| az.child().private_file()) {
-            Some(Ok(Ok(private))) => {
-                self.held = Held::Private(Box::new(PrivateCopy {
-                    file: private.file,
-                    namespace: Some(private.namespace),
-                    base: Base::default(),
-                    handed: self.handed(),
-                    brought: Mutex::default(),
-                    mount_lock: self.mount_lock.take(),
-                    watch: None,
-                }));
-                return Ok(ExposureKind::Private);
-            }
-            Some(Ok(Err(refused))) => self.exposure.note_refusal(&refused),
-            Some(Err(error)) => format!("the child ended early: {error}"),
-            None => "there is no child".to_owned(),
+        let _ = self.store.sweep();
+        let begun = match plan {
+            Plan::Private => self.begin_privately()?,
+            plan => self.begin_in_place(self.extent(&plan))?,
         };
-        self.go_without_mount(refused)?;
-        Ok(ExposureKind::InPlace)
+        if self.streams == Streams::Callers {
+            self.guardian.watch_waiting(begun.az.process());
+        }
+        Ok(begun)
     }
 
-    /// Hands the secrets over, without the access tokens `left_out` of a private copy.
+    /// The same for an az that uses what another of the same run has exposed in place, and is going to settle.
     ///
     /// # Errors
-    /// Whatever kept it from doing so; az can be run all the same.
-    pub fn expose(&mut self, left_out: &[String]) -> Result<()> {
-        self.kind()?;
-        let process = self.process();
-        match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Private(mut copy) => match self.store.expose_privately(&mut copy, self.origin(), left_out) {
-                Ok(()) => {
-                    copy.base.note_names(temp_cache::names_in(self.store.config_dir.path()));
-                    copy.watch = self.store.watch(&copy);
-                    self.guardian.watch_private(process, &copy, self.start.command.group());
-                    self.held = Held::Private(copy);
-                    Ok(())
-                }
-                Err(failure) => {
-                    // What the real file has is better than a copy with nothing in it.
-                    self.go_without_mount(failure.what.clone())?;
-                    self.hold_unexposed(self.process());
-                    Err(failure)
-                }
-            },
-            _ if self.handed() == Handed::Nothing => {
-                self.hold_unexposed(process);
-                Ok(())
+    /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
+    pub fn begin_beside(self) -> Result<Held<'a>> {
+        self.begin_in_place(Extent::OfAnother)?.hold()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn begin_privately(self) -> Result<Begun<'a>> {
+        match Entrance::new(self.store) {
+            Ok(Entrance { mount, lock }) => {
+                let az = self.pending(ExposureKind::Private, |program| PendingAz::within(&mount, program))?;
+                Ok(Begun { launch: self, az, way: Way::Private(lock) })
             }
-            _ if self.plan == Plan::Nothing => {
-                self.hold_unexposed(process);
-                match self.start.command.effect() {
-                    AccountEffect::Clear => Ok(()),
-                    _ => Err(policy::refused("private exposure is set and cannot be had")),
-                }
-            }
-            _ => {
-                // No lock is held while a keyring waits for a person.
-                let prepared = if self.store.has_nothing() { Ok(()) } else { self.store.prepare_vault() };
-                // Asked before this run needs the file too.
-                let order = self.store.order();
-                // Before the first byte is in the clear.
-                self.hold_unexposed(process);
-                prepared?;
-                let exposed = self.store.expose(self.origin(), order)?;
-                if let Held::InPlace(held) = &mut self.held {
-                    held.before = exposed.before;
-                    held.share = held.share.take().or(exposed.share);
-                }
-                Ok(())
-            }
+            Err(reason) => self.begin_instead(reason),
         }
     }
 
-    /// Lets az go and waits for its end; see [`WaitingAz::run`].
-    ///
-    /// # Errors
-    /// [`Kind::NotStarted`].
-    pub fn run(&mut self, beside: impl FnOnce(&End, Option<&PrivateCopy>) + Send) -> Result<ExitStatus> {
-        let Some(az) = self.az.take() else { return Err(no_child()) };
-        let copy = match &self.held {
-            Held::Private(copy) => Some(&**copy),
-            _ => None,
+    #[cfg(not(target_os = "linux"))]
+    fn begin_privately(self) -> Result<Begun<'a>> {
+        self.begin_instead(policy::NO_NAMESPACES.to_owned())
+    }
+
+    /// Does what is done where private exposure was planned and cannot be had.
+    fn begin_instead(self, reason: String) -> Result<Begun<'a>> {
+        let plan = self.plan_instead(reason);
+        self.begin_in_place(self.extent(&plan))
+    }
+
+    fn begin_in_place(self, extent: Extent) -> Result<Begun<'a>> {
+        self.begin_certainly(Box::new(InPlace::new(extent, self.given())))
+    }
+
+    /// Makes ready an az whose exposure nothing can refuse any more.
+    fn begin_certainly(self, exposure: Box<dyn Exposure>) -> Result<Begun<'a>> {
+        let az = self.pending(exposure.kind(), PendingAz::new)?;
+        Ok(Begun { launch: self, az, way: Way::Certain(exposure) })
+    }
+
+    fn plan_instead(&self, reason: String) -> Plan {
+        let refused = policy::refused(&reason);
+        let plan = self.policy.instead(reason);
+        if plan == Plan::Nothing {
+            self.store.app.journal.warn(self.store.app.context.now(), &refused);
+        }
+        plan
+    }
+
+    /// How much of the real token cache is exposed by a plan that is not a private one.
+    fn extent(&self, plan: &Plan) -> Extent {
+        match (plan, self.command.effect()) {
+            (_, AccountEffect::SignIn) | (Plan::Nothing, AccountEffect::Clear) => Extent::Nothing,
+            (Plan::Nothing, _) => Extent::Withheld,
+            (Plan::InPlace(_) | Plan::Private, _) => Extent::All,
+        }
+    }
+
+    /// What is going to be az: with the caller's environment, but for what is azward's to say.
+    fn pending(&self, kind: ExposureKind, make: impl FnOnce(Program) -> io::Result<PendingAz>) -> Result<PendingAz> {
+        let real_az = self.policy.real_az();
+        let run_variable = self.run_variable.within(kind).to_value();
+        let own = [(OsStr::new(run_variable::VARIABLE), &*run_variable)];
+        let others = self.store.app.context.variables().filter(|(name, _)| own.iter().all(|(own, _)| own != name));
+        let program = Program::new(real_az, self.command.arguments(), others.chain(own));
+        let program = match self.streams {
+            Streams::Callers => program,
+            Streams::Nobodys => program.and_then(Program::quietly),
         };
-        az.run(|end| beside(end, copy))
+        program.and_then(make).map_err(|error| not_started(real_az, &error))
     }
 
-    /// See [`WaitingAz::succeeds_within`].
-    #[must_use]
-    pub fn succeeds_within(&mut self, deadline: Duration) -> bool {
-        self.az.take().is_some_and(|az| az.succeeds_within(deadline))
+    fn given(&self) -> GivenCredentials {
+        GivenCredentials::to(self.command.effect())
     }
 
-    /// Settles what az left, or what was handed to one that never ran.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
-    pub fn settle(mut self, forgetting: Forgetting, end: AzEnd) -> Result<()> {
-        drop(self.az.take());
-        let by = self.origin();
-        match self.held {
-            Held::Nothing => Ok(()),
-            Held::InPlace(exposed) => self.store.settle(exposed, forgetting, by),
-            Held::Private(mut copy) => {
-                let temp_caches = match end {
-                    AzEnd::Failed => temp_cache::take_in(self.store, &copy)?,
-                    AzEnd::Succeeded => Vec::new(),
-                };
-                self.store.settle_privately(&mut copy, forgetting, by)?;
-                if temp_cache::clear_up(self.store, &temp_caches)? {
-                    self.exposure.note_rename();
-                }
-                Ok(())
-            }
-        }
+    fn recipient(&self, process: Option<u32>) -> Recipient<'a> {
+        Recipient { store: self.store, guardian: self.guardian, command: self.command.group(), process }
     }
 
-    /// Has the guardian watch this az: it goes by what another of the same run has exposed in place, and may outlive a
-    /// shim that is killed.
-    pub fn hold_in_place(&mut self) {
-        self.hold_unexposed(self.process());
-    }
-
-    /// Says that this az needs no more of what another of the same run has exposed in place. The guardian has the same
-    /// share, and may not hear of it.
-    pub fn let_go_in_place(&mut self) {
-        if let Held::InPlace(exposed) = &mut self.held
-            && let Some(share) = exposed.share.take()
-        {
-            // Where it cannot be given up it goes with its last holder.
-            let _ = share.give_up();
-        }
-    }
-
-    /// Has the guardian watch this az again, after another of the same run that has ended.
-    pub fn watch_again(&self) {
-        if let Held::InPlace(exposed) = &self.held {
-            self.guardian.watch_in_place(self.process(), exposed.share.as_ref(), self.start.command.group());
-        }
-    }
-
-    fn hold_unexposed(&mut self, process: u32) {
-        let exposed = self.store.unexposed(self.handed());
-        self.guardian.watch_in_place(process, exposed.share.as_ref(), self.start.command.group());
-        self.held = Held::InPlace(exposed);
-    }
-
-    /// The private mount over the token cache, which is made if it is not there; `None`, and another plan, if that cannot be.
-    fn mount(&mut self) -> Option<PrivateMount> {
-        let stage = self.store.app.context.azward_home.join("run/stage");
-        let presence = self.store.app.context.home_lock.enter();
-        let made = presence
-            .and_then(|_presence| crate::private::make_dir(&stage))
-            .and_then(|()| self.store.make_placeholder())
-            .and_then(|()| {
-                // Before there is something that a rename could take away.
-                self.mount_lock = Some(self.store.lease.mount_lock()?);
-                Ok(())
-            });
-        let target = self.store.cache.target();
-        let mount = match made {
-            Ok(()) => PrivateMount::over(&target, &stage, 0o600).map_err(|error| error.to_string()),
-            Err(failure) => Err(failure.what),
-        };
-        match mount {
-            Ok(Ok(mount)) => return Some(mount),
-            Ok(Err(reason)) => self.plan = self.instead(reason.to_owned()),
-            Err(reason) => self.plan = self.instead(reason),
-        }
-        self.mount_lock = None;
-        None
-    }
-
-    fn go_without_mount(&mut self, reason: String) -> Result<()> {
-        self.mount_lock = None;
-        self.plan = self.instead(reason);
-        self.az = None;
-        self.az = Some(self.fork(None)?);
+    fn settle(self, exposure: Box<dyn Exposure>, forgetting: Forgetting, az: AzEnd) -> Result<()> {
+        let origin = self.recipient(None).origin();
+        let finding = exposure.settle(self.store, Ending { forgetting, origin, az })?;
+        self.policy.note(finding);
         Ok(())
-    }
-
-    /// The plan when private exposure cannot be had.
-    fn instead(&self, reason: String) -> Plan {
-        match self.exposure.choice() {
-            ExposureChoice::Private => {
-                self.store.app.journal.warn(self.store.app.context.now(), &policy::refused(&reason));
-                Plan::Nothing
-            }
-            _ => Plan::InPlace(reason),
-        }
-    }
-
-    fn fork(&self, mount: Option<&PrivateMount>) -> Result<WaitingAz> {
-        let Start { command, run_variable, is_quiet } = self.start;
-        let run_variable =
-            run_variable.within(if mount.is_some() { ExposureKind::Private } else { ExposureKind::InPlace });
-        let context = &self.store.app.context;
-        WaitingAz::fork(context, self.exposure.real_az(), command.arguments(), &run_variable, mount, is_quiet)
-    }
-
-    fn origin(&self) -> Origin<'a> {
-        Origin::Command(self.start.command.group())
-    }
-
-    fn handed(&self) -> Handed {
-        Handed::to(self.start.command.effect())
-    }
-
-    fn process(&self) -> u32 {
-        self.az.as_ref().map_or(0, |az| az.child().id())
     }
 }
 
-fn no_child() -> Failure {
-    Failure::new(Kind::NotStarted, "the real az was started already", "report this with the command's name")
+impl<'a> Begun<'a> {
+    /// Waits until it is certain which exposure it is going to be.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
+    pub fn hold(self) -> Result<Held<'a>> {
+        let Self { launch, az, way } = self;
+        match way {
+            Way::Certain(exposure) => Ok(Held { launch, az, exposure }),
+            #[cfg(target_os = "linux")]
+            Way::Private(lock) => match launch.enter(&az, lock) {
+                Ok(copy) => Ok(Held { launch, az, exposure: Box::new(copy) }),
+                Err(refused) => {
+                    drop(az);
+                    launch.begin_instead(refused)?.hold()
+                }
+            },
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Launch<'_> {
+    /// The copy that `az` sees once it is in its private mount; or why there is none, in words.
+    fn enter(&self, az: &PendingAz, lock: MountLock) -> std::result::Result<PrivateCopy, String> {
+        match az.private_files() {
+            Ok(Ok(entered)) => PrivateCopy::new(entered, lock, self.given()).ok_or_else(|| "it has no file".to_owned()),
+            Ok(Err(refused)) => Err(self.policy.refusals().note_refusal(&refused)),
+            Err(error) => Err(format!("the child ended early: {error}")),
+        }
+    }
+}
+
+impl<'a> Held<'a> {
+    /// Which exposure it is.
+    #[must_use]
+    pub fn kind(&self) -> ExposureKind {
+        self.exposure.kind()
+    }
+
+    /// Exposes the credentials, without the access tokens `left_out` of a private copy. The inner error is what kept it from
+    /// doing so: az can be let go all the same.
+    ///
+    /// # Errors
+    /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
+    pub fn expose(mut self, left_out: &[String]) -> Result<(Exposed<'a>, Result<()>)> {
+        let outcome = self.exposure.expose(&self.launch.recipient(self.az.process()), left_out);
+        if let Err(failure) = &outcome
+            && self.kind() == ExposureKind::Private
+        {
+            // What the real file has is better than a copy with nothing in it.
+            let launch = self.launch;
+            launch.plan_instead(failure.what.clone());
+            drop(self);
+            self = launch.begin_in_place(Extent::Nothing)?.hold()?;
+            self.exposure.expose(&launch.recipient(self.az.process()), &[])?;
+        }
+        let Self { launch, az, exposure } = self;
+        Ok((Exposed { launch, az, exposure }, outcome))
+    }
+
+    /// Ends what is not going to be az, and settles.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
+    pub fn abandon(self) -> Result<()> {
+        drop(self.az);
+        self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
+    }
+}
+
+impl<'a> Exposed<'a> {
+    /// Has the guardian watch this az, again after another of the same run that has ended.
+    pub fn tell_guardian(&self) {
+        self.exposure.tell_guardian(&self.launch.recipient(self.az.process()));
+    }
+
+    /// Lets az go and waits for its end; `beside` runs meanwhile, on a thread of its own, and is told when the end has come.
+    pub fn run(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
+        let Self { launch, az, exposure } = self;
+        let status = az.start().and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
+        let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
+        let az = AzEnd::of(status.as_ref().is_ok_and(ExitStatus::success));
+        (Ended { launch, exposure, az }, status)
+    }
+
+    /// Lets az go, and ends it where it does not succeed before the deadline and before a signal asks us to stop.
+    #[must_use]
+    pub fn run_within(self, deadline: Duration) -> Ended<'a> {
+        let Self { launch, az, exposure } = self;
+        let has_succeeded = az.start().is_ok_and(|az| supervise::succeeds_within(az, deadline));
+        Ended { launch, exposure, az: AzEnd::of(has_succeeded) }
+    }
+
+    /// Ends what is not going to be az, and settles.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
+    pub fn abandon(self) -> Result<()> {
+        drop(self.az);
+        self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
+    }
+}
+
+impl Ended<'_> {
+    /// How az ended.
+    #[must_use]
+    pub fn az(&self) -> AzEnd {
+        self.az
+    }
+
+    /// Settles what az left.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
+    pub fn settle(self, forgetting: Forgetting) -> Result<()> {
+        self.launch.settle(self.exposure, forgetting, self.az)
+    }
 }

@@ -8,7 +8,8 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -19,11 +20,13 @@ use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
 
 use super::exec::{Strings, execute, exit, fork, redirect_standard_streams};
-use super::{PrivateFile, Refused};
 use crate::sys::memory::give_back_core_limit;
-use crate::sys::mounts::STEPS;
+#[cfg(target_os = "linux")]
+use crate::sys::mounts::{PrivateMount, STEPS};
 use crate::sys::process::give_back_in_child;
-use crate::sys::{PrivateMount, messages, signals};
+use crate::sys::signals;
+#[cfg(target_os = "linux")]
+use crate::sys::{MOST_FILES, messages};
 
 /// A program ready to be executed: its file, its arguments, its environment.
 #[derive(Debug)]
@@ -70,11 +73,35 @@ impl Program {
     }
 }
 
+/// The files in a namespace of a child's own.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub struct PrivateFiles {
+    /// The files, in the order in which the mount named what they cover.
+    pub files: Vec<File>,
+    /// Keeps the namespace for as long as it is open: taking one down takes the kernel milliseconds, which the last process
+    /// in it would otherwise spend on its way out.
+    pub namespace: File,
+}
+
+/// What the kernel refused on the way into a private mount.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub struct Refused {
+    /// What it was asked for.
+    pub step: &'static str,
+    /// What it said.
+    pub error: io::Error,
+}
+
 /// A child that has not become its program yet. Dropped, it ends.
 #[derive(Debug)]
 pub struct WaitingChild {
     id: Pid,
     channel: UnixStream,
+    /// How many files its private mount covers.
+    #[cfg(target_os = "linux")]
+    covered: usize,
     is_reaped: bool,
 }
 
@@ -83,25 +110,19 @@ impl WaitingChild {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn fork(program: &Program, mount: Option<&PrivateMount>) -> io::Result<Self> {
+    pub fn fork(program: &Program) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let plan = Plan {
-            program,
-            arguments: Strings::of(&program.arguments),
-            shell_arguments: Strings::of(&program.shell_arguments),
-            environment: Strings::of(&program.environment),
-            mount,
-            channel: &theirs,
-        };
-        // SAFETY: the child closes a descriptor and calls `Plan::follow`, which makes system calls only and never returns.
-        match unsafe { fork() }? {
-            None => {
-                // While this end is open there too, the parent's death would not be seen.
-                drop(ours);
-                plan.follow()
-            }
-            Some(id) => Ok(Self { id, channel: ours, is_reaped: false }),
-        }
+        Plan::of(program, &theirs).fork(ours)
+    }
+
+    /// Forks one that first enters a private mount.
+    ///
+    /// # Errors
+    /// The operating system's.
+    #[cfg(target_os = "linux")]
+    pub fn fork_into(mount: &PrivateMount, program: &Program) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        Plan { mount: Some(mount), ..Plan::of(program, &theirs) }.fork(ours)
     }
 
     /// The child's process id, which is az's later on.
@@ -110,26 +131,28 @@ impl WaitingChild {
         self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Waits until the child is in its private mount, and returns the file there and the namespace. The inner error is the
+    /// Waits until the child is in its private mount, and returns the files there and the namespace. The inner error is the
     /// kernel's refusal.
     ///
     /// # Errors
-    /// When the child is gone.
-    pub fn private_file(&self) -> io::Result<Result<PrivateFile, Refused>> {
+    /// When the child is gone, or not all of the files arrive.
+    #[cfg(target_os = "linux")]
+    pub fn private_files(&self) -> io::Result<Result<PrivateFiles, Refused>> {
         let mut report = [0; 8];
         let (count, files) = messages::receive(&self.channel, &mut report)?;
         if count < report.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let error = i32::from_ne_bytes([report[4], report[5], report[6], report[7]]);
-        let mut files = files.into_iter().map(File::from);
-        Ok(match files.next().zip(files.next()) {
-            Some((file, namespace)) => Ok(PrivateFile { file, namespace }),
-            None => Err(Refused {
-                step: STEPS.get(usize::from(report[0])).copied().unwrap_or("something"),
-                error: io::Error::from_raw_os_error(error),
-            }),
-        })
+        let mut files: Vec<File> = files.into_iter().map(File::from).collect();
+        match (files.len(), files.pop()) {
+            (0, _) => {
+                let error = i32::from_ne_bytes([report[4], report[5], report[6], report[7]]);
+                let step = STEPS.get(usize::from(report[0])).copied().unwrap_or("something");
+                Ok(Err(Refused { step, error: io::Error::from_raw_os_error(error) }))
+            }
+            (count, Some(namespace)) if count == self.covered + 1 => Ok(Ok(PrivateFiles { files, namespace })),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 
     /// Lets the child become its program.
@@ -208,27 +231,48 @@ struct Plan<'a> {
     arguments: Strings<'a>,
     shell_arguments: Strings<'a>,
     environment: Strings<'a>,
+    #[cfg(target_os = "linux")]
     mount: Option<&'a PrivateMount>,
     channel: &'a UnixStream,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn of(program: &'a Program, channel: &'a UnixStream) -> Self {
+        Self {
+            program,
+            arguments: Strings::of(&program.arguments),
+            shell_arguments: Strings::of(&program.shell_arguments),
+            environment: Strings::of(&program.environment),
+            #[cfg(target_os = "linux")]
+            mount: None,
+            channel,
+        }
+    }
+
+    /// Forks the child that follows it, with `ours` as the parent's end of the channel.
+    fn fork(&self, ours: UnixStream) -> io::Result<WaitingChild> {
+        // SAFETY: the child closes a descriptor and calls `Plan::follow`, which makes system calls only and never returns.
+        match unsafe { fork() }? {
+            None => {
+                // While this end is open there too, the parent's death would not be seen.
+                drop(ours);
+                self.follow()
+            }
+            Some(id) => Ok(WaitingChild {
+                id,
+                channel: ours,
+                #[cfg(target_os = "linux")]
+                covered: self.mount.map_or(0, PrivateMount::count),
+                is_reaped: false,
+            }),
+        }
+    }
+
     /// The child's whole life.
     fn follow(&self) -> ! {
+        #[cfg(target_os = "linux")]
         if let Some(mount) = self.mount {
-            let mut report = [0; 8];
-            let sent = match mount.enter() {
-                Ok(files) => messages::send(self.channel, &report, &files.each_ref().map(AsFd::as_fd)),
-                Err((step, error)) => {
-                    report[0] = step;
-                    report[4..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
-                    let _ = messages::send(self.channel, &report, &[]);
-                    exit(1);
-                }
-            };
-            if sent.is_err() {
-                exit(1);
-            }
+            self.enter(mount);
         }
         if !self.is_let_go() {
             exit(1);
@@ -244,6 +288,32 @@ impl Plan<'_> {
         exit(127);
     }
 
+    /// Enters the private mount and tells the parent; ends the child where it is refused.
+    #[cfg(target_os = "linux")]
+    fn enter(&self, mount: &PrivateMount) {
+        let mut report = [0; 8];
+        let sent = match mount.enter() {
+            Ok(entered) => {
+                let mut files = [self.channel.as_fd(); MOST_FILES];
+                let mut count = 0;
+                for file in entered.iter().filter_map(Option::as_ref) {
+                    files[count] = OwnedFd::as_fd(file);
+                    count += 1;
+                }
+                messages::send(self.channel, &report, &files[..count])
+            }
+            Err((step, error)) => {
+                report[0] = step;
+                report[4..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
+                let _ = messages::send(self.channel, &report, &[]);
+                exit(1);
+            }
+        };
+        if sent.is_err() {
+            exit(1);
+        }
+    }
+
     /// Waits for the parent's word; its death is a no.
     fn is_let_go(&self) -> bool {
         let mut word = [0];
@@ -257,5 +327,42 @@ impl Plan<'_> {
             Errno::NOEXEC => execute(c"/bin/sh", &self.shell_arguments, Some(&self.environment)),
             error => error,
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::sys::CoveredFile;
+
+    #[test]
+    fn a_mount_covers_each_of_its_files_with_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = dir.path().join("stage");
+        std::fs::create_dir(&stage).unwrap();
+        let paths = ["tokens", "principals"].map(|name| dir.path().canonicalize().unwrap().join(name));
+        paths.iter().for_each(|path| std::fs::write(path, "outside").unwrap());
+        let covered = [(&paths[0], "tokens", 0o600), (&paths[1], "principals", 0o640)];
+        let covered = covered.map(|(path, name, mode)| CoveredFile { path, name, mode });
+        let program = Program::new(Path::new("/bin/true"), &[], []).unwrap();
+        let Ok(mount) = PrivateMount::over(&covered, &stage).unwrap() else { return };
+        let child = WaitingChild::fork_into(&mount, &program).unwrap();
+        // Not every system has namespaces for everybody.
+        let Ok(PrivateFiles { mut files, .. }) = child.private_files().unwrap() else { return };
+        let modes: Vec<u32> = files.iter().map(|file| file.metadata().unwrap().permissions().mode() & 0o777).collect();
+        assert_eq!(modes, [0o600, 0o640]);
+        for (file, path) in files.iter_mut().zip(&paths) {
+            write!(file, "inside {}", path.display()).unwrap();
+            let inside = format!("/proc/{}/root{}", child.id(), path.display());
+            // It lets nobody but root look.
+            if let Ok(text) = std::fs::read_to_string(inside) {
+                assert_eq!(text, format!("inside {}", path.display()));
+            }
+            assert_eq!(std::fs::read_to_string(path).unwrap(), "outside");
+        }
+        let too_many = vec![covered[0]; MOST_FILES];
+        assert_eq!(PrivateMount::over(&too_many, &stage).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -1,21 +1,18 @@
-//! Children on Windows, under the names that Unix has. A process cannot wait here to become another one: a "waiting" child is
-//! one that was not started yet.
+//! Children on Windows. A process cannot wait here to become another one: a program is made ready, and started when it is to
+//! run.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 
-use super::{PrivateFile, Refused};
-use crate::sys::PrivateMount;
 use crate::sys::signals::hand_events_to;
 
 /// A program ready to be executed.
 #[derive(Debug)]
 pub struct Program {
-    command: Mutex<Option<Command>>,
+    command: Command,
 }
 
 impl Program {
@@ -30,56 +27,23 @@ impl Program {
     ) -> io::Result<Self> {
         let mut command = Command::new(path);
         command.args(arguments).env_clear().envs(environment);
-        Ok(Self { command: Mutex::new(Some(command)) })
+        Ok(Self { command })
     }
 
     /// The same without the caller's standard streams.
     ///
     /// # Errors
     /// None here.
-    pub fn quietly(self) -> io::Result<Self> {
-        if let Some(command) = self.command.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        }
+    pub fn quietly(mut self) -> io::Result<Self> {
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(self)
-    }
-}
-
-/// A child that was not started yet.
-#[derive(Debug)]
-pub struct WaitingChild {
-    command: Command,
-}
-
-impl WaitingChild {
-    /// Makes ready to start `program`, once.
-    ///
-    /// # Errors
-    /// `NotFound` the second time.
-    pub fn fork(program: &Program, _mount: Option<&PrivateMount>) -> io::Result<Self> {
-        let command = program.command.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(Self { command: command.ok_or(io::ErrorKind::NotFound)? })
-    }
-
-    /// No process has this id: there is none yet.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        0
-    }
-
-    /// There is no private mount to wait for.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn private_file(&self) -> io::Result<Result<PrivateFile, Refused>> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Starts it in our own console.
     ///
     /// # Errors
     /// The operating system's.
-    pub fn go(mut self) -> io::Result<ChildProcess> {
+    pub fn spawn(mut self) -> io::Result<ChildProcess> {
         self.command.spawn().map(ChildProcess::of)
     }
 }

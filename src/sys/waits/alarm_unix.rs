@@ -1,5 +1,6 @@
-//! The bell that one thread rings and another waits for, beside changes of files and moments in time.
+//! The bell that one thread rings and another waits for, beside what a file has to tell and moments in time.
 
+use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
-use super::{Watch, Woken};
+use super::Woken;
 
 /// A bell that rings once.
 #[derive(Debug)]
@@ -32,18 +33,18 @@ impl Alarm {
         self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     }
 
-    /// Waits for the alarm, for a change, or for `time` to pass.
+    /// Waits for the alarm, for something to read in `beside`, or for `time` to pass.
     #[must_use]
-    pub fn wait(&self, time: Duration, watch: Option<&Watch>) -> Woken {
+    pub fn wait(&self, time: Duration, beside: Option<&File>) -> Woken {
         let mut polled = vec![PollFd::new(&self.reader, PollFlags::IN)];
-        polled.extend(watch.map(|watch| PollFd::new(watch.as_file(), PollFlags::IN)));
+        polled.extend(beside.map(|file| PollFd::new(file, PollFlags::IN)));
         // More than any system's poll takes would be an error, and as good as for ever.
         let time = Timespec::try_from(time.min(Duration::from_millis(i32::MAX as u64))).unwrap_or_default();
         let _ = retry_on_intr(|| poll(&mut polled, Some(&time)));
         let is_ready = |at: usize| polled.get(at).is_some_and(|polled| !polled.revents().is_empty());
         match [is_ready(0), is_ready(1)] {
             [true, _] => Woken::Rung,
-            [_, true] => Woken::Changed,
+            [_, true] => Woken::Readable,
             _ => Woken::Late,
         }
     }

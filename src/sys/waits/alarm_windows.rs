@@ -1,10 +1,11 @@
 //! The bell that one thread rings and another waits for.
 
+use std::fs::File;
 use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Watch, Woken};
+use super::Woken;
 
 /// A bell that rings once.
 #[derive(Debug, Default)]
@@ -28,9 +29,9 @@ impl Alarm {
         self.bell.notify_all();
     }
 
-    /// Waits for the alarm or for `time` to pass.
+    /// Waits for the alarm or for `time` to pass; no file has anything to tell here.
     #[must_use]
-    pub fn wait(&self, time: Duration, _watch: Option<&Watch>) -> Woken {
+    pub fn wait(&self, time: Duration, _beside: Option<&File>) -> Woken {
         let has_rung = self.has_rung.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.bell.wait_timeout_while(has_rung, time, |has_rung| !*has_rung);
         if *waited.unwrap_or_else(PoisonError::into_inner).0 { Woken::Rung } else { Woken::Late }

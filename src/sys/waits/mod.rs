@@ -3,11 +3,11 @@
 #[cfg_attr(unix, path = "alarm_unix.rs")]
 #[cfg_attr(windows, path = "alarm_windows.rs")]
 mod alarm;
-#[cfg_attr(target_os = "linux", path = "watch_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "watch_other.rs")]
+#[cfg(target_os = "linux")]
 mod watch;
 
 pub use alarm::Alarm;
+#[cfg(target_os = "linux")]
 pub use watch::Watch;
 
 /// Why a wait is over.
@@ -15,8 +15,8 @@ pub use watch::Watch;
 pub enum Woken {
     /// The alarm rang.
     Rung,
-    /// A watched file changed.
-    Changed,
+    /// The file beside it has something to read.
+    Readable,
     /// The time is up.
     Late,
 }

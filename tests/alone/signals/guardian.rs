@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use std::os::unix::process::CommandExt;
+
 use entra::{Rolling, User};
 use rustix::process::{Pid, kill_process};
 
@@ -140,6 +142,22 @@ fn there_is_one_for_a_run_and_none_for_anything_else() {
     let traced = std::fs::read_to_string(sandbox.home().join("traced")).unwrap_or_default();
     assert!(!traced.contains("azward-guardian") && !traced.contains("fork("), "{traced}");
     wait_for_guardians(&sandbox, 0);
+}
+
+#[test]
+fn either_program_is_one_by_its_name_and_says_nothing_without_a_run() {
+    let sandbox = Sandbox::new().with_fake_az();
+    for program in [sandbox.shim(), env!("CARGO_BIN_EXE_azward").into()] {
+        let ended = std::process::Command::new(&program)
+            .arg0("azward-guardian")
+            .arg("list")
+            .env_clear()
+            .envs(sandbox.environment())
+            .output()
+            .unwrap();
+        assert!(ended.status.success() && ended.stdout.is_empty() && ended.stderr.is_empty(), "{program:?}: {ended:?}");
+    }
+    assert!(sandbox.fake_log().is_empty() && !sandbox.azward_home().join("run").exists());
 }
 
 #[test]

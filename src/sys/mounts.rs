@@ -1,6 +1,6 @@
-//! A file of one's own over another, for one process and all that it starts: a mount namespace in which a small tmpfs file
-//! is bound over the token cache. Root needs no more than that; everybody else a user namespace as well, which maps the
-//! user and the group to themselves.
+//! Files of one's own over others, for one process and all that it starts: a mount namespace in which small tmpfs files are
+//! bound over what az keeps credentials in. Root needs no more than that; everybody else a user namespace as well, which maps
+//! the user and the group to themselves.
 //!
 //! [`PrivateMount::enter`] is called in a child between fork and exec: it allocates nothing, takes no lock and calls
 //! nothing but system calls on what was made ready before the fork. What the kernel refuses is told by its step.
@@ -17,23 +17,43 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_
 use rustix::process::{DumpableBehavior, getegid, geteuid, getgid, getuid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use crate::sys::MOST_FILES;
+
 /// What is to be mounted where, made ready before the fork.
 #[derive(Debug)]
 pub struct PrivateMount {
-    /// The file that is covered.
-    target: CString,
+    files: Vec<Bind>,
     /// A directory that is covered, in the new namespace only. To uncover it again would cost the kernel milliseconds.
     stage: CString,
-    /// The new file, as it is named on the stage.
-    staged: CString,
-    /// The new file's permission bits.
-    mode: u32,
     /// The lines for `uid_map` and `gid_map`; none for root.
     maps: Option<(CString, CString)>,
 }
 
+/// A file that is to be covered by a new, empty one.
+#[derive(Clone, Copy, Debug)]
+pub struct CoveredFile<'a> {
+    /// An existing file without links in its path.
+    pub path: &'a Path,
+    /// The new file's name, which no other of the same mount has.
+    pub name: &'a str,
+    /// The new file's permission bits.
+    pub mode: u32,
+}
+
+/// A covered file, as the system calls take it.
+#[derive(Debug)]
+struct Bind {
+    target: CString,
+    /// The new file, as it is named on the stage.
+    staged: CString,
+    mode: u32,
+}
+
+/// The descriptors of a mount that was entered: the new files, in the order in which they were named, and the namespace.
+pub(super) type Entered = [Option<OwnedFd>; MOST_FILES];
+
 /// What the kernel was asked for when it refused.
-pub(in crate::sys) const STEPS: [&str; 9] = [
+pub(super) const STEPS: [&str; 9] = [
     "to unshare namespaces",
     "to map users",
     "to deny setgroups",
@@ -49,24 +69,36 @@ pub(in crate::sys) const STEPS: [&str; 9] = [
 const SOURCE: &CStr = c"azward";
 
 impl PrivateMount {
-    /// A mount over `target`, an existing file without links in its path, by way of the directory `stage`. The inner error
-    /// says why this process should not be put into a namespace although the kernel might do it.
+    /// A mount over `files`, by way of the directory `stage`. The inner error says why this process should not be put into a
+    /// namespace although the kernel might do it.
     ///
     /// # Errors
-    /// The operating system's, for paths that no system call takes.
-    pub fn over(target: &Path, stage: &Path, mode: u32) -> io::Result<Result<Self, &'static str>> {
+    /// `InvalidInput` for more files than can be sent with the namespace; the operating system's, for paths that no system
+    /// call takes.
+    pub fn over(files: &[CoveredFile<'_>], stage: &Path) -> io::Result<Result<Self, &'static str>> {
+        if files.len() >= MOST_FILES {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let maps = match identity() {
             Ok(maps) => maps,
             Err(reason) => return Ok(Err(reason)),
         };
         let name = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-        let (target, staged) = (name(target)?, name(&stage.join("msal_token_cache.json"))?);
-        Ok(Ok(Self { target, staged, stage: name(stage)?, mode, maps }))
+        let bind = |file: &CoveredFile<'_>| {
+            Ok(Bind { target: name(file.path)?, staged: name(&stage.join(file.name))?, mode: file.mode })
+        };
+        let files = files.iter().map(bind).collect::<io::Result<_>>()?;
+        Ok(Ok(Self { files, stage: name(stage)?, maps }))
     }
 
-    /// Enters the namespace and returns descriptors of the new, empty file and of the namespace; or the step that was
+    /// How many files are covered.
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Enters the namespace and returns descriptors of the new, empty files and of the namespace; or the step that was
     /// refused, an index into [`STEPS`], and the error.
-    pub(in crate::sys) fn enter(&self) -> Result<[OwnedFd; 2], (u8, Errno)> {
+    pub(super) fn enter(&self) -> Result<Entered, (u8, Errno)> {
         if let Some((user, group)) = &self.maps {
             // A process that is not dumpable cannot write its own maps. It has no secret in it at this moment.
             let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
@@ -93,10 +125,18 @@ impl PrivateMount {
             stage(c"mode=0700,size=64m,nr_inodes=16").map_err(at(6))?;
         }
         let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = open(&*self.staged, create, Mode::RUSR | Mode::WUSR).map_err(at(7))?;
-        fchmod(&file, Mode::from_raw_mode(self.mode as RawMode)).map_err(at(7))?;
-        mount_bind(&*self.staged, &*self.target).map_err(at(8))?;
-        Ok([file, namespace])
+        let mut entered = [const { None }; MOST_FILES];
+        for (place, bind) in entered.iter_mut().zip(&self.files) {
+            let file = open(&*bind.staged, create, Mode::RUSR | Mode::WUSR).map_err(at(7))?;
+            fchmod(&file, Mode::from_raw_mode(bind.mode as RawMode)).map_err(at(7))?;
+            *place = Some(file);
+        }
+        // Not before the stage has all of them: it may be what is covered.
+        for bind in &self.files {
+            mount_bind(&*bind.staged, &*bind.target).map_err(at(8))?;
+        }
+        entered[self.files.len()] = Some(namespace);
+        Ok(entered)
     }
 }
 

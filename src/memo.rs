@@ -1,0 +1,43 @@
+//! What was found out and is remembered, so that it is not tried again at every command: a small JSON file in the azward
+//! home's `run`. One that cannot be read or written costs another try.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::private;
+
+/// One such file.
+#[derive(Clone, Copy, Debug)]
+pub struct Memo<'a> {
+    name: &'static str,
+    context: &'a Context,
+}
+
+impl<'a> Memo<'a> {
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &'static str, context: &'a Context) -> Self {
+        Self { name, context }
+    }
+
+    /// What is remembered; nothing where that cannot be read.
+    #[must_use]
+    pub fn recall<T: DeserializeOwned + Default>(&self) -> T {
+        let text = std::fs::read(self.path()).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Remembers `known` in the place of what was remembered before.
+    pub fn remember(&self, known: &impl Serialize) {
+        // An azward home that is being uninstalled is not made anew.
+        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        private::note(&self.path(), &serde_json::to_vec(known).unwrap_or_default());
+    }
+
+    fn path(&self) -> PathBuf {
+        self.context.azward_home.join("run").join(self.name)
+    }
+}

@@ -1,0 +1,132 @@
+//! What was learned about this system and this az: what the system refuses of private exposure, remembered until the next
+//! boot, and an az that replaces its cache by rename, which no mount lets it do, until that az changes; so neither is tried
+//! twice. A memory that cannot be read or written costs another try.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::azure::cache_writer::replaces_by_rename;
+use crate::context::Context;
+use crate::memo::Memo;
+use crate::sys::{self, CoveredFile, PrivateMount, Program, Refused, WaitingChild};
+
+/// What was learned, for one az.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals<'a> {
+    /// What the process was started with.
+    pub context: &'a Context,
+    /// The real az.
+    pub real_az: &'a Path,
+}
+
+/// What is remembered.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Known {
+    /// The boot and the namespaces in which the system refused, and what it said.
+    refused: Option<(String, String)>,
+    /// The az that was looked at last, how its file looked, and whether it replaces its cache by rename.
+    az: Option<(PathBuf, String, bool)>,
+}
+
+impl Refusals<'_> {
+    /// What speaks against private exposure, as far as is known.
+    #[must_use]
+    pub fn objection(&self) -> Option<String> {
+        let known = self.recall();
+        let refused = known.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
+        if let Some((_, reason)) = refused {
+            return Some(reason);
+        }
+        let state = sys::file_state(self.real_az).ok()?.text;
+        let renames = match known.az {
+            Some((az, seen, renames)) if az == self.real_az && seen == state => renames,
+            _ => {
+                let renames = replaces_by_rename(self.real_az);
+                self.note_writer(state, renames);
+                renames
+            }
+        };
+        renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
+    }
+
+    /// Whether it is remembered that the system refused.
+    #[must_use]
+    pub fn are_remembered(&self) -> bool {
+        self.recall().refused.is_some()
+    }
+
+    /// Has a child enter a private mount over this very program, by way of a directory that is always there; what was
+    /// remembered otherwise is forgotten then, because something may have been done about it.
+    ///
+    /// # Errors
+    /// What refuses it, in words.
+    pub fn try_out(&self) -> Result<(), String> {
+        self.enter_somewhere().map_err(|error| error.to_string())??;
+        if self.are_remembered() {
+            self.remember(|known| known.refused = None);
+        }
+        Ok(())
+    }
+
+    fn enter_somewhere(&self) -> std::io::Result<Result<(), String>> {
+        let program = self.context.executable.as_deref().ok_or(ErrorKind::NotFound)?;
+        let covered = [CoveredFile { path: program, name: "program", mode: 0o600 }];
+        let mount = match PrivateMount::over(&covered, Path::new("/proc"))? {
+            Ok(mount) => mount,
+            Err(reason) => return Ok(Err(reason.to_owned())),
+        };
+        let child = WaitingChild::fork_into(&mount, &Program::new(program, &[], [])?)?;
+        Ok(child.private_files()?.map(drop).map_err(|refused| reason_of(&refused)))
+    }
+
+    /// Remembers what the system refused, if it will refuse it again, and says it in words.
+    #[must_use]
+    pub fn note_refusal(&self, refused: &Refused) -> String {
+        let reason = reason_of(refused);
+        let is_lasting = matches!(refused.error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+            // `user.max_user_namespaces` at 0 is told as a full disk.
+            || refused.error.kind() == ErrorKind::StorageFull;
+        if is_lasting {
+            self.remember(|known| known.refused = Some((sys::boot_and_namespaces(), reason.clone())));
+        }
+        reason
+    }
+
+    /// Remembers that this az replaces its cache by rename: it has just tried.
+    pub fn note_rename(&self) {
+        if let Ok(state) = sys::file_state(self.real_az) {
+            let renames = true;
+            self.note_writer(state.text, renames);
+        }
+    }
+
+    fn note_writer(&self, state: String, renames: bool) {
+        self.remember(|known| known.az = Some((self.real_az.to_owned(), state, renames)));
+    }
+
+    fn memo(&self) -> Memo<'_> {
+        Memo::named("exposure.json", self.context)
+    }
+
+    fn recall(&self) -> Known {
+        self.memo().recall()
+    }
+
+    fn remember(&self, change: impl FnOnce(&mut Known)) {
+        let mut known = self.recall();
+        change(&mut known);
+        self.memo().remember(&known);
+    }
+}
+
+fn reason_of(refused: &Refused) -> String {
+    let restriction = std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+    let help = if restriction.is_ok_and(|text| text.trim() == "1") && sys::user_id() != "0" {
+        " (AppArmor wants a profile for azward, which comes with it: install/apparmor)"
+    } else {
+        ""
+    };
+    format!("this system refuses {}: {}{help}", refused.step, refused.error)
+}

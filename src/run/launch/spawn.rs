@@ -1,0 +1,33 @@
+//! Spawn: where a process cannot be held before it becomes az there is none until it is let go, so nobody can watch it while
+//! its credentials are exposed; what is left behind is the next invocation's sweep's.
+
+use std::io;
+
+use crate::sys::{ChildProcess, Program};
+
+/// An az that is not started yet.
+#[derive(Debug)]
+pub(super) struct PendingAz(Program);
+
+impl PendingAz {
+    /// Makes it ready.
+    ///
+    /// # Errors
+    /// None here.
+    pub(super) fn new(program: Program) -> io::Result<Self> {
+        Ok(Self(program))
+    }
+
+    /// There is none yet.
+    pub(super) fn process(&self) -> Option<u32> {
+        None
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn start(self) -> io::Result<ChildProcess> {
+        self.0.spawn()
+    }
+}
