@@ -59,12 +59,17 @@ impl Failure {
 
     /// A failed system call on `path` while doing `deed` ("read", "replace").
     pub fn storage(deed: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let hint = match error.kind() {
+        Self::refused(format!("cannot {deed} `{}`: {error}", text::path(path)), error.kind())
+    }
+
+    /// What the operating system refused for a reason of this kind.
+    pub fn refused(what: impl Into<String>, kind: std::io::ErrorKind) -> Self {
+        let hint = match kind {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some space on that disk",
             std::io::ErrorKind::PermissionDenied => "check the owner and the mode of that path",
             _ => "check that path, then run `azward status`",
         };
-        Self::new(Kind::Storage, format!("cannot {deed} `{}`: {error}", text::path(path)), hint)
+        Self::new(Kind::Storage, what, hint)
     }
 
     /// A panic, by its place alone: what it says may hold anything. `None` on a helper thread, whose owner hears of it.

@@ -6,13 +6,13 @@ mod cli;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use azward::app::App;
 use azward::commands;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
-use azward::failure::Result;
 use azward::home::{self, Care};
 use azward::run::guardian;
 use azward::sys;
@@ -46,7 +46,7 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         None => home::close_files(&app.context),
         // Only `status` has something to say about a home that is not believed.
         Some(_) if matches!(command, Command::Status) => {}
-        Some(failure) => return Err(failure.clone()),
+        Some(failure) => return Err(failure.clone().into()),
     }
     match command {
         Command::Status => commands::status::status(app, ui),
@@ -78,9 +78,10 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
 
 /// Ends with `code` if all went well and all that was said is out.
 fn end(ui: &Ui, outcome: Result<()>, code: ExitCode) -> ExitCode {
-    match outcome.and(ui.finish()) {
+    match outcome.and(ui.finish().map_err(Into::into)) {
         Ok(()) => code,
-        Err(failure) => {
+        Err(error) => {
+            let failure = commands::failure_of(&error);
             ui.report(&failure);
             ExitCode::from(failure.exit_code())
         }

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
+
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::whereabouts::Whereabouts;
@@ -49,7 +51,7 @@ pub enum Asking {
 ///
 /// # Errors
 /// `Usage` where nobody can be asked, or no such login is stored; `Busy` while an az runs there; `Storage`.
-pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking) -> Result<()> {
+pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking) -> anyhow::Result<()> {
     let App { context, settings, .. } = app;
     let chosen = choose(app, ui, which)?;
     // A vault whose key the keyring has is known to be ours once that was asked for.
@@ -80,7 +82,7 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     drop(waiting);
     for login in &chosen {
         if idle::at_work(&context.azward_home, Some(login.vault.id()), &alone).is_some() {
-            return Err(Failure::new(
+            bail!(Failure::new(
                 Kind::Busy,
                 format!("an az is running on `{}`: nothing was forgotten", text::path(&login.directory)),
                 "run this again when it has ended",
@@ -88,7 +90,8 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
         }
     }
     for login in &chosen {
-        drop_login(app, ui, login, extent, &alone)?;
+        let stays = || format!("the login of `{}` was not forgotten", text::path(&login.directory));
+        drop_login(app, ui, login, extent, &alone).with_context(stays)?;
     }
     if matches!(which, Which::All) {
         for path in vault::forget_unclaimed(context, settings, extent, &alone)? {

@@ -6,15 +6,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
+
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::real_az;
 use crate::commands::start_up_files::{self, start_up_files};
-use crate::failure::{Failure, Result};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::settings::Settings;
 use crate::store::CredentialStore;
+use crate::text;
 use crate::ui::Ui;
 
 /// The two programs, which are built side by side and installed side by side.
@@ -50,7 +52,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     start_up_files::check(&directory)?;
     if let Some(failure) = settings_failure {
         // They would be written anew, without what they say.
-        return Err(failure.clone());
+        bail!(failure.clone());
     }
     let files = match start_up {
         StartUp::Edit => start_up_files(context),
@@ -93,7 +95,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     let store = CredentialStore::new(app, config_dir);
     let found = store.exposed_tokens().unwrap_or(0);
     let waiting = ui.waiting_for("the vault and its key");
-    store.sweep()?;
+    store.sweep().context("azward is installed, but the login that is here was not adopted")?;
     drop(waiting);
     match found {
         0 => ui.say(format!("no login lies in the clear in `{}`", config_dir.path().display())),
@@ -124,7 +126,7 @@ fn pin_real_az(app: &App, ui: &Ui) -> Result<()> {
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<bool> {
-    let new = std::fs::read(from).map_err(|error| Failure::storage("read", from, &error))?;
+    let new = std::fs::read(from).with_context(|| format!("cannot read `{}`", text::path(from)))?;
     if std::fs::read(to).is_ok_and(|old| old == new) {
         return Ok(false);
     }
@@ -134,5 +136,5 @@ fn copy_program(from: &Path, to: &Path) -> Result<bool> {
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    private::replace(path, bytes, mode).map_err(|error| Failure::storage("write", path, &error))
+    private::replace(path, bytes, mode).with_context(|| format!("cannot write `{}`", text::path(path)))
 }

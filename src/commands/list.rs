@@ -44,7 +44,7 @@ pub fn listed(app: &App) -> Result<Vec<Listed>> {
 ///
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
-pub fn list(app: &App, ui: &Ui, form: Form) -> Result<()> {
+pub fn list(app: &App, ui: &Ui, form: Form) -> anyhow::Result<()> {
     let all = listed(app)?;
     let unclaimed = vault::unclaimed_files(&app.context, &app.settings);
     if form == Form::Json {

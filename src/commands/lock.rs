@@ -1,8 +1,9 @@
 //! `azward lock`: ends every key that the kernel keeps for this azward home, in this session and in the user's others. The
 //! next command that needs one asks the keyring.
 
+use anyhow::Result;
+
 use crate::app::App;
-use crate::failure::Result;
 use crate::ui::Ui;
 use crate::vault;
 

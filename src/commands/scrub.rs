@@ -1,11 +1,13 @@
 //! `azward scrub`: takes what lies in the clear into the vault and scrubs it, now. It refuses nothing and loses nothing;
 //! while a run needs the tokens it says so and leaves them to that run's end.
 
+use anyhow::{Result, bail};
+
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
 use crate::credentials::CredentialFile;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
 use crate::ui::Ui;
 
@@ -22,7 +24,7 @@ pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
     store.sweep()?;
     drop(waiting);
     if store.is_in_the_clear() {
-        return Err(Failure::new(
+        bail!(Failure::new(
             Kind::Busy,
             format!("a run needs the refresh tokens in `{}`", store.cache.path().display()),
             "they are scrubbed when it ends; `azward status` shows whether they are",

@@ -2,6 +2,8 @@
 //! changes nothing, asks nobody for anything, and claims nothing that it has not just looked at: what lies in the clear is
 //! what `clear` finds in the whole config directory, and what was not looked at is named.
 
+use anyhow::{Result, bail};
+
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
@@ -9,7 +11,6 @@ use crate::azure::real_az;
 use crate::commands::clear::{self, Clear};
 use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
-use crate::failure::Result;
 use crate::journal::{Action, Event};
 use crate::run::exposure::policy::{Plan, Policy};
 use crate::settings::Provenance;
@@ -32,7 +33,7 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
     if let Some(failure) = home_failure {
         ui.row("config directory", &config_dir.path().display().to_string());
         ui.row("real az", &format!("{}, alone: as if azward were not there", real_az_line(app)));
-        return Err(failure.clone());
+        bail!(failure.clone());
     }
     let store = CredentialStore::new(app, config_dir);
     let state = store.vault.describe();
@@ -67,9 +68,9 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
         ui.row("", &format!("hint: {}", warning.hint.as_deref().unwrap_or("see the journal")));
     }
     if let Some(trouble) = state.trouble {
-        return Err(trouble);
+        bail!(trouble);
     }
-    clear.verdict()
+    Ok(clear.verdict()?)
 }
 
 fn real_az_line(app: &App) -> String {

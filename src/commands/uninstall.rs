@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail};
+
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::commands::install::{PROGRAMS, shim_directory};
@@ -45,7 +47,7 @@ pub enum Leftovers {
 ///
 /// # Errors
 /// `Busy` while somebody is at work; whatever kept a login from being given back.
-pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> Result<()> {
+pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()> {
     let App { context, settings, .. } = app;
     let home = &context.azward_home;
     if !home.exists() {
@@ -67,7 +69,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> Result<()> {
     let kept = give_all_back(app, ui, prepared, leftovers, &alone)?;
     shim.for_good(ui);
     for file in start_up_files(context) {
-        if file.remove()? {
+        if file.remove().context("the logins were given back, but the shim is still named there")? {
             ui.say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
@@ -78,7 +80,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> Result<()> {
             "`{}` stays: run it again when that is mended",
             shim_directory(home).join(PROGRAMS[1]).display()
         ));
-        return Err(failure);
+        bail!(failure);
     }
     vault::remove_master_key(context, settings)?;
     remove_the_rest(ui, home, &alone);
@@ -94,11 +96,11 @@ struct TakenOut {
 }
 
 impl TakenOut {
-    fn from(directory: &Path) -> Result<Self> {
+    fn from(directory: &Path) -> anyhow::Result<Self> {
         let (shim, aside) = (directory.join(SHIM), directory.join(SHIM_TAKEN_OUT));
         match std::fs::rename(&shim, &aside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::storage("take out", &shim, &error));
+                return Err(error).with_context(|| format!("cannot take out `{}`", text::path(&shim)));
             }
             _ => {}
         }
