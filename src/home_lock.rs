@@ -133,7 +133,10 @@ impl HomeLock {
         if self.is_gone() {
             return Err(gone(&self.0.azward_home));
         }
-        private::make_dir(&self.0.azward_home)?;
+        // Where its lock is, the home is.
+        if self.path().symlink_metadata().is_err() {
+            private::make_dir(&self.0.azward_home)?;
+        }
         self.note();
         let lock = Lock::acquire(&self.path(), Mode::Shared, DEADLINE)?;
         if self.is_gone()

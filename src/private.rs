@@ -110,23 +110,29 @@ pub fn note(path: &Path, bytes: &[u8]) {
 /// `Storage`.
 pub fn make_dir(path: &Path) -> Result<()> {
     let (root, below) = split(path);
-    let made = make_root(root).and_then(|mut directory| {
-        let owner = directory.metadata()?;
-        let is_marked = home::is_made_by_us(&directory);
-        for name in below {
-            let next = below_or_made(&directory, name, &owner)?;
-            let metadata = next.metadata()?;
-            if !sys::have_one_owner(&metadata, &owner) {
-                return Err(foreign());
-            }
-            if is_marked && sys::mode_of(&metadata) & 0o077 != 0 {
-                sys::set_mode_of(next.as_file(), 0o700)?;
-            }
-            directory = next;
+    make_below(root, &below).map_err(|error| Failure::storage("make", path, &error))
+}
+
+fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
+    let home = make_root(root)?;
+    let owner = home.metadata()?;
+    // One that has a directory of ours in it is not empty.
+    if below.first().is_none_or(|name| home.below(name).is_err()) {
+        home::mark_if_empty(root, &home);
+    }
+    let mut above = None;
+    for name in below {
+        let next = below_or_made(above.as_ref().unwrap_or(&home), name, &owner)?;
+        let metadata = next.metadata()?;
+        if !sys::have_one_owner(&metadata, &owner) {
+            return Err(foreign());
         }
-        Ok(())
-    });
-    made.map_err(|error| Failure::storage("make", path, &error))
+        if sys::mode_of(&metadata) & 0o077 != 0 && home::is_made_by_us(&home) {
+            sys::set_mode_of(next.as_file(), 0o700)?;
+        }
+        above = Some(next);
+    }
+    Ok(())
 }
 
 /// Closes the file at `path` to others. Says how open it was, if it was.
@@ -204,11 +210,7 @@ fn split(directory: &Path) -> (&Path, Vec<&OsStr>) {
 fn make_root(root: &Path) -> io::Result<Directory> {
     match Directory::open(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => {
-            let opened = opened?;
-            home::mark_if_empty(root, &opened);
-            return Ok(opened);
-        }
+        opened => return opened,
     }
     let (Some(parent), Some(name)) = (root.parent(), root.file_name()) else { return Directory::open(root) };
     let parent = make_parents(parent)?;

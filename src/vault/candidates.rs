@@ -24,9 +24,9 @@ pub(super) struct Candidate {
     pub(super) naming: Naming,
     /// The key of its name; of a first version's name, that of its header.
     pub(super) key_id: Option<KeyId>,
-    /// The key store, where a header can be read.
+    /// The key store, where a header was read.
     pub(super) kind: Option<KeyStoreKind>,
-    /// The newest generation, 0 where no header can be read.
+    /// The newest generation, 0 where no header was read.
     pub(super) generation: u64,
 }
 
@@ -54,12 +54,14 @@ pub(super) enum Standing {
 
 /// The vaults of the config directory `id` in `directory`, in no order.
 pub(super) fn candidates(directory: &Path, id: &str) -> Vec<Candidate> {
-    let stems: BTreeSet<String> = files::list(directory)
-        .iter()
-        .filter_map(|path| stem(path))
-        .filter(|stem| stem.split('.').next() == Some(id))
-        .collect();
-    stems.into_iter().filter_map(|stem| Candidate::at(directory, &stem)).collect()
+    stems(directory, id).into_iter().filter_map(|stem| Candidate::at(directory, &stem)).collect()
+}
+
+/// The names without their endings of the vaults of the config directory `id` in `directory`.
+pub(super) fn stems(directory: &Path, id: &str) -> Vec<String> {
+    let stems = files::list(directory).into_iter().filter_map(|path| stem(&path));
+    let own: BTreeSet<String> = stems.filter(|stem| stem.split('.').next() == Some(id)).collect();
+    own.into_iter().collect()
 }
 
 /// A generation's name without its ending: `<id>.<key id>`, or the first version's `<id>`.
@@ -81,6 +83,13 @@ impl Candidate {
             None => (Naming::FirstVersion, headers.first().map(|header| header.key_id)),
         };
         Some(Self { files, naming, key_id, kind, generation })
+    }
+
+    /// The vault of a name with a key in it; its files are not looked at.
+    pub(super) fn named_by_key(directory: &Path, stem: &str) -> Option<Self> {
+        let (_, key) = stem.split_once('.')?;
+        let key_id = Some(keys::id_from_hex(key)?);
+        Some(Self { files: Files::new(directory, stem), naming: Naming::ByKey, key_id, kind: None, generation: 0 })
     }
 
     /// Whose it is, as far as can be told without asking a keyring.

@@ -1,7 +1,7 @@
 //! Which of several vaults is this machine's. Whether a keyring has the key of one is asked only where no other is.
 
 use super::Vault;
-use super::candidates::{Candidate, Naming, Standing, candidates};
+use super::candidates::{Candidate, Naming, Standing, candidates, stems};
 use super::keys::{KeyStoreKind, KeysHere, Prompting};
 use super::trouble::elsewhere;
 use crate::failure::{Failure, Kind, Result};
@@ -27,6 +27,9 @@ impl Vault {
     /// # Errors
     /// [`Kind::KeyUnavailable`] while it cannot be told, because a key store does not answer.
     pub(super) fn choose(&self, prompting: Prompting) -> Result<Chosen> {
+        if let Some(candidate) = self.plainly_ours() {
+            return Ok(Chosen::Ours(candidate));
+        }
         let mut keys = self.stores.keys_here();
         // What was got stays got, whatever becomes of its store meanwhile.
         keys.own.extend(self.held().map(|held| held.key.id()));
@@ -47,6 +50,21 @@ impl Vault {
             chosen = Chosen::Elsewhere(elsewhere(&candidate.files.current));
         }
         Ok(chosen)
+    }
+
+    /// The only vault that there is, if its key is the one that was got before, the own key file's, or one that is noted to be
+    /// in the keyring: no key makes another vault more this machine's, so the others need not be looked for. Nearly always
+    /// it is so.
+    fn plainly_ours(&self) -> Option<Candidate> {
+        let [stem] = <[String; 1]>::try_from(stems(&self.vaults, &self.id)).ok()?;
+        let candidate = Candidate::named_by_key(&self.vaults, &stem)?;
+        let id = candidate.key_id?;
+        if self.held().is_some_and(|held| held.key.id() == id) || self.stores.is_noted(id) {
+            return Some(candidate);
+        }
+        self.home.note();
+        self.hold(KeyStoreKind::KeyFile, self.stores.find_in_own_key_file(id)?);
+        Some(candidate)
     }
 
     /// The vaults of the config directory, the one to use first.

@@ -143,10 +143,7 @@ impl Vault {
     /// `Kind::Gone` when azward was uninstalled meanwhile, `Kind::Busy`, `Kind::Storage`.
     pub fn lock(&self, deadline: Duration) -> Result<VaultLock> {
         let presence = self.home.enter()?;
-        // The azward home first: whoever could write there could replace all that is in it.
-        for directory in self.vaults.parent().into_iter().chain([self.vaults.as_path()]) {
-            private::make_dir(directory)?;
-        }
+        private::make_dir(&self.vaults)?;
         let lock = Lock::acquire(&self.lock, Mode::Exclusive, deadline)?;
         Ok(VaultLock { _lock: lock, _presence: presence, path: self.lock.clone() })
     }

@@ -33,9 +33,18 @@ impl KeyStores {
         notes(&self.azward_home).into_iter().filter(|(of, _)| *of == binding).map(|(_, id)| id).collect()
     }
 
+    /// Whether the keyring here is noted to have the key called `id`.
+    pub(in crate::vault) fn is_noted(&self, id: KeyId) -> bool {
+        self.note_of(id).symlink_metadata().is_ok()
+    }
+
+    fn note_of(&self, id: KeyId) -> PathBuf {
+        self.azward_home.join(format!("{}.{}{NOTE}", self.binding().id(), hex(id)))
+    }
+
     /// Notes that the keyring here has the key called `id`.
     pub(in crate::vault) fn note(&self, id: KeyId) -> Result<()> {
-        let path = self.azward_home.join(format!("{}.{}{NOTE}", self.binding().id(), hex(id)));
+        let path = self.note_of(id);
         if path.symlink_metadata().is_ok() {
             return Ok(());
         }
@@ -59,6 +68,7 @@ mod tests {
         stores.note([7; 8]).unwrap();
         std::fs::write(home.path().join(format!("0123456789abcdef.{}{NOTE}", hex([9; 8]))), "").unwrap();
         assert_eq!(stores.keys_here().own, [[7; 8]]);
+        assert!(stores.is_noted([7; 8]) && !stores.is_noted([9; 8]));
         assert!(stores.keys_here().trouble.is_none());
     }
 }

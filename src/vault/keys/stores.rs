@@ -105,6 +105,11 @@ impl KeyStores {
         self.binding().machine.is_some()
     }
 
+    /// The key called `id` if the key file of this machine and user has it.
+    pub(in crate::vault) fn find_in_own_key_file(&self, id: KeyId) -> Option<MasterKey> {
+        self.key_file().read().ok().flatten().filter(|key| key.id() == id)
+    }
+
     /// The key called `id` from the store of `kind`.
     pub(in crate::vault) fn find(&self, kind: KeyStoreKind, id: KeyId, prompting: Prompting) -> Result<MasterKey> {
         match kind {
