@@ -140,17 +140,22 @@ fn a_machine_whose_id_comes_later_or_changes_keeps_or_leaves_its_vault() {
     assert_eq!((fs::read(&kept).unwrap(), set_aside(&sandbox)), (sealed, 0));
 }
 
-/// A machine with a home of the first version in `/mnt`, and an az in it.
-fn first_version<'a>(sandbox: &'a Sandbox, home: &Path, name: &str, id: char) -> impl Fn(&[&str]) -> Invocation<'a> {
+/// A machine with a home of the first version in `/mnt`, and a program in it.
+fn first_version<'a>(
+    sandbox: &'a Sandbox,
+    home: &Path,
+    name: &str,
+    id: char,
+) -> impl Fn(&str, &[&str]) -> Invocation<'a> {
     let etc = sandbox.root().join(name);
     fs::create_dir(&etc).unwrap();
     fs::copy("/etc/passwd", etc.join("passwd")).unwrap();
     fs::write(etc.join("machine-id"), id.to_string().repeat(32)).unwrap();
     let mounts = format!("mount --bind {} /etc; mount --bind {} /mnt", in_shell(&etc), in_shell(home));
     let room = Room::new(sandbox, &mounts);
-    move |words| {
-        let az = room.az(words).env("HOME", "/mnt");
-        az.env("AZWARD_HOME", "/mnt/.azward").env("AZURE_CONFIG_DIR", "/mnt/.azure").env("XDG_RUNTIME_DIR", "/mnt")
+    move |program, words| {
+        let program = room.run(program, words).env("HOME", "/mnt");
+        program.env("AZWARD_HOME", "/mnt/.azward").env("AZURE_CONFIG_DIR", "/mnt/.azure").env("XDG_RUNTIME_DIR", "/mnt")
     }
 }
 
@@ -179,8 +184,10 @@ fn a_home_of_the_first_version_opens_where_it_was_made_and_is_left_alone_elsewhe
         found
     };
     let before = vaults();
-    let here = first_version(&sandbox, &home, "here", 'f');
-    let there = first_version(&sandbox, &home, "there", 'a');
+    let journal = fs::read_to_string(home.join(".azward/journal.jsonl")).unwrap();
+    let in_here = first_version(&sandbox, &home, "here", 'f');
+    let in_there = first_version(&sandbox, &home, "there", 'a');
+    let (here, there) = (|words: &[&str]| in_here("az", words), |words: &[&str]| in_there("az", words));
     assert_explained(there(&["roll"]).run(), 1, NO_TOKEN, "belongs to another machine or user");
     there(&["login", ALICE]).run().ok().silent();
     there(&["roll"]).run().ok().silent();
@@ -192,6 +199,11 @@ fn a_home_of_the_first_version_opens_where_it_was_made_and_is_left_alone_elsewhe
         here(&["roll"]).run().ok().silent();
     }
     assert!(vaults().iter().all(|(name, _)| !name.to_string_lossy().contains("set-aside")));
+    // The settings hold, and the journal goes on.
+    let status = in_here(env!("CARGO_BIN_EXE_azward"), &["status"]).run().ok().out();
+    assert!(status.contains("in place") && status.contains("the OS keyring did not answer in time"), "{status}");
+    let grown = fs::read_to_string(home.join(".azward/journal.jsonl")).unwrap();
+    assert!(grown.strip_prefix(&journal).is_some_and(|new| new.contains("\"command\":\"roll\"")), "{grown}");
 }
 
 #[test]
