@@ -22,7 +22,7 @@ pub trait Codec {
 
 /// The text is the payload, in UTF-8.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain;
+pub(super) struct Plain;
 
 impl Codec for Plain {
     fn decode(&self, mut payload: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, String> {

@@ -152,8 +152,11 @@ pub enum Missing {
 pub fn merge<D: Document>(base: &Base, after: &D, real: &D, missing: Missing) -> Result<Option<Zeroizing<String>>> {
     let gone = gone_elsewhere(base, real)?;
     let left = after.owners()?;
-    let is_forgotten =
-        |owner: &Owner| missing == Missing::LoggedOut && base.handed.contains(owner) && !left.contains(owner);
+    // An entry is only read where somebody was logged out: a large cache has many.
+    let is_forgotten = |entry: Entry<'_>| {
+        let is_out = |owner: &Owner| base.handed.contains(owner) && !left.contains(owner);
+        missing == Missing::LoggedOut && D::owner(entry).is_some_and(|owner| is_out(&owner))
+    };
     let credentials = credential_sections::<D>();
     let names = names(&[after, real]);
     let mut changes = Vec::new();
@@ -178,10 +181,11 @@ pub fn merge<D: Document>(base: &Base, after: &D, real: &D, missing: Missing) ->
                 None => new.push(*entry),
             }
         }
+        let keys: HashSet<&str> = copied.iter().map(|entry| entry.key).collect();
         let may_vanish = missing == Missing::LoggedOut || D::absence(name) == Absence::Removal;
         new.retain(|entry| {
-            let is_removed = may_vanish && base.had(name, entry) && !copied.iter().any(|other| other.key == entry.key);
-            !is_removed && !D::owner(*entry).is_some_and(|owner| is_forgotten(&owner))
+            let is_removed = may_vanish && !keys.contains(entry.key) && base.had(name, entry);
+            !is_removed && !is_forgotten(*entry)
         });
         if is_new || new != old {
             changes.push(Change { section: name, entries: new });

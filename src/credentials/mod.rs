@@ -8,7 +8,7 @@
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
 mod codec;
-pub mod document;
+mod document;
 pub mod edit;
 pub mod file;
 pub mod merge;
@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-pub use codec::{Codec, Plain};
-pub use document::Document;
+pub use codec::Codec;
+pub use document::{Absence, Change, Credential, Document, Entry};
 pub use msal_lock::MsalLock;
 
 use crate::credentials::file::{WholeFile, WriteMode};

@@ -17,9 +17,10 @@ pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_tok
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;
+use crate::credentials::codec::Plain;
 use crate::credentials::file::WholeFile;
 use crate::credentials::msal_lock::MsalLock;
-use crate::credentials::{Codec, CredentialFile, Plain};
+use crate::credentials::{Codec, CredentialFile};
 use crate::failure::Result;
 
 /// The token cache of one config directory.

@@ -14,12 +14,11 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::azure::profile::Profile;
-use crate::credentials::CredentialFile;
-use crate::credentials::document::Credential;
 use crate::credentials::merge::{Base, Brought, Missing, gone_elsewhere, merge};
 use crate::credentials::msal::{self, Entry, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
+use crate::credentials::{Credential, CredentialFile};
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, temp_cache};
 use crate::run::manifest::{Files, Role};
