@@ -9,10 +9,9 @@ use azward::azure::{Command, ConfigDir, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
-use azward::run::exposure::is_covered;
 use azward::run::run_variable::{self, Role, RunVariable};
 use azward::run::{Run, supervise};
-use azward::store::CredentialStore;
+use azward::store::{CredentialStore, is_covered};
 use azward::sys;
 use azward::ui::Ui;
 

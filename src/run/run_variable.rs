@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
-use crate::run::exposure::{ExposureKind, is_covered};
+use crate::run::exposure::ExposureKind;
+use crate::store::is_covered;
 use crate::store::lease::Lease;
 use crate::sys;
 

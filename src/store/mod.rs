@@ -219,3 +219,16 @@ impl<'a> CredentialStore<'a> {
         }
     }
 }
+
+/// Whether `path` is covered, for this process, by a file of a run above it.
+#[must_use]
+pub fn is_covered(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    let is_covered = crate::sys::is_privately_mounted(path);
+    #[cfg(not(target_os = "linux"))]
+    let is_covered = {
+        let _ = path;
+        false
+    };
+    is_covered
+}

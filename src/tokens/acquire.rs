@@ -13,7 +13,7 @@ use crate::credentials::msal::TokenCache;
 use crate::failure::{Kind, Result};
 use crate::home;
 use crate::journal::{Action, Event};
-use crate::store::CredentialStore;
+use crate::store::{CredentialStore, is_covered};
 use crate::sys;
 use crate::tokens::access_token::{AccessToken, CachedToken};
 use crate::tokens::entra::Manner;
@@ -91,7 +91,7 @@ impl Tokens<'_> {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
         }
         // In a private mount az renews the token where the run above finds it.
-        if !self.store.vault.exists() || sys::is_privately_mounted(self.store.cache.path()) {
+        if !self.store.vault.exists() || is_covered(self.store.cache.path()) {
             return Acquired::LeftToAz;
         }
         match self.renew(wanted) {

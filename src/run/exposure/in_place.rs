@@ -8,11 +8,11 @@ use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Failure, Result, persist};
-use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, is_covered, policy};
+use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, SharedLease, WriterLock};
-use crate::store::{CredentialStore, Forgetting};
+use crate::store::{CredentialStore, Forgetting, is_covered};
 use crate::vault::Owner;
 
 /// How much of the real token cache's credentials is exposed.

@@ -13,7 +13,6 @@ pub mod temp_cache;
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,17 +151,4 @@ pub fn handed_over(kind: ExposureKind, given: GivenCredentials, files: &mut File
         ExposureKind::Private => None,
         ExposureKind::InPlace => Some(Box::new(in_place::InPlace::from_files(given, files))),
     }
-}
-
-/// Whether `path` is covered, for this process, by a file of a run above it.
-#[must_use]
-pub fn is_covered(path: &Path) -> bool {
-    #[cfg(target_os = "linux")]
-    let is_covered = crate::sys::is_privately_mounted(path);
-    #[cfg(not(target_os = "linux"))]
-    let is_covered = {
-        let _ = path;
-        false
-    };
-    is_covered
 }
