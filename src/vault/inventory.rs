@@ -60,7 +60,7 @@ impl Vault {
             exists: ours.is_some(),
             elsewhere: elsewhere.collect(),
             key_store: ours.as_ref().and_then(|ours| ours.kind),
-            key: ours.as_ref().and_then(|ours| self.key_in_words(ours.kind?, ours.key_id?)),
+            key: ours.as_ref().and_then(|ours| self.key_in_words(ours.kind, ours.key_id?)),
             generation: ours.filter(|ours| ours.kind.is_some()).map(|ours| ours.generation),
             contents,
             trouble,
@@ -68,10 +68,13 @@ impl Vault {
         }
     }
 
-    fn key_in_words(&self, kind: KeyStoreKind, id: KeyId) -> Option<&'static str> {
-        let key_file = match kind {
-            KeyStoreKind::Keyring => return Some("in the OS keyring"),
-            KeyStoreKind::KeyFile => self.stores.bound_where(id)?,
+    /// `kind` is the header's; where that cannot be read (a newer azward's), the key may be here all the same.
+    fn key_in_words(&self, kind: Option<KeyStoreKind>, id: KeyId) -> Option<&'static str> {
+        let key_file = match (kind, self.stores.bound_where(id)) {
+            (Some(KeyStoreKind::Keyring), _) => return Some("in the OS keyring"),
+            (Some(KeyStoreKind::KeyFile), bound) => bound?,
+            (None, Some(bound)) => bound,
+            (None, None) => return self.stores.is_noted(id).then_some("in the OS keyring"),
         };
         Some(match (key_file, self.stores.has_machine_id()) {
             (BoundWhere::MachineAndUser, _) => {

@@ -106,6 +106,10 @@ fn a_newer_azwards_vault_is_left_alone() {
     }
     assert_eq!(std::fs::read(home.current()).unwrap(), newer);
     assert_eq!(home.names(), ["lock", "vault", "vault.previous"]);
+    let key = home.vault().describe().key;
+    std::fs::remove_file(home.previous()).unwrap();
+    assert_eq!(home.vault().describe().key, key, "which is here, whatever can be read of the vault");
+    assert!(key.is_some());
     // Nor is it, when only the previous generation is left.
     std::fs::rename(home.current(), home.previous()).unwrap();
     assert!(home.vault().load().is_err() && home.commit("three").is_err());
