@@ -6,8 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::home;
 use crate::home_lock::HomeLock;
+use crate::marker;
 use crate::sys::{self, Stream};
 
 /// What the process was started with.
@@ -109,7 +109,7 @@ fn home_of_installed(executable: Option<&Path>, user_home: &Path) -> Option<Path
     let bin = executable?.parent().filter(|bin| bin.ends_with("bin"))?;
     let home = bin.parent()?;
     // Where it is the default anyway nobody need look.
-    (home == user_home.join(".azward") || home::is_home(home, user_home)).then(|| home.to_owned())
+    (home == user_home.join(".azward") || marker::is_home(home, user_home)).then(|| home.to_owned())
 }
 
 #[cfg(test)]

@@ -14,30 +14,16 @@
 //! `azward status` says why.
 
 use std::ffi::OsStr;
-use std::fs::{Metadata, TryLockError};
-use std::io::{Read, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::Journal;
+use crate::marker;
 use crate::private;
 use crate::settings::Settings;
-use crate::sys::{self, Access, Directory};
+use crate::sys::{self, Directory};
 use crate::text;
-
-/// The marker's name.
-pub const MARKER: &str = "azward-home";
-
-/// The marker before it has its name.
-pub(crate) const FRESH_MARKER: &str = "azward-home.new";
-
-/// The marker's line in a directory that azward made.
-const MADE: &str = "azward home, made by azward\n";
-
-/// The marker's line in a directory that was there before.
-const TAKEN: &str = "azward home, made by somebody else\n";
 
 /// What an azward home has in it, but for keys and what was set aside.
 const CONTENTS: [&str; 9] =
@@ -48,89 +34,6 @@ const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 /// In such a directory nobody can rename or remove what is another's.
 const STICKY: u32 = 0o1000;
-
-/// Marks a directory that azward just made.
-pub(crate) fn mark(made: &Directory) -> std::io::Result<()> {
-    write_marker(made, MADE)
-}
-
-/// Marks an empty directory as a home that somebody else made. Only that: what has other things in it is asked about by
-/// [`examine`].
-pub(crate) fn mark_if_empty(path: &Path, directory: &Directory) {
-    let is_marker_s = |entry: std::fs::DirEntry| [MARKER, FRESH_MARKER].iter().any(|name| entry.file_name() == *name);
-    if marker_of(directory).is_none()
-        && std::fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_marker_s)))
-    {
-        let _ = write_marker(directory, TAKEN);
-    }
-}
-
-/// Writes the marker in one step: one that is torn would be none, in a home that has other things in it. One process at a
-/// time, or one would put away what another is writing; and whoever made the directory has the last word.
-fn write_marker(directory: &Directory, line: &str) -> std::io::Result<()> {
-    let _lock = MarkerLock::with(directory);
-    if line == TAKEN && marker_of(directory).is_some() {
-        return Ok(());
-    }
-    let (marker, fresh) = (OsStr::new(MARKER), OsStr::new(FRESH_MARKER));
-    // Left by a process that was killed.
-    let _ = directory.remove(fresh);
-    let mut file = directory.create(fresh, Access::Write)?;
-    private::give(&file, &directory.metadata()?);
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all())?;
-    drop(file);
-    match directory.rename(fresh, marker) {
-        // Somebody else was as quick, and wrote the same.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && marker_of(directory).is_some() => Ok(()),
-        renamed => renamed,
-    }
-}
-
-/// A lock on a directory while it is marked, which takes a moment.
-struct MarkerLock<'a>(&'a Directory);
-
-impl<'a> MarkerLock<'a> {
-    /// Waits for whoever marks it, but for no more than a second, and not at all where directories have no locks.
-    fn with(directory: &'a Directory) -> Self {
-        for _ in 0..200 {
-            match directory.as_file().try_lock() {
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-                Ok(()) | Err(TryLockError::Error(_)) => break,
-            }
-        }
-        Self(directory)
-    }
-}
-
-impl Drop for MarkerLock<'_> {
-    fn drop(&mut self) {
-        // The directory may stay open for long.
-        let _ = self.0.as_file().unlock();
-    }
-}
-
-/// Whether azward made this directory.
-pub(crate) fn is_made_by_us(directory: &Directory) -> bool {
-    marker_of(directory).is_some_and(|line| line == MADE)
-}
-
-fn marker_of(directory: &Directory) -> Option<String> {
-    let file = directory.file(OsStr::new(MARKER), Access::Read).ok()?;
-    let (own, home) = (file.metadata().ok()?, directory.metadata().ok()?);
-    let mut line = String::new();
-    (own.is_file() && sys::is_of(&home, &own)).then_some(())?;
-    file.take(200).read_to_string(&mut line).ok()?;
-    line.starts_with("azward home, ").then_some(line)
-}
-
-/// Whether `path` is an azward home of the user that we act as, `user_home`'s owner if that is root: what an installed shim
-/// asks about the directory that it is in.
-#[must_use]
-pub fn is_home(path: &Path, user_home: &Path) -> bool {
-    let Ok(directory) = Directory::open(path) else { return false };
-    directory.metadata().is_ok_and(|metadata| is_our_user(&metadata, user_home))
-        && (marker_of(&directory).is_some() || has_vault(path) || is_installed_by_first_version(path))
-}
 
 /// What may be done about a home that is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,17 +58,20 @@ pub fn examine(context: &Context, care: Care) -> Result<()> {
     }
     // So it is nearly always, and every answer asks: no file is opened for it.
     let is_closed = sys::mode_of(&metadata) & OTHERS == 0;
-    if is_closed && is_our_user(&metadata, &context.home) && path.join(MARKER).symlink_metadata().is_ok() {
+    if is_closed
+        && marker::is_our_user(&metadata, &context.home)
+        && path.join(marker::MARKER).symlink_metadata().is_ok()
+    {
         return Ok(());
     }
     let directory = Directory::open(path);
     let metadata = directory.as_ref().ok().and_then(|directory| directory.metadata().ok()).unwrap_or(metadata);
-    if !is_our_user(&metadata, &context.home) {
+    if !marker::is_our_user(&metadata, &context.home) {
         let hint = "use it as the user that it belongs to, or name another directory in AZWARD_HOME";
         return Err(not_believed(path, "belongs to another user", hint));
     }
     let Ok(directory) = directory else { return Ok(()) };
-    let marker = match marker_of(&directory) {
+    let marker = match marker::line_of(&directory) {
         Some(line) => Some(line),
         None => adopt(path, &directory, care)?,
     };
@@ -183,7 +89,7 @@ pub fn examine(context: &Context, care: Care) -> Result<()> {
         return if is_open { Err(not_believed(path, "can be written by other users", hint)) } else { Ok(()) };
     }
     set_aside_settings(context, mode);
-    if marker.as_deref() == Some(MADE) {
+    if marker.as_deref() == Some(marker::MADE) {
         sys::set_mode_of(directory.as_file(), 0o700).map_err(|error| Failure::storage("close", path, &error))?;
         tell(context, path, mode, "it is closed to them now; see whether everything in it is yours");
     } else if mode & OTHERS_WRITE != 0 {
@@ -253,15 +159,15 @@ fn adopt(path: &Path, directory: &Directory, care: Care) -> Result<Option<String
     let is_known = |name: &OsStr| {
         let name = name.to_string_lossy();
         CONTENTS.contains(&&*name)
-            || [MARKER, FRESH_MARKER].contains(&&*name)
+            || [marker::MARKER, marker::FRESH_MARKER].contains(&&*name)
             || ["key", "config"].iter().any(|kind| name == format!("{kind}.new"))
             || name.contains(".set-aside-")
             || name.ends_with(".key")
     };
     let line = match names.iter().all(|name| is_known(name)) {
         true if names.is_empty() => return Ok(None),
-        true => MADE,
-        false if has_vault(path) => TAKEN,
+        true => marker::MADE,
+        false if marker::has_vault(path) => marker::TAKEN,
         false => {
             let hint = "name an empty directory, or one that is not there yet, in AZWARD_HOME";
             return Err(not_believed(path, "is not azward's: it has other things in it", hint));
@@ -269,33 +175,9 @@ fn adopt(path: &Path, directory: &Directory, care: Care) -> Result<Option<String
     };
     if care == Care::Mend {
         // Without the marker it is asked again the next time.
-        let _ = write_marker(directory, line);
+        let _ = marker::write(directory, line);
     }
     Ok(Some(line.to_owned()))
-}
-
-/// Whether there is a vault: nothing else has its first line.
-fn has_vault(home: &Path) -> bool {
-    let begins_so = |path: &Path| {
-        let mut head = [0; 13];
-        private::open_read(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"azward vault\n"
-    };
-    let entries = std::fs::read_dir(home.join("vaults")).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .any(|path| path.extension().is_some_and(|ending| ending == "vault") && begins_so(&path))
-}
-
-/// Whether the settings are those that the first version's `install` wrote: it always named these two.
-fn is_installed_by_first_version(home: &Path) -> bool {
-    let text = private::read(&Settings::path(home)).unwrap_or_default();
-    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    ["key_store", "exposure"].iter().all(|name| settings.get(name).is_some()) && Settings::load(home).is_ok()
-}
-
-fn is_our_user(home: &Metadata, user_home: &Path) -> bool {
-    let (owner, us) = (sys::owner_id(home), sys::user_id());
-    owner == us || us == "0" && user_home.metadata().is_ok_and(|user| sys::owner_id(&user) == owner)
 }
 
 fn not_believed(path: &Path, why: &str, hint: &str) -> Failure {

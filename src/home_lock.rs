@@ -22,13 +22,13 @@ use crate::sys;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The lock's file in the azward home.
-pub const NAME: &str = "home.lock";
+pub(crate) const NAME: &str = "home.lock";
 
 /// The name of the shim while an uninstall is going on: no new one starts, and it can be put back.
-pub const SHIM_TAKEN_OUT: &str = if cfg!(windows) { "az.taken-out.exe" } else { "az.taken-out" };
+pub(crate) const SHIM_TAKEN_OUT: &str = if cfg!(windows) { "az.taken-out.exe" } else { "az.taken-out" };
 
 /// The shim's name.
-pub const SHIM: &str = if cfg!(windows) { "az.exe" } else { "az" };
+pub(crate) const SHIM: &str = if cfg!(windows) { "az.exe" } else { "az" };
 
 /// The lock over one azward home, for one process.
 #[derive(Clone, Debug)]

@@ -12,13 +12,13 @@ use crate::{private, wait};
 /// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
 /// wine.)
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     file: File,
 }
 
 /// Whether others may hold the same lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Any number of holders.
     Shared,
     /// One holder.
@@ -31,7 +31,7 @@ impl Lock {
     /// # Errors
     /// [`Kind::Busy`] when others hold it until then, [`Kind::Interrupted`] when the wait loses its point,
     /// [`Kind::Storage`] when the file cannot be opened.
-    pub fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
+    pub(crate) fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
         let end = Instant::now() + deadline;
         let mut pause = Duration::from_micros(200);
         let file = open(path)?;
@@ -58,25 +58,25 @@ impl Lock {
     ///
     /// # Errors
     /// [`Kind::Storage`] when the file cannot be opened.
-    pub fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
+    pub(crate) fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
         let file = open(path)?;
         Ok(try_lock(&file, path, mode)?.then_some(Self { file }))
     }
 
     /// The lock on an open file that another process took and handed on.
     #[must_use]
-    pub fn held(file: File) -> Self {
+    pub(crate) fn held(file: File) -> Self {
         Self { file }
     }
 
     /// The file that is locked.
     #[must_use]
-    pub fn as_file(&self) -> &File {
+    pub(crate) fn as_file(&self) -> &File {
         &self.file
     }
 
     /// The file that is locked, for what its holders tell each other in it.
-    pub fn file(&mut self) -> &mut File {
+    pub(crate) fn file(&mut self) -> &mut File {
         &mut self.file
     }
 }

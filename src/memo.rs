@@ -11,7 +11,7 @@ use crate::private;
 
 /// One such file.
 #[derive(Clone, Copy, Debug)]
-pub struct Memo<'a> {
+pub(crate) struct Memo<'a> {
     name: &'static str,
     context: &'a Context,
 }
@@ -19,19 +19,19 @@ pub struct Memo<'a> {
 impl<'a> Memo<'a> {
     /// The one of that name.
     #[must_use]
-    pub fn named(name: &'static str, context: &'a Context) -> Self {
+    pub(crate) fn named(name: &'static str, context: &'a Context) -> Self {
         Self { name, context }
     }
 
     /// What is remembered; nothing where that cannot be read.
     #[must_use]
-    pub fn recall<T: DeserializeOwned + Default>(&self) -> T {
+    pub(crate) fn recall<T: DeserializeOwned + Default>(&self) -> T {
         let text = std::fs::read(self.path()).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Remembers `known` in the place of what was remembered before.
-    pub fn remember(&self, known: &impl Serialize) {
+    pub(crate) fn remember(&self, known: &impl Serialize) {
         // An azward home that is being uninstalled is not made anew.
         let Ok(_presence) = self.context.home_lock.enter() else { return };
         private::note(&self.path(), &serde_json::to_vec(known).unwrap_or_default());

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
-use crate::home;
+use crate::marker;
 use crate::sys::{self, Access, Directory};
 
 /// The directories below an azward home.
@@ -22,7 +22,7 @@ const BELOW: [&str; 4] = ["bin", "run", "stage", "vaults"];
 ///
 /// # Errors
 /// The operating system's; what is not azward's is one.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_or_make(path, Access::Write)
 }
 
@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The operating system's; what is not azward's is one.
-pub fn open_append(path: &Path) -> io::Result<File> {
+pub(crate) fn open_append(path: &Path) -> io::Result<File> {
     open_or_make(path, Access::Append)
 }
 
@@ -38,7 +38,7 @@ pub fn open_append(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The operating system's; what is not azward's is one.
-pub fn open_read(path: &Path) -> io::Result<File> {
+pub(crate) fn open_read(path: &Path) -> io::Result<File> {
     let (directory, name) = parent_of(path)?;
     checked(directory.file(name, Access::Read)?, &directory)
 }
@@ -47,7 +47,7 @@ pub fn open_read(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The operating system's; what is not azward's is one.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_read(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -56,7 +56,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// What [`replace`] writes before it puts it in the place of the file at `path`. One that is there when nobody writes was left
 /// by a process that was killed.
 #[must_use]
-pub fn draft_of(path: &Path) -> PathBuf {
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
@@ -64,7 +64,7 @@ pub fn draft_of(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The operating system's; the old file then stays.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     replace_from(&draft_of(path), path, bytes, mode)
 }
 
@@ -72,7 +72,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// The operating system's; the old file then stays.
-pub fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (directory, name) = parent_of(path)?;
     let draft = draft.file_name().ok_or_else(foreign)?;
     // Left by a process that was killed.
@@ -89,13 +89,13 @@ pub fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::R
 ///
 /// # Errors
 /// The operating system's; what is there then may be part of the file.
-pub fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (directory, name) = parent_of(path)?;
     make_in(&directory, name, bytes, 0o600)
 }
 
 /// Notes something in the file at `path`, whose directory is made if it is missing. What cannot be noted is found out again.
-pub fn note(path: &Path, bytes: &[u8]) {
+pub(crate) fn note(path: &Path, bytes: &[u8]) {
     if path.parent().is_some_and(|directory| make_dir(directory).is_ok())
         && let Ok(mut file) = open(path)
     {
@@ -108,7 +108,7 @@ pub fn note(path: &Path, bytes: &[u8]) {
 ///
 /// # Errors
 /// `Storage`.
-pub fn make_dir(path: &Path) -> Result<()> {
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
     let (root, below) = split(path);
     make_below(root, &below).map_err(|error| Failure::storage("make", path, &error))
 }
@@ -118,7 +118,7 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
     let owner = home.metadata()?;
     // One that has a directory of ours in it is not empty.
     if below.first().is_none_or(|name| home.below(name).is_err()) {
-        home::mark_if_empty(root, &home);
+        marker::mark_if_empty(root, &home);
     }
     let mut above = None;
     for name in below {
@@ -127,7 +127,7 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
         if !sys::have_one_owner(&metadata, &owner) {
             return Err(foreign());
         }
-        if sys::mode_of(&metadata) & 0o077 != 0 && home::is_made_by_us(&home) {
+        if sys::mode_of(&metadata) & 0o077 != 0 && marker::is_made_by_us(&home) {
             sys::set_mode_of(next.as_file(), 0o700)?;
         }
         above = Some(next);
@@ -139,7 +139,7 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
 ///
 /// # Errors
 /// The operating system's; what is not azward's is one.
-pub fn close(path: &Path, mode: u32) -> io::Result<Option<u32>> {
+pub(crate) fn close(path: &Path, mode: u32) -> io::Result<Option<u32>> {
     let file = open_read(path)?;
     let was = sys::mode_of(&file.metadata()?);
     if was & 0o777 & !mode == 0 {
@@ -218,7 +218,7 @@ fn make_root(root: &Path) -> io::Result<Directory> {
     match parent.make(name) {
         Ok(made) => {
             give(made.as_file(), &owner);
-            home::mark(&made)?;
+            marker::mark(&made)?;
             Ok(made)
         }
         // Made by somebody else meanwhile; or a link to nothing, which is not followed.
@@ -294,7 +294,7 @@ mod tests {
                     });
                 }
             });
-            assert!(home::is_made_by_us(&Directory::open(&home).unwrap()), "round {round}");
+            assert!(marker::is_made_by_us(&Directory::open(&home).unwrap()), "round {round}");
         }
     }
 

@@ -25,13 +25,13 @@ const SEARCHED: [(&str, usize); 5] =
 
 /// A name of others' (an account, a tenant, a process, a word of an endpoint) as it may be logged and shown.
 #[must_use]
-pub fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     bounded(text, NAME)
 }
 
 /// A path as it may be logged and shown; bytes that are no text are `\xff`.
 #[must_use]
-pub fn path(path: &Path) -> String {
+pub(crate) fn path(path: &Path) -> String {
     let mut escaped = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         escape_into(&mut escaped, chunk.valid());
@@ -51,7 +51,7 @@ pub fn path(path: &Path) -> String {
 /// A line of ours that others' text may stand in, as it may be logged and shown: one line, and none that callers would
 /// take for one of az's.
 #[must_use]
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut line = bounded(text, LINE);
     for (searched, at) in SEARCHED {
         // Lower case of ASCII alone, so that places are the same in both.
@@ -66,7 +66,7 @@ pub fn line(text: &str) -> String {
 
 /// A JSON text of ours, for programs, that may end on a terminal all the same: its strings mean what they meant.
 #[must_use]
-pub fn json(text: &str) -> String {
+pub(crate) fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         // JSON has escaped the controls of ASCII; those that are left stand between its strings.

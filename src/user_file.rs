@@ -15,7 +15,7 @@ const LINKS: usize = 40;
 
 /// Whether `path` is a link that is not to be followed: what it leads to belongs to another user than the link.
 #[must_use]
-pub fn is_foreign_link(path: &Path) -> bool {
+pub(crate) fn is_foreign_link(path: &Path) -> bool {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         let Ok(link) = std::fs::symlink_metadata(&path) else { return false };
@@ -40,7 +40,7 @@ pub fn is_foreign_link(path: &Path) -> bool {
 ///
 /// # Errors
 /// The operating system's.
-pub fn open(path: &Path, access: Access) -> io::Result<File> {
+pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -55,7 +55,7 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
 ///
 /// # Errors
 /// The operating system's, as for somebody else's file.
-pub fn close(path: &Path) -> io::Result<()> {
+pub(crate) fn close(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
     if !metadata.is_file() || sys::mode_of(&metadata) & 0o077 == 0 {
         return Ok(());
@@ -64,7 +64,7 @@ pub fn close(path: &Path) -> io::Result<()> {
 }
 
 /// Gives a file that was just made at `path` to the owner of its directory.
-pub fn give(made: &File, path: &Path) {
+pub(crate) fn give(made: &File, path: &Path) {
     if let Some(Ok(owner)) = path.parent().map(Path::metadata) {
         // Only root can give anything away, and only for root it matters.
         let _ = sys::copy_owner(made, &owner);
@@ -73,7 +73,7 @@ pub fn give(made: &File, path: &Path) {
 
 /// Whom a file is for that is to take another's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
+pub(crate) enum Readers {
     /// Its owner.
     Owner,
     /// Whoever the other was for; where there is none, anybody.
@@ -85,7 +85,7 @@ pub enum Readers {
 ///
 /// # Errors
 /// The operating system's; what is there then is no whole file.
-pub fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) -> io::Result<File> {
+pub(crate) fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) -> io::Result<File> {
     let _ = std::fs::remove_file(draft);
     let mut file = sys::create_new(draft, if readers == Readers::Owner { 0o600 } else { 0o644 })?;
     match std::fs::metadata(target) {
@@ -108,7 +108,7 @@ pub fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) 
 ///
 /// # Errors
 /// The operating system's.
-pub fn make_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

@@ -32,7 +32,7 @@ thread_local! {
 
 /// Why nobody heard what came of some work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unheard {
+pub(crate) enum Unheard {
     /// It took longer than its deadline.
     Late,
     /// It lost its point.
@@ -43,7 +43,7 @@ pub enum Unheard {
 
 /// Whether this thread's waits have lost their point.
 #[must_use]
-pub fn is_over() -> bool {
+pub(crate) fn is_over() -> bool {
     let has_ended = |flag: &Arc<AtomicBool>| flag.load(Ordering::SeqCst);
     let is_over =
         sys::pending_signal().is_some() || RUN_HAS_ENDED.with_borrow(|flag| flag.as_ref().is_some_and(has_ended));
@@ -61,12 +61,12 @@ pub fn is_over() -> bool {
 /// For as long as this lives, this thread's waits go on for a few seconds after they have lost their point: for what would
 /// otherwise be lost.
 #[derive(Debug)]
-pub struct ExtraTime(());
+pub(crate) struct ExtraTime(());
 
 impl ExtraTime {
     /// From here on.
     #[must_use]
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         EXTRA_TIME.set(Some(None));
         Self(())
     }
@@ -79,13 +79,13 @@ impl Drop for ExtraTime {
 }
 
 /// Says of this thread that it works beside a run, which is over as soon as `has_ended` is set.
-pub fn is_beside(has_ended: Arc<AtomicBool>) {
+pub(crate) fn is_beside(has_ended: Arc<AtomicBool>) {
     RUN_HAS_ENDED.set(Some(has_ended));
 }
 
 /// The failure of a wait that lost its point. Nobody reads it but the journal: the process is about to end.
 #[must_use]
-pub fn interrupted(what: &str) -> Failure {
+pub(crate) fn interrupted(what: &str) -> Failure {
     Failure::new(Kind::Interrupted, format!("{what} was not waited for any longer: a signal came, or az ended"), HINT)
 }
 
@@ -96,7 +96,7 @@ const HINT: &str = "nothing need be done; what was left is done by the guardian 
 ///
 /// # Errors
 /// [`Unheard`]; the work may still go on then.
-pub fn for_work<T: Send + 'static>(
+pub(crate) fn for_work<T: Send + 'static>(
     name: &str,
     deadline: Duration,
     grace: Duration,

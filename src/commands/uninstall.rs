@@ -14,8 +14,8 @@ use crate::azure::ConfigDir;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
-use crate::home;
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
+use crate::marker;
 use crate::private;
 use crate::run::idle;
 use crate::settings::Settings;
@@ -232,7 +232,7 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
     }
     let _ = std::fs::remove_dir(shim_directory(home));
     let settings = Settings::path(home);
-    for path in [private::draft_of(&settings), settings, home.join(home::FRESH_MARKER)] {
+    for path in [private::draft_of(&settings), settings, home.join(marker::FRESH_MARKER)] {
         let _ = std::fs::remove_file(path);
     }
     // Where something of the user's own or another machine's is in it, it stays.
@@ -245,7 +245,7 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
 /// Removes the home if there is nothing else in it. Its lock goes last, with the directory right behind it: from then on
 /// an install may make both anew, and what it makes is its own.
 fn remove_home(home: &Path) -> bool {
-    let last = ["journal.jsonl", home::MARKER, home_lock::NAME];
+    let last = ["journal.jsonl", marker::MARKER, home_lock::NAME];
     for _ in 0..ATTEMPTS {
         let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
         if entries.map(|entry| entry.file_name()).any(|name| !last.iter().any(|own| *own == name)) {
