@@ -13,7 +13,7 @@ use azward::azure::python_json::{Escape, quote};
 use azward::azure::{Command, ConfigDir};
 use azward::context::Context;
 use azward::credentials::CredentialFile;
-use azward::credentials::msal::{Section, TokenCache};
+use azward::credentials::msal::TokenCache;
 use azward::journal::{Action, Event};
 use azward::store::CredentialStore;
 use azward::sys::{self, Stream};
@@ -100,7 +100,7 @@ impl<'a> Answer<'a> {
     }
 
     fn text_from(&self, cache: &TokenCache<'_>, store: &CredentialStore<'_>) -> Option<Zeroizing<String>> {
-        if (!cache.entries(Section::RefreshToken).ok()?.is_empty() || store.cache.has_leftover())
+        if (cache.has_refresh_token().ok()? || store.cache.has_leftover())
             && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);

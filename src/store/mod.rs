@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::credentials::file::WriteMode;
-use crate::credentials::msal::{self, Section, TokenCache, TokenCacheFile};
+use crate::credentials::msal::{self, TokenCache, TokenCacheFile};
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
@@ -96,7 +96,7 @@ impl<'a> CredentialStore<'a> {
     /// `CacheForeign` or `Storage`.
     pub fn exposed_tokens(&self) -> Result<usize> {
         let Some(text) = self.cache.read()? else { return Ok(0) };
-        Ok(TokenCache::parse(&text)?.entries(Section::RefreshToken)?.len())
+        TokenCache::parse(&text)?.refresh_token_count()
     }
 
     /// Whether a run needs what is exposed in place now.

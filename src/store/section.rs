@@ -161,7 +161,7 @@ impl VaultSection<'_> {
         match opened {
             Ok(vault) => Ok(self.opened(vault, Change::None)),
             Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
-                if newest.refresh_token_count()? == 0 {
+                if !newest.has_refresh_token()? {
                     return Err(failure);
                 }
                 store.app.journal.warn(store.app.context.now(), &failure);

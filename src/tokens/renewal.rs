@@ -2,17 +2,16 @@
 //! an endpoint that is none of Entra's) is remembered for a quarter of an hour for this az, this endpoint and this manner
 //! of speaking, so that it is not tried at every command; another az, another proxy, other certificates end it at once.
 //!
-//! The memory is `run/renewal.json` in the azward home. One that cannot be read or written costs another try, and a time
-//! from the future means nothing.
+//! The memory is `run/renewal.json` in the azward home. A time from the future means nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::azure::clouds::Cloud;
 use crate::azure::{ConfigDir, HttpsUrl};
 use crate::context::Context;
-use crate::private;
+use crate::memo::Memo;
 use crate::sys;
 use crate::tokens::entra::{Manner, TokenError};
 
@@ -73,9 +72,7 @@ impl Renewal<'_> {
         notes.retain(|other| other.holds(note.noted_at) && !other.is_of(&note));
         notes.push(note);
         notes.drain(..notes.len().saturating_sub(MOST_NOTES));
-        // An azward home that is being uninstalled is not made anew.
-        let Ok(_presence) = self.context.home_lock.enter() else { return };
-        private::note(&self.path(), &serde_json::to_vec(&notes).unwrap_or_default());
+        self.memo().remember(&notes);
     }
 
     /// A line for people: who renews the tokens of `config_dir`, and why it is not azward.
@@ -102,13 +99,12 @@ impl Renewal<'_> {
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.context.azward_home.join("run").join("renewal.json")
+    fn memo(&self) -> Memo<'_> {
+        Memo::named("renewal.json", self.context)
     }
 
     fn recall(&self) -> Vec<Note> {
-        let text = std::fs::read(self.path()).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        self.memo().recall()
     }
 }
 
@@ -164,11 +160,10 @@ mod tests {
             (i64::MAX, false),
             (i64::MIN, false),
         ] {
-            let notes = [Note { noted_at, ..note.clone() }];
-            std::fs::write(renewal.path(), serde_json::to_vec(&notes).unwrap()).unwrap();
+            renewal.memo().remember(&[Note { noted_at, ..note.clone() }]);
             assert_eq!(renewal.manner(&endpoint).is_err(), holds, "{noted_at}");
         }
-        std::fs::write(renewal.path(), serde_json::to_vec(&[note]).unwrap()).unwrap();
+        renewal.memo().remember(&[note]);
         assert!(renewal.manner(&endpoint).is_err());
         std::fs::write(&bundle, "another authority").unwrap();
         assert!(renewal.manner(&endpoint).is_ok());

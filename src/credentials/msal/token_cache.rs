@@ -84,6 +84,14 @@ impl<'a> TokenCache<'a> {
         }
     }
 
+    /// Whether it has a refresh token.
+    ///
+    /// # Errors
+    /// [`Kind::CacheForeign`] when the section is not an object.
+    pub fn has_refresh_token(&self) -> Result<bool> {
+        Ok(self.refresh_token_count()? > 0)
+    }
+
     /// How many refresh tokens it has.
     ///
     /// # Errors

@@ -215,9 +215,9 @@ impl CredentialStore<'_> {
             let text =
                 locked.as_ref().map_or_else(|| unlocked.as_deref().map_or("", String::as_str), CacheSection::text);
             let cache = TokenCache::parse(text)?;
-            let handed = match cache.entries(Section::RefreshToken)?.is_empty() {
-                true => Zeroizing::new(text.to_owned()),
-                false => cache.with_entries(Section::RefreshToken, &[]),
+            let handed = match cache.has_refresh_token()? {
+                false => Zeroizing::new(text.to_owned()),
+                true => cache.with_entries(Section::RefreshToken, &[]),
             };
             copy.base = Base::of(&cache, &TokenCache::parse(&handed)?, self.app.context.now())?;
             return copy.write(&handed);
@@ -309,8 +309,7 @@ impl CredentialStore<'_> {
         let real_text = self.cache.read().ok().flatten().unwrap_or_default();
         // A real cache that somebody is writing at this moment tells nothing.
         let real = TokenCache::parse(&real_text).or_else(|_| TokenCache::parse(""))?;
-        let is_empty =
-            |cache: &TokenCache<'_>| cache.entries(Section::RefreshToken).is_ok_and(|tokens| tokens.is_empty());
+        let is_empty = |cache: &TokenCache<'_>| cache.has_refresh_token().is_ok_and(|has_one| !has_one);
         if !self.vault.exists() && is_empty(after) && is_empty(&real) {
             return Ok(Settled { on_disk: None, has_forgotten: false });
         }
@@ -336,7 +335,7 @@ impl CredentialStore<'_> {
     fn harvest_living(&self, copy: &PrivateCopy, by: Origin<'_>) -> Result<()> {
         let text = copy.read()?;
         let after = TokenCache::parse(&text)?;
-        if after.entries(Section::RefreshToken)?.is_empty() {
+        if !after.has_refresh_token()? {
             return Ok(());
         }
         let section = self.prepared()?.enter_vault()?;

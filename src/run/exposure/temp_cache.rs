@@ -78,7 +78,7 @@ pub fn clear_up(store: &CredentialStore<'_>, temp_caches: &[TempCache]) -> Resul
         let rest = edit::scrub(&cache, &contents)?;
         let rest = TokenCache::parse(rest.as_ref().unwrap_or(&temp_cache.text))?;
         let is_the_same = sys::file_state(&temp_cache.path).is_ok_and(|state| state.text == temp_cache.state);
-        if rest.entries(Section::RefreshToken)?.is_empty() && is_the_same {
+        if !rest.has_refresh_token()? && is_the_same {
             std::fs::remove_file(&temp_cache.path)
                 .map_err(|error| Failure::storage("remove", &temp_cache.path, &error))?;
         } else {
@@ -111,7 +111,7 @@ fn find(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
         let state = sys::file_state(&path).ok()?.text;
         let text = Zeroizing::new(std::fs::read_to_string(&path).ok()?);
         let parsed = TokenCache::parse(&text).ok()?;
-        if parsed.entries(Section::RefreshToken).ok()?.is_empty() {
+        if !parsed.has_refresh_token().ok()? {
             return None;
         }
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -19,9 +19,9 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
     let text = store.read_settled()?;
     let cache = TokenCache::parse(&text)?;
     let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
-    let contents = match cache.refresh_token_count()? {
-        0 => store.vault.load()?,
-        _ => {
+    let contents = match cache.has_refresh_token()? {
+        false => store.vault.load()?,
+        true => {
             let section = store.prepared()?.enter_vault()?;
             let mut opened = section.open()?;
             opened.harvest(&cache, Origin::Rotation, store.order())?;
