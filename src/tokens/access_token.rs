@@ -10,7 +10,7 @@ use crate::credentials::msal::Entry;
 use crate::failure::{Failure, Kind, Result};
 
 /// A token with less than this left, in seconds, is rotated.
-pub const WINDOW: i64 = 20 * 60;
+const WINDOW: i64 = 20 * 60;
 
 /// How far, in seconds, the clocks of two machines that share a home may be apart.
 const SKEW: i64 = 5 * 60;
@@ -53,7 +53,7 @@ impl CachedToken<'_> {
         self.expires_on.saturating_sub(now)
     }
 
-    /// Whether the token is to be rotated: it expires within [`WINDOW`], or its issuer wants it refreshed by now, or it was
+    /// Whether the token is to be rotated: it expires within the window, or its issuer wants it refreshed by now, or it was
     /// stored by a clock that was ahead, so that its times mean nothing.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
@@ -73,8 +73,7 @@ impl CachedToken<'_> {
     }
 
     /// The same, to keep.
-    #[must_use]
-    pub fn to_token(&self, now: i64) -> AccessToken {
+    pub(super) fn to_token(self, now: i64) -> AccessToken {
         let secret = Zeroizing::new(self.secret.to_owned());
         AccessToken { secret, expires_on: self.expires_on, due_in: self.due_in(now) }
     }

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::tokens::TokenKey;
 
 /// What tells Entra that the caller understands claims challenges; the answer is then a CAE token.
-pub const CP1: &str = r#"{"access_token": {"xms_cc": {"values": ["CP1"]}}}"#;
+pub(in crate::tokens) const CP1: &str = r#"{"access_token": {"xms_cc": {"values": ["CP1"]}}}"#;
 
 /// What a client declares of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::tokens::entra::token_response::from_object;
 
-/// The fields of a [`Granted`].
+/// The fields of a grant.
 #[derive(Debug, Deserialize)]
 pub struct GrantedFields<'a> {
     /// The access token.

@@ -15,7 +15,8 @@ mod token_response;
 mod trust;
 
 pub use client::{Client, Manner};
-pub use grant_request::{CP1, Capability, Field, GrantRequest};
+pub(in crate::tokens) use grant_request::CP1;
+pub use grant_request::{Capability, Field, GrantRequest};
 pub use granted_fields::GrantedFields;
 pub use token_error::{LONGEST_RETRY_AFTER, Reason, TokenError};
 pub use token_response::Granted;
