@@ -11,7 +11,7 @@ use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
 use crate::run::exposure::ExposureKind;
 use crate::store::is_covered;
-use crate::store::lease::Lease;
+use crate::store::lease::{Lease, RunLock};
 use crate::sys;
 
 /// The variable's name.
@@ -71,7 +71,8 @@ impl RunVariable {
 
     /// Whether its writer holds what a run holds for as long as its az may need the secrets.
     fn holds_its_lock(&self, context: &Context) -> bool {
-        Lease::named(context, &self.config_dir).is_some_and(|lease| lease.is_held_by(self.process, self.is_private))
+        let lock = if self.is_private { RunLock::Mount } else { RunLock::Lease };
+        Lease::named(context, &self.config_dir).is_some_and(|lease| lease.is_held_by(self.process, lock))
     }
 
     /// The run variable for what this process starts now.

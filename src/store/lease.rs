@@ -38,6 +38,15 @@ pub struct Lease {
     home: HomeLock,
 }
 
+/// What a run holds for as long as its az may need the credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunLock {
+    /// The lease: what it needs is exposed in place.
+    Lease,
+    /// The mount lock: it has a private mount.
+    Mount,
+}
+
 /// Says to everybody that a run has a private mount over the cache.
 #[derive(Debug)]
 pub struct MountLock(Lock);
@@ -110,11 +119,14 @@ impl Lease {
         is_id.then(|| Self::with_id(context, id))
     }
 
-    /// Whether a process has a share in it or, `by_attendance`, attends. Where the system does not tell who holds a lock,
-    /// that somebody does has to do. Nothing is made.
+    /// Whether a process holds that lock. Where the system does not tell who holds a lock, that somebody does has to do.
+    /// Nothing is made.
     #[must_use]
-    pub fn is_held_by(&self, process: u32, by_attendance: bool) -> bool {
-        let path = if by_attendance { &self.mount_lock } else { &self.path };
+    pub fn is_held_by(&self, process: u32, lock: RunLock) -> bool {
+        let path = match lock {
+            RunLock::Lease => &self.path,
+            RunLock::Mount => &self.mount_lock,
+        };
         let Ok(file) = File::open(path) else { return false };
         sys::holds_lock(process, &file)
             .unwrap_or_else(|| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))

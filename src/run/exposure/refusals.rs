@@ -44,7 +44,7 @@ impl Refusals<'_> {
             Some((az, seen, renames)) if az == self.real_az && seen == state => renames,
             _ => {
                 let renames = replaces_by_rename(self.real_az);
-                self.note_writer(state, renames);
+                self.remember(|known| known.az = Some((self.real_az.to_owned(), state, renames)));
                 renames
             }
         };
@@ -97,13 +97,8 @@ impl Refusals<'_> {
     /// Remembers that this az replaces its cache by rename: it has just tried.
     pub fn note_rename(&self) {
         if let Ok(state) = sys::file_state(self.real_az) {
-            let renames = true;
-            self.note_writer(state.text, renames);
+            self.remember(|known| known.az = Some((self.real_az.to_owned(), state.text, true)));
         }
-    }
-
-    fn note_writer(&self, state: String, renames: bool) {
-        self.remember(|known| known.az = Some((self.real_az.to_owned(), state, renames)));
     }
 
     fn memo(&self) -> Memo<'_> {
