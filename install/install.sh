@@ -46,12 +46,12 @@ if [ -z "$build" ]; then
     fi
     echo "building azward (a few minutes the first time)"
     if can_link_statically; then
-        cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward \
+        cargo build --profile installed --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward \
             --config "$here/static.toml" --target "$host"
-        build=${CARGO_TARGET_DIR:-$root/target}/$host/release
+        build=${CARGO_TARGET_DIR:-$root/target}/$host/installed
     else
-        cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
-        build=${CARGO_TARGET_DIR:-$root/target}/release
+        cargo build --profile installed --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
+        build=${CARGO_TARGET_DIR:-$root/target}/installed
     fi
 fi
 
