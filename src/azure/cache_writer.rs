@@ -9,7 +9,7 @@ use crate::azure::installation::Installation;
 /// Whether the source of MSAL's extensions (msal-extensions 1.3.1, `persistence.py`, `FilePersistence.save`) that `az` comes
 /// with replaces files by rename.
 #[must_use]
-pub fn replaces_by_rename(az: &Path) -> bool {
+pub(crate) fn replaces_by_rename(az: &Path) -> bool {
     Installation::of(az)
         .and_then(|az| az.source("msal_extensions/persistence.py"))
         .is_some_and(|text| ["os.replace(", "os.rename(", "shutil.move("].iter().any(|call| text.contains(call)))

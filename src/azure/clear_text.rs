@@ -32,7 +32,7 @@ const PACKED: [&str; 9] = ["gz", "zip", "bz2", "xz", "zst", "7z", "tgz", "gpg", 
 
 /// What was found in a directory.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The files with long-lived credentials in them, by path.
     pub found: Vec<Found>,
     /// What was not looked at.
@@ -45,7 +45,7 @@ pub struct Survey {
 
 /// One file with long-lived credentials in it.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// Where it is.
     pub path: PathBuf,
     /// What is in it.
@@ -54,7 +54,7 @@ pub struct Found {
 
 /// Something that was not looked at.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unseen {
+pub(crate) struct Unseen {
     /// Where it is.
     pub path: PathBuf,
     /// Why not.
@@ -63,7 +63,7 @@ pub struct Unseen {
 
 /// Why something was not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// It leads to a directory, or to nothing.
     Link,
     /// It may not be read.
@@ -83,7 +83,7 @@ pub enum Why {
 impl Why {
     /// In words.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Link => "a link that leads to no file",
             Self::Unreadable => "it may not be read",
@@ -99,7 +99,7 @@ impl Why {
 impl Found {
     /// What is in it, in words.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let words: Vec<String> = self.marks.iter().map(|(mark, count)| mark.words(*count)).collect();
         words.join(", ")
     }
@@ -108,7 +108,7 @@ impl Found {
 impl Survey {
     /// Looks through `directory`, and at the files `others` that az was told to keep elsewhere.
     #[must_use]
-    pub fn of(directory: &Path, others: &[PathBuf]) -> Self {
+    pub(crate) fn of(directory: &Path, others: &[PathBuf]) -> Self {
         let mut survey = Self::default();
         let mut level = vec![directory.to_owned()];
         // What is near the top first: there may be more than is read.

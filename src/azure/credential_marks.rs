@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// A kind of long-lived credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// A user's refresh token.
     RefreshToken,
     /// A service principal's secret.
@@ -26,7 +26,7 @@ pub enum Mark {
 }
 
 /// How many there are of each kind.
-pub type Marks = BTreeMap<Mark, usize>;
+pub(crate) type Marks = BTreeMap<Mark, usize>;
 
 /// The shortest value that is taken for a secret where it is not known to be one: a word of prose is none.
 const SHORTEST: usize = 16;
@@ -37,7 +37,7 @@ const LONGEST_NAME: usize = 40;
 impl Mark {
     /// In words, for `count` of them.
     #[must_use]
-    pub fn words(self, count: usize) -> String {
+    pub(crate) fn words(self, count: usize) -> String {
         let word = match self {
             Self::RefreshToken => "refresh token",
             Self::ClientSecret => "client secret",
@@ -66,7 +66,7 @@ impl Mark {
 
 /// Counts what is in `bytes`.
 #[must_use]
-pub fn marks(bytes: &[u8]) -> Marks {
+pub(crate) fn marks(bytes: &[u8]) -> Marks {
     let bytes = as_utf8(bytes);
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut found = Marks::new();

@@ -72,7 +72,7 @@ impl fmt::Display for HttpsUrl {
 
 /// Reads `host` or `host:port`, in lower case.
 #[must_use]
-pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+pub(crate) fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.split_once(':') {
         None => (text, None),
         Some((host, digits)) => {

@@ -15,7 +15,7 @@ const SCRIPT: u64 = 4096;
 
 /// The libraries of one az.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
+pub(crate) struct Installation {
     /// The directory of its libraries.
     site_packages: PathBuf,
     /// Whether nobody can put other libraries before these.
@@ -25,7 +25,7 @@ pub struct Installation {
 impl Installation {
     /// Finds the libraries of the az at `az`.
     #[must_use]
-    pub fn of(az: &Path) -> Option<Self> {
+    pub(crate) fn of(az: &Path) -> Option<Self> {
         let script = script(az);
         let words = words(&script);
         let named = words.iter().filter_map(|word| placed(word, az)).filter(|path| path.ends_with("site-packages"));
@@ -42,14 +42,14 @@ impl Installation {
 
     /// The source of one of its modules.
     #[must_use]
-    pub fn source(&self, module: &str) -> Option<String> {
+    pub(crate) fn source(&self, module: &str) -> Option<String> {
         std::fs::read_to_string(self.site_packages.join(module)).ok()
     }
 
     /// The file of certificates that requests trusts where nobody names another: certifi's (certifi 2026.1,
     /// `core.py`, `where`). `None` where that may be another's, or where a distribution has certifi say something else.
     #[must_use]
-    pub fn certificates(&self, context: &Context) -> Option<PathBuf> {
+    pub(crate) fn certificates(&self, context: &Context) -> Option<PathBuf> {
         let may_be_another_s = !self.is_isolated && self.has_rival("certifi", context);
         let says = self.source("certifi/core.py")?;
         let is_its_own =

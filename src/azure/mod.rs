@@ -1,20 +1,20 @@
 //! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are
 //! az's and MSAL's; azward adds nothing to them.
 
-pub mod cache_writer;
-pub mod clear_text;
+pub(crate) mod cache_writer;
+pub(crate) mod clear_text;
 pub mod clouds;
 pub mod command;
-pub mod config_dir;
-pub mod credential_marks;
-pub mod https_url;
+mod config_dir;
+pub(crate) mod credential_marks;
+pub(crate) mod https_url;
 pub mod ini;
-pub mod installation;
+pub(crate) mod installation;
 mod owner;
 pub mod profile;
 pub mod python_json;
 pub mod real_az;
-pub mod whereabouts;
+pub(crate) mod whereabouts;
 
 pub use command::Command;
 pub use config_dir::ConfigDir;

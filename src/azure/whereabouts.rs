@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What became of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
+pub(crate) enum Whereabouts {
     /// It is there.
     There,
     /// It was removed.
@@ -23,7 +23,7 @@ const MOUNTED_BELOW: [&str; 8] =
 impl Whereabouts {
     /// Of `directory`.
     #[must_use]
-    pub fn of(directory: &Path) -> Self {
+    pub(crate) fn of(directory: &Path) -> Self {
         let fstab = std::fs::read_to_string("/etc/fstab").unwrap_or_default();
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         Self::by(directory, &fstab, &mounts)
@@ -56,7 +56,7 @@ impl Whereabouts {
 
     /// In words.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::There => "there",
             Self::Gone => "gone",

@@ -18,7 +18,7 @@ const LINES: usize = 12;
 
 /// What lies in the clear in one config directory.
 #[derive(Debug)]
-pub struct Clear {
+pub(super) struct Clear {
     directory: PathBuf,
     survey: Survey,
     cache: PathBuf,
@@ -31,7 +31,7 @@ pub struct Clear {
 impl Clear {
     /// Looks through the config directory.
     #[must_use]
-    pub fn of(context: &Context, store: &CredentialStore<'_>) -> Self {
+    pub(super) fn of(context: &Context, store: &CredentialStore<'_>) -> Self {
         let directory = store.directory();
         // Where az before 2.30 was told to keep its tokens (azure-cli-core 2.29.2, `_profile.py`).
         let elsewhere = context.variable("AZURE_ACCESS_TOKEN_FILE").map(|path| context.expand_user(Path::new(path)));
@@ -47,7 +47,7 @@ impl Clear {
 
     /// A line for each file; one if there is none.
     #[must_use]
-    pub fn rows(&self) -> Vec<String> {
+    pub(super) fn rows(&self) -> Vec<String> {
         let found = self.survey.found.iter().map(|found| self.row(found));
         let trouble = self.trouble.iter().map(|failure| failure.what.clone());
         let leftover = self.has_leftover.then(|| "a killed process's file beside the token cache".to_owned());
@@ -62,14 +62,14 @@ impl Clear {
 
     /// A line for each file but the token cache: those that azward takes nothing out of.
     #[must_use]
-    pub fn others(&self) -> Vec<String> {
+    pub(super) fn others(&self) -> Vec<String> {
         let others = self.survey.found.iter().filter(|found| found.path != self.cache);
         bounded(others.map(|found| self.row(found)).collect(), "files")
     }
 
     /// A line for each thing that was not looked at.
     #[must_use]
-    pub fn unseen_rows(&self) -> Vec<String> {
+    pub(super) fn unseen_rows(&self) -> Vec<String> {
         let unseen = self.survey.unseen.iter();
         bounded(
             unseen.map(|unseen| format!("`{}`: {}", self.name(&unseen.path), unseen.why.words())).collect(),
@@ -81,7 +81,7 @@ impl Clear {
     ///
     /// # Errors
     /// `Storage` otherwise.
-    pub fn verdict(&self) -> Result<()> {
+    pub(super) fn verdict(&self) -> Result<()> {
         let is_cache = |found: &&Found| found.path == self.cache;
         let has_token = |found: &&Found| found.marks.contains_key(&Mark::RefreshToken);
         let (cache, others): (Vec<&Found>, Vec<&Found>) =
@@ -129,7 +129,7 @@ fn bounded(mut lines: Vec<String>, what: &str) -> Vec<String> {
 
 /// Why az keeps its tokens elsewhere than in the token cache that azward knows, if it seems to.
 #[must_use]
-pub fn kept_by_az(context: &Context, config_dir: &ConfigDir) -> Option<String> {
+pub(super) fn kept_by_az(context: &Context, config_dir: &ConfigDir) -> Option<String> {
     let signs = ["msal_token_cache.bin", "msal_token_cache.sig"];
     if let Some(sign) = signs.iter().find(|name| config_dir.path().join(name).exists()) {
         return Some(format!("there is a `{sign}`"));

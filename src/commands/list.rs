@@ -17,20 +17,20 @@ use crate::vault::{self, Contents, Record, Vault, VaultState};
 
 /// One config directory's login.
 #[derive(Debug)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// The config directory.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Whether it is there.
-    pub whereabouts: Whereabouts,
+    pub(crate) whereabouts: Whereabouts,
     /// Its vault.
-    pub vault: Vault,
+    pub(crate) vault: Vault,
 }
 
 /// Every login of this azward home.
 ///
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
-pub fn listed(app: &App) -> Result<Vec<Listed>> {
+pub(crate) fn listed(app: &App) -> Result<Vec<Listed>> {
     let App { context, settings, .. } = app;
     let mut all: Vec<Listed> = vault::all_vaults(context, settings)?
         .into_iter()

@@ -2,13 +2,13 @@
 //! stdout, a failure's two lines on stderr. A subcommand ends in an [`anyhow::Error`], which tells what it was about; shown is
 //! the [`Failure`] that this comes to ([`failure_of`]).
 
-pub mod clear;
+mod clear;
 pub mod forget;
 pub mod install;
 pub mod list;
 pub mod lock;
 pub mod scrub;
-pub mod start_up_files;
+mod start_up_files;
 pub mod status;
 pub mod uninstall;
 

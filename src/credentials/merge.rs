@@ -14,7 +14,7 @@ use crate::vault::Owner;
 
 /// What a private copy was made of, without any of its secrets: whoever harvests it may be another process.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Base {
+pub(crate) struct Base {
     /// By section and key, what tells each entry from any other.
     entries: HashMap<String, HashMap<String, u64>>,
     /// Who was signed in, as the real document has it.
@@ -34,7 +34,7 @@ impl Base {
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub fn of<D: Document>(real: &D, handed: &D, now: i64) -> Result<Self> {
+    pub(crate) fn of<D: Document>(real: &D, handed: &D, now: i64) -> Result<Self> {
         let credentials = credential_sections::<D>();
         let mut entries = HashMap::new();
         for name in names(&[real]).into_iter().filter(|name| !credentials.contains(&name.as_str())) {
@@ -56,7 +56,7 @@ impl Base {
     }
 
     /// Takes entries out of a section of it that were left out of the copy: that they are not there is not the run's doing.
-    pub fn leave_out(&mut self, section: &str, keys: &[String]) {
+    pub(crate) fn leave_out(&mut self, section: &str, keys: &[String]) {
         if let Some(known) = self.entries.get_mut(section) {
             known.retain(|key, _| !keys.contains(key));
         }
@@ -65,35 +65,35 @@ impl Base {
     /// Whether the copy was made with this very entry in that section, or got it later: if it has it no longer, the run has
     /// removed it.
     #[must_use]
-    pub fn had(&self, section: &str, entry: &Entry<'_>) -> bool {
+    pub(crate) fn had(&self, section: &str, entry: &Entry<'_>) -> bool {
         self.mark(section, entry.key) == Some(mark(entry.value))
     }
 
     /// Whether this very credential was handed over.
     #[must_use]
-    pub fn handed_over(&self, entry: &Entry<'_>) -> bool {
+    pub(crate) fn handed_over(&self, entry: &Entry<'_>) -> bool {
         self.handed_credentials.get(entry.key) == Some(&mark(entry.value))
     }
 
     /// Notes which names the config directory has.
-    pub fn note_names(&mut self, names: Vec<String>) {
+    pub(crate) fn note_names(&mut self, names: Vec<String>) {
         self.names = names;
     }
 
     /// Whether the config directory had something of that name when the copy was made.
     #[must_use]
-    pub fn was_there(&self, name: &str) -> bool {
+    pub(crate) fn was_there(&self, name: &str) -> bool {
         self.names.iter().any(|other| other == name)
     }
 
     /// Notes what came to a section of the living run's copy since.
-    pub fn add(&mut self, section: &str, brought: Brought) {
+    pub(crate) fn add(&mut self, section: &str, brought: Brought) {
         self.entries.entry(section.to_owned()).or_default().extend(brought.0);
     }
 
     /// When it was made, in seconds since the epoch.
     #[must_use]
-    pub fn began(&self) -> i64 {
+    pub(crate) fn began(&self) -> i64 {
         self.began
     }
 
@@ -101,7 +101,7 @@ impl Base {
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub fn stored_since<'c, D: Document>(&self, after: &'c D) -> Result<Vec<Credential<'c>>> {
+    pub(crate) fn stored_since<'c, D: Document>(&self, after: &'c D) -> Result<Vec<Credential<'c>>> {
         let mut credentials = after.credentials()?;
         credentials.retain(|credential| !self.handed_over(&credential.as_entry()));
         Ok(credentials)
@@ -109,7 +109,7 @@ impl Base {
 
     /// Who was signed in when it was handed to the run: those that it can forget.
     #[must_use]
-    pub fn handed(&self) -> &[Owner] {
+    pub(crate) fn handed(&self) -> &[Owner] {
         &self.handed
     }
 
@@ -120,24 +120,24 @@ impl Base {
 
 /// Entries that came to a living run's copy after it was made, by key, with what tells each from any other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Brought(HashMap<String, u64>);
+pub(crate) struct Brought(HashMap<String, u64>);
 
 impl Brought {
     /// Notes entries.
-    pub fn note(&mut self, entries: &[Entry<'_>]) {
+    pub(crate) fn note(&mut self, entries: &[Entry<'_>]) {
         self.0.extend(marks(entries));
     }
 
     /// Whether this very entry came.
     #[must_use]
-    pub fn has(&self, entry: &Entry<'_>) -> bool {
+    pub(crate) fn has(&self, entry: &Entry<'_>) -> bool {
         self.0.get(entry.key) == Some(&mark(entry.value))
     }
 }
 
 /// What it means that somebody who was signed in is missing from a run's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub(crate) enum Missing {
     /// The run logged them out.
     LoggedOut,
     /// The copy lost them by mishap.
@@ -149,7 +149,12 @@ pub enum Missing {
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn merge<D: Document>(base: &Base, after: &D, real: &D, missing: Missing) -> Result<Option<Zeroizing<String>>> {
+pub(crate) fn merge<D: Document>(
+    base: &Base,
+    after: &D,
+    real: &D,
+    missing: Missing,
+) -> Result<Option<Zeroizing<String>>> {
     let gone = gone_elsewhere(base, real)?;
     let left = after.owners()?;
     // An entry is only read where somebody was logged out: a large cache has many.
@@ -198,7 +203,7 @@ pub fn merge<D: Document>(base: &Base, after: &D, real: &D, missing: Missing) ->
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub fn gone_elsewhere<D: Document>(base: &Base, real: &D) -> Result<HashSet<Owner>> {
+pub(crate) fn gone_elsewhere<D: Document>(base: &Base, real: &D) -> Result<HashSet<Owner>> {
     let present = real.owners()?;
     Ok(base.owners.iter().filter(|owner| !present.contains(owner)).cloned().collect())
 }

@@ -10,8 +10,8 @@
 mod codec;
 mod document;
 pub mod edit;
-pub mod file;
-pub mod merge;
+pub(crate) mod file;
+pub(crate) mod merge;
 pub mod msal;
 mod msal_lock;
 pub mod origin;

@@ -8,7 +8,7 @@ use crate::lock::{Lock, Mode};
 
 /// The id of a config directory at which somebody is at work: of any, or of `only`. `None` when nobody is.
 #[must_use]
-pub fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) -> Option<String> {
+pub(crate) fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) -> Option<String> {
     let entries = std::fs::read_dir(azward_home.join("run")).into_iter().flatten().flatten();
     let mut locks = entries.filter_map(|entry| {
         let name = entry.file_name();

@@ -14,7 +14,7 @@ use crate::sys::{Alarm, Woken};
 use crate::tokens::{Acquired, Renew, TokenKey, Tokens};
 
 /// Tells the thread that the run has ended.
-pub type End = Alarm;
+pub(super) type End = Alarm;
 
 /// How long to wait at the most before looking again: the token may be another by then, and a machine may have slept.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_DENIAL: Duration = Duration::from_secs(60);
 
 /// Keeps what a run needs up to date until its end comes.
-pub fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposure: &dyn Exposure, end: &End) {
+pub(super) fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposure: &dyn Exposure, end: &End) {
     let mut wanted = wanted;
     let mut due = Instant::now() + if wanted.is_some() { Duration::ZERO } else { LONGEST_PAUSE };
     loop {

@@ -52,7 +52,7 @@ const _: () = assert!(Role::ALL.len() <= sys::MOST_FILES);
 
 /// The files that came along, by what they are for.
 #[derive(Debug, Default)]
-pub struct Files(Vec<(Role, File)>);
+pub(crate) struct Files(Vec<(Role, File)>);
 
 impl Files {
     /// The first `roles.len()` of the files that arrived; `None` when there are fewer: then nobody knows which is which.
@@ -65,7 +65,7 @@ impl Files {
 
     /// The file of that role, if it came and was not taken yet.
     #[must_use]
-    pub fn take(&mut self, role: Role) -> Option<File> {
+    pub(crate) fn take(&mut self, role: Role) -> Option<File> {
         let place = self.0.iter().position(|(other, _)| *other == role)?;
         Some(self.0.swap_remove(place).1)
     }

@@ -2,18 +2,18 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
-pub mod exposure;
-pub mod give_back;
+pub(crate) mod exposure;
+mod give_back;
 pub mod guardian;
-pub mod idle;
-pub mod keep_alive;
-pub mod launch;
-pub mod logged_out;
-pub mod manifest;
+pub(crate) mod idle;
+mod keep_alive;
+mod launch;
+mod logged_out;
+mod manifest;
 pub mod run_variable;
 pub mod supervise;
-pub mod sweep_record;
-pub mod through_az;
+mod sweep_record;
+mod through_az;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_millis(50);
 
 /// The record of one config directory.
 #[derive(Debug)]
-pub struct SweepRecord {
+pub(super) struct SweepRecord {
     path: PathBuf,
     home: HomeLock,
 }
@@ -26,14 +26,14 @@ pub struct SweepRecord {
 impl SweepRecord {
     /// The record of `config_dir`; nothing is read yet.
     #[must_use]
-    pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
+    pub(super) fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         let path = context.azward_home.join("run").join(format!("{}.swept", config_dir.id()));
         Self { path, home: context.home_lock.clone() }
     }
 
     /// Whether the cache looks as it did when the record was made. One that is not there holds nothing either.
     #[must_use]
-    pub fn is_valid(&self, cache: &TokenCacheFile) -> bool {
+    pub(super) fn is_valid(&self, cache: &TokenCacheFile) -> bool {
         match sys::file_state(cache.path()) {
             Ok(state) => private::read(&self.path).is_ok_and(|record| record == state.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -41,7 +41,7 @@ impl SweepRecord {
     }
 
     /// Makes the record of a cache that was just found without a refresh token.
-    pub fn renew(&self, cache: &TokenCacheFile) {
+    pub(super) fn renew(&self, cache: &TokenCacheFile) {
         let Ok(state) = sys::file_state(cache.path()) else { return };
         if state.unchanged_for < REST {
             return;

@@ -18,13 +18,18 @@ use crate::tokens::TokenKey;
 const RENEWAL_DEADLINE: Duration = Duration::from_secs(8);
 
 /// The arguments that have az renew the token for Resource Manager.
-pub const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
+pub(super) const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
 
 /// Asks an az for a fresh token that does not see the one that is due in its private copy. Says whether there is one now.
 ///
 /// # Errors
 /// When the copy cannot be had.
-pub fn rotate_privately(wanted: &TokenKey, store: &CredentialStore<'_>, launch: Launch<'_>, now: i64) -> Result<bool> {
+pub(super) fn rotate_privately(
+    wanted: &TokenKey,
+    store: &CredentialStore<'_>,
+    launch: Launch<'_>,
+    now: i64,
+) -> Result<bool> {
     let held = launch.begin()?.hold()?;
     let Some(text) = store.cache.read()? else { return Ok(false) };
     let due = wanted.due(&TokenCache::parse(&text)?, now)?.unwrap_or_default();
@@ -44,7 +49,12 @@ pub fn rotate_privately(wanted: &TokenKey, store: &CredentialStore<'_>, launch: 
 ///
 /// # Errors
 /// When the cache cannot be edited; the old token is in it.
-pub fn rotate_in_place(wanted: &TokenKey, store: &CredentialStore<'_>, launch: Launch<'_>, now: i64) -> Result<bool> {
+pub(super) fn rotate_in_place(
+    wanted: &TokenKey,
+    store: &CredentialStore<'_>,
+    launch: Launch<'_>,
+    now: i64,
+) -> Result<bool> {
     let (exposed, outcome) = launch.begin_beside()?.expose(&[])?;
     outcome?;
     let Some(aside) = set_aside(wanted, store, now)? else {

@@ -30,7 +30,7 @@ const QUEUE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The lease file of one config directory.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     path: PathBuf,
     turn: PathBuf,
     mount_lock: PathBuf,
@@ -40,7 +40,7 @@ pub struct Lease {
 
 /// What a run holds for as long as its az may need the credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunLock {
+pub(crate) enum RunLock {
     /// The lease: what it needs is exposed in place.
     Lease,
     /// The mount lock: it has a private mount.
@@ -49,23 +49,23 @@ pub enum RunLock {
 
 /// Says to everybody that a run has a private mount over the cache.
 #[derive(Debug)]
-pub struct MountLock(Lock);
+pub(crate) struct MountLock(Lock);
 
 impl MountLock {
     /// The same mount lock in another process.
     #[must_use]
-    pub fn from_file(file: File) -> Self {
+    pub(crate) fn from_file(file: File) -> Self {
         Self(Lock::held(file))
     }
 
     /// The file whose lock it is.
     #[must_use]
-    pub fn as_file(&self) -> &File {
+    pub(crate) fn as_file(&self) -> &File {
         self.0.as_file()
     }
 
     /// Ends it, whoever else is in the same one.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         // Where this fails (under wine) nobody else has it, and dropping does.
         let _ = self.0.file().unlock();
     }
@@ -73,18 +73,18 @@ impl MountLock {
 
 /// The lease as one run has it, beside others.
 #[derive(Debug)]
-pub struct SharedLease(Lock);
+pub(crate) struct SharedLease(Lock);
 
 impl SharedLease {
     /// The same in another process, which holds it too until one of the two gives it up.
     #[must_use]
-    pub fn from_file(file: File) -> Self {
+    pub(crate) fn from_file(file: File) -> Self {
         Self(Lock::held(file))
     }
 
     /// The file whose lock it is.
     #[must_use]
-    pub fn as_file(&self) -> &File {
+    pub(crate) fn as_file(&self) -> &File {
         self.0.as_file()
     }
 
@@ -92,7 +92,7 @@ impl SharedLease {
     ///
     /// # Errors
     /// The operating system's; whoever else has it has it still.
-    pub fn give_up(mut self) -> std::io::Result<()> {
+    pub(crate) fn give_up(mut self) -> std::io::Result<()> {
         let outcome = self.0.file().unlock();
         // Where it always fails (under wine) nobody else has it, and dropping does.
         if cfg!(windows) { Ok(()) } else { outcome }
@@ -101,11 +101,11 @@ impl SharedLease {
 
 /// The knowledge that no run needs what is exposed, for as long as this is held.
 #[derive(Debug)]
-pub struct NobodyNeedsIt(#[expect(dead_code, reason = "held for its lock")] Lock);
+pub(crate) struct NobodyNeedsIt(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 /// The knowledge that there is no private mount, and that there will be none for as long as this is held.
 #[derive(Debug)]
-pub struct NoMounts(#[expect(dead_code, reason = "held for its lock")] Lock);
+pub(crate) struct NoMounts(#[expect(dead_code, reason = "held for its lock")] Lock);
 
 /// The turn of one az that rewrites the cache.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ pub struct WriterLock(#[expect(dead_code, reason = "held for its lock")] Lock);
 impl Lease {
     /// The lease of the config directory with this id; `None` for what is no id.
     #[must_use]
-    pub fn named(context: &Context, id: &str) -> Option<Self> {
+    pub(crate) fn named(context: &Context, id: &str) -> Option<Self> {
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| Self::with_id(context, id))
     }
@@ -122,7 +122,7 @@ impl Lease {
     /// Whether a process holds that lock. Where the system does not tell who holds a lock, that somebody does has to do.
     /// Nothing is made.
     #[must_use]
-    pub fn is_held_by(&self, process: u32, lock: RunLock) -> bool {
+    pub(crate) fn is_held_by(&self, process: u32, lock: RunLock) -> bool {
         let path = match lock {
             RunLock::Lease => &self.path,
             RunLock::Mount => &self.mount_lock,
@@ -134,7 +134,7 @@ impl Lease {
 
     /// The lease of `config_dir`; its directory is made on first use.
     #[must_use]
-    pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
+    pub(crate) fn of(context: &Context, config_dir: &ConfigDir) -> Self {
         Self::with_id(context, &config_dir.id())
     }
 
@@ -151,7 +151,7 @@ impl Lease {
 
     /// The file.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -159,7 +159,7 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn share(&self) -> Result<SharedLease> {
+    pub(crate) fn share(&self) -> Result<SharedLease> {
         let _presence = self.enter()?;
         Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(SharedLease)
     }
@@ -168,7 +168,7 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn share_of_login(&self) -> Result<SharedLease> {
+    pub(crate) fn share_of_login(&self) -> Result<SharedLease> {
         let _presence = self.enter()?;
         if let Some(mut first) = Lock::attempt(&self.logins, Mode::Exclusive)? {
             // What cannot be noted keeps what earlier logins stored, and nobody from anything.
@@ -181,7 +181,7 @@ impl Lease {
     ///
     /// # Errors
     /// `Storage` when the file cannot be opened.
-    pub fn login_since(&self) -> Result<Option<i64>> {
+    pub(crate) fn login_since(&self) -> Result<Option<i64>> {
         if !self.logins.exists() || Lock::attempt(&self.logins, Mode::Exclusive)?.is_some() {
             return Ok(None);
         }
@@ -195,7 +195,7 @@ impl Lease {
     /// (msal-extensions 1.3.1, `token_cache.py`, `PersistedTokenCache.search`). `None` when the turn does not come: az
     /// then takes its chance, as it always did.
     #[must_use]
-    pub fn writer_lock(&self) -> Option<WriterLock> {
+    pub(crate) fn writer_lock(&self) -> Option<WriterLock> {
         // Not for as long as one waits: a run has its lease or attends, and that keeps azward where it is.
         drop(self.enter().ok()?);
         let began = Instant::now();
@@ -226,7 +226,7 @@ impl Lease {
     ///
     /// # Errors
     /// `Storage` when the file cannot be made.
-    pub fn nobody(&self) -> Result<Option<NobodyNeedsIt>> {
+    pub(crate) fn nobody(&self) -> Result<Option<NobodyNeedsIt>> {
         let _presence = self.enter()?;
         Ok(Lock::attempt(&self.path, Mode::Exclusive)?.map(NobodyNeedsIt))
     }
@@ -235,14 +235,14 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
-    pub fn mount_lock(&self) -> Result<MountLock> {
+    pub(crate) fn mount_lock(&self) -> Result<MountLock> {
         let _presence = self.enter()?;
         Lock::acquire(&self.mount_lock, Mode::Shared, SHARE_DEADLINE).map(MountLock)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.
     #[must_use]
-    pub fn no_mounts(&self) -> Option<NoMounts> {
+    pub(crate) fn no_mounts(&self) -> Option<NoMounts> {
         let _presence = self.enter().ok()?;
         Lock::attempt(&self.mount_lock, Mode::Exclusive).ok()?.map(NoMounts)
     }

@@ -5,7 +5,7 @@
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
 
-pub mod lease;
+pub(crate) mod lease;
 pub(crate) mod section;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ mod acquire;
 mod commit;
 pub mod entra;
 mod redeem;
-pub mod renewal;
+pub(crate) mod renewal;
 mod single_flight;
 pub mod source;
 mod token_key;

@@ -41,7 +41,7 @@ struct Note {
 
 /// Who renews tokens, for one az.
 #[derive(Clone, Copy, Debug)]
-pub struct Renewal<'a> {
+pub(crate) struct Renewal<'a> {
     /// What the process was started with.
     pub context: &'a Context,
     /// The real az.
@@ -53,7 +53,7 @@ impl Renewal<'_> {
     ///
     /// # Errors
     /// A [`TokenError`] where the real az has to.
-    pub fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, TokenError> {
+    pub(crate) fn manner(&self, endpoint: &HttpsUrl) -> Result<Manner, TokenError> {
         if !endpoint.path().is_empty() {
             return Err(TokenError::left_to_az("its authority is not Entra ID's own"));
         }
@@ -66,7 +66,7 @@ impl Renewal<'_> {
     }
 
     /// Remembers that speaking to `endpoint` so was in vain.
-    pub fn remember(&self, endpoint: &HttpsUrl, manner: &Manner, why: &str) {
+    pub(crate) fn remember(&self, endpoint: &HttpsUrl, manner: &Manner, why: &str) {
         let note = Note { why: why.to_owned(), ..self.note(endpoint, manner) };
         let mut notes = self.recall();
         notes.retain(|other| other.holds(note.noted_at) && !other.is_of(&note));
@@ -77,7 +77,7 @@ impl Renewal<'_> {
 
     /// A line for people: who renews the tokens of `config_dir`, and why it is not azward.
     #[must_use]
-    pub fn line(&self, config_dir: &ConfigDir) -> String {
+    pub(crate) fn line(&self, config_dir: &ConfigDir) -> String {
         let token_error = match Cloud::active(self.context, config_dir) {
             None => TokenError::left_to_az("the active cloud is not one that azward understands"),
             Some(cloud) => match self.manner(&cloud.active_directory) {

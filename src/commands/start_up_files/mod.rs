@@ -19,14 +19,14 @@ use crate::user_file::{self, Readers};
 
 /// One start-up file and the shell whose language it is in.
 #[derive(Debug)]
-pub struct StartUpFile {
+pub(super) struct StartUpFile {
     path: PathBuf,
     language: Language,
 }
 
 /// An edit that is ready to be made.
 #[derive(Debug)]
-pub struct Edit<'a> {
+pub(super) struct Edit<'a> {
     file: &'a StartUpFile,
     target: PathBuf,
     /// The new bytes; nothing where the file has them already.
@@ -37,7 +37,7 @@ pub struct Edit<'a> {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn check(directory: &Path) -> Result<()> {
+pub(super) fn check(directory: &Path) -> Result<()> {
     let separator = if cfg!(windows) { ';' } else { ':' };
     let why = match directory.to_str() {
         None => "it is not UTF-8".to_owned(),
@@ -57,7 +57,7 @@ pub fn check(directory: &Path) -> Result<()> {
 
 /// The start-up files of the shells that this user has: those that are there, and those of `$SHELL`.
 #[must_use]
-pub fn start_up_files(context: &Context) -> Vec<StartUpFile> {
+pub(super) fn start_up_files(context: &Context) -> Vec<StartUpFile> {
     let shell = context.variable("SHELL").map(Path::new).and_then(Path::file_name).unwrap_or_default();
     let home = &context.home;
     // A relative one would be another directory for every shell that starts elsewhere.
@@ -84,7 +84,7 @@ pub fn start_up_files(context: &Context) -> Vec<StartUpFile> {
 impl StartUpFile {
     /// The file.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -92,7 +92,7 @@ impl StartUpFile {
     ///
     /// # Errors
     /// `Usage` for a directory that [`check`] refuses, `Storage` for a file that cannot be edited.
-    pub fn plan(&self, directory: &Path) -> Result<Edit<'_>> {
+    pub(super) fn plan(&self, directory: &Path) -> Result<Edit<'_>> {
         check(directory)?;
         let target = self.target()?;
         let before = self.read(&target)?;
@@ -120,7 +120,7 @@ impl StartUpFile {
     ///
     /// # Errors
     /// `Storage`.
-    pub fn remove(&self) -> Result<bool> {
+    pub(super) fn remove(&self) -> Result<bool> {
         let Ok(target) = self.target() else { return Ok(false) };
         // Left by an install that was killed.
         let _ = std::fs::remove_file(draft_of(&target));
@@ -185,7 +185,7 @@ impl Edit<'_> {
     ///
     /// # Errors
     /// `Storage`; the file is then as it was.
-    pub fn make(&self) -> Result<bool> {
+    pub(super) fn make(&self) -> Result<bool> {
         let Some(after) = &self.after else { return Ok(false) };
         replace(&self.target, after).map_err(|error| Failure::storage("edit", &self.file.path, &error))?;
         Ok(true)

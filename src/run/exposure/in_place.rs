@@ -17,7 +17,7 @@ use crate::vault::Owner;
 
 /// How much of the real token cache's credentials is exposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub(crate) enum Extent {
     /// The refresh tokens go into the file.
     All,
     /// Nothing: the command needs none.
@@ -30,7 +30,7 @@ pub enum Extent {
 
 /// One run's exposure in the real token cache.
 #[derive(Debug)]
-pub struct InPlace {
+pub(crate) struct InPlace {
     extent: Extent,
     given: GivenCredentials,
     held: Option<Held>,
@@ -47,7 +47,7 @@ struct Held {
 impl InPlace {
     /// One that exposes nothing yet.
     #[must_use]
-    pub fn new(extent: Extent, given: GivenCredentials) -> Self {
+    pub(crate) fn new(extent: Extent, given: GivenCredentials) -> Self {
         Self { extent, given, held: None }
     }
 

@@ -2,14 +2,14 @@
 //! [`Exposure`] that is made before anything is exposed and settled at the end, by the run or, in its place, by the
 //! guardian; which of them a run gets `policy` says. Whatever fails, az can be run all the same, and nothing is lost.
 
-pub mod in_place;
-pub mod policy;
+pub(crate) mod in_place;
+pub(crate) mod policy;
 #[cfg(target_os = "linux")]
-pub mod private;
+pub(crate) mod private;
 #[cfg(target_os = "linux")]
 mod refusals;
 #[cfg(target_os = "linux")]
-pub mod temp_cache;
+mod temp_cache;
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub enum ExposureKind {
 
 /// Which credentials an az is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GivenCredentials {
+pub(crate) enum GivenCredentials {
     /// Every refresh token of an account that the cache has.
     #[default]
     All,
@@ -46,14 +46,14 @@ pub enum GivenCredentials {
 impl GivenCredentials {
     /// What a command is given that does this to the accounts.
     #[must_use]
-    pub fn to(effect: AccountEffect) -> Self {
+    pub(crate) fn to(effect: AccountEffect) -> Self {
         if effect == AccountEffect::SignIn { Self::None } else { Self::All }
     }
 }
 
 /// How an az ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AzEnd {
+pub(crate) enum AzEnd {
     /// With exit code 0.
     Succeeded,
     /// With another one, or by a signal, or nobody knows how.
@@ -65,7 +65,7 @@ pub enum AzEnd {
 impl AzEnd {
     /// Where it is known whether it did what it was told.
     #[must_use]
-    pub fn of(has_succeeded: bool) -> Self {
+    pub(crate) fn of(has_succeeded: bool) -> Self {
         if has_succeeded { Self::Succeeded } else { Self::Failed }
     }
 }
@@ -93,7 +93,7 @@ impl<'a> Recipient<'a> {
 
 /// How a run's end is to be settled.
 #[derive(Clone, Copy, Debug)]
-pub struct Ending<'a> {
+pub(crate) struct Ending<'a> {
     /// What may be forgotten.
     pub forgetting: Forgetting,
     /// Who has what az stored taken into the vault.
@@ -104,7 +104,7 @@ pub struct Ending<'a> {
 
 /// What came to light about an az when its exposure was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// Nothing of note.
     Nothing,
     /// It replaces its token cache by rename.
@@ -112,7 +112,7 @@ pub enum Finding {
 }
 
 /// One exposure of one run.
-pub trait Exposure: Debug + Sync {
+pub(crate) trait Exposure: Debug + Sync {
     /// Which one it is.
     fn kind(&self) -> ExposureKind;
 
@@ -143,7 +143,7 @@ pub trait Exposure: Debug + Sync {
 
 /// The exposure that a guardian was told of, with the files that came along; `None` when one that it needs did not.
 #[must_use]
-pub fn handed_over(kind: ExposureKind, given: GivenCredentials, files: &mut Files) -> Option<Box<dyn Exposure>> {
+pub(crate) fn handed_over(kind: ExposureKind, given: GivenCredentials, files: &mut Files) -> Option<Box<dyn Exposure>> {
     match kind {
         #[cfg(target_os = "linux")]
         ExposureKind::Private => Some(Box::new(private::PrivateCopy::from_files(given, files)?)),

@@ -15,7 +15,7 @@ use crate::sys;
 
 /// What is to be done with the secrets of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub(crate) enum Plan {
     /// Private exposure.
     Private,
     /// In-place exposure, and why.
@@ -26,7 +26,7 @@ pub enum Plan {
 
 /// Decides for one run.
 #[derive(Debug)]
-pub struct Policy<'a> {
+pub(crate) struct Policy<'a> {
     app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
@@ -35,19 +35,19 @@ pub struct Policy<'a> {
 impl<'a> Policy<'a> {
     /// Nothing is asked yet.
     #[must_use]
-    pub fn new(app: &'a App, real_az: &'a Path) -> Self {
+    pub(crate) fn new(app: &'a App, real_az: &'a Path) -> Self {
         Self { app, choice: app.settings.exposure.value, real_az }
     }
 
     /// The az that all this is about.
     #[must_use]
-    pub fn real_az(&self) -> &Path {
+    pub(crate) fn real_az(&self) -> &Path {
         self.real_az
     }
 
     /// What to do for a command.
     #[must_use]
-    pub fn plan(&self, command: &Command<'_>) -> Plan {
+    pub(crate) fn plan(&self, command: &Command<'_>) -> Plan {
         if command.effect() == AccountEffect::Clear {
             return Plan::Nothing;
         }
@@ -61,7 +61,7 @@ impl<'a> Policy<'a> {
 
     /// What to do for a command about which nothing is known.
     #[must_use]
-    pub fn in_general(&self) -> Plan {
+    pub(crate) fn in_general(&self) -> Plan {
         match self.choice {
             ExposureChoice::Private => Plan::Private,
             ExposureChoice::InPlace => Plan::InPlace("it is set so in config.json".to_owned()),
@@ -71,7 +71,7 @@ impl<'a> Policy<'a> {
 
     /// What a run gets for which private exposure was planned and cannot be had.
     #[must_use]
-    pub fn instead(&self, reason: String) -> Plan {
+    pub(crate) fn instead(&self, reason: String) -> Plan {
         match self.choice {
             ExposureChoice::Private => Plan::Nothing,
             _ => Plan::InPlace(reason),
@@ -80,7 +80,7 @@ impl<'a> Policy<'a> {
 
     /// What a run would get now, tried out with a process that ends at once. What was remembered wrongly is forgotten.
     #[must_use]
-    pub fn try_out(&self) -> Plan {
+    pub(crate) fn try_out(&self) -> Plan {
         let known = self.in_general();
         if known != Plan::Private && !self.remembers_refusal() {
             return known;
@@ -96,12 +96,12 @@ impl<'a> Policy<'a> {
 impl Policy<'_> {
     /// What was learned of this system and this az.
     #[must_use]
-    pub fn refusals(&self) -> Refusals<'_> {
+    pub(crate) fn refusals(&self) -> Refusals<'_> {
         Refusals { context: &self.app.context, real_az: self.real_az }
     }
 
     /// Remembers what came to light about this az.
-    pub fn note(&self, finding: Finding) {
+    pub(crate) fn note(&self, finding: Finding) {
         if finding == Finding::Renames {
             self.refusals().note_rename();
         }
@@ -144,7 +144,7 @@ pub const NO_NAMESPACES: &str = "this system has no mount namespaces";
 
 /// The failure of a run that was to be exposed privately and nothing else.
 #[must_use]
-pub fn refused(reason: &str) -> Failure {
+pub(crate) fn refused(reason: &str) -> Failure {
     Failure::new(
         Kind::Storage,
         format!("nothing was handed to az, because {reason}"),

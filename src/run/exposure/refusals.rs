@@ -14,7 +14,7 @@ use crate::sys::{self, CoveredFile, PrivateMount, Program, Refused, WaitingChild
 
 /// What was learned, for one az.
 #[derive(Clone, Copy, Debug)]
-pub struct Refusals<'a> {
+pub(crate) struct Refusals<'a> {
     /// What the process was started with.
     pub context: &'a Context,
     /// The real az.
@@ -33,7 +33,7 @@ struct Known {
 impl Refusals<'_> {
     /// What speaks against private exposure, as far as is known.
     #[must_use]
-    pub fn objection(&self) -> Option<String> {
+    pub(crate) fn objection(&self) -> Option<String> {
         let known = self.recall();
         let refused = known.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
         if let Some((_, reason)) = refused {
@@ -53,7 +53,7 @@ impl Refusals<'_> {
 
     /// Whether it is remembered that the system refused.
     #[must_use]
-    pub fn are_remembered(&self) -> bool {
+    pub(crate) fn are_remembered(&self) -> bool {
         self.recall().refused.is_some()
     }
 
@@ -62,7 +62,7 @@ impl Refusals<'_> {
     ///
     /// # Errors
     /// What refuses it, in words.
-    pub fn try_out(&self) -> Result<(), String> {
+    pub(crate) fn try_out(&self) -> Result<(), String> {
         self.enter_somewhere().map_err(|error| error.to_string())??;
         if self.are_remembered() {
             self.remember(|known| known.refused = None);
@@ -83,7 +83,7 @@ impl Refusals<'_> {
 
     /// Remembers what the system refused, if it will refuse it again, and says it in words.
     #[must_use]
-    pub fn note_refusal(&self, refused: &Refused) -> String {
+    pub(crate) fn note_refusal(&self, refused: &Refused) -> String {
         let reason = reason_of(refused);
         let is_lasting = matches!(refused.error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
             // `user.max_user_namespaces` at 0 is told as a full disk.
@@ -95,7 +95,7 @@ impl Refusals<'_> {
     }
 
     /// Remembers that this az replaces its cache by rename: it has just tried.
-    pub fn note_rename(&self) {
+    pub(crate) fn note_rename(&self) {
         if let Ok(state) = sys::file_state(self.real_az) {
             self.remember(|known| known.az = Some((self.real_az.to_owned(), state.text, true)));
         }

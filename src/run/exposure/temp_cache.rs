@@ -34,7 +34,7 @@ const KEPT: [&str; 12] =
 
 /// A file that the run's az left.
 #[derive(Debug)]
-pub struct TempCache {
+pub(super) struct TempCache {
     path: PathBuf,
     /// How it looked when it was read.
     state: String,
@@ -46,7 +46,7 @@ pub struct TempCache {
 ///
 /// # Errors
 /// When the copy cannot be read or written.
-pub fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<TempCache>> {
+pub(super) fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<TempCache>> {
     let mut temp_caches = find(store, &copy.base);
     temp_caches.sort_by_key(|temp_cache| temp_cache.changed);
     for temp_cache in &temp_caches {
@@ -68,7 +68,7 @@ pub fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<Te
 ///
 /// # Errors
 /// When the vault cannot be read or a file not be removed.
-pub fn clear_up(store: &CredentialStore<'_>, temp_caches: &[TempCache]) -> Result<bool> {
+pub(super) fn clear_up(store: &CredentialStore<'_>, temp_caches: &[TempCache]) -> Result<bool> {
     if temp_caches.is_empty() {
         return Ok(false);
     }
@@ -90,7 +90,7 @@ pub fn clear_up(store: &CredentialStore<'_>, temp_caches: &[TempCache]) -> Resul
 
 /// The names of a directory's files, to tell later what came up since.
 #[must_use]
-pub fn names_in(directory: &Path) -> Vec<String> {
+pub(super) fn names_in(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }

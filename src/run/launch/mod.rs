@@ -39,7 +39,7 @@ use crate::sys::Program;
 
 /// One az that is to be launched.
 #[derive(Clone, Copy, Debug)]
-pub struct Launch<'a> {
+pub(super) struct Launch<'a> {
     /// Where its credentials come from.
     pub store: &'a CredentialStore<'a>,
     /// How it gets them.
@@ -56,7 +56,7 @@ pub struct Launch<'a> {
 
 /// Whose standard streams an az has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Streams {
+pub(super) enum Streams {
     /// The caller's.
     Callers,
     /// None: it is started on our own behalf, and says nothing.
@@ -65,7 +65,7 @@ pub enum Streams {
 
 /// What is going to be az is ready, and may be on its way into a private mount.
 #[derive(Debug)]
-pub struct Begun<'a> {
+pub(super) struct Begun<'a> {
     launch: Launch<'a>,
     az: PendingAz,
     way: Way,
@@ -81,7 +81,7 @@ enum Way {
 
 /// It is certain which exposure it is, and nothing is exposed yet.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub(super) struct Held<'a> {
     launch: Launch<'a>,
     az: PendingAz,
     exposure: Box<dyn Exposure>,
@@ -89,7 +89,7 @@ pub struct Held<'a> {
 
 /// The credentials are where az finds them, as far as that could be, and the guardian knows.
 #[derive(Debug)]
-pub struct Exposed<'a> {
+pub(super) struct Exposed<'a> {
     launch: Launch<'a>,
     az: PendingAz,
     exposure: Box<dyn Exposure>,
@@ -97,7 +97,7 @@ pub struct Exposed<'a> {
 
 /// az has ended, or could not be started.
 #[derive(Debug)]
-pub struct Ended<'a> {
+pub(super) struct Ended<'a> {
     launch: Launch<'a>,
     exposure: Box<dyn Exposure>,
     az: AzEnd,
@@ -108,7 +108,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
-    pub fn begin(self) -> Result<Begun<'a>> {
+    pub(super) fn begin(self) -> Result<Begun<'a>> {
         let mut plan = self.policy.plan(self.command);
         if plan == Plan::Private && self.given() != GivenCredentials::None && self.store.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
@@ -131,7 +131,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
-    pub fn begin_beside(self) -> Result<Held<'a>> {
+    pub(super) fn begin_beside(self) -> Result<Held<'a>> {
         self.begin_in_place(Extent::OfAnother)?.hold()
     }
 
@@ -220,7 +220,7 @@ impl<'a> Begun<'a> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
-    pub fn hold(self) -> Result<Held<'a>> {
+    pub(super) fn hold(self) -> Result<Held<'a>> {
         let Self { launch, az, way } = self;
         match way {
             Way::Certain(exposure) => Ok(Held { launch, az, exposure }),
@@ -251,7 +251,7 @@ impl Launch<'_> {
 impl<'a> Held<'a> {
     /// Which exposure it is.
     #[must_use]
-    pub fn kind(&self) -> ExposureKind {
+    pub(super) fn kind(&self) -> ExposureKind {
         self.exposure.kind()
     }
 
@@ -260,7 +260,7 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
-    pub fn expose(mut self, left_out: &[String]) -> Result<(Exposed<'a>, Result<()>)> {
+    pub(super) fn expose(mut self, left_out: &[String]) -> Result<(Exposed<'a>, Result<()>)> {
         let outcome = self.exposure.expose(&self.launch.recipient(self.az.process()), left_out);
         if let Err(failure) = &outcome
             && self.kind() == ExposureKind::Private
@@ -280,7 +280,7 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
-    pub fn abandon(self) -> Result<()> {
+    pub(super) fn abandon(self) -> Result<()> {
         drop(self.az);
         self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
     }
@@ -288,12 +288,12 @@ impl<'a> Held<'a> {
 
 impl<'a> Exposed<'a> {
     /// Has the guardian watch this az, again after another of the same run that has ended.
-    pub fn tell_guardian(&self) {
+    pub(super) fn tell_guardian(&self) {
         self.exposure.tell_guardian(&self.launch.recipient(self.az.process()));
     }
 
     /// Lets az go and waits for its end; `beside` runs meanwhile, on a thread of its own, and is told when the end has come.
-    pub fn run(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
+    pub(super) fn run(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
         let Self { launch, az, exposure } = self;
         let status = az.start().and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
         let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
@@ -303,7 +303,7 @@ impl<'a> Exposed<'a> {
 
     /// Lets az go, and ends it where it does not succeed before the deadline and before a signal asks us to stop.
     #[must_use]
-    pub fn run_within(self, deadline: Duration) -> Ended<'a> {
+    pub(super) fn run_within(self, deadline: Duration) -> Ended<'a> {
         let Self { launch, az, exposure } = self;
         let has_succeeded = az.start().is_ok_and(|az| supervise::succeeds_within(az, deadline));
         Ended { launch, exposure, az: AzEnd::of(has_succeeded) }
@@ -313,7 +313,7 @@ impl<'a> Exposed<'a> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
-    pub fn abandon(self) -> Result<()> {
+    pub(super) fn abandon(self) -> Result<()> {
         drop(self.az);
         self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
     }
@@ -322,7 +322,7 @@ impl<'a> Exposed<'a> {
 impl Ended<'_> {
     /// How az ended.
     #[must_use]
-    pub fn az(&self) -> AzEnd {
+    pub(super) fn az(&self) -> AzEnd {
         self.az
     }
 
@@ -330,7 +330,7 @@ impl Ended<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
-    pub fn settle(self, forgetting: Forgetting) -> Result<()> {
+    pub(super) fn settle(self, forgetting: Forgetting) -> Result<()> {
         self.launch.settle(self.exposure, forgetting, self.az)
     }
 }

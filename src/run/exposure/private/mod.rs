@@ -29,7 +29,7 @@ use crate::user_file;
 
 /// A run's private copy of the token cache.
 #[derive(Debug)]
-pub struct PrivateCopy {
+pub(crate) struct PrivateCopy {
     /// The file, as az sees it.
     file: File,
     /// The namespace in which it is mounted, where it is still of use to keep that.
@@ -48,7 +48,7 @@ pub struct PrivateCopy {
 
 /// A private mount that a child is to enter, and the lock that keeps its place from being taken away.
 #[derive(Debug)]
-pub struct Entrance {
+pub(crate) struct Entrance {
     /// What is mounted where.
     pub mount: PrivateMount,
     /// Held since before there was something that a rename could take away.
@@ -60,7 +60,7 @@ impl Entrance {
     ///
     /// # Errors
     /// Why that cannot be, in words.
-    pub fn new(store: &CredentialStore<'_>) -> std::result::Result<Self, String> {
+    pub(crate) fn new(store: &CredentialStore<'_>) -> std::result::Result<Self, String> {
         let made = || -> Result<(PathBuf, MountLock)> {
             let context = &store.app.context;
             let stage = context.azward_home.join("run/stage");
@@ -84,7 +84,7 @@ impl Entrance {
 impl PrivateCopy {
     /// The copy of a child that has entered its mount; `None` where there is no file for it.
     #[must_use]
-    pub fn new(entered: PrivateFiles, mount_lock: MountLock, given: GivenCredentials) -> Option<Self> {
+    pub(crate) fn new(entered: PrivateFiles, mount_lock: MountLock, given: GivenCredentials) -> Option<Self> {
         let file = entered.files.into_iter().next()?;
         Some(Self {
             namespace: Some(entered.namespace),
@@ -111,7 +111,7 @@ impl PrivateCopy {
     ///
     /// # Errors
     /// `Storage`.
-    pub fn read(&self) -> Result<Zeroizing<String>> {
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>> {
         let mut file = &self.file;
         let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
         // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
@@ -126,7 +126,7 @@ impl PrivateCopy {
     ///
     /// # Errors
     /// `Storage`.
-    pub fn write(&self, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
         let mut file = &self.file;
         let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
         let mut padded = Zeroizing::new(String::with_capacity(size.max(text.len())));
