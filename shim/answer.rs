@@ -31,6 +31,15 @@ enum Output {
     Nothing,
 }
 
+/// How much of the answer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// All of it.
+    Whole,
+    /// One value, by a query.
+    Value,
+}
+
 /// One answer to one command line.
 struct Answer<'a> {
     app: &'a App,
@@ -143,7 +152,8 @@ impl<'a> Answer<'a> {
             .filter_map(|(key, value)| Some((*key, value?)))
             .filter(|(key, _)| self.request.query.as_deref().is_none_or(|query| query == *key))
             .collect();
-        print(self.output, self.request.query.is_some(), &rows)
+        let part = if self.request.query.is_some() { Part::Value } else { Part::Whole };
+        print(self.output, part, &rows)
     }
 
     fn note(&self, outcome: &str, began: Instant) {
@@ -161,12 +171,12 @@ impl<'a> Answer<'a> {
 /// The answer's keys, in the order in which az prints them.
 const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];
 
-fn print(output: Output, is_query: bool, rows: &[(&str, &str)]) -> Zeroizing<String> {
+fn print(output: Output, part: Part, rows: &[(&str, &str)]) -> Zeroizing<String> {
     let size = rows.iter().map(|(key, value)| key.len() + value.len() + 16).sum::<usize>() + 8;
     let mut text = Zeroizing::new(String::with_capacity(size));
     match output {
         Output::Nothing => {}
-        Output::Json if is_query => rows.iter().for_each(|(_, value)| text.push_str(value)),
+        Output::Json if part == Part::Value => rows.iter().for_each(|(_, value)| text.push_str(value)),
         Output::Json => {
             for (place, (key, value)) in rows.iter().enumerate() {
                 text.push_str(if place == 0 { "{\n  \"" } else { ",\n  \"" });
@@ -250,10 +260,10 @@ mod tests {
     #[test]
     fn each_output_is_az_s() {
         let whole = "{\n  \"accessToken\": \"at\",\n  \"expires_on\": 7,\n  \"tokenType\": \"Bearer\"\n}\n";
-        assert_eq!(*print(Output::Json, false, &ROWS), whole);
-        assert_eq!(*print(Output::Tsv, false, &ROWS), "at\t7\tBearer\n");
-        assert_eq!(*print(Output::Nothing, false, &ROWS), "");
-        assert_eq!(*print(Output::Json, true, &ROWS[..1]), "\"at\"\n");
-        assert_eq!(*print(Output::Tsv, true, &ROWS[1..2]), "7\n");
+        assert_eq!(*print(Output::Json, Part::Whole, &ROWS), whole);
+        assert_eq!(*print(Output::Tsv, Part::Whole, &ROWS), "at\t7\tBearer\n");
+        assert_eq!(*print(Output::Nothing, Part::Whole, &ROWS), "");
+        assert_eq!(*print(Output::Json, Part::Value, &ROWS[..1]), "\"at\"\n");
+        assert_eq!(*print(Output::Tsv, Part::Value, &ROWS[1..2]), "7\n");
     }
 }

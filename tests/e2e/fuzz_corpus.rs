@@ -11,6 +11,8 @@ use std::process::Command;
 
 use checks::ini::Sections;
 
+use crate::support::chance::Chance;
+
 /// No input grows beyond this by being changed.
 const LONGEST: usize = 16 * 1024;
 
@@ -109,7 +111,7 @@ fn replay(subject: &str, check: fn(&[u8]) -> bool, changes: usize) {
     }
     // A check that nothing gets past would hold always.
     assert!(understood > 0 && understood < files.len(), "{understood} of {} were understood", files.len());
-    let mut random = Random(0x6177_7264_6675_7a7a);
+    let mut random = Chance::new(0x6177_7264_6675_7a7a);
     let corpus: Vec<Vec<u8>> = files.into_iter().map(|(_, bytes)| bytes).collect();
     for round in 0..changes {
         let bytes = changed(&corpus, &mut random);
@@ -131,44 +133,26 @@ impl Drop for Named<'_> {
 
 /// A file of the corpus with one to four things done to it: a bit or a byte changed, a part cut out or doubled, a part of
 /// another file put in.
-fn changed(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
-    let mut bytes = corpus[random.below(corpus.len())].clone();
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len() + 1);
-        let end = at + random.below(bytes.len() - at + 1);
-        match random.below(6) {
+fn changed(corpus: &[Vec<u8>], random: &mut Chance) -> Vec<u8> {
+    let mut bytes = corpus[random.place(corpus.len())].clone();
+    for _ in 0..=random.place(4) {
+        let at = random.place(bytes.len() + 1);
+        let end = at + random.place(bytes.len() - at + 1);
+        match random.place(6) {
             0 => bytes.truncate(at),
             1 => drop(bytes.drain(at..end)),
             2 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
             3 => {
-                let other = &corpus[random.below(corpus.len())];
-                let from = random.below(other.len() + 1);
-                let to = from + random.below(other.len() - from + 1);
+                let other = &corpus[random.place(corpus.len())];
+                let from = random.place(other.len() + 1);
+                let to = from + random.place(other.len() - from + 1);
                 drop(bytes.splice(at..at, other[from..to].iter().copied()));
             }
-            4 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-            _ if at < bytes.len() => bytes[at] = AWKWARD[random.below(AWKWARD.len())],
+            4 if at < bytes.len() => bytes[at] ^= 1 << random.place(8),
+            _ if at < bytes.len() => bytes[at] = AWKWARD[random.place(AWKWARD.len())],
             _ => {}
         }
         bytes.truncate(LONGEST);
     }
     bytes
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).unwrap();
-        usize::try_from(self.next() % bound).unwrap()
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, TENANT_B, User};
 
-use crate::chance::Chance;
+use crate::support::chance::Chance;
 use crate::support::{Invocation, Sandbox};
 use crate::upheaval;
 

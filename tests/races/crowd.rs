@@ -8,9 +8,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Plan;
 use crate::cast::{Deed, Part};
-use crate::chance::Chance;
 use crate::mender::Mender;
 use crate::processes;
+use crate::support::chance::Chance;
 use crate::support::{Running, Sandbox};
 use crate::tally::Tally;
 use crate::upheaval::{self, Shim, Upheaval};

@@ -19,7 +19,6 @@
 
 mod aftermath;
 mod cast;
-mod chance;
 mod crowd;
 mod mender;
 mod processes;
@@ -35,8 +34,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use entra::{Fault, Rolling, Trouble, User};
 use support::{Sandbox, provision};
 
-use crate::chance::Chance;
 use crate::crowd::Crowd;
+use crate::support::chance::Chance;
 use crate::tally::Tally;
 
 /// How a race is run.

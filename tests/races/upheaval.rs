@@ -18,7 +18,7 @@ use entra::{Entra, User};
 use serde_json::Value;
 
 use crate::cast::Deed;
-use crate::chance::Chance;
+use crate::support::chance::Chance;
 use crate::support::{Invocation, Sandbox};
 
 /// The longest time between two of them; the first comes after this.

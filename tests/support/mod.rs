@@ -7,6 +7,7 @@
 //! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
 //! | [`config_dir`] | the Azure config directory as tests read and age it |
 //! | [`vaults`] | what each file of the vaults opens to |
+//! | [`chance`] | what is random, and the same again with the same seed |
 //! | [`canary`] | finds refresh tokens in the clear |
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
@@ -19,6 +20,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod canary;
+pub(crate) mod chance;
 pub(crate) mod config_dir;
 pub(crate) mod fake_az;
 pub(crate) mod installed;

@@ -120,17 +120,18 @@ impl KeyStores {
 
     fn find_in_key_files(&self, id: KeyId) -> Result<MasterKey> {
         let mut trouble = None;
-        let mut has_other = false;
+        let mut instead = Instead::Nothing;
         for file in self.key_files() {
             match file.read() {
                 Ok(Some(key)) if key.id() == id => return Ok(key),
-                Ok(found) => has_other |= found.is_some(),
+                Ok(Some(_)) => instead = Instead::AnotherKey,
+                Ok(None) => {}
                 Err(failure) if failure.kind == Kind::KeyLost => {}
                 Err(failure) => trouble = trouble.or(Some(failure)),
             }
         }
         let place = format!("`{}`", self.key_file().path().display());
-        Err(trouble.unwrap_or_else(|| lost(has_other, "key file", &place)))
+        Err(trouble.unwrap_or_else(|| lost(instead, "key file", &place)))
     }
 
     /// The key called `id` if the keyring turns out to have it; `None` where it does not, or does not answer. Nobody is
@@ -158,7 +159,7 @@ impl KeyStores {
             return Ok(key);
         }
         let mut keys = keyring.read(id, prompting)?;
-        let any = !keys.is_empty();
+        let instead = if keys.is_empty() { Instead::Nothing } else { Instead::AnotherKey };
         if let Some(at) = keys.iter().position(|key| key.id() == id) {
             let key = keys.swap_remove(at);
             keyring.cache(&key);
@@ -172,7 +173,7 @@ impl KeyStores {
                 "run the command as that user",
             ));
         }
-        Err(lost(any, "OS keyring", "the OS keyring"))
+        Err(lost(instead, "OS keyring", "the OS keyring"))
     }
 }
 
@@ -181,11 +182,17 @@ fn is_ours(directory: &Path) -> bool {
     directory.metadata().map_or(true, |metadata| sys::owner_id(&metadata) == sys::user_id())
 }
 
-fn lost(other: bool, store: &str, place: &str) -> Failure {
-    let what = if other {
-        format!("{place} has another key than the one that sealed the vault")
-    } else {
-        format!("the key that sealed the vault is no longer in {place}")
+/// What a key store has in the place of a key that is lost.
+#[derive(Clone, Copy, Debug)]
+enum Instead {
+    Nothing,
+    AnotherKey,
+}
+
+fn lost(instead: Instead, store: &str, place: &str) -> Failure {
+    let what = match instead {
+        Instead::AnotherKey => format!("{place} has another key than the one that sealed the vault"),
+        Instead::Nothing => format!("the key that sealed the vault is no longer in {place}"),
     };
     Failure::new(
         Kind::KeyLost,

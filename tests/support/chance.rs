@@ -1,4 +1,4 @@
-//! Chance with a seed: SplitMix64, so that a schedule can be repeated.
+//! Chance with a seed: SplitMix64, small, the same everywhere, and the same again with the same seed.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ impl Chance {
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    /// A place among `count`.
+    pub(crate) fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(count).unwrap_or(u64::MAX))).unwrap_or(0)
     }
 
     /// True so many times out of a hundred.
