@@ -54,7 +54,14 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
 /// With nobody else there an uninstall goes through, the login is where az alone has it, and nothing of azward is left.
 fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     sandbox.expect_clear(sandbox.config().token_cache_path());
-    passes(upheaval::uninstall(sandbox).run(), "the last uninstall", tally);
+    let mut outcome = upheaval::uninstall(sandbox).run();
+    // Of the second user az can have lost what its profile says and kept the login: there is no place for that until he is
+    // back.
+    if outcome.err().contains("could not be put back") {
+        sandbox.login(entra, User::Bob);
+        outcome = upheaval::uninstall(sandbox).run();
+    }
+    passes(outcome, "the last uninstall", tally);
     let left = upheaval::files(&sandbox.azward_home());
     if !left.is_empty() {
         tally.violation("an uninstall left something", format!("{left:?}"));
