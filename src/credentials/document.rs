@@ -18,12 +18,18 @@ const LONG_LIVED: [CredentialKind; 1] = [CredentialKind::RefreshToken];
 const LONGEST_SECRET: usize = 64 * 1024;
 
 /// One entry of a section, as the bytes that stand in the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The entry's key, raw: in JSON with its quotes.
     pub key: &'a str,
     /// The entry's value, raw.
     pub value: &'a str,
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Entry").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 /// An entry that is a credential.

@@ -247,14 +247,16 @@ mod tests {
     fn a_living_process_that_is_somebody_else_does_not_hold_it() {
         // As `python -m azure.cli` does, which signs with the path of its `__main__.py`.
         let mut children: Vec<std::process::Child> = Vec::new();
+        // They wait for a line, and have no children that would be left behind.
         let mut start = |arguments: &[&str]| {
-            let child = std::process::Command::new(arguments[0]).args(&arguments[1..]).spawn().unwrap();
+            let mut command = std::process::Command::new(arguments[0]);
+            let child = command.args(&arguments[1..]).stdin(std::process::Stdio::piped()).spawn().unwrap();
             let id = child.id();
             children.push(child);
             id
         };
-        let az = start(&["sh", "-c", "sleep 60; :", "-sm", "azure.cli", "login"]);
-        let other = start(&["sh", "-c", "sleep 60; :", "unrelated"]);
+        let az = start(&["sh", "-c", "read -r line", "-sm", "azure.cli", "login"]);
+        let other = start(&["sh", "-c", "read -r line", "unrelated"]);
         std::thread::sleep(Duration::from_millis(100));
         let main = "/opt/az/lib/python3.13/site-packages/azure/cli/__main__.py";
         // Signed and let go a moment ago, or about to be removed: whoever it is.

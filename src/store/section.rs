@@ -7,6 +7,8 @@
 //! Fails open and loses nothing: what cannot be read is left alone, and a commit that failed is told and leaves vault and
 //! file as they were.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use crate::credentials::edit;
@@ -39,11 +41,16 @@ pub(crate) struct VaultSection<'c> {
 }
 
 /// The token cache is locked, whole again if a writer was killed, and read.
-#[derive(Debug)]
 pub(crate) struct CacheSection<'c> {
     store: &'c CredentialStore<'c>,
     lock: MsalLock,
     text: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for CacheSection<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("CacheSection").finish_non_exhaustive()
+    }
 }
 
 /// The vault is open, and may be changed.

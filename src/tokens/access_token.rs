@@ -19,7 +19,7 @@ const SKEW: i64 = 5 * 60;
 pub const USELESS: i64 = 5 * 60;
 
 /// An access token found in the cache.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct CachedToken<'a> {
     /// The token, raw, with its quotes.
     pub secret: &'a str,
@@ -29,6 +29,12 @@ pub struct CachedToken<'a> {
     pub refresh_on: Option<i64>,
     /// When it was stored; 0 where that is not told.
     pub cached_at: i64,
+}
+
+impl fmt::Debug for CachedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("CachedToken").field("expires_on", &self.expires_on).finish_non_exhaustive()
+    }
 }
 
 /// An access token taken out of the cache.
@@ -80,7 +86,7 @@ impl CachedToken<'_> {
 }
 
 /// The fields of an access token entry, borrowed: there may be a thousand of them. Times are decimal strings in the file.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct Fields<'a> {
     #[serde(borrow)]
     secret: &'a serde_json::value::RawValue,
@@ -102,6 +108,12 @@ pub(super) struct Fields<'a> {
     cached_at: Option<String>,
     #[serde(default, rename = "ext_cache_key", deserialize_with = "is_there")]
     pub(super) has_ext_cache_key: bool,
+}
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Fields").field("target", &self.target).finish_non_exhaustive()
+    }
 }
 
 /// Whether a field is there, be it null.

@@ -3,6 +3,8 @@
 //!
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -45,7 +47,7 @@ impl Section {
 }
 
 /// The fields of a refresh token entry that azward looks at.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct RefreshTokenFields<'a> {
     /// The token itself, raw, with its quotes: borrowed from the file's text, never copied.
     #[serde(borrow)]
@@ -62,6 +64,17 @@ pub struct RefreshTokenFields<'a> {
     /// When it changed last, in seconds since the epoch, as text.
     #[serde(default)]
     pub last_modification_time: Option<String>,
+}
+
+impl fmt::Debug for RefreshTokenFields<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RefreshTokenFields")
+            .field("account", &self.account)
+            .field("client_id", &self.client_id)
+            .field("family_id", &self.family_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The fields of an account entry that azward looks at.

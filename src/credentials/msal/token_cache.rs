@@ -20,10 +20,15 @@ use crate::failure::{Failure, Kind, Result};
 use crate::vault::{CredentialKind, Owner};
 
 /// A token cache, borrowed from its text.
-#[derive(Debug)]
 pub struct TokenCache<'a> {
     text: &'a str,
     sections: Sections<'a>,
+}
+
+impl fmt::Debug for TokenCache<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TokenCache").field("length", &self.text.len()).finish_non_exhaustive()
+    }
 }
 
 impl<'a> TokenCache<'a> {
@@ -262,10 +267,8 @@ pub(super) fn foreign(reason: &dyn fmt::Display) -> Failure {
 }
 
 /// A cache's sections in their order.
-#[derive(Debug)]
 struct Sections<'a>(Vec<SectionText<'a>>);
 
-#[derive(Debug)]
 struct SectionText<'a> {
     name: &'a RawValue,
     body: Body<'a>,
@@ -273,7 +276,6 @@ struct SectionText<'a> {
 
 /// What a section's name stands for. Those that azward knows are read with the text, so that a large one is gone through
 /// once.
-#[derive(Debug)]
 enum Body<'a> {
     Read(Members<'a>),
     Raw(&'a RawValue),
@@ -310,7 +312,6 @@ impl Body<'_> {
 }
 
 /// A JSON object's members in their order, raw.
-#[derive(Debug)]
 pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'a> Members<'a> {
@@ -395,6 +396,15 @@ mod tests {
     },
     "Tomorrow": {"a": 1e3}
 }"#;
+
+    #[test]
+    fn a_debug_text_shows_nothing_of_it() {
+        let cache = TokenCache::parse(CACHE).unwrap();
+        let entries = cache.entries(Section::RefreshToken).unwrap();
+        let token = entries[0].refresh_token().unwrap();
+        let shown = format!("{cache:?} {entries:?} {token:?}");
+        assert!(!shown.contains("hush") && shown.contains("h.t-env-refreshtoken-c--s"), "{shown}");
+    }
 
     #[test]
     fn a_section_taken_out_and_put_back_leaves_the_same_bytes() {

@@ -10,6 +10,7 @@
 //! the same.) Whatever else has refresh tokens in it and came up meanwhile is left
 //! where it is, as it is, and told.
 
+use std::fmt;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,13 +34,18 @@ const KEPT: [&str; 12] =
     ["bak", "backup", "old", "orig", "save", "saved", "copy", "swp", "swo", "rej", "lockfile", "azward"];
 
 /// A file that the run's az left.
-#[derive(Debug)]
 pub(super) struct TempCache {
     path: PathBuf,
     /// How it looked when it was read.
     state: String,
     changed: SystemTime,
     text: Zeroizing<String>,
+}
+
+impl fmt::Debug for TempCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TempCache").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Takes what such files have that is new into the run's copy, oldest first. They are still there.

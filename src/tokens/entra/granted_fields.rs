@@ -2,6 +2,8 @@
 //! those of a grant (an empty or oversized token, a lifetime that is none, a refresh token where everybody can read it) is
 //! told, and the answer that has them is none.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -9,7 +11,7 @@ use serde::Deserialize;
 use crate::tokens::entra::token_response::from_object;
 
 /// The fields of a grant.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct GrantedFields<'a> {
     /// The access token.
     pub access_token: &'a str,
@@ -36,6 +38,16 @@ pub struct GrantedFields<'a> {
     pub(super) ext_expires_in: Option<i64>,
     #[serde(default, deserialize_with = "optional_seconds")]
     pub(super) refresh_in: Option<i64>,
+}
+
+impl fmt::Debug for GrantedFields<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GrantedFields")
+            .field("token_type", &self.token_type)
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The longest token that is one, in bytes; Entra's have a few thousand.
