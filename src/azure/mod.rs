@@ -1,6 +1,7 @@
 //! What the Azure CLI is told, what it keeps on disk and how it finds itself. Grammar, formats, paths and protocols are
 //! az's and MSAL's; azward adds nothing to them.
 
+#[cfg(target_os = "linux")]
 pub(crate) mod cache_writer;
 pub(crate) mod clear_text;
 pub mod clouds;

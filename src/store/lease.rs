@@ -48,9 +48,11 @@ pub(crate) enum RunLock {
 }
 
 /// Says to everybody that a run has a private mount over the cache.
+#[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(crate) struct MountLock(Lock);
 
+#[cfg(target_os = "linux")]
 impl MountLock {
     /// The same mount lock in another process.
     #[must_use]
@@ -235,6 +237,7 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
+    #[cfg(target_os = "linux")]
     pub(crate) fn mount_lock(&self) -> Result<MountLock> {
         let _presence = self.enter()?;
         Lock::acquire(&self.mount_lock, Mode::Shared, SHARE_DEADLINE).map(MountLock)

@@ -99,6 +99,7 @@ pub(crate) struct Ending<'a> {
     /// Who has what az stored taken into the vault.
     pub origin: Origin<'a>,
     /// How az ended.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "private exposure asks"))]
     pub az: AzEnd,
 }
 
@@ -108,6 +109,7 @@ pub(crate) enum Finding {
     /// Nothing of note.
     Nothing,
     /// It replaces its token cache by rename.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "private exposure finds it"))]
     Renames,
 }
 

@@ -123,7 +123,7 @@ impl Policy<'_> {
 #[cfg(not(target_os = "linux"))]
 impl Policy<'_> {
     /// Nothing of note comes to light here.
-    pub fn note(&self, _finding: Finding) {}
+    pub(crate) fn note(&self, _finding: Finding) {}
 
     fn objection(&self) -> Option<String> {
         Some(NO_NAMESPACES.to_owned())
@@ -140,7 +140,7 @@ impl Policy<'_> {
 
 /// Why there is no private exposure elsewhere.
 #[cfg(not(target_os = "linux"))]
-pub const NO_NAMESPACES: &str = "this system has no mount namespaces";
+pub(crate) const NO_NAMESPACES: &str = "this system has no mount namespaces";
 
 /// The failure of a run that was to be exposed privately and nothing else.
 #[must_use]
