@@ -278,15 +278,18 @@ fn time(name: &str, command: Command) -> Duration {
     took
 }
 
-/// The same, in the directory that this process is in: where there is another to change to, the standard library forks
-/// (always, if it is linked statically), which costs more the larger the process is that starts it.
+/// The same, by its path and in the directory that this process is in: for a name to look up in a PATH of its own, or another
+/// directory, the standard library forks, which costs more the larger the process is that starts it.
 fn started_alike(command: &Command) -> Command {
-    let mut alike = Command::new(command.get_program());
+    let variables: Vec<_> = command.get_envs().filter_map(|(name, value)| Some((name, value?))).collect();
+    let path = variables.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| *value);
+    let program = path.and_then(|path| which::which_in(command.get_program(), Some(path), "/").ok());
+    let mut alike = Command::new(program.as_deref().unwrap_or_else(|| Path::new(command.get_program())));
     alike.args(command.get_args());
     if command.get_current_dir().is_some() {
         alike.env_clear();
     }
-    alike.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    alike.envs(variables);
     alike
 }
 
