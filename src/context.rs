@@ -133,9 +133,13 @@ mod tests {
         let executable = home.path().join("bin/az");
         assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path());
         // What happens to be called so is not azward's.
-        std::fs::write(home.path().join("config.json"), "{}").unwrap();
         std::fs::create_dir(home.path().join("bin")).unwrap();
-        assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path());
+        let others =
+            [r#"{"key_store": "auto", "exposure": "auto", "theirs": 1}"#, r#"{"key_store": "a", "exposure": "b"}"#];
+        for text in ["{}"].iter().chain(&others) {
+            std::fs::write(home.path().join("config.json"), text).unwrap();
+            assert_ne!(context(&[], Some(executable.clone())).azward_home, home.path(), "{text}");
+        }
         std::fs::write(home.path().join("azward-home"), "azward home, made by azward\n").unwrap();
         assert_eq!(context(&[], Some(executable)).azward_home, home.path());
     }

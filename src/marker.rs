@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::settings_file::InFile;
 use crate::sys::{self, Access, Directory};
 
 /// The marker's name.
@@ -125,8 +126,8 @@ fn is_installed_by_first_version(home: &Directory) -> bool {
     let mut text = Vec::new();
     let file = open_ours(home, OsStr::new("config.json"));
     let is_read = file.is_some_and(|file| file.take(1 << 20).read_to_end(&mut text).is_ok());
-    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    is_read && ["key_store", "exposure"].iter().all(|name| settings.get(name).is_some_and(serde_json::Value::is_string))
+    let settings = serde_json::from_slice(&text).ok().filter(|_| is_read);
+    settings.is_some_and(|file: InFile| file.key_store.is_some() && file.exposure.is_some())
 }
 
 /// A plain file that the directory's owner owns too.

@@ -5,37 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
-
-/// Where the master key is kept.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyStoreChoice {
-    /// The OS keyring where it answers, else the key file.
-    #[default]
-    Auto,
-    /// The OS keyring and nothing else.
-    Keyring,
-    /// The key file bound to this machine and user.
-    KeyFile,
-}
-
-/// How the secrets are handed to a run.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExposureChoice {
-    /// Private where the system allows it, else in place.
-    #[default]
-    Auto,
-    /// In a mount namespace of the run's own, or not at all.
-    Private,
-    /// In the real token cache, for as long as a run needs it.
-    InPlace,
-}
+use crate::settings_file::InFile;
+pub use crate::settings_file::{ExposureChoice, KeyStoreChoice};
 
 /// Where a setting comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,25 +51,6 @@ pub struct Settings {
     pub exposure: Setting<ExposureChoice>,
     /// For how many minutes the kernel may keep a key that the keyring gave: none for eight hours, 0 for not at all.
     pub key_cache_minutes: Setting<Option<u32>>,
-}
-
-/// As `config.json` has them.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-struct InFile {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    real_az: Option<PathBuf>,
-    #[serde(deserialize_with = "given")]
-    key_store: Option<KeyStoreChoice>,
-    #[serde(deserialize_with = "given")]
-    exposure: Option<ExposureChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_cache_minutes: Option<u32>,
-}
-
-/// A value that cannot be null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl From<InFile> for Settings {
