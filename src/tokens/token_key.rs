@@ -197,19 +197,24 @@ fn is_guid(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const TENANT: &str = "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa";
 
-    fn wanted(scope: &str) -> TokenKey {
+    /// A token that somebody wants.
+    pub(in crate::tokens) fn sample() -> TokenKey {
         TokenKey {
-            username: "ann".into(),
-            tenant: TENANT.into(),
+            username: "u".into(),
+            tenant: "t".into(),
             authority: HttpsUrl::parse("https://e").unwrap(),
             environment: "e".into(),
-            scope: scope.into(),
+            scope: "s".into(),
         }
+    }
+
+    fn wanted(scope: &str) -> TokenKey {
+        TokenKey { username: "ann".into(), tenant: TENANT.into(), scope: scope.into(), ..sample() }
     }
 
     /// A cache of one account and, for each pair, a token with that time of expiry and further fields.

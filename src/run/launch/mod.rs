@@ -207,6 +207,12 @@ impl<'a> Launch<'a> {
         Recipient { store: self.store, guardian: self.guardian, command: self.command.group(), process }
     }
 
+    fn abandon(self, az: PendingAz, exposure: Box<dyn Exposure>) -> Result<()> {
+        // It ends before what it might have read is settled.
+        drop(az);
+        self.settle(exposure, Forgetting::Never, AzEnd::NeverBegan)
+    }
+
     fn settle(self, exposure: Box<dyn Exposure>, forgetting: Forgetting, az: AzEnd) -> Result<()> {
         let origin = self.recipient(None).origin();
         let finding = exposure.settle(self.store, Ending { forgetting, origin, az })?;
@@ -281,8 +287,7 @@ impl<'a> Held<'a> {
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
     pub(super) fn abandon(self) -> Result<()> {
-        drop(self.az);
-        self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
+        self.launch.abandon(self.az, self.exposure)
     }
 }
 
@@ -314,8 +319,7 @@ impl<'a> Exposed<'a> {
     /// # Errors
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
     pub(super) fn abandon(self) -> Result<()> {
-        drop(self.az);
-        self.launch.settle(self.exposure, Forgetting::Never, AzEnd::NeverBegan)
+        self.launch.abandon(self.az, self.exposure)
     }
 }
 

@@ -84,9 +84,9 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::azure::HttpsUrl;
     use crate::secret::Secret;
     use crate::tokens::entra::Granted;
+    use crate::tokens::token_key::tests::sample;
 
     #[test]
     fn a_grant_makes_msal_s_entries() {
@@ -96,13 +96,7 @@ mod tests {
                     "scope": "z a", "expires_in": "3600", "refresh_in": 1800, "token_type": "Bearer"}}"#
         );
         let granted = Granted::read(200, None, Secret::from_text(body)).unwrap();
-        let wanted = TokenKey {
-            username: "u".into(),
-            tenant: "t".into(),
-            authority: HttpsUrl::parse("https://e").unwrap(),
-            environment: "e".into(),
-            scope: "s".into(),
-        };
+        let wanted = sample();
         let fields = granted.fields().unwrap();
         assert_eq!(fields.refresh_token, Some("rt"));
         let additions = fields.additions(&wanted, "other", 100);

@@ -143,10 +143,9 @@ fn optional_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::HttpsUrl;
     use crate::secret::Secret;
-    use crate::tokens::TokenKey;
     use crate::tokens::entra::{Field, GrantRequest, Granted, TokenError};
+    use crate::tokens::token_key::tests::sample;
 
     fn read(body: &str) -> Result<Granted, TokenError> {
         Granted::read(200, Some(7), Secret::from_text(body.into()))
@@ -245,13 +244,7 @@ mod tests {
 
     #[test]
     fn a_refresh_token_is_never_stored_where_everybody_can_read_it_nor_for_another() {
-        let wanted = TokenKey {
-            username: "u".into(),
-            tenant: "t".into(),
-            authority: HttpsUrl::parse("https://e").unwrap(),
-            environment: "e".into(),
-            scope: "s".into(),
-        };
+        let wanted = sample();
         let redeemed = Secret::from_text("0.old".into());
         let answers = |home_account_id: &str, changes: &[(&str, Option<&str>)]| {
             let request = GrantRequest {
