@@ -47,37 +47,11 @@ pub(crate) enum RunLock {
     Mount,
 }
 
-/// Says to everybody that a run has a private mount over the cache.
-#[cfg(target_os = "linux")]
+/// A lock that one run holds beside others: the lease, the mount lock, or that of a login. Its guardian has it too.
 #[derive(Debug)]
-pub(crate) struct MountLock(Lock);
+pub(crate) struct SharedLock(Lock);
 
-#[cfg(target_os = "linux")]
-impl MountLock {
-    /// The same mount lock in another process.
-    #[must_use]
-    pub(crate) fn from_file(file: File) -> Self {
-        Self(Lock::held(file))
-    }
-
-    /// The file whose lock it is.
-    #[must_use]
-    pub(crate) fn as_file(&self) -> &File {
-        self.0.as_file()
-    }
-
-    /// Ends it, whoever else is in the same one.
-    pub(crate) fn end(mut self) {
-        // Where this fails (under wine) nobody else has it, and dropping does.
-        let _ = self.0.file().unlock();
-    }
-}
-
-/// The lease as one run has it, beside others.
-#[derive(Debug)]
-pub(crate) struct SharedLease(Lock);
-
-impl SharedLease {
+impl SharedLock {
     /// The same in another process, which holds it too until one of the two gives it up.
     #[must_use]
     pub(crate) fn from_file(file: File) -> Self {
@@ -161,22 +135,22 @@ impl Lease {
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub(crate) fn share(&self) -> Result<SharedLease> {
+    pub(crate) fn share(&self) -> Result<SharedLock> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(SharedLease)
+        Lock::acquire(&self.path, Mode::Shared, SHARE_DEADLINE).map(SharedLock)
     }
 
     /// Says that a run signs in.
     ///
     /// # Errors
     /// `Busy` when a scrub goes on for ten seconds, `Storage` when the file cannot be made.
-    pub(crate) fn share_of_login(&self) -> Result<SharedLease> {
+    pub(crate) fn share_of_login(&self) -> Result<SharedLock> {
         let _presence = self.enter()?;
         if let Some(mut first) = Lock::attempt(&self.logins, Mode::Exclusive)? {
             // What cannot be noted keeps what earlier logins stored, and nobody from anything.
             let _ = first.file().set_modified(SystemTime::now());
         }
-        Lock::acquire(&self.logins, Mode::Shared, SHARE_DEADLINE).map(SharedLease)
+        Lock::acquire(&self.logins, Mode::Shared, SHARE_DEADLINE).map(SharedLock)
     }
 
     /// Since when somebody has been signing in, in seconds since the epoch; `None` when nobody is.
@@ -238,9 +212,9 @@ impl Lease {
     /// # Errors
     /// `Busy` when a rename goes on for ten seconds, `Storage` when the file cannot be made.
     #[cfg(target_os = "linux")]
-    pub(crate) fn mount_lock(&self) -> Result<MountLock> {
+    pub(crate) fn mount_lock(&self) -> Result<SharedLock> {
         let _presence = self.enter()?;
-        Lock::acquire(&self.mount_lock, Mode::Shared, SHARE_DEADLINE).map(MountLock)
+        Lock::acquire(&self.mount_lock, Mode::Shared, SHARE_DEADLINE).map(SharedLock)
     }
 
     /// Asks whether nobody does; `None` when somebody does, or when that cannot be known.

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Result, persist};
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
-use crate::store::lease::{NobodyNeedsIt, SharedLease, WriterLock};
+use crate::store::lease::{NobodyNeedsIt, SharedLock, WriterLock};
 use crate::store::{CredentialStore, Forgetting, is_covered};
 use crate::vault::Owner;
 
@@ -39,7 +39,7 @@ pub(crate) struct InPlace {
 /// What a run holds while az may use what is in the file, or store something there.
 #[derive(Debug)]
 struct Held {
-    lease: Option<SharedLease>,
+    lease: Option<SharedLock>,
     /// The accounts that the cache had when the run began: those that az can forget.
     before: Vec<Owner>,
 }
@@ -53,7 +53,7 @@ impl InPlace {
 
     /// The one that a guardian was told of.
     pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Self {
-        let lease = files.take(Role::Lease).map(SharedLease::from_file);
+        let lease = files.take(Role::Lease).map(SharedLock::from_file);
         Self { extent: Extent::All, given, held: Some(Held { lease, before: Vec::new() }) }
     }
 
@@ -116,7 +116,7 @@ impl Exposure for InPlace {
     fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
         let Some(Held { lease, before }) = self.held else { return Ok(Finding::Nothing) };
         // The guardian has the same lease, and scrubs when ours cannot be given up; it goes with its last holder.
-        let given_up = lease.map_or(Ok(()), SharedLease::give_up);
+        let given_up = lease.map_or(Ok(()), SharedLock::give_up);
         if self.extent != Extent::OfAnother {
             store.settle_in_place(&before, ending.forgetting, ending.origin)?;
             given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
@@ -161,7 +161,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    fn expose(&self, by: Origin<'_>, order: Order) -> Result<(SharedLease, Vec<Owner>)> {
+    fn expose(&self, by: Origin<'_>, order: Order) -> Result<(SharedLock, Vec<Owner>)> {
         // Before a refresh token is in it, by us or by az.
         self.cache.close()?;
         if self.has_nothing() {

@@ -33,7 +33,7 @@ use crate::run::keep_alive::End;
 use crate::run::run_variable::{self, RunVariable};
 use crate::run::supervise::{self, not_started};
 #[cfg(target_os = "linux")]
-use crate::store::lease::MountLock;
+use crate::store::lease::SharedLock;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys::Program;
 
@@ -76,7 +76,7 @@ pub(super) struct Begun<'a> {
 enum Way {
     Certain(Box<dyn Exposure>),
     #[cfg(target_os = "linux")]
-    Private(MountLock),
+    Private(SharedLock),
 }
 
 /// It is certain which exposure it is, and nothing is exposed yet.
@@ -245,7 +245,7 @@ impl<'a> Begun<'a> {
 #[cfg(target_os = "linux")]
 impl Launch<'_> {
     /// The copy that `az` sees once it is in its private mount; or why there is none, in words.
-    fn enter(&self, az: &PendingAz, lock: MountLock) -> std::result::Result<PrivateCopy, String> {
+    fn enter(&self, az: &PendingAz, lock: SharedLock) -> std::result::Result<PrivateCopy, String> {
         match az.private_files() {
             Ok(Ok(entered)) => PrivateCopy::new(entered, lock, self.given()).ok_or_else(|| "it has no file".to_owned()),
             Ok(Err(refused)) => Err(self.policy.refusals().note_refusal(&refused)),

@@ -88,7 +88,8 @@ impl CredentialStore<'_> {
         // From here on the mount may go. azward may not: what is scrubbed below is in the vault.
         let presence = self.app.context.home_lock.enter();
         if let Some(mount_lock) = copy.mount_lock.take() {
-            mount_lock.end();
+            // While it is held the cache is written over instead of replaced.
+            let _ = mount_lock.give_up();
         }
         let section = self.lock_cache()?;
         let real = section.parse()?;

@@ -22,7 +22,7 @@ use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, temp_cache};
 use crate::run::manifest::{Files, Role};
 use crate::store::CredentialStore;
-use crate::store::lease::MountLock;
+use crate::store::lease::SharedLock;
 use crate::store::section::CacheSection;
 use crate::sys::{self, CoveredFile, PrivateFiles, PrivateMount, Watch};
 use crate::user_file;
@@ -39,7 +39,7 @@ pub(crate) struct PrivateCopy {
     /// What its az is given.
     given: GivenCredentials,
     /// Says that the run is going on.
-    mount_lock: Option<MountLock>,
+    mount_lock: Option<SharedLock>,
     /// The access tokens that others renewed and that came to it since it was made.
     brought: Mutex<Brought>,
     /// Tells what az stores in it, and what others store in the vault and in the real cache.
@@ -52,7 +52,7 @@ pub(crate) struct Entrance {
     /// What is mounted where.
     pub mount: PrivateMount,
     /// Held since before there was something that a rename could take away.
-    pub lock: MountLock,
+    pub lock: SharedLock,
 }
 
 impl Entrance {
@@ -61,7 +61,7 @@ impl Entrance {
     /// # Errors
     /// Why that cannot be, in words.
     pub(crate) fn new(store: &CredentialStore<'_>) -> std::result::Result<Self, String> {
-        let made = || -> Result<(PathBuf, MountLock)> {
+        let made = || -> Result<(PathBuf, SharedLock)> {
             let context = &store.app.context;
             let stage = context.azward_home.join("run/stage");
             let _presence = context.home_lock.enter()?;
@@ -84,7 +84,7 @@ impl Entrance {
 impl PrivateCopy {
     /// The copy of a child that has entered its mount; `None` where there is no file for it.
     #[must_use]
-    pub(crate) fn new(entered: PrivateFiles, mount_lock: MountLock, given: GivenCredentials) -> Option<Self> {
+    pub(crate) fn new(entered: PrivateFiles, mount_lock: SharedLock, given: GivenCredentials) -> Option<Self> {
         let file = entered.files.into_iter().next()?;
         Some(Self {
             namespace: Some(entered.namespace),
@@ -96,7 +96,7 @@ impl PrivateCopy {
     /// The one that a guardian was told of; `None` when it cannot be harvested.
     pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Option<Self> {
         let (file, mut base) = files.take(Role::Copy).zip(files.take(Role::Base))?;
-        let mount_lock = files.take(Role::MountLock).map(MountLock::from_file);
+        let mount_lock = files.take(Role::MountLock).map(SharedLock::from_file);
         let mut text = Vec::new();
         let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
         let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
@@ -161,7 +161,7 @@ impl Exposure for PrivateCopy {
         if file.write_all(&base).is_err() {
             return;
         }
-        let mount_lock = self.mount_lock.as_ref().map(MountLock::as_file);
+        let mount_lock = self.mount_lock.as_ref().map(SharedLock::as_file);
         let others = [
             (Role::MountLock, mount_lock),
             (Role::Namespace, self.namespace.as_ref()),
