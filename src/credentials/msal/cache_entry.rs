@@ -11,40 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::azure::Owner;
 use crate::credentials::document::Entry;
-use crate::credentials::msal::token_cache::{Members, foreign, joined, place_of};
+use crate::credentials::msal::sections::{Members, foreign, joined, place_of};
 use crate::failure::Result;
-
-/// The sections that azward reads. Others are carried along unseen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// Access tokens, one for each account, tenant and scope.
-    AccessToken,
-    /// Refresh tokens, one for each account and client or family.
-    RefreshToken,
-    /// Accounts, each known by its home account id and environment.
-    Account,
-    /// What MSAL knows of clients: their family.
-    AppMetadata,
-    /// Id tokens.
-    IdToken,
-}
-
-impl Section {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::AccessToken, Self::RefreshToken, Self::Account, Self::AppMetadata, Self::IdToken];
-
-    /// The section's name in the file (msal 1.39.0, `token_cache.py`, `TokenCache.CredentialType`).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AccessToken => "AccessToken",
-            Self::RefreshToken => "RefreshToken",
-            Self::Account => "Account",
-            Self::AppMetadata => "AppMetadata",
-            Self::IdToken => "IdToken",
-        }
-    }
-}
 
 /// The fields of a refresh token entry that azward looks at.
 #[derive(Deserialize)]

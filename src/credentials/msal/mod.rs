@@ -5,6 +5,7 @@ mod accounts;
 mod additions;
 mod cache_entry;
 mod redeem;
+mod sections;
 mod token_cache;
 
 use std::time::Duration;
@@ -12,8 +13,9 @@ use std::time::Duration;
 pub use crate::credentials::document::Entry;
 pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, vault_accounts};
 pub use additions::Additions;
-pub use cache_entry::{AccountFields, RefreshTokenFields, Section};
+pub use cache_entry::{AccountFields, RefreshTokenFields};
 pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};
+pub use sections::Section;
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;
