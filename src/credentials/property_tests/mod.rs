@@ -1,0 +1,183 @@
+//! Property tests of the pure functions in `edit` and `merge`, over any format of a document: token caches (`caches`), and a
+//! format that is nobody's (`lines`), to show that the functions are not MSAL's alone. And of what only a token cache has.
+
+mod caches;
+mod lines;
+mod rivals;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use zeroize::Zeroizing;
+
+use self::caches::{Msal, cache};
+use self::lines::{Lines, lines};
+use super::document::Document;
+use super::edit::{self, Harvest, scrub};
+use super::merge::{Base, Missing, merge};
+use super::msal::{self, Section, TokenCache, forget};
+use super::origin::Origin;
+use super::rivals::Order;
+use crate::failure::Result;
+use crate::vault::{Contents, Owner};
+
+/// A format that the functions are to do right by.
+trait Format {
+    type Document<'t>: Document;
+
+    fn parse(text: &str) -> Self::Document<'_>;
+
+    fn harvest(document: &Self::Document<'_>, contents: &mut Contents, now: i64, order: Order) -> Result<Harvest> {
+        edit::harvest(document, contents, now, Origin::Sweep, order)
+    }
+
+    fn inject(document: &Self::Document<'_>, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+        edit::inject(document, contents, |_| true)
+    }
+}
+
+fn harvest<F: Format>(text: &str, contents: &mut Contents, now: i64, order: Order) -> Harvest {
+    F::harvest(&F::parse(text), contents, now, order).unwrap()
+}
+
+fn harvested<F: Format>(text: &str) -> Contents {
+    let mut contents = Contents::default();
+    harvest::<F>(text, &mut contents, 0, Order::Unknown);
+    contents
+}
+
+fn scrubbed<F: Format>(text: &str, contents: &Contents) -> String {
+    let scrubbed = scrub(&F::parse(text), contents).unwrap();
+    scrubbed.map_or_else(|| text.to_owned(), |text| text.to_string())
+}
+
+fn injected<F: Format>(text: &str, contents: &Contents) -> String {
+    let injected = F::inject(&F::parse(text), contents).unwrap();
+    injected.map_or_else(|| text.to_owned(), |text| text.to_string())
+}
+
+fn inject_after_scrub<F: Format>(text: &str) -> TestCaseResult {
+    let contents = harvested::<F>(text);
+    let without = scrubbed::<F>(text, &contents);
+    prop_assert!(F::parse(&without).credentials().unwrap().is_empty());
+    prop_assert_eq!(injected::<F>(&without, &contents), text);
+    Ok(())
+}
+
+fn scrub_after_inject<F: Format>(text: &str) -> TestCaseResult {
+    let contents = harvested::<F>(text);
+    let without = scrubbed::<F>(text, &contents);
+    let again = scrubbed::<F>(&injected::<F>(&without, &contents), &contents);
+    prop_assert_eq!(again, without);
+    Ok(())
+}
+
+fn scrub_of_the_unknown<F: Format>(text: &str) -> TestCaseResult {
+    prop_assert_eq!(scrubbed::<F>(text, &Contents::default()), text);
+    Ok(())
+}
+
+fn second_harvest<F: Format>(text: &str) -> TestCaseResult {
+    let mut contents = harvested::<F>(text);
+    let again = harvest::<F>(text, &mut contents, 1, Order::Unknown);
+    prop_assert!(!again.is_changed, "{:?}", again);
+    Ok(())
+}
+
+fn replacement<F: Format>(text: &str, newer: &str) -> TestCaseResult {
+    let mut contents = harvested::<F>(text);
+    harvest::<F>(newer, &mut contents, 1, Order::Successor);
+    let old = harvest::<F>(text, &mut contents, 2, Order::Unknown);
+    prop_assert!(old.taken.is_empty());
+    prop_assert_eq!(injected::<F>(text, &contents), newer);
+    Ok(())
+}
+
+/// `after` is what a run made of a copy of `text`.
+fn merge_into_itself<F: Format>(text: &str, after: &str) -> TestCaseResult {
+    let base = Base::of(&F::parse(text), &F::parse(text), 0).unwrap();
+    let merged = |after: &str, real: &str, missing: Missing| {
+        merge(&base, &F::parse(after), &F::parse(real), missing).unwrap().map(|text| text.to_string())
+    };
+    let credentials = |text: &str| -> Vec<String> {
+        F::parse(text).credentials().unwrap().iter().map(|one| format!("{} {}", one.id, one.entry)).collect()
+    };
+    for missing in [Missing::LoggedOut, Missing::Lost] {
+        prop_assert_eq!(merged(text, text, missing), None, "nothing was changed");
+        let Some(done) = merged(after, text, missing) else { continue };
+        prop_assert_eq!(merged(after, &done, missing), None, "it was done already");
+        prop_assert_eq!(credentials(&done), credentials(text), "they are the vault's");
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines()) {
+        inject_after_scrub::<Msal>(&cache)?;
+        inject_after_scrub::<Lines>(&lines)?;
+    }
+
+    #[test]
+    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines()) {
+        scrub_after_inject::<Msal>(&cache)?;
+        scrub_after_inject::<Lines>(&lines)?;
+    }
+
+    #[test]
+    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines()) {
+        scrub_of_the_unknown::<Msal>(&cache)?;
+        scrub_of_the_unknown::<Lines>(&lines)?;
+    }
+
+    #[test]
+    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines()) {
+        second_harvest::<Msal>(&cache)?;
+        second_harvest::<Lines>(&lines)?;
+    }
+
+    #[test]
+    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines()) {
+        replacement::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
+        replacement::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+    }
+
+    #[test]
+    fn a_merge_is_done_once_and_touches_no_credential(caches in [cache(), cache()], lines in [lines(), lines()]) {
+        merge_into_itself::<Msal>(&caches[0], &caches[1])?;
+        merge_into_itself::<Lines>(&lines[0], &lines[1])?;
+    }
+
+    #[test]
+    fn what_az_forgot_and_only_that_is_forgotten(text in cache()) {
+        let mut contents = harvested::<Msal>(&text);
+        let before: Vec<Owner> = TokenCache::parse(&text).unwrap().owners().unwrap().into_iter().collect();
+        let none = forget(&before, &TokenCache::parse(&text).unwrap(), &mut contents).unwrap();
+        prop_assert!(none.is_empty());
+        prop_assert_eq!(contents.records.len(), before.len());
+        let all = forget(&before, &TokenCache::parse("{}").unwrap(), &mut contents).unwrap();
+        prop_assert_eq!(all.len(), before.len());
+        prop_assert!(contents.records.is_empty() && contents.accounts.is_empty());
+    }
+}
+
+#[test]
+fn a_lost_account_comes_back_exactly_if_its_user_is_still_in_the_profile() {
+    let text = "{\n    \"AccessToken\": {},\n    \"Account\": {\n        \"h-e-organizations\": {\"home_account_id\": \"h\", \
+                \"environment\": \"e\", \"username\": \"u\", \"more\": 1.0}\n    },\n    \"RefreshToken\": {\n        \"k\": \
+                {\"secret\": \"s\", \"home_account_id\": \"h\", \"environment\": \"e\"}\n    }\n}";
+    let contents = harvested::<Msal>(text);
+    let empty = TokenCache::parse("").unwrap();
+    assert!(msal::inject(&empty, &contents, |_| false).unwrap().is_none(), "nobody knows the user any more");
+    let restored = msal::inject(&empty, &contents, |name| name == "u").unwrap().unwrap();
+    let restored = TokenCache::parse(&restored).unwrap();
+    let original = TokenCache::parse(text).unwrap();
+    for section in [Section::Account, Section::RefreshToken] {
+        assert_eq!(restored.entries(section).unwrap(), original.entries(section).unwrap());
+    }
+    let other = "{\"Account\": {\"x\": {\"home_account_id\": \"h2\", \"environment\": \"e\", \"username\": \"U\"}}}";
+    let other = TokenCache::parse(other).unwrap();
+    assert!(
+        msal::inject(&other, &contents, |_| true).unwrap().is_none(),
+        "two accounts with one name break every command"
+    );
+}
