@@ -6,17 +6,16 @@
 //! plain file, belongs to another user, or is one of root's that has a second name elsewhere, is not azward's: that is an
 //! error, and the file is left as it is. Owners and modes are set on descriptors, owners only of what was made here.
 
+mod directories;
+
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Result};
-use crate::marker;
+pub(crate) use self::directories::make_dir;
+use self::directories::{foreign, give, parent_of};
 use crate::sys::{self, Access, Directory};
-
-/// The directories below an azward home.
-const BELOW: [&str; 4] = ["bin", "run", "stage", "vaults"];
 
 /// Opens a file for reading and writing, made with mode 0600 if it is missing.
 ///
@@ -103,38 +102,6 @@ pub(crate) fn note(path: &Path, bytes: &[u8]) {
     }
 }
 
-/// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
-/// others can look into is closed to them; one elsewhere is somebody's own business.
-///
-/// # Errors
-/// `Storage`.
-pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    let (root, below) = split(path);
-    make_below(root, &below).map_err(|error| Failure::storage("make", path, &error))
-}
-
-fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
-    let home = make_root(root)?;
-    let owner = home.metadata()?;
-    // One that has a directory of ours in it is not empty.
-    if below.first().is_none_or(|name| home.below(name).is_err()) {
-        marker::mark_if_empty(root, &home);
-    }
-    let mut above = None;
-    for name in below {
-        let next = below_or_made(above.as_ref().unwrap_or(&home), name, &owner)?;
-        let metadata = next.metadata()?;
-        if !sys::have_one_owner(&metadata, &owner) {
-            return Err(foreign());
-        }
-        if sys::mode_of(&metadata) & 0o077 != 0 && marker::is_made_by_us(&home) {
-            sys::set_mode_of(next.as_file(), 0o700)?;
-        }
-        above = Some(next);
-    }
-    Ok(())
-}
-
 /// Closes the file at `path` to others. Says how open it was, if it was.
 ///
 /// # Errors
@@ -178,86 +145,6 @@ fn open_or_make(path: &Path, access: Access) -> io::Result<File> {
     directory.file(name, access)
 }
 
-/// The directory that a file is in, and the file's name.
-fn parent_of(path: &Path) -> io::Result<(Directory, &OsStr)> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(foreign()) };
-    let (root, below) = split(parent);
-    let mut directory = Directory::open(root)?;
-    let owner = directory.metadata()?;
-    for name in below {
-        directory = directory.below(name)?;
-        if !sys::have_one_owner(&directory.metadata()?, &owner) {
-            return Err(foreign());
-        }
-    }
-    Ok((directory, name))
-}
-
-/// Splits the path of a directory into the home, which may be a link, and the names below it, where none is followed.
-fn split(directory: &Path) -> (&Path, Vec<&OsStr>) {
-    let (mut root, mut below) = (directory, Vec::new());
-    while let (Some(parent), Some(name)) = (root.parent(), root.file_name())
-        && below.len() < 2
-        && BELOW.iter().any(|ours| name == *ours)
-    {
-        below.insert(0, name);
-        root = parent;
-    }
-    (root, below)
-}
-
-/// Opens the home, made and marked if it is missing.
-fn make_root(root: &Path) -> io::Result<Directory> {
-    match Directory::open(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
-    }
-    let (Some(parent), Some(name)) = (root.parent(), root.file_name()) else { return Directory::open(root) };
-    let parent = make_parents(parent)?;
-    let owner = parent.metadata()?;
-    match parent.make(name) {
-        Ok(made) => {
-            give(made.as_file(), &owner);
-            marker::mark(&made)?;
-            Ok(made)
-        }
-        // Made by somebody else meanwhile; or a link to nothing, which is not followed.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Directory::open(root),
-        Err(error) => Err(error),
-    }
-}
-
-fn make_parents(path: &Path) -> io::Result<Directory> {
-    match (Directory::open(path), path.parent(), path.file_name()) {
-        (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = make_parents(parent)?;
-            let owner = parent.metadata()?;
-            below_or_made(&parent, name, &owner)
-        }
-        (opened, ..) => opened,
-    }
-}
-
-fn below_or_made(directory: &Directory, name: &OsStr, owner: &Metadata) -> io::Result<Directory> {
-    match directory.below(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
-    }
-    match directory.make(name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => directory.below(name),
-        made => {
-            let made = made?;
-            give(made.as_file(), owner);
-            Ok(made)
-        }
-    }
-}
-
-/// Gives what was just made to whom it is made for. Only root can give anything away, and only for root it matters.
-pub(crate) fn give(made: &File, like: &Metadata) {
-    let _ = sys::copy_owner(made, like);
-}
-
 fn checked(file: File, directory: &Directory) -> io::Result<File> {
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -269,34 +156,12 @@ fn checked(file: File, directory: &Directory) -> io::Result<File> {
     Ok(file)
 }
 
-fn foreign() -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, "it is not azward's own: another user's, a link, or no plain file")
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, chown, symlink};
 
     use super::*;
-
-    #[test]
-    fn many_that_make_a_home_at_once_all_have_it_and_it_is_known_who_made_it() {
-        let root = tempfile::tempdir().unwrap();
-        for round in 0..50 {
-            let home = root.path().join(round.to_string());
-            let start = std::sync::Barrier::new(8);
-            std::thread::scope(|scope| {
-                for _ in 0..8 {
-                    scope.spawn(|| {
-                        start.wait();
-                        make_dir(&home.join("run")).unwrap();
-                    });
-                }
-            });
-            assert!(marker::is_made_by_us(&Directory::open(&home).unwrap()), "round {round}");
-        }
-    }
 
     #[test]
     fn what_is_made_is_closed_to_others() {
@@ -310,17 +175,6 @@ mod tests {
         sys::set_mode(&directory.join("run"), 0o755).unwrap();
         make_dir(&directory.join("run")).unwrap();
         assert_eq!(mode(&directory.join("run")), 0o700);
-    }
-
-    #[test]
-    fn what_is_not_in_a_home_of_ours_keeps_its_mode() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join("run")).unwrap();
-        for directory in [home.path().to_owned(), home.path().join("run")] {
-            sys::set_mode(&directory, 0o755).unwrap();
-            make_dir(&directory).unwrap();
-            assert_eq!(sys::mode_of(&directory.metadata().unwrap()), 0o755);
-        }
     }
 
     /// A home of ours, and a directory beside it that is somebody else's.
