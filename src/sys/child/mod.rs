@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod exec;
+#[cfg(unix)]
+mod plan;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;

@@ -1,77 +1,25 @@
-//! A child that waits for the word to become az. It is forked before any secret is in memory, enters a private mount if it
-//! is given one, and then waits; when its parent lets it go it executes the program, and when its parent dies before that
-//! it ends. It is in its parent's process group and has everything that the caller gave us (terminal, descriptors,
-//! working directory), and back what Rust's runtime took (`inherited`).
-//!
-//! Between fork and exec the child allocates nothing and makes system calls only, because its parent may have threads.
+//! A child that waits for the word to become az, from its parent's side. It is forked before any secret is in memory, and is
+//! in its parent's process group; what it does until then is its `plan`. Dropped before it was let go, it ends.
 
-use std::ffi::{CString, OsStr, OsString};
+#[cfg(target_os = "linux")]
 use std::fs::File;
 use std::io::{self, Read, Write};
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::ExitStatus;
 
-use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
 
-use super::exec::{Strings, execute, exit, fork, redirect_standard_streams};
-use crate::sys::memory::give_back_core_limit;
-#[cfg(target_os = "linux")]
-use crate::sys::mounts::{PrivateMount, STEPS};
-use crate::sys::process::give_back_in_child;
+use super::exec::fork;
+use super::plan::Plan;
+pub use super::plan::Program;
 use crate::sys::signals;
 #[cfg(target_os = "linux")]
-use crate::sys::{MOST_FILES, messages};
-
-/// A program ready to be executed: its file, its arguments, its environment.
-#[derive(Debug)]
-pub struct Program {
-    path: CString,
-    arguments: Vec<CString>,
-    /// What a shell is given in their place, for a script that names no interpreter.
-    shell_arguments: Vec<CString>,
-    environment: Vec<CString>,
-    /// Where its standard streams lead instead of to the caller's.
-    nowhere: Option<File>,
-}
-
-impl Program {
-    /// The program at `path` with these arguments after its name, and this environment.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a NUL byte where none can be.
-    pub fn new<'a>(
-        path: &Path,
-        arguments: &[OsString],
-        environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
-    ) -> io::Result<Self> {
-        let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
-        let path = text(path.as_os_str())?;
-        let own = arguments.iter().map(|argument| text(argument)).collect::<io::Result<Vec<_>>>()?;
-        let with = |first: &[&CString]| first.iter().copied().chain(&own).cloned().collect();
-        let arguments = with(&[&path]);
-        let shell_arguments = with(&[&c"/bin/sh".to_owned(), &path]);
-        let entry = |(name, value): (&OsStr, &OsStr)| {
-            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::from)
-        };
-        let environment = environment.into_iter().map(entry).collect::<io::Result<_>>()?;
-        Ok(Self { path, arguments, shell_arguments, environment, nowhere: None })
-    }
-
-    /// The same without the caller's standard streams.
-    ///
-    /// # Errors
-    /// When `/dev/null` cannot be opened.
-    pub fn quietly(mut self) -> io::Result<Self> {
-        self.nowhere = Some(File::options().read(true).write(true).open("/dev/null")?);
-        Ok(self)
-    }
-}
+use crate::sys::{
+    messages,
+    mounts::{PrivateMount, STEPS},
+};
 
 /// The files in a namespace of a child's own.
 #[cfg(target_os = "linux")]
@@ -112,7 +60,7 @@ impl WaitingChild {
     /// The operating system's.
     pub fn fork(program: &Program) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        Plan::of(program, &theirs).fork(ours)
+        Self::following(&Plan::of(program, &theirs), ours)
     }
 
     /// Forks one that first enters a private mount.
@@ -122,7 +70,28 @@ impl WaitingChild {
     #[cfg(target_os = "linux")]
     pub fn fork_into(mount: &PrivateMount, program: &Program) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        Plan { mount: Some(mount), ..Plan::of(program, &theirs) }.fork(ours)
+        let mut plan = Plan::of(program, &theirs);
+        plan.mount = Some(mount);
+        Self::following(&plan, ours)
+    }
+
+    /// Forks the child that follows `plan`, with `ours` as the parent's end of the channel.
+    fn following(plan: &Plan<'_>, ours: UnixStream) -> io::Result<Self> {
+        // SAFETY: the child closes a descriptor and calls `Plan::follow`, which makes system calls only and never returns.
+        match unsafe { fork() }? {
+            None => {
+                // While this end is open there too, the parent's death would not be seen.
+                drop(ours);
+                plan.follow()
+            }
+            Some(id) => Ok(Self {
+                id,
+                channel: ours,
+                #[cfg(target_os = "linux")]
+                covered: plan.mount.map_or(0, PrivateMount::count),
+                is_reaped: false,
+            }),
+        }
     }
 
     /// The child's process id, which is az's later on.
@@ -225,117 +194,13 @@ impl ChildProcess {
     }
 }
 
-/// All that the child needs, made ready before the fork.
-struct Plan<'a> {
-    program: &'a Program,
-    arguments: Strings<'a>,
-    shell_arguments: Strings<'a>,
-    environment: Strings<'a>,
-    #[cfg(target_os = "linux")]
-    mount: Option<&'a PrivateMount>,
-    channel: &'a UnixStream,
-}
-
-impl<'a> Plan<'a> {
-    fn of(program: &'a Program, channel: &'a UnixStream) -> Self {
-        Self {
-            program,
-            arguments: Strings::of(&program.arguments),
-            shell_arguments: Strings::of(&program.shell_arguments),
-            environment: Strings::of(&program.environment),
-            #[cfg(target_os = "linux")]
-            mount: None,
-            channel,
-        }
-    }
-
-    /// Forks the child that follows it, with `ours` as the parent's end of the channel.
-    fn fork(&self, ours: UnixStream) -> io::Result<WaitingChild> {
-        // SAFETY: the child closes a descriptor and calls `Plan::follow`, which makes system calls only and never returns.
-        match unsafe { fork() }? {
-            None => {
-                // While this end is open there too, the parent's death would not be seen.
-                drop(ours);
-                self.follow()
-            }
-            Some(id) => Ok(WaitingChild {
-                id,
-                channel: ours,
-                #[cfg(target_os = "linux")]
-                covered: self.mount.map_or(0, PrivateMount::count),
-                is_reaped: false,
-            }),
-        }
-    }
-
-    /// The child's whole life.
-    fn follow(&self) -> ! {
-        #[cfg(target_os = "linux")]
-        if let Some(mount) = self.mount {
-            self.enter(mount);
-        }
-        if !self.is_let_go() {
-            exit(1);
-        }
-        if let Some(nowhere) = &self.program.nowhere {
-            redirect_standard_streams(nowhere);
-            give_back_core_limit();
-        } else {
-            give_back_in_child();
-        }
-        let error = self.execute();
-        let _ = write(self.channel, &error.raw_os_error().to_ne_bytes());
-        exit(127);
-    }
-
-    /// Enters the private mount and tells the parent; ends the child where it is refused.
-    #[cfg(target_os = "linux")]
-    fn enter(&self, mount: &PrivateMount) {
-        let mut report = [0; 8];
-        let sent = match mount.enter() {
-            Ok(entered) => {
-                let mut files = [self.channel.as_fd(); MOST_FILES];
-                let mut count = 0;
-                for file in entered.iter().filter_map(Option::as_ref) {
-                    files[count] = OwnedFd::as_fd(file);
-                    count += 1;
-                }
-                messages::send(self.channel, &report, &files[..count])
-            }
-            Err((step, error)) => {
-                report[0] = step;
-                report[4..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
-                let _ = messages::send(self.channel, &report, &[]);
-                exit(1);
-            }
-        };
-        if sent.is_err() {
-            exit(1);
-        }
-    }
-
-    /// Waits for the parent's word; its death is a no.
-    fn is_let_go(&self) -> bool {
-        let mut word = [0];
-        retry_on_intr(|| read(self.channel, &mut word)) == Ok(1)
-    }
-
-    /// Executes the program; returns only if that failed.
-    fn execute(&self) -> Errno {
-        match execute(&self.program.path, &self.arguments, Some(&self.environment)) {
-            // As execvp(3) and every shell do with a script that names no interpreter.
-            Errno::NOEXEC => execute(c"/bin/sh", &self.shell_arguments, Some(&self.environment)),
-            error => error,
-        }
-    }
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
-    use crate::sys::CoveredFile;
+    use crate::sys::{CoveredFile, MOST_FILES};
 
     #[test]
     fn a_mount_covers_each_of_its_files_with_its_own() {
