@@ -11,8 +11,12 @@ use super::provision;
 #[path = "fake_az/json.rs"]
 pub(crate) mod json;
 
-const SOURCES: [&str; 3] =
-    [include_str!("fake_az/main.rs"), include_str!("fake_az/cache.rs"), include_str!("fake_az/json.rs")];
+const SOURCES: [&str; 4] = [
+    include_str!("fake_az/main.rs"),
+    include_str!("fake_az/cache.rs"),
+    include_str!("fake_az/contents.rs"),
+    include_str!("fake_az/json.rs"),
+];
 
 /// Returns the fake az, compiled first if need be.
 pub(crate) fn fake_az() -> PathBuf {

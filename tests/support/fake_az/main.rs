@@ -17,6 +17,7 @@
 //! milliseconds a cache being written is empty.
 
 mod cache;
+mod contents;
 mod json;
 
 use std::fs::{self, OpenOptions};
@@ -171,7 +172,7 @@ fn nested(arguments: &[&str]) -> Result<i32, String> {
 fn get_access_token(options: &[&str]) -> Result<i32, String> {
     let value = |name: &str| options.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1].to_owned());
     let scope = value("--scope").or_else(|| value("--resource").map(|resource| format!("{resource}/.default")));
-    let (entry, is_new) = Cache::here().access_token(&scope.unwrap_or_else(|| cache::ARM_SCOPE.to_owned()))?;
+    let (entry, is_new) = Cache::here().access_token(&scope.unwrap_or_else(|| contents::ARM_SCOPE.to_owned()))?;
     if is_new {
         write_down("refresh");
     }
