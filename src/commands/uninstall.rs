@@ -189,7 +189,7 @@ fn give_all_back(
             let lock = store.vault.lock(IDLE_DEADLINE)?;
             let files = store.vault.forget(&lock, extent)?;
             if !files.is_empty() {
-                ui.say(format!("dropped the login of `{directory}` ({} file(s)): {}", files.len(), why.what));
+                ui.say(format!("dropped the vault of `{directory}` ({} file(s)): {}", files.len(), why.what));
             }
             if store.vault.belongings(Extent::Everyones).is_empty() {
                 failure = None;

@@ -53,7 +53,8 @@ impl CredentialStore<'_> {
                     kept.len(),
                     self.cache.path().display()
                 ),
-                "their users are no longer in that directory's profile; `azward uninstall --forget` drops them",
+                "their users are no longer in that directory's profile; `azward uninstall --forget` drops these, and the others stay \
+                 where they were put",
             ));
         }
         let count = there.len();

@@ -121,7 +121,25 @@ fn a_removed_directory_keeps_nobody_from_uninstalling() {
     assert!(sandbox.azward_home().join("bin/azward").exists() && !sandbox.azward_home().join("bin/az").exists());
     let installed = sandbox.azward_home().join("bin/azward");
     let said = Invocation::new(&sandbox, installed).args(["uninstall", "--forget"]).run().ok().silent().out();
-    assert!(said.contains(&format!("dropped the login of `{}`", job.display())), "{said}");
+    assert!(said.contains(&format!("dropped the vault of `{}`", job.display())), "{said}");
+    assert_given_back(&sandbox);
+}
+
+#[test]
+fn a_user_who_is_gone_is_dropped_and_the_others_stay_where_they_were_put() {
+    let sandbox = logged_in();
+    for user in [BOB, ALICE] {
+        sandbox.az(["login", user]).run().ok().silent();
+    }
+    sandbox.plain_az(["logout", BOB]).run().ok();
+    sandbox.expect_clear(sandbox.config().token_cache_path());
+    let kept = script(&sandbox, "uninstall.sh").run().exited(1);
+    assert!(kept.out().contains("kept the vault of"), "{kept:?}");
+    assert!(kept.err().contains("1 of 2 logins could not be put back"), "{kept:?}");
+    assert!(kept.err().contains("--forget` drops these, and the others stay where they were put"), "{kept:?}");
+    let installed = sandbox.azward_home().join("bin/azward");
+    let said = Invocation::new(&sandbox, installed).args(["uninstall", "--forget"]).run().ok().silent().out();
+    assert!(said.contains("dropped the vault of") && said.contains("1 of 2 logins"), "{said}");
     assert_given_back(&sandbox);
 }
 
