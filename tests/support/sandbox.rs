@@ -147,6 +147,11 @@ impl Sandbox {
         copy(draft.path(), path);
     }
 
+    /// Puts a copy of the shim at `path`.
+    pub(crate) fn copy_shim(&self, path: &Path) {
+        copy(self.shim(), path);
+    }
+
     /// Has az and azward talk to a stand-in: its authority trusted, its cloud registered and active.
     pub(crate) fn with_entra(self, entra: &Entra) -> Self {
         self.use_entra(entra);

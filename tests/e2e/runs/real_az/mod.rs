@@ -67,7 +67,7 @@ fn the_first_on_path_that_is_not_ourselves() {
         fs::create_dir_all(root.join(name)).unwrap();
     }
     fs::hard_link(sandbox.shim(), root.join("hard/az")).unwrap();
-    fs::copy(sandbox.shim(), root.join("copy/az")).unwrap();
+    sandbox.copy_shim(&root.join("copy/az"));
     symlink(sandbox.shim(), root.join("link/az")).unwrap();
     symlink("nowhere", root.join("dangling/az")).unwrap();
     symlink(root.join("bin"), root.join("linked-directory")).unwrap();

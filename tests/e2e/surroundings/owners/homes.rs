@@ -11,7 +11,7 @@ fn what_happens_to_be_called_as_ours_makes_no_home() {
     let sandbox = Sandbox::new().with_fake_az();
     let home = sandbox.home();
     fs::create_dir(home.join("bin")).unwrap();
-    fs::copy(sandbox.shim(), home.join("bin/az")).unwrap();
+    sandbox.copy_shim(&home.join("bin/az"));
     for settings in ["{}", "{\"key_store\": \"auto\"}", "{\"name\": \"something of a build tool's\"}"] {
         fs::write(home.join("config.json"), settings).unwrap();
         Invocation::new(&sandbox, home.join("bin/az")).args(["login", ALICE]).run().ok().silent();
