@@ -4,10 +4,13 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::{private, wait};
+
+/// How soon a lock is tried again: most are held for less than a millisecond.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
 
 /// A held lock; dropping it releases it. (Dropping rather than unlocking: the standard library's `unlock` fails under
 /// wine.)
@@ -32,26 +35,17 @@ impl Lock {
     /// [`Kind::Busy`] when others hold it until then, [`Kind::Interrupted`] when the wait loses its point,
     /// [`Kind::Storage`] when the file cannot be opened.
     pub(crate) fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
-        let end = Instant::now() + deadline;
-        let mut pause = Duration::from_micros(200);
         let file = open(path)?;
-        loop {
-            if try_lock(&file, path, mode)? {
-                return Ok(Self { file });
-            }
-            if wait::is_over() {
-                return Err(wait::interrupted(&format!("`{}`", path.display())));
-            }
-            if Instant::now() >= end {
-                return Err(Failure::new(
-                    Kind::Busy,
-                    format!("`{}` was held by another process for {} s", path.display(), deadline.as_secs_f32()),
-                    "run the command again; `azward status` shows what is running",
-                ));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(5));
-        }
+        let held = || {
+            Failure::new(
+                Kind::Busy,
+                format!("`{}` was held by another process for {} s", path.display(), deadline.as_secs_f32()),
+                "run the command again; `azward status` shows what is running",
+            )
+        };
+        let attempt = || Ok(try_lock(&file, path, mode)?.then_some(()));
+        wait::for_lock(format_args!("`{}`", path.display()), deadline, FIRST_PAUSE, attempt, held)?;
+        Ok(Self { file })
     }
 
     /// Takes the lock if it is free at this moment.

@@ -8,6 +8,7 @@
 #![allow(clippy::missing_const_for_thread_local, reason = "it is const; clippy for Windows and macOS does not see it")]
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -19,6 +20,9 @@ use crate::sys;
 
 /// How often to look for a signal while somebody else works: nobody feels it, and it costs nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How often at least a lock is tried that others have.
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long what is irreplaceable may wait after that: a refresh token just granted, that nobody else has.
 const EXTRA: Duration = Duration::from_secs(3);
@@ -90,6 +94,34 @@ pub(crate) fn interrupted(what: &str) -> Failure {
 }
 
 const HINT: &str = "nothing need be done; what was left is done by the guardian or the next command";
+
+/// Tries to take `lock`, which others may have, until it is had: again after `pause`, then after twice as long each time, and at
+/// least every [`LOCK_PAUSE`]. `held` is the failure when that takes longer than `deadline`.
+///
+/// # Errors
+/// An attempt's; `held`'s; [`Kind::Interrupted`] when the wait loses its point.
+pub(crate) fn for_lock<T>(
+    lock: fmt::Arguments<'_>,
+    deadline: Duration,
+    mut pause: Duration,
+    mut attempt: impl FnMut() -> Result<Option<T>, Failure>,
+    held: impl FnOnce() -> Failure,
+) -> Result<T, Failure> {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(taken) = attempt()? {
+            return Ok(taken);
+        }
+        if is_over() {
+            return Err(interrupted(&lock.to_string()));
+        }
+        if Instant::now() >= end {
+            return Err(held());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LOCK_PAUSE);
+    }
+}
 
 /// Does `work` on a thread of its own, because it cannot be interrupted, and waits for it until `deadline`; no longer than
 /// `grace` once the wait has lost its point, so that an answer on its way is not lost.

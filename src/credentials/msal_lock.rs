@@ -13,7 +13,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::sys::{self, Access};
@@ -27,9 +27,6 @@ const OLD: Duration = Duration::from_secs(6);
 
 /// How much later than the file was written a process must have begun to be certainly another: the two clocks differ.
 const MARGIN: Duration = Duration::from_secs(2);
-
-/// How often to look again. az looks every 250 ms; a shorter pause lets us in between two of its steps.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// MSAL's lock, held. Dropping it releases it as MSAL does.
 #[derive(Debug)]
@@ -46,23 +43,18 @@ impl MsalLock {
     /// [`Kind::Storage`] when the file cannot be made.
     pub fn acquire(cache: &Path, deadline: Duration) -> Result<Self> {
         let path = path_of(cache);
-        let end = Instant::now() + deadline;
-        loop {
-            if let Some(file) = persist(|| attempt(&path).map_err(|error| Failure::storage("lock", &path, &error)))? {
-                return Ok(Self { path, file: Some(file) });
-            }
-            if wait::is_over() {
-                return Err(wait::interrupted(&format!("MSAL's lock `{}`", path.display())));
-            }
-            if Instant::now() >= end {
-                return Err(Failure::new(
-                    Kind::Busy,
-                    format!("MSAL's lock `{}` was held for {} s", path.display(), deadline.as_secs_f32()),
-                    "end the process that holds it, or remove that file if none does",
-                ));
-            }
-            std::thread::sleep(PAUSE);
-        }
+        let held = || {
+            Failure::new(
+                Kind::Busy,
+                format!("MSAL's lock `{}` was held for {} s", path.display(), deadline.as_secs_f32()),
+                "end the process that holds it, or remove that file if none does",
+            )
+        };
+        let attempt = || persist(|| attempt(&path).map_err(|error| Failure::storage("lock", &path, &error)));
+        // az looks every 250 ms; a short pause lets us in between two of its steps.
+        let lock = format_args!("MSAL's lock `{}`", path.display());
+        let file = wait::for_lock(lock, deadline, wait::LOCK_PAUSE, attempt, held)?;
+        Ok(Self { path, file: Some(file) })
     }
 }
 
