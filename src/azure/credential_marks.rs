@@ -10,7 +10,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// A kind of long-lived credential.
+/// A kind of long-lived credential, whether or not azward can keep it: what it does keep is `LONG_LIVED` in `credentials`, and
+/// a test there holds that to this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mark {
     /// A user's refresh token.

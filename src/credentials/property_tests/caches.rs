@@ -71,7 +71,8 @@ pub(super) fn cache() -> impl Strategy<Value = String> {
             for (place, (secret, more, others)) in logins.into_iter().enumerate() {
                 let owner =
                     [("home_account_id".to_owned(), text(&format!("h{place}"))), ("environment".to_owned(), text("e"))];
-                let mut fields = vec![("secret".to_owned(), text(&secret))];
+                let mut fields =
+                    vec![("credential_type".to_owned(), text("RefreshToken")), ("secret".to_owned(), text(&secret))];
                 fields.extend(owner.clone());
                 fields.extend(more);
                 tokens.push((format!("h{place}-e-refreshtoken-c--s"), fields));

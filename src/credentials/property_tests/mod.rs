@@ -17,6 +17,7 @@ use super::merge::{Base, Missing, merge};
 use super::msal::{self, Section, TokenCache, forget};
 use super::origin::Origin;
 use super::rivals::Order;
+use crate::azure::credential_marks::marks;
 use crate::failure::Result;
 use crate::vault::{Contents, Owner};
 
@@ -145,6 +146,13 @@ proptest! {
     fn a_merge_is_done_once_and_touches_no_credential(caches in [cache(), cache()], lines in [lines(), lines()]) {
         merge_into_itself::<Msal>(&caches[0], &caches[1])?;
         merge_into_itself::<Lines>(&lines[0], &lines[1])?;
+    }
+
+    #[test]
+    fn what_is_taken_out_is_what_a_survey_finds(text in cache()) {
+        let found = |text: &str| marks(text.as_bytes()).into_values().sum::<usize>();
+        prop_assert_eq!(found(&text), TokenCache::parse(&text).unwrap().credentials().unwrap().len());
+        prop_assert_eq!(found(&scrubbed::<Msal>(&text, &harvested::<Msal>(&text))), 0);
     }
 
     #[test]
