@@ -149,7 +149,7 @@ impl Sandbox {
 
     /// Puts a copy of the shim at `path`.
     pub(crate) fn copy_shim(&self, path: &Path) {
-        copy(self.shim(), path);
+        copy(&self.shim(), path);
     }
 
     /// Has az and azward talk to a stand-in: its authority trusted, its cloud registered and active.
