@@ -26,8 +26,18 @@ use crate::sys::{self, Directory};
 use crate::text;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 9] =
-    ["bin", "config.json", "home.lock", "journal.1.jsonl", "journal.jsonl", "key", "key.lock", "run", "vaults"];
+const CONTENTS: [&str; 10] = [
+    "bin",
+    "config.json",
+    "home.lock",
+    "journal.1.jsonl",
+    "journal.jsonl",
+    "key",
+    "key.lock",
+    "run",
+    "vaults",
+    "views",
+];
 
 /// What others may do with a directory or file, by its mode.
 const OTHERS: u32 = 0o077;
@@ -102,7 +112,7 @@ pub fn examine(context: &Context, care: Care) -> Result<()> {
 /// Closes every file in the home that others can read or write, and tells it. Not for every answer: it looks at each.
 pub fn close_files(context: &Context) {
     let home = &context.azward_home;
-    for directory in [home.clone(), home.join("vaults"), home.join("run"), home.join("bin")] {
+    for directory in [home.clone(), home.join("vaults"), home.join("run"), home.join("views"), home.join("bin")] {
         // One that is a link or somebody else's is not opened by what wants to use it either.
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         let allowed = if directory.ends_with("bin") { 0o755 } else { 0o600 };

@@ -22,7 +22,7 @@ use crate::run::idle;
 use crate::store::CredentialStore;
 use crate::text;
 use crate::ui::Ui;
-use crate::vault::{self, Extent};
+use crate::vault::{self, Extent, Login, unregister_view};
 
 /// How long to wait for whoever creates something in the azward home, and for the token cache.
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
@@ -81,7 +81,9 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     let alone = context.home_lock.alone(LOCK_DEADLINE)?;
     drop(waiting);
     for login in &chosen {
-        if idle::at_work(&context.azward_home, Some(login.vault.id()), &alone).is_some() {
+        let views = views_of(app, login);
+        let ids = views.iter().map(ConfigDir::id).chain([login.vault.login().id().to_owned()]);
+        if ids.into_iter().any(|id| idle::at_work(&context.azward_home, Some(&id), &alone).is_some()) {
             bail!(Failure::new(
                 Kind::Busy,
                 format!("an az is running on `{}`: nothing was forgotten", text::path(&login.directory)),
@@ -114,7 +116,19 @@ fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
         }
         Which::Directory(directory) => {
             let config_dir = ConfigDir::at(&app.context.expand_user(directory));
-            all.retain(|login| login.vault.id() == config_dir.id() || login.directory == config_dir.path());
+            let login = Login::of(&app.context, &config_dir);
+            if login.is_viewed_in(&config_dir) {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!(
+                        "`{}` is a view of the login of `{}`",
+                        text::path(config_dir.path()),
+                        text::path(login.directory())
+                    ),
+                    "forget that one, or take the view back with `azward view --remove`",
+                ));
+            }
+            all.retain(|login| login.vault.login().id() == config_dir.id() || login.directory == config_dir.path());
             if all.is_empty() {
                 return Err(Failure::new(
                     Kind::Usage,
@@ -125,6 +139,11 @@ fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
         }
     }
     Ok(all)
+}
+
+/// The views of a login.
+fn views_of(app: &App, login: &Listed) -> Vec<ConfigDir> {
+    login.vault.login().views(&app.context).iter().map(|view| ConfigDir::at(view)).collect()
 }
 
 /// Says what goes.
@@ -176,14 +195,22 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
     let waiting = ui.waiting_for("the vault and the token cache");
     let lock = login.vault.lock(LOCK_DEADLINE)?;
     // What lies there in the clear would be taken in again by the next az.
-    let cleared = match login.whereabouts {
+    let mut cleared = match login.whereabouts {
         Whereabouts::There => store.drop_refresh_tokens()?,
         _ => 0,
     };
+    for view in views_of(app, login).iter().filter(|view| view.path().is_dir()) {
+        cleared += CredentialStore::new(app, view).drop_refresh_tokens()?;
+    }
     let files = login.vault.forget(&lock, extent)?;
     drop((lock, waiting));
     login.vault.remove_lock(alone);
-    remove_run_files(app, login.vault.id(), alone);
+    idle::remove_run_files(&context.azward_home, login.vault.login().id(), alone);
+    for view in views_of(app, login) {
+        unregister_view(context, &view)?;
+        idle::remove_run_files(&context.azward_home, &view.id(), alone);
+        ui.say(format!("    and its view `{}`", text::path(view.path())));
+    }
     let mut event = Event::new(context.now(), Action::Forgetting, "its owner had azward forget it");
     event.account = Some(directory.clone());
     journal.record(&event);
@@ -209,15 +236,4 @@ fn what_stays(store: &CredentialStore<'_>, context: &crate::context::Context) ->
     let mut lines: Vec<String> = (count > 0).then_some(tokens).into_iter().collect();
     lines.extend(Clear::of(context, store).others());
     lines
-}
-
-/// Removes the locks and notes of a config directory at which nobody is at work.
-fn remove_run_files(app: &App, id: &str, _alone: &Alone) {
-    let run = app.context.azward_home.join("run");
-    for entry in std::fs::read_dir(run).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&format!("{id}.")) {
-            // One that stays says nothing about anybody.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }

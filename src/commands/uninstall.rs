@@ -169,15 +169,17 @@ fn give_all_back(
     let mut kept = None;
     let _waiting = ui.waiting_for("a vault, its key or a token cache");
     for (directory, found) in vault::all_vaults(context, settings)? {
-        let known = prepared.iter().position(|prepared| prepared.vault.id() == found.id());
+        let known = prepared.iter().position(|prepared| prepared.vault.login() == found.login());
         let Prepared { vault, outcome } =
             known.map_or_else(|| Prepared { vault: found, outcome: Ok(()) }, |place| prepared.swap_remove(place));
         let config_dir = ConfigDir::at(&directory);
         let store = CredentialStore::with_vault(app, &config_dir, vault);
         let directory = text::path(&directory);
         let mut failure = match outcome.and_then(|()| store.give_back()) {
-            Ok(count) => {
-                ui.say(format!("gave {count} login(s) back to `{directory}`"));
+            Ok(given) => {
+                for (directory, count) in given {
+                    ui.say(format!("gave {count} login(s) back to `{}`", text::path(&directory)));
+                }
                 // Another machine's, which needs the same programs.
                 store.vault.load().err()
             }
@@ -220,6 +222,7 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
         let _ = std::fs::remove_file(home.join(name));
     }
     try_again(|| std::fs::remove_dir_all(home.join("run")));
+    try_again(|| std::fs::remove_dir_all(home.join("views")));
     remove_vault_locks(&home.join("vaults"));
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         let _ = std::fs::remove_file(private::draft_of(&program));

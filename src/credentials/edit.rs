@@ -1,10 +1,10 @@
-//! The three things azward does to a document of credentials, as pure functions over the document and the vault's contents:
-//! inject, harvest, scrub. Each says what the result is and touches no file; so scrub after inject loses nothing, and inject
+//! What azward does to a document of credentials, as pure functions over the document and the vault's contents: inject,
+//! harvest, scrub; and renew and sign out, where another directory of the login has done either. Each says what the result is and touches no file; so scrub after inject loses nothing, and inject
 //! after scrub restores every byte. Whatever the format, the functions are these.
 
 use zeroize::Zeroizing;
 
-use crate::credentials::document::{Credential, Document, recorded};
+use crate::credentials::document::{Change, Credential, Document, recorded};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::{Order, add_rival, changed_at, is_rival, is_untimed, rival_of, supersede, take};
 use crate::failure::Result;
@@ -150,6 +150,42 @@ pub fn scrub<D: Document>(document: &D, contents: &Contents) -> Result<Option<Ze
         }
     }
     Ok((left.len() < credentials.len()).then(|| document.with_credentials(&left)))
+}
+
+/// Puts the vault's credentials into the place of those in the document that they came after. `None` when there are none.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn renew<D: Document>(document: &D, contents: &Contents) -> Result<Option<Zeroizing<String>>> {
+    let mut credentials = document.credentials()?;
+    let mut is_changed = false;
+    for credential in &mut credentials {
+        if let Some(record) = contents.get(credential.kind, credential.id)
+            && record.predecessors.contains(&credential.fingerprint())
+        {
+            *credential = recorded::<D>(record, &record.entry)?;
+            is_changed = true;
+        }
+    }
+    Ok(is_changed.then(|| document.with_credentials(&credentials)))
+}
+
+/// Takes everything out of the document that belongs to one of `accounts`. `None` when there is nothing.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn sign_out<D: Document>(document: &D, accounts: &[Owner]) -> Result<Option<Zeroizing<String>>> {
+    let names = document.section_names();
+    let mut changes = Vec::new();
+    for name in &names {
+        let mut entries = document.section(name)?;
+        let count = entries.len();
+        entries.retain(|entry| !D::owner(*entry).is_some_and(|owner| accounts.contains(&owner)));
+        if entries.len() < count {
+            changes.push(Change { section: name, entries });
+        }
+    }
+    Ok((!changes.is_empty()).then(|| document.edit(&changes)))
 }
 
 /// Whether the record has that credential, or has replaced it, or there is nothing in it to lose.

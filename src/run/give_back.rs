@@ -4,23 +4,25 @@
 //! understood.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::azure::profile::Profile;
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::{self, Section, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
+use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
-use crate::vault::CredentialKind;
+use crate::sys;
+use crate::vault::{Contents, CredentialKind, Owner, Record};
 
 impl CredentialStore<'_> {
-    /// Gives everything back and says how many refresh tokens there were. The key was got before, so that nobody is
-    /// waited for.
+    /// Gives everything back and says how many refresh tokens to which directory: to a view what the login's own directory does
+    /// not know. The key was got before, so that nobody is waited for.
     ///
     /// # Errors
     /// Whatever kept it from doing so; the vault still has them.
-    pub fn give_back(&self) -> Result<usize> {
+    pub fn give_back(&self) -> Result<Vec<(PathBuf, usize)>> {
         let directory = self.config_dir.path();
         if !directory.is_dir() {
             return Err(Failure::new(
@@ -40,16 +42,26 @@ impl CredentialStore<'_> {
             None => section.cache.leave(),
         };
         let text = self.cache.read()?.unwrap_or_default();
-        let there = TokenCache::parse(&text)?;
-        let there: HashSet<&str> = there.entries(Section::RefreshToken)?.iter().map(|entry| entry.key).collect();
-        let kept: HashSet<&str> =
-            opened.contents().of(CredentialKind::RefreshToken).map(|kept| kept.id.as_str()).collect();
-        let missing = kept.difference(&there).count();
-        if missing > 0 {
+        let mut given = vec![(self.config_dir.path().to_owned(), TokenCache::parse(&text)?.refresh_token_count()?)];
+        let there = ids_in(&TokenCache::parse(&text)?)?;
+        let kept: Vec<&Record> = opened.contents().of(CredentialKind::RefreshToken).collect();
+        let mut missing: Vec<&Record> = kept.iter().copied().filter(|record| !there.contains(&record.id)).collect();
+        // A view has none that the login's own directory has.
+        for config_dir in &self.siblings() {
+            // One that cannot be read or written was given none.
+            let view = CredentialStore::new(self.app, config_dir);
+            let ids = view.give_to_view(opened.contents(), &missing).unwrap_or_default();
+            missing.retain(|record| !ids.contains(&record.id));
+            if !ids.is_empty() {
+                given.push((config_dir.path().to_owned(), ids.len()));
+            }
+        }
+        if !missing.is_empty() {
             return Err(Failure::new(
                 Kind::NoPlace,
                 format!(
-                    "{missing} of {} logins could not be put back into `{}`",
+                    "{} of {} logins could not be put back into `{}`",
+                    missing.len(),
                     kept.len(),
                     self.cache.path().display()
                 ),
@@ -57,9 +69,22 @@ impl CredentialStore<'_> {
                  where they were put",
             ));
         }
-        let count = there.len();
         opened.give_up(&written)?;
-        Ok(count)
+        Ok(given)
+    }
+
+    /// Puts those of the records into a view's cache, durably, whose accounts it has, and takes the vault's others out. Says
+    /// which ones it has then.
+    fn give_to_view(&self, contents: &Contents, records: &[&Record]) -> Result<HashSet<String>> {
+        let section = self.lock_cache()?;
+        let cache = section.parse()?;
+        let present = cache.owners()?;
+        let belongs = |owner: &Owner| present.contains(owner) && records.iter().any(|record| record.owner == *owner);
+        let Some(text) = edit::inject(&cache, contents, belongs)? else { return ids_in(&cache) };
+        section.write(&text)?;
+        let directory = self.config_dir.path();
+        sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
+        ids_in(&TokenCache::parse(&text)?)
     }
 
     /// Takes every refresh token out of the token cache, for an owner who wants none of them kept, and says how many there
@@ -76,4 +101,9 @@ impl CredentialStore<'_> {
         }
         Ok(count)
     }
+}
+
+/// The ids of the refresh tokens in a cache.
+fn ids_in(cache: &TokenCache<'_>) -> Result<HashSet<String>> {
+    Ok(cache.entries(Section::RefreshToken)?.iter().map(|entry| entry.key.to_owned()).collect())
 }

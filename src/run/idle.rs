@@ -20,6 +20,16 @@ pub(crate) fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) ->
     locks.find(|(_, path)| !matches!(Lock::attempt(path, Mode::Exclusive), Ok(Some(_)))).map(|(id, _)| id)
 }
 
+/// Removes the locks and notes of a config directory at which nobody is at work.
+pub(crate) fn remove_run_files(azward_home: &Path, id: &str, _alone: &Alone) {
+    for entry in std::fs::read_dir(azward_home.join("run")).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&format!("{id}.")) {
+            // One that stays says nothing about anybody.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

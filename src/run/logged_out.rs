@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
-use crate::credentials::msal::{self, Section, TokenCache};
+use crate::credentials::msal::{self, AccountFields, Section, TokenCache};
 use crate::failure::Result;
 use crate::private;
 use crate::store::CredentialStore;
@@ -24,7 +24,8 @@ const REST: Duration = Duration::from_secs(2);
 impl CredentialStore<'_> {
     /// Forgets who was logged out without us. What keeps it from knowing keeps the login.
     pub fn forget_logged_out(&self) {
-        if !self.vault.exists() {
+        // What a view does not have it may never have had.
+        if !self.vault.exists() || self.is_view() {
             return;
         }
         let Some(look) = self.look_at_rest() else { return };
@@ -71,7 +72,7 @@ impl CredentialStore<'_> {
         Ok(true)
     }
 
-    /// The vault's accounts that neither file has.
+    /// The vault's accounts that neither file has, nor any view of the login.
     fn gone(&self, contents: &Contents, profile: &Profile) -> Result<Vec<Owner>> {
         let text = self.cache.read()?;
         let text = match &text {
@@ -89,7 +90,9 @@ impl CredentialStore<'_> {
                 || tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))
         };
         let accounts = msal::vault_accounts(contents)?;
-        Ok(accounts.into_iter().filter(|account| !is_there(&account.id, &account.username)).map(|a| a.id).collect())
+        let is_gone =
+            |account: &AccountFields| !is_there(&account.id, &account.username) && !self.is_known_elsewhere(account);
+        Ok(accounts.into_iter().filter(is_gone).map(|account| account.id).collect())
     }
 
     fn note_asked(&self, stamp: &std::path::Path, look: &str) {

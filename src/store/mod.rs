@@ -1,5 +1,5 @@
-//! The credentials of one config directory: its token cache and the vault that belongs to it, and what exposures, sweeps and
-//! rotations ask of the two. Whatever changes either is done in the critical section (`section`): what is new in the file
+//! The credentials of one config directory: its token cache and the vault of its login, and what exposures, sweeps and
+//! rotations ask of the two; what the login's other directories have to do with it is in `siblings`. Whatever changes either is done in the critical section (`section`): what is new in the file
 //! goes into the vault, durably; only then is the file touched.
 //!
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
@@ -7,6 +7,7 @@
 
 pub(crate) mod lease;
 pub(crate) mod section;
+mod siblings;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub(crate) const LOCK_DEADLINE: Duration = Duration::from_secs(6);
 const READINGS: u32 = 20;
 const READING_PAUSE: Duration = Duration::from_millis(5);
 
-/// The token cache of one config directory and the vault that belongs to it.
+/// The token cache of one config directory and the vault of its login.
 #[derive(Debug)]
 pub struct CredentialStore<'a> {
     pub(crate) app: &'a App,
@@ -165,13 +166,17 @@ impl<'a> CredentialStore<'a> {
         owners.into_iter().collect()
     }
 
-    /// The vault's accounts whose user the profile no longer lists.
+    /// The vault's accounts whose user the profile no longer lists. What a view never had it cannot have lost, and what a view
+    /// has the login has.
     pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<Owner>> {
+        if self.is_view() {
+            return Ok(Vec::new());
+        }
         let profile = Profile::read(&self.config_dir.profile());
         let accounts = msal::vault_accounts(contents)?;
         Ok(accounts
             .into_iter()
-            .filter(|account| !profile.has_user(&account.username))
+            .filter(|account| !profile.has_user(&account.username) && !self.is_known_elsewhere(account))
             .map(|account| account.id)
             .collect())
     }

@@ -8,6 +8,7 @@
 //! file as they were.
 
 use std::fmt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -15,7 +16,7 @@ use crate::credentials::edit;
 use crate::credentials::msal::{self, TokenCache};
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
-use crate::credentials::{CredentialFile, MsalLock};
+use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::store::{CredentialStore, LOCK_DEADLINE};
 use crate::sys;
@@ -61,6 +62,7 @@ pub(crate) struct Opened<'s> {
     change: Change,
     taken: usize,
     forgotten: Vec<String>,
+    signed_out: Vec<Owner>,
 }
 
 /// Whether a vault that is open is to be committed.
@@ -112,7 +114,15 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(crate) fn lock_cache(&self) -> Result<CacheSection<'_>> {
-        let lock = self.cache.lock(LOCK_DEADLINE)?;
+        self.lock_cache_within(LOCK_DEADLINE)
+    }
+
+    /// The same, for who waits no longer than `deadline`.
+    ///
+    /// # Errors
+    /// `Busy`, `Storage`, `CacheForeign`.
+    pub(super) fn lock_cache_within(&self, deadline: Duration) -> Result<CacheSection<'_>> {
+        let lock = self.cache.lock(deadline)?;
         self.cache.clear_leftovers(&lock);
         let text = self.cache.read()?;
         Ok(CacheSection { store: self, lock, text })
@@ -179,7 +189,10 @@ impl VaultSection<'_> {
     }
 
     fn opened<'s>(&'s self, vault: Guard<'s>, change: Change) -> Opened<'s> {
-        Opened { store: self.store, vault, change, taken: 0, forgotten: Vec::new() }
+        let mut opened =
+            Opened { store: self.store, vault, change, taken: 0, forgotten: Vec::new(), signed_out: Vec::new() };
+        self.store.for_exposed_siblings(|sibling, cache| opened.harvest(cache, Origin::Run, sibling.order()));
+        opened
     }
 }
 
@@ -246,6 +259,8 @@ impl<'s> Opened<'s> {
             self.change = Change::Some;
         }
         self.forgotten.extend(forgotten);
+        let after = after.owners()?;
+        self.signed_out.extend(accounts.iter().filter(|account| !after.contains(*account)).cloned());
         Ok(())
     }
 
@@ -260,12 +275,20 @@ impl<'s> Opened<'s> {
         Ok(())
     }
 
-    /// Stores what has changed, trying again where that may help, and notes who was forgotten.
+    /// Stores what has changed, trying again where that may help, notes who was forgotten, and has the login's other directories
+    /// follow.
     pub(crate) fn commit(mut self) -> Committed<'s> {
         let mut stored = Ok(());
+        if !self.signed_out.is_empty() {
+            // Before it is forgotten: what a sibling still has then would be taken in again.
+            self.store.sign_out_of_siblings(&self.signed_out);
+        }
         if self.change == Change::Some {
             stored = persist(|| self.vault.commit());
             self.store.note_warnings();
+            if stored.is_ok() {
+                self.store.renew_in_siblings(&self.vault.contents);
+            }
         }
         if stored.is_ok() {
             self.store.note_forgetting(&self.forgotten);

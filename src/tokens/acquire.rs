@@ -1,5 +1,5 @@
 //! The one way to an access token, for whoever hands one out or has az use one: out of the cache if it is not due, else
-//! single flight, redeem, commit. What is left to the real az, because only that can speak to the endpoint as az does, is
+//! single flight, what another directory of the login has, redeem, commit. What is left to the real az, because only that can speak to the endpoint as az does, is
 //! told; and whatever goes wrong, the old token stays where it is.
 
 use std::borrow::Cow;
@@ -20,6 +20,7 @@ use crate::tokens::entra::Manner;
 use crate::tokens::redeem::{Redeemed, redeem};
 use crate::tokens::renewal::Renewal;
 use crate::tokens::single_flight::{Flight, backs_off_from_az};
+use crate::tokens::take_over::take_over;
 use crate::tokens::{TokenKey, source};
 
 /// The access tokens of one config directory.
@@ -105,6 +106,9 @@ impl Tokens<'_> {
     #[must_use]
     pub fn hand_to_az(&self, wanted: &TokenKey) -> Option<Flight> {
         let flight = Flight::enter(self.store, wanted).ok()?;
+        if self.is_taken_over(wanted).is_ok_and(|is_taken_over| is_taken_over) {
+            return None;
+        }
         let text = self.store.read_settled().ok()?;
         let due = wanted.due(&TokenCache::parse(&text).ok()?, self.store.app.context.now());
         due.ok()?.map(|_| flight)
@@ -153,10 +157,15 @@ impl Tokens<'_> {
     fn fly(&self, wanted: &TokenKey, manner: &Manner) -> Result<Option<Redeemed>> {
         self.store.prepare_vault()?;
         let flight = Flight::enter(self.store, wanted)?;
-        if !self.is_needed(wanted)? && !source::is_uncertain(self.store, wanted) {
+        if !source::is_uncertain(self.store, wanted) && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {
             return Ok(None);
         }
         redeem(self.store, wanted, manner, &flight).map(Some)
+    }
+
+    /// Whether another directory of the login has had one, and it serves here now.
+    fn is_taken_over(&self, wanted: &TokenKey) -> Result<bool> {
+        Ok(take_over(self.store, wanted)? && !self.is_needed(wanted)?)
     }
 
     /// Whether the cache has no token that serves and is not due.

@@ -3,8 +3,9 @@
 //! leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
 
 use crate::credentials::msal::{self, Redeemable};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store::CredentialStore;
+use crate::store::section::VaultSection;
 use crate::tokens::TokenKey;
 use crate::tokens::entra::Granted;
 use crate::tokens::source::TokenSource;
@@ -25,7 +26,9 @@ pub(super) fn commit(
     let now = store.app.context.now();
     let Some(fields) = granted.fields() else { return Ok(()) };
     let _extra_time = ExtraTime::begin();
-    let (contents, stored) = commit_refresh_token(store, redeemed, fields.refresh_token)?;
+    // Held until the cache is written: nobody else's grant comes in between and is overwritten.
+    let vault = store.unprepared().enter_vault();
+    let (contents, stored) = commit_refresh_token(store, vault.as_ref(), redeemed, fields.refresh_token)?;
     let section = store.lock_cache()?;
     let cache = section.parse()?;
     // An account that was logged out meanwhile stays logged out.
@@ -42,6 +45,7 @@ pub(super) fn commit(
 /// have, and what kept it from being stored.
 fn commit_refresh_token(
     store: &CredentialStore<'_>,
+    vault: std::result::Result<&VaultSection<'_>, &Failure>,
     redeemed: &Redeemable,
     granted: Option<&str>,
 ) -> Result<(Contents, Result<()>)> {
@@ -50,13 +54,13 @@ fn commit_refresh_token(
         Some(new) => msal::replace_refresh_token(contents, redeemed, new, now).map(|()| true),
         None => msal::accept(contents, redeemed),
     };
-    let section = match store.unprepared().enter_vault() {
+    let section = match vault {
         Ok(section) => section,
         Err(failure) => {
             // Nobody but us has it: what keeps it from the vault does not keep it from the cache.
             let mut contents = store.vault.load()?;
             replace(&mut contents)?;
-            return Ok((contents, if granted.is_some() { Err(failure) } else { Ok(()) }));
+            return Ok((contents, if granted.is_some() { Err(failure.clone()) } else { Ok(()) }));
         }
     };
     let mut opened = section.open()?;

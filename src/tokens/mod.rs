@@ -9,6 +9,7 @@ mod redeem;
 pub(crate) mod renewal;
 mod single_flight;
 pub mod source;
+mod take_over;
 mod token_key;
 
 pub use acquire::{Acquired, Renew, Tokens};

@@ -1,5 +1,5 @@
-//! Single flight: of any number of processes that find the same token due, the holder of its rotation lock asks, and the
-//! others wait for the lock and find the fresh token. A holder that is killed loses the lock to the next at once. An error
+//! Single flight: of any number of processes that find the same token of one login due, in whichever of its config
+//! directories, the holder of its rotation lock asks, and the others wait for the lock and find the fresh token. A holder that is killed loses the lock to the next at once. An error
 //! is noted in the lock's file, and until its time is over nobody asks again with what was denied.
 
 use std::fs::File;
@@ -89,7 +89,7 @@ fn directory(store: &CredentialStore<'_>) -> PathBuf {
 fn lock_path(store: &CredentialStore<'_>, wanted: &TokenKey) -> PathBuf {
     let TokenKey { username, tenant, environment, scope, .. } = wanted;
     let name = format!("{}\n{tenant}\n{environment}\n{scope}", username.to_lowercase());
-    directory(store).join(format!("{}.rotate-{}", store.config_dir.id(), fingerprint(name.as_bytes())))
+    directory(store).join(format!("{}.rotate-{}", store.vault.login().id(), fingerprint(name.as_bytes())))
 }
 
 impl BackOff {

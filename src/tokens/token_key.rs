@@ -183,6 +183,11 @@ impl<'a> Serving<'a> {
         self.0.iter().map(|(_, found)| *found).find(|found| found.left(now) >= USELESS)
     }
 
+    /// The entry of the first that is not due.
+    pub(super) fn fresh(&self, now: i64) -> Option<Entry<'a>> {
+        self.0.iter().find(|(_, found)| !found.is_due(now)).map(|(entry, _)| *entry)
+    }
+
     /// Whether there are any, and the last of them to expire is due or has expired.
     pub(super) fn are_due(&self, now: i64) -> bool {
         let last = self.0.iter().map(|(_, found)| *found).max_by_key(|found| found.expires_on);

@@ -29,7 +29,7 @@ impl Vault {
     #[must_use]
     pub fn belongings(&self, extent: Extent) -> Vec<PathBuf> {
         let here = self.stores.keys_here();
-        let beginning = format!("{}.", self.id);
+        let beginning = format!("{}.", self.login.id());
         let mut found = files::list(&self.vaults);
         found.retain(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();

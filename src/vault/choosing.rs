@@ -56,7 +56,7 @@ impl Vault {
     /// in the keyring: no key makes another vault more this machine's, so the others need not be looked for. Nearly always
     /// it is so.
     fn plainly_ours(&self) -> Option<Candidate> {
-        let [stem] = <[String; 1]>::try_from(stems(&self.vaults, &self.id)).ok()?;
+        let [stem] = <[String; 1]>::try_from(stems(&self.vaults, self.login.id())).ok()?;
         let candidate = Candidate::named_by_key(&self.vaults, &stem)?;
         let id = candidate.key_id?;
         if self.held().is_some_and(|held| held.key.id() == id) || self.stores.is_noted(id) {
@@ -69,7 +69,7 @@ impl Vault {
 
     /// The vaults of the config directory, the one to use first.
     pub(super) fn ranked(&self, keys: &KeysHere) -> Vec<(Standing, Candidate)> {
-        let found = candidates(&self.vaults, &self.id);
+        let found = candidates(&self.vaults, self.login.id());
         let mut ranked: Vec<_> = found.into_iter().map(|candidate| (candidate.standing(keys), candidate)).collect();
         ranked.sort_by_key(|(standing, candidate)| std::cmp::Reverse((*standing, candidate.generation)));
         ranked

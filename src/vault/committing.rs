@@ -92,7 +92,7 @@ impl Vault {
     pub(super) fn write_first(&self, contents: &Contents) -> Result<Files> {
         let key = self.key_for_new()?;
         let files = self.files_of(key.key.id());
-        let highest = candidates(&self.vaults, &self.id).iter().map(|candidate| candidate.generation).max();
+        let highest = candidates(&self.vaults, self.login.id()).iter().map(|candidate| candidate.generation).max();
         self.write(&files, contents, &key, highest.unwrap_or(0).saturating_add(1))?;
         Ok(files)
     }
@@ -113,7 +113,7 @@ impl Vault {
     }
 
     pub(super) fn files_of(&self, id: KeyId) -> Files {
-        Files::new(&self.vaults, &format!("{}.{}", self.id, keys::hex(id)))
+        Files::new(&self.vaults, &format!("{}.{}", self.login.id(), keys::hex(id)))
     }
 
     pub(super) fn set_aside(&self, files: &Files, current: &Generation) -> Result<()> {
@@ -142,7 +142,7 @@ impl Vault {
     }
 
     pub(super) fn write(&self, files: &Files, contents: &Contents, held: &HeldKey, generation: u64) -> Result<Vec<u8>> {
-        let sealed = sealed::seal(contents, held.kind, &held.key, generation, &self.directory)
+        let sealed = sealed::seal(contents, held.kind, &held.key, generation, self.login.directory())
             .map_err(|error| Failure::storage("seal", &files.current, &error))?;
         files.write(&sealed)?;
         Ok(sealed)

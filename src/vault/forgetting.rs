@@ -48,7 +48,7 @@ impl Vault {
         // What cannot be read or opened has nothing that could come back.
         let Some(bytes) = files::read(path).ok().flatten() else { return Ok(()) };
         let Ok((header, _)) = Header::parse(&bytes) else { return Ok(()) };
-        if header.directory != self.directory {
+        if header.directory != self.login.directory() {
             return Ok(());
         }
         let Some(key) = self.key_at_hand(&header) else { return Ok(()) };
@@ -56,7 +56,7 @@ impl Vault {
         if !gone.take_from(&mut contents) {
             return Ok(());
         }
-        let sealed = sealed::seal(&contents, key.kind, &key.key, header.generation, &self.directory)
+        let sealed = sealed::seal(&contents, key.kind, &key.key, header.generation, self.login.directory())
             .map_err(|error| Failure::storage("seal", path, &error))?;
         files::rewrite(path, &sealed)
     }

@@ -1,5 +1,5 @@
 //! What there is: the state of one vault for `azward status`, and for an uninstall all vaults of an azward home and the
-//! key they share. A vault's config directory is in
+//! key they share. The config directory of a vault's login is in
 //! its header in clear, so every login can be given back to where it came from; what cannot be given back is listed and
 //! left where it is, and the key that might still open it with it.
 
@@ -10,7 +10,7 @@ use super::candidates::{self, Standing, candidates};
 use super::files;
 use super::keys::BoundWhere;
 use super::keys::{self, KeyId, KeyStores, Prompting};
-use super::{Contents, KeyStoreKind, Vault};
+use super::{Contents, KeyStoreKind, Login, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::Settings;
@@ -54,7 +54,8 @@ impl Vault {
         let (ours, undecided): (Vec<_>, Vec<_>) = ours.into_iter().partition(|(standing, _)| is_ours(*standing));
         let ours = ours.into_iter().next().map(|(_, candidate)| candidate);
         let elsewhere = elsewhere.into_iter().chain(undecided).map(|(_, candidate)| candidate.files.current);
-        let set_aside = candidates(&self.vaults, &self.id).into_iter().flat_map(|one| one.files.set_aside_files());
+        let set_aside =
+            candidates(&self.vaults, self.login.id()).into_iter().flat_map(|one| one.files.set_aside_files());
         VaultState {
             path: ours.as_ref().map_or_else(|| self.vaults.clone(), |ours| ours.files.current.clone()),
             exists: ours.is_some(),
@@ -110,7 +111,7 @@ pub fn all_vaults(context: &Context, settings: &Settings) -> Result<Vec<(PathBuf
             let files = [candidate.files.current, candidate.files.previous];
             files.iter().find_map(|path| candidates::header(path)).map(|header| header.directory)
         })?;
-        let vault = Vault::new(context, settings, &id, &of_config_dir);
+        let vault = Vault::new(context, settings, Login::named(id, of_config_dir.clone()));
         Some((of_config_dir, vault))
     });
     Ok(vaults.collect())
@@ -123,7 +124,7 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
     let claimed: Vec<PathBuf> = all_vaults(context, settings)
         .unwrap_or_default()
         .into_iter()
-        .flat_map(|(_, vault)| candidates(&vault.vaults, &vault.id))
+        .flat_map(|(_, vault)| candidates(&vault.vaults, vault.login.id()))
         .flat_map(|candidate| [candidate.files.current, candidate.files.previous])
         .collect();
     let is_lock = |path: &Path| path.extension().is_some_and(|extension| extension == "lock");

@@ -1,4 +1,4 @@
-//! The vault: one sealed file per config directory and key, the only place where refresh tokens are when no az runs.
+//! The vault: one sealed file per login and key, the only place where refresh tokens are when no az runs.
 //!
 //! What a commit leaves out is forgotten: no generation, no leftover and nothing set aside that opens here has it any
 //! more when the commit returns, and it cannot come back from there. See `forgetting`.
@@ -26,6 +26,7 @@ mod guard;
 mod inventory;
 mod json;
 mod keys;
+mod login;
 mod reading;
 mod record;
 mod sealed;
@@ -42,6 +43,7 @@ pub use contents::{Contents, KeptEntry};
 pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
 pub use keys::KeyStoreKind;
+pub use login::{Login, unregister_view};
 pub use record::{CredentialKind, Owner, Record, Rival};
 
 use self::keys::{KeyStores, LostKey, MasterKey, Prompting};
@@ -54,15 +56,13 @@ use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::settings::Settings;
 
-/// The vault of one config directory.
+/// The vault of one login.
 #[derive(Debug)]
 pub struct Vault {
     /// Where the vaults are.
     vaults: PathBuf,
-    /// The config directory's name in those of its vaults.
-    id: String,
+    login: Login,
     lock: PathBuf,
-    directory: PathBuf,
     stores: KeyStores,
     home: HomeLock,
     is_interactive: bool,
@@ -87,20 +87,19 @@ struct HeldKey {
 }
 
 impl Vault {
-    /// The vault of `config_dir`; nothing is read yet.
+    /// The vault of the login of `config_dir`; nothing is read of it yet.
     #[must_use]
     pub fn of(context: &Context, settings: &Settings, config_dir: &ConfigDir) -> Self {
-        Self::new(context, settings, &config_dir.id(), config_dir.canonical())
+        Self::new(context, settings, Login::of(context, config_dir))
     }
 
-    fn new(context: &Context, settings: &Settings, id: &str, directory: &Path) -> Self {
+    fn new(context: &Context, settings: &Settings, login: Login) -> Self {
         let now = context.now();
         let vaults = files::directory_of(&context.azward_home);
         Self {
-            lock: vaults.join(format!("{id}.lock")),
+            lock: vaults.join(format!("{}.lock", login.id())),
             vaults,
-            id: id.to_owned(),
-            directory: directory.to_owned(),
+            login,
             stores: KeyStores::new(&context.home_lock, settings, now),
             home: context.home_lock.clone(),
             is_interactive: context.is_interactive,
@@ -110,10 +109,10 @@ impl Vault {
         }
     }
 
-    /// The name of its config directory in those of its files.
+    /// Whose it is.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn login(&self) -> &Login {
+        &self.login
     }
 
     /// The vault's file, where this machine has one. No keyring is asked.
@@ -132,7 +131,7 @@ impl Vault {
     #[must_use]
     pub fn exists(&self) -> bool {
         let is_ours =
-            |path: &PathBuf| candidates::stem(path).is_some_and(|stem| stem.split('.').next() == Some(&*self.id));
+            |path: &PathBuf| candidates::stem(path).is_some_and(|stem| stem.split('.').next() == Some(self.login.id()));
         files::list(&self.vaults).iter().any(is_ours)
     }
 

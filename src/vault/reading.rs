@@ -140,7 +140,7 @@ impl Vault {
         if candidate.naming == Naming::ByKey && candidate.key_id != Some(header.key_id) {
             return Ok(Generation::Closed(damaged(path, "asks for another key than the one it is named by")));
         }
-        if header.directory != self.directory {
+        if header.directory != self.login.directory() {
             let why = format!("belongs to another config directory, `{}`", header.directory.display());
             return Ok(Generation::Closed(damaged(path, &why)));
         }

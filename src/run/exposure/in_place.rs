@@ -1,9 +1,15 @@
 //! In-place exposure: the refresh tokens go into the real token cache for as long as a run needs them, which a share in the
 //! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical section and order are
-//! those of `section`.
+//! those of `section`. Where the login has other config directories, what az stores goes into the vault at once, and from there
+//! to whoever has the old one exposed.
+
+#[cfg(target_os = "linux")]
+use std::fs::File;
 
 use crate::azure::profile::Profile;
 use crate::credentials::msal;
+#[cfg(target_os = "linux")]
+use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::credentials::rivals::Order;
 use crate::credentials::{CredentialFile, Document};
@@ -13,6 +19,8 @@ use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, SharedLock, WriterLock};
 use crate::store::{CredentialStore, Forgetting, is_covered};
+#[cfg(target_os = "linux")]
+use crate::sys::Watch;
 use crate::vault::Owner;
 
 /// How much of the real token cache's credentials is exposed.
@@ -34,6 +42,9 @@ pub(crate) struct InPlace {
     extent: Extent,
     given: GivenCredentials,
     held: Option<Held>,
+    /// Tells what az stores, where that concerns another directory.
+    #[cfg(target_os = "linux")]
+    watch: Option<Watch>,
 }
 
 /// What a run holds while az may use what is in the file, or store something there.
@@ -48,13 +59,23 @@ impl InPlace {
     /// One that exposes nothing yet.
     #[must_use]
     pub(crate) fn new(extent: Extent, given: GivenCredentials) -> Self {
-        Self { extent, given, held: None }
+        Self::of(extent, given, None)
     }
 
     /// The one that a guardian was told of.
     pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Self {
         let lease = files.take(Role::Lease).map(SharedLock::from_file);
-        Self { extent: Extent::All, given, held: Some(Held { lease, before: Vec::new() }) }
+        Self::of(Extent::All, given, Some(Held { lease, before: Vec::new() }))
+    }
+
+    fn of(extent: Extent, given: GivenCredentials, held: Option<Held>) -> Self {
+        Self {
+            extent,
+            given,
+            held,
+            #[cfg(target_os = "linux")]
+            watch: None,
+        }
     }
 
     /// Says, before anything is in the file, that a run may need it.
@@ -84,6 +105,11 @@ impl InPlace {
         let (lease, before) = store.expose(az.origin(), order)?;
         let earlier = self.held.take().and_then(|held| held.lease);
         self.held = Some(Held { lease: earlier.or(Some(lease)), before });
+        #[cfg(target_os = "linux")]
+        if !store.siblings().is_empty() {
+            // Without it the end of the run brings it to the others.
+            self.watch = Watch::of_files_in(store.config_dir.path()).ok();
+        }
         Ok(())
     }
 }
@@ -111,6 +137,18 @@ impl Exposure for InPlace {
         let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
         let files: Vec<_> = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter().collect();
         az.guardian.watch(az, self.kind(), &files);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn watched(&self) -> Option<&File> {
+        self.watch.as_ref().map(Watch::as_file)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn keep_together(&self, store: &CredentialStore<'_>, origin: Origin<'_>) {
+        self.watch.iter().for_each(Watch::drain);
+        // A cache that az is writing at this moment is not whole; the next change tells of it again.
+        let _ = store.harvest_in_place(origin);
     }
 
     fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
@@ -182,6 +220,23 @@ impl CredentialStore<'_> {
             section.cache.write(&text)?;
         }
         Ok((lease, cache.owners()?.into_iter().collect()))
+    }
+
+    /// Takes what a living run's az has stored in the file into the vault.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the file still has it.
+    #[cfg(target_os = "linux")]
+    fn harvest_in_place(&self, by: Origin<'_>) -> Result<()> {
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        if !cache.has_refresh_token()? {
+            return Ok(());
+        }
+        let section = self.prepared()?.enter_vault()?;
+        let mut opened = section.open()?;
+        opened.harvest(&cache, by, Order::Ran)?;
+        opened.commit().stored
     }
 
     /// See [`Lease::writer_lock`].

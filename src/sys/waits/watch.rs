@@ -23,6 +23,16 @@ impl Watch {
         Ok(Self { queue: File::from(queue) })
     }
 
+    /// Watches a directory for files that are closed after writing, or renamed into it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn of_files_in(directory: &Path) -> io::Result<Self> {
+        let watch = Self::new()?;
+        watch.add(directory, WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO)?;
+        Ok(watch)
+    }
+
     /// Watches an open file for whoever closes it after writing, wherever it is mounted.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ fn a_vault_of_the_first_version_is_read_and_gets_its_name_with_the_next_commit()
         for number in 0..generations {
             home.commit(&number.to_string()).unwrap();
         }
-        let (vault, previous, id) = (home.current(), home.previous(), home.vault().id);
+        let (vault, previous, id) = (home.current(), home.previous(), home.vault().login().id().to_owned());
         let first = |ending: &str| vault.with_file_name(format!("{id}{ending}"));
         std::fs::rename(&vault, first(".vault")).unwrap();
         let _ = std::fs::rename(&previous, first(".vault.previous"));
@@ -35,7 +35,7 @@ fn a_vault_of_the_first_version_is_read_and_gets_its_name_with_the_next_commit()
 fn a_first_version_s_vault_of_another_machine_stays_for_that_machine() {
     let home = Home::new();
     home.commit("theirs").unwrap();
-    let (vault, id) = (home.current(), home.vault().id);
+    let (vault, id) = (home.current(), home.vault().login().id().to_owned());
     let first = vault.with_file_name(format!("{id}.vault"));
     std::fs::rename(&vault, &first).unwrap();
     let key = home.key().with_file_name("key");
@@ -61,7 +61,7 @@ fn of_both_names_the_newer_generation_counts() {
     for is_first_newer in [false, true] {
         let home = Home::new();
         home.commit("older").unwrap();
-        let (vault, id) = (home.current(), home.vault().id);
+        let (vault, id) = (home.current(), home.vault().login().id().to_owned());
         let older = std::fs::read(&vault).unwrap();
         home.commit("newer").unwrap();
         std::fs::remove_file(home.previous()).unwrap();

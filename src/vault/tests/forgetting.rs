@@ -55,7 +55,7 @@ fn what_is_forgotten_comes_back_from_nowhere() {
     home.commit("one").unwrap();
     let one = std::fs::read(home.current()).unwrap();
     home.commit("two").unwrap();
-    let (current, id) = (home.current(), home.vault().id);
+    let (current, id) = (home.current(), home.vault().login().id().to_owned());
     let beside = |name: &str| current.with_file_name(name);
     let (name, key) = (current.file_name().unwrap().to_str().unwrap(), home.key());
     // A killed commit's files, what was set aside, a first version's name, and a vault that another key has begun since.

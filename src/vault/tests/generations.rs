@@ -121,7 +121,8 @@ fn a_vault_of_another_directory_is_not_ours() {
     home.commit("one").unwrap();
     let other = ConfigDir::at(&home.root.path().join("other"));
     let other = Vault::of(&home.context(), &settings(), &other);
-    let name = home.current().file_name().unwrap().to_str().unwrap().replace(&home.vault().id, &other.id);
+    let name =
+        home.current().file_name().unwrap().to_str().unwrap().replace(home.vault().login().id(), other.login().id());
     std::fs::copy(home.current(), other.parent().join(name)).unwrap();
     let failure = other.load().unwrap_err();
     assert_eq!(failure.kind, Kind::VaultDamaged);

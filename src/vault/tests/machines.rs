@@ -79,7 +79,7 @@ fn a_keyring_s_vault_is_this_machine_s_only_with_a_note() {
             bytes[15] = 1;
             bytes[16..24].copy_from_slice(&[7; 8]);
         });
-        let name = format!("{}.{}.vault", home.vault().id, "07".repeat(8));
+        let name = format!("{}.{}.vault", home.vault().login().id(), "07".repeat(8));
         let keyrings = home.current().with_file_name(name);
         std::fs::rename(home.current(), &keyrings).unwrap();
         let away = send_away(&home);

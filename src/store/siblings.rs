@@ -1,0 +1,96 @@
+//! The other config directories of a login: the views of it, and the one whose own it is. They have one vault and a token cache
+//! each, so what is exposed in place in one of them has to follow what another redeems. Whoever opens the vault takes in what
+//! an az has stored in any of them; whoever commits a new refresh token puts it in the place of the old one where that is
+//! exposed, and whoever forgets a login signs it out of all of them. All of it under the vault's lock, one cache's lock at
+//! a time beside one's own.
+//!
+//! A sibling that cannot be read or locked is left as it is: its own next run hands over what the vault has.
+
+use std::time::Duration;
+
+use crate::azure::ConfigDir;
+use crate::azure::profile::Profile;
+use crate::credentials::msal::{AccountFields, TokenCache};
+use crate::credentials::{CredentialFile, Document, edit};
+use crate::failure::Result;
+use crate::store::CredentialStore;
+use crate::store::section::CacheSection;
+use crate::vault::{Contents, Owner};
+
+/// How long to wait for a sibling's cache. The own one may be locked meanwhile, and az gives up on that after 5 s.
+const SIBLING_DEADLINE: Duration = Duration::from_secs(1);
+
+impl CredentialStore<'_> {
+    /// Whether the login is another directory's own.
+    pub(crate) fn is_view(&self) -> bool {
+        self.vault.login().is_viewed_in(self.config_dir)
+    }
+
+    /// The other config directories of the login that are there.
+    pub(crate) fn siblings(&self) -> Vec<ConfigDir> {
+        let login = self.vault.login();
+        let mut directories = login.views(&self.app.context);
+        if directories.is_empty() {
+            return Vec::new();
+        }
+        directories.push(login.directory().to_owned());
+        directories.retain(|directory| directory != self.config_dir.canonical() && directory.is_dir());
+        directories.iter().map(|directory| ConfigDir::at(directory)).collect()
+    }
+
+    /// Whether a sibling has this account, or lists its user. One that cannot be read does not tell.
+    pub(crate) fn is_known_elsewhere(&self, account: &AccountFields) -> bool {
+        self.siblings().iter().any(|config_dir| {
+            let sibling = CredentialStore::new(self.app, config_dir);
+            let text = sibling.cache.read().map(Option::unwrap_or_default);
+            let owners = text.and_then(|text| TokenCache::parse(&text)?.owners());
+            Profile::read(&config_dir.profile()).has_user(&account.username)
+                || owners.is_ok_and(|owners| owners.contains(&account.id))
+        })
+    }
+
+    /// Does `work` with the text of each sibling's cache that has a refresh token in it at this moment.
+    pub(super) fn for_exposed_siblings(
+        &self,
+        mut work: impl FnMut(&CredentialStore<'_>, &TokenCache<'_>) -> Result<()>,
+    ) {
+        for config_dir in &self.siblings() {
+            let sibling = CredentialStore::new(self.app, config_dir);
+            let Ok(Some(text)) = sibling.cache.read() else { continue };
+            let Ok(cache) = TokenCache::parse(&text) else { continue };
+            if cache.has_refresh_token().unwrap_or(false)
+                && let Err(failure) = work(&sibling, &cache)
+            {
+                self.app.journal.warn(self.app.context.now(), &failure);
+            }
+        }
+    }
+
+    /// Puts the vault's refresh tokens into the place of those that they came after, where those are exposed.
+    pub(super) fn renew_in_siblings(&self, contents: &Contents) {
+        self.for_exposed_siblings(|sibling, cache| {
+            if edit::renew(cache, contents)?.is_none() {
+                return Ok(());
+            }
+            let section = sibling.lock_cache_within(SIBLING_DEADLINE)?;
+            match edit::renew(&section.parse()?, contents)? {
+                Some(text) => section.write(&text).map(drop),
+                None => Ok(()),
+            }
+        });
+    }
+
+    /// Signs `accounts` out of the siblings' caches, as az does it.
+    pub(super) fn sign_out_of_siblings(&self, accounts: &[Owner]) {
+        for config_dir in &self.siblings() {
+            let sibling = CredentialStore::new(self.app, config_dir);
+            let sign_out = |section: CacheSection<'_>| match edit::sign_out(&section.parse()?, accounts)? {
+                Some(text) => section.write(&text).map(drop),
+                None => Ok(()),
+            };
+            if let Err(failure) = sibling.lock_cache_within(SIBLING_DEADLINE).and_then(sign_out) {
+                self.app.journal.warn(self.app.context.now(), &failure);
+            }
+        }
+    }
+}
