@@ -51,6 +51,17 @@ pub(crate) enum Command {
         #[arg(long, requires = "forget")]
         others: bool,
     },
+    /// Make a directory a view of a login: another config directory for az, with the same refresh token
+    View {
+        /// The directory, which is made if it is not there
+        directory: std::path::PathBuf,
+        /// The config directory whose login it is to have; without it, the one that az uses here
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "remove")]
+        of: Option<std::path::PathBuf>,
+        /// Take it back: the directory has no login from then on
+        #[arg(long)]
+        remove: bool,
+    },
     /// List every login: its directory, whether that still exists, when it was last used, where its key is
     List {
         /// As JSON

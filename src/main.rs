@@ -60,6 +60,8 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
             commands::uninstall::uninstall(app, ui, leftovers)
         }
+        Command::View { directory, remove: true, .. } => commands::view::remove(app, ui, &directory),
+        Command::View { directory, of, .. } => commands::view::add(app, ui, &directory, of.as_deref()),
         Command::List { json } => {
             let form = if json { Form::Json } else { Form::Table };
             commands::list::list(app, ui, form)

@@ -48,7 +48,7 @@ pub fn list(app: &App, ui: &Ui, form: Form) -> anyhow::Result<()> {
     let all = listed(app)?;
     let unclaimed = vault::unclaimed_files(&app.context, &app.settings);
     if form == Form::Json {
-        let logins: Vec<Value> = all.iter().map(as_json).collect();
+        let logins: Vec<Value> = all.iter().map(|login| as_json(app, login)).collect();
         let others: Vec<String> = unclaimed.iter().map(|path| text::path(path)).collect();
         ui.json(&json!({ "logins": logins, "unclaimed": others }));
         return Ok(());
@@ -60,7 +60,7 @@ pub fn list(app: &App, ui: &Ui, form: Form) -> anyhow::Result<()> {
         if place > 0 {
             ui.say("");
         }
-        show(ui, login);
+        show(app, ui, login);
     }
     let claimed: Vec<PathBuf> = all.iter().flat_map(|login| login.vault.describe().set_aside).collect();
     for path in unclaimed.iter().filter(|path| !claimed.contains(path)) {
@@ -69,7 +69,7 @@ pub fn list(app: &App, ui: &Ui, form: Form) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(ui: &Ui, login: &Listed) {
+fn show(app: &App, ui: &Ui, login: &Listed) {
     let state = login.vault.describe();
     ui.row("config directory", &text::path(&login.directory));
     ui.row("which is", login.whereabouts.words());
@@ -78,6 +78,9 @@ fn show(ui: &Ui, login: &Listed) {
     }
     if let Some(trouble) = state.trouble.as_ref().filter(|_| state.exists) {
         ui.row("does not open", &trouble.what);
+    }
+    for view in login.vault.login().views(&app.context) {
+        ui.row("view", &format!("{}, which is {}", text::path(&view), Whereabouts::of(&view).words()));
     }
     ui.row("last used", &last_used(login, &state).map_or_else(|| "never".to_owned(), time));
     if let Some(key) = state.key {
@@ -112,7 +115,7 @@ fn last_used(login: &Listed, state: &VaultState) -> Option<i64> {
     login.vault.last_written().into_iter().chain(stored).max()
 }
 
-fn as_json(login: &Listed) -> Value {
+fn as_json(app: &App, login: &Listed) -> Value {
     let state = login.vault.describe();
     let tokens = state.contents.iter().flat_map(|contents| {
         contents.records.iter().map(|kept| {
@@ -129,6 +132,7 @@ fn as_json(login: &Listed) -> Value {
             Whereabouts::OutOfSight => "out-of-sight",
         },
         "logins": tokens.collect::<Vec<_>>(),
+        "views": paths(&login.vault.login().views(&app.context)),
         "trouble": state.trouble.as_ref().map(|failure| text::line(&failure.what)),
         "last_used": last_used(login, &state),
         "key": state.key,

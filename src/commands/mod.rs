@@ -11,6 +11,7 @@ pub mod scrub;
 mod start_up_files;
 pub mod status;
 pub mod uninstall;
+pub mod view;
 
 use chrono::{DateTime, Local};
 

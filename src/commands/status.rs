@@ -38,6 +38,10 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
     let store = CredentialStore::new(app, config_dir);
     let state = store.vault.describe();
     ui.row("config directory", &config_dir.path().display().to_string());
+    let login = store.vault.login();
+    if login.is_viewed_in(config_dir) {
+        ui.row("view of", &format!("the login of {}", login.directory().display()));
+    }
     ui.row("real az", &real_az_line(app));
     ui.row("shim", &shim_line(app));
     ui.row("exposure", &exposure_line(app));

@@ -15,6 +15,7 @@
 //!   - `signals`: whoever signals the shim meets az, and its end is az's.
 //!   - `single_flight`: many callers, one request.
 //!   - `transparency`: az has what the caller gave, and nothing else.
+//!   - `views`: config directories that share a login.
 //! - `answers`: what azward answers without an az, which is the same in either exposure.
 //!   - `forms`, `parity`: the bytes are the real az's.
 //!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
@@ -59,6 +60,7 @@ mod runs {
     mod signals;
     mod single_flight;
     mod transparency;
+    mod views;
 }
 
 mod surroundings {
