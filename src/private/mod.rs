@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn no_link_is_followed_below_a_home_and_the_home_may_be_one() {
         let (root, home, elsewhere) = home_and_elsewhere();
-        for name in ["run", "vaults", "bin"] {
+        for name in ["run", "vaults", "views", "bin"] {
             symlink(&elsewhere, home.join(name)).unwrap();
             make_dir(&home.join(name)).unwrap_err();
             open(&home.join(name).join("lock")).unwrap_err();

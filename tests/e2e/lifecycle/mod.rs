@@ -1,5 +1,5 @@
 //! The life of an installation: uninstalled beside everything else that goes on, killed in the middle and run again, its logins
-//! listed, forgotten, and gone when told. Afterwards a refresh token is in its cache or in a vault that its key opens,
+//! listed, viewed elsewhere, forgotten, and gone when told. Afterwards a refresh token is in its cache or in a vault that its key opens,
 //! never in neither.
 
 #![cfg(target_os = "linux")]
@@ -9,6 +9,7 @@ mod directories;
 mod killed;
 mod logged_out;
 mod output;
+mod views;
 
 use crate::support::installed::{assert_given_back, logged_in, script, walk};
 
