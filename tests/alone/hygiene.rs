@@ -10,10 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use entra::{Entra, REFRESH_TOKEN_CANARY};
 
 use crate::alone;
+use crate::support::fake_az::ALICE;
 use crate::support::proc::Process;
 use crate::support::{Running, Sandbox, Signal, canary, wait_until};
 
-const ALICE: &str = "alice@contoso.example";
 const EXPOSURES: [&str; 2] = ["private", "in-place"];
 
 /// A box with a login and an az that says `running` and waits for the file `stop`.

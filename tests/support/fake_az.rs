@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::provision;
+use super::sandbox::Sandbox;
 
 /// The fake's JSON, which the harness edits caches with too.
 #[path = "fake_az/json.rs"]
@@ -17,6 +18,30 @@ const SOURCES: [&str; 4] = [
     include_str!("fake_az/contents.rs"),
     include_str!("fake_az/json.rs"),
 ];
+
+/// Who logs in to the fake az.
+pub(crate) const ALICE: &str = "alice@contoso.example";
+/// Another one.
+pub(crate) const BOB: &str = "bob@fabrikam.example";
+
+/// A box with the fake az and alice's login in the vault.
+pub(crate) fn logged_in() -> Sandbox {
+    with_alice(Sandbox::new().with_fake_az())
+}
+
+/// The same in an exposure that is set.
+pub(crate) fn logged_in_exposed(exposure: &str) -> Sandbox {
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.set_exposure(exposure);
+    with_alice(sandbox)
+}
+
+/// Logs alice in.
+pub(crate) fn with_alice(sandbox: Sandbox) -> Sandbox {
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    sandbox.assert_nothing_in_the_clear();
+    sandbox
+}
 
 /// Returns the fake az, compiled first if need be.
 pub(crate) fn fake_az() -> PathBuf {

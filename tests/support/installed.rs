@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::fake_az::with_alice;
 use super::invocation::Invocation;
 use super::sandbox::Sandbox;
 
@@ -29,10 +30,7 @@ pub(crate) fn installed(sandbox: Sandbox) -> Sandbox {
 
 /// A box with the fake az behind an installed shim, and alice logged in.
 pub(crate) fn logged_in() -> Sandbox {
-    let sandbox = installed(Sandbox::new().with_fake_az());
-    sandbox.az(["login", "alice@contoso.example"]).run().ok().silent();
-    sandbox.assert_nothing_in_the_clear();
-    sandbox
+    with_alice(installed(Sandbox::new().with_fake_az()))
 }
 
 /// Asserts that all is as if azward had never been there, and that the login is plain az's.

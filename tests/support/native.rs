@@ -45,8 +45,13 @@ pub(crate) fn arm_token(config: &ConfigDir) -> String {
 impl Sandbox {
     /// A box with the real az in which alice is logged in; her refresh tokens roll strictly.
     pub(crate) fn logged_in() -> (Self, Entra) {
+        Self::logged_in_rolling(Rolling::Strict)
+    }
+
+    /// The same where they roll like this.
+    pub(crate) fn logged_in_rolling(rolling: Rolling) -> (Self, Entra) {
         let sandbox = Self::new().with_real_az();
-        let entra = sandbox.start_entra(|_| {});
+        let entra = sandbox.start_entra(|knobs| knobs.rolling = rolling);
         sandbox.login(&entra, User::Alice);
         (sandbox, entra)
     }

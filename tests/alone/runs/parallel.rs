@@ -3,19 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use entra::{Entra, Rolling, TENANT_A, User};
+use entra::{Entra, Rolling, TENANT_A};
 
 use crate::alone;
 use crate::support::{Invocation, Outcome, Sandbox};
 
 const ARM: &str = "https://management.core.windows.net//.default";
-
-fn logged_in() -> (Sandbox, Entra) {
-    let sandbox = Sandbox::new().with_real_az();
-    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
-    sandbox.login(&entra, User::Alice);
-    (sandbox, entra)
-}
 
 /// Who answers a request for a token.
 #[derive(Clone, Copy)]
@@ -54,7 +47,7 @@ fn assert_login_survived(sandbox: &Sandbox, entra: &Entra) {
 /// Twelve at once; none of them writes over what another one got.
 fn twelve(by: By) {
     let _alone = alone();
-    let (sandbox, entra) = logged_in();
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
     let refreshes = entra.refreshes();
     let outcomes = at_once((0..12).map(|number| for_new_scope(&sandbox, by, number)));
     assert_eq!(entra.refreshes(), refreshes + 12);
@@ -81,7 +74,7 @@ fn twelve_runs_for_twelve_new_scopes_all_succeed() {
 #[test]
 fn commands_of_every_kind_do_not_disturb_one_another() {
     let _alone = alone();
-    let (sandbox, entra) = logged_in();
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
     let query = |words: [&str; 2], query: &str| sandbox.az(words).args(["--query", query, "--output", "tsv"]);
     let mixed = (0..4).flat_map(|number| {
         [

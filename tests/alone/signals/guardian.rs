@@ -9,20 +9,12 @@ use entra::{Rolling, User};
 use rustix::process::{Pid, kill_process};
 
 use crate::alone;
+use crate::support::fake_az::logged_in_exposed as logged_in;
 use crate::support::native::LOUD;
 use crate::support::proc::Process;
 use crate::support::{End, Running, Sandbox, Signal, canary, wait_until};
 
-const ALICE: &str = "alice@contoso.example";
 const EXPOSURES: [&str; 2] = ["private", "in-place"];
-
-/// A box with the fake az and a login in the vault.
-fn logged_in(exposure: &str) -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.set_exposure(exposure);
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox
-}
 
 /// An az that has done `words`, looked around, and waits for SIGTERM.
 fn waiting<'a>(sandbox: &'a Sandbox, words: &[&str]) -> (Running<'a>, Process) {

@@ -17,17 +17,7 @@ mod watcher;
 use serde_json::Value;
 
 use crate::support::Sandbox;
-
-const ALICE: &str = "alice@contoso.example";
-const BOB: &str = "bob@fabrikam.example";
-
-/// A box with the fake az and a login in the vault.
-fn logged_in(exposure: &str) -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.set_exposure(exposure);
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox
-}
+use crate::support::fake_az::{ALICE, BOB, logged_in_exposed as logged_in};
 
 /// The last time that an az looked around.
 fn last_look(sandbox: &Sandbox) -> Value {

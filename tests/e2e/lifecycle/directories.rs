@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{ALICE, assert_given_back, logged_in, script, walk};
+use crate::support::fake_az::BOB;
 use crate::support::pty::Terminal;
 use crate::support::{Invocation, Sandbox};
-
-const BOB: &str = "bob@fabrikam.example";
 
 /// A box with alice in the default directory and bob in one that a job had.
 fn with_job() -> (Sandbox, PathBuf) {

@@ -11,6 +11,5 @@ mod logged_out;
 mod output;
 mod views;
 
+use crate::support::fake_az::ALICE;
 use crate::support::installed::{assert_given_back, logged_in, script, walk};
-
-const ALICE: &str = "alice@contoso.example";

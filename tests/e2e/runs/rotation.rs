@@ -4,19 +4,12 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entra::{Entra, Fault, Refusal, Rolling, TENANT_A, Trouble, User};
+use entra::{Entra, Fault, Refusal, Rolling, TENANT_A, Trouble};
 use serde_json::Value;
 
 use crate::support::Sandbox;
 
 const ARM: &str = "https://management.core.windows.net//.default";
-
-fn logged_in(rolling: Rolling) -> (Sandbox, Entra) {
-    let sandbox = Sandbox::new().with_real_az();
-    let entra = sandbox.start_entra(|knobs| knobs.rolling = rolling);
-    sandbox.login(&entra, User::Alice);
-    (sandbox, entra)
-}
 
 /// The token cache's entry of the token that `az group list` uses.
 fn token(sandbox: &Sandbox) -> Value {
@@ -55,7 +48,7 @@ fn asked(entra: &Entra) -> Vec<String> {
 
 #[test]
 fn a_token_is_new_before_the_command_runs_when_less_than_twenty_minutes_are_left() {
-    let (sandbox, entra) = logged_in(Rolling::Strict);
+    let (sandbox, entra) = Sandbox::logged_in();
     for (left, requests) in [(25, ["resourcegroups"].as_slice()), (19, &["token", "resourcegroups"])] {
         age(&sandbox, left);
         let before = token(&sandbox);
@@ -89,7 +82,7 @@ fn a_token_is_new_before_the_command_runs_when_less_than_twenty_minutes_are_left
 
 #[test]
 fn while_the_endpoint_is_out_of_order_the_old_token_serves() {
-    let (sandbox, entra) = logged_in(Rolling::Strict);
+    let (sandbox, entra) = Sandbox::logged_in();
     age(&sandbox, 19);
     let old = token(&sandbox);
     let cache = sandbox.config().token_cache();
@@ -131,7 +124,7 @@ fn forget_refusals(sandbox: &Sandbox) {
 
 #[test]
 fn runs_that_start_together_on_a_due_token_ask_for_one() {
-    let (sandbox, entra) = logged_in(Rolling::Entra);
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
     age(&sandbox, 19);
     let before = token(&sandbox);
     entra.clear_journal();

@@ -13,19 +13,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use entra::User;
 use serde_json::Value;
 
+use crate::support::fake_az::logged_in;
 use crate::support::{ConfigDir, End, Invocation, Sandbox, Terminal, in_shell, wait_until};
-
-const ALICE: &str = "alice@contoso.example";
 
 /// A command that is a run, and one that is passed.
 const KINDS: [&str; 2] = ["group", "version"];
-
-/// A box with the fake az and a login in the vault.
-fn logged_in() -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox
-}
 
 /// The last line that the fake az wrote down.
 fn last(sandbox: &Sandbox) -> Value {

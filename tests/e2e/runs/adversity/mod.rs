@@ -18,21 +18,11 @@ use std::path::PathBuf;
 use azward::context::Context;
 use azward::vault::forget_cached_key;
 
+use crate::support::fake_az::{ALICE, BOB, logged_in};
 use crate::support::{Invocation, Outcome, Sandbox};
-
-const ALICE: &str = "alice@contoso.example";
-const BOB: &str = "bob@fabrikam.example";
 
 /// What the fake az says when it needs a refresh token and there is none.
 const NO_TOKEN: &str = "ERROR: Can't find token from MSAL cache.\nTo re-authenticate, please run:\naz login\n";
-
-/// A box with the fake az and a login in the vault.
-fn logged_in() -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox.assert_nothing_in_the_clear();
-    sandbox
-}
 
 /// Fails unless az has so many refresh tokens and, afterwards, nothing is in the clear.
 fn assert_kept(sandbox: &Sandbox, count: u64) {

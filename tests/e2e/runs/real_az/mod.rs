@@ -11,9 +11,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::support::fake_az::ALICE;
 use crate::support::{Invocation, Outcome, Sandbox};
-
-const ALICE: &str = "alice@contoso.example";
 
 /// A command that is a run, and one that is passed.
 const KINDS: [&str; 2] = ["group", "version"];

@@ -7,16 +7,8 @@ mod killed;
 mod terminal;
 mod waiting;
 
+use crate::support::fake_az::{ALICE, logged_in};
 use crate::support::{End, Running, Sandbox, Signal};
-
-const ALICE: &str = "alice@contoso.example";
-
-/// A box with the fake az and a login in the vault.
-fn logged_in() -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox
-}
 
 /// Fails unless nothing is in the clear and the next az gets the refresh token that the last one left.
 fn assert_kept(sandbox: &Sandbox) {

@@ -8,9 +8,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::support::fake_az::{ALICE, logged_in};
 use crate::support::{Invocation, Sandbox, provision};
 
-const ALICE: &str = "alice@contoso.example";
 /// Somebody else.
 const USER: u32 = 65534;
 
@@ -20,13 +20,6 @@ fn is_root() -> bool {
         provision::announce("there is no second user where root is not: what is another's is not tested");
     }
     is_root
-}
-
-fn logged_in() -> Sandbox {
-    let sandbox = Sandbox::new().with_fake_az();
-    sandbox.az(["login", ALICE]).run().ok().silent();
-    sandbox.assert_nothing_in_the_clear();
-    sandbox
 }
 
 fn key_file(sandbox: &Sandbox) -> PathBuf {
