@@ -70,9 +70,11 @@ impl Ground {
         self.exposure == "private"
     }
 
-    /// The files of the config directory with a refresh token in the clear.
+    /// The files of the config directory, and of the login's own where that is another, with a refresh token in the clear.
     pub(crate) fn in_the_clear(&self) -> Vec<PathBuf> {
-        Search::below(&self.sandbox.config_dir(), &[]).found
+        let (own, used) = (self.sandbox.home().join(".azure"), self.sandbox.config_dir());
+        let directories = if own == used { vec![used] } else { vec![own, used] };
+        directories.iter().flat_map(|directory| Search::below(directory, &[]).found).collect()
     }
 
     pub(crate) fn msal_lock(&self) -> PathBuf {

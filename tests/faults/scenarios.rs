@@ -78,7 +78,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 19] = [
+pub(crate) static SCENARIOS: [Scenario; 20] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -104,6 +104,20 @@ pub(crate) static SCENARIOS: [Scenario; 19] = [
         name: "late-rotation",
         prepare: log_in,
         before: |sandbox| age(sandbox, -60),
+        command: |sandbox| sandbox.az(TOKEN),
+        ..NONE
+    },
+    // The directory is a view: vault and register are the login's.
+    Scenario {
+        name: "view-rotation",
+        prepare: |sandbox, entra| {
+            log_in(sandbox, entra);
+            let view = sandbox.home().join("view");
+            sandbox.azward(["view".as_ref(), view.as_os_str()]).run().ok();
+            sandbox.set_env("AZURE_CONFIG_DIR", view);
+            sandbox.az(TOKEN).run().ok();
+        },
+        before: |sandbox| age(sandbox, 600),
         command: |sandbox| sandbox.az(TOKEN),
         ..NONE
     },

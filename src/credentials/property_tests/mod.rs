@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use self::caches::{Msal, cache};
 use self::lines::{Lines, lines};
-use super::document::Document;
+use super::document::{Document, Entry};
 use super::edit::{self, Harvest, scrub};
 use super::merge::{Base, Missing, merge};
 use super::msal::{self, Section, TokenCache, forget};
@@ -93,6 +93,37 @@ fn replacement<F: Format>(text: &str, newer: &str) -> TestCaseResult {
     Ok(())
 }
 
+/// What is old in a document gives way to what the vault has in its place, and nothing else changes.
+fn renewal<F: Format>(text: &str, newer: &str) -> TestCaseResult {
+    let mut contents = harvested::<F>(text);
+    let renewed =
+        |text: &str, contents: &Contents| edit::renew(&F::parse(text), contents).unwrap().map(|t| t.to_string());
+    prop_assert_eq!(renewed(text, &contents), None, "nothing is old");
+    prop_assert_eq!(renewed(newer, &contents), None, "what the vault has not seen is not old");
+    harvest::<F>(newer, &mut contents, 1, Order::Successor);
+    prop_assert_eq!(renewed(text, &contents).unwrap_or_else(|| text.to_owned()), newer);
+    prop_assert_eq!(renewed(newer, &contents), None);
+    Ok(())
+}
+
+/// Whoever is signed out is out of every section, and nobody else.
+fn signed_out<F: Format>(text: &str) -> TestCaseResult {
+    let document = F::parse(text);
+    let mut owners: Vec<Owner> = document.owners().unwrap().into_iter().collect();
+    owners.sort_by(|one, other| one.home_account_id.cmp(&other.home_account_id));
+    prop_assert!(edit::sign_out(&document, &[]).unwrap().is_none());
+    for owner in &owners {
+        let Some(left) = edit::sign_out(&document, std::slice::from_ref(owner)).unwrap() else { continue };
+        let left = F::parse(&left);
+        for name in document.section_names() {
+            let is_other = |entry: &Entry<'_>| F::Document::owner(*entry).as_ref() != Some(owner);
+            let others: Vec<_> = document.section(&name).unwrap().into_iter().filter(is_other).collect();
+            prop_assert_eq!(left.section(&name).unwrap(), others);
+        }
+    }
+    Ok(())
+}
+
 /// `after` is what a run made of a copy of `text`.
 fn merge_into_itself<F: Format>(text: &str, after: &str) -> TestCaseResult {
     let base = Base::of(&F::parse(text), &F::parse(text), 0).unwrap();
@@ -140,6 +171,18 @@ proptest! {
     fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines()) {
         replacement::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
         replacement::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+    }
+
+    #[test]
+    fn what_is_old_gives_way_and_what_is_unknown_stays(cache in cache(), lines in lines()) {
+        renewal::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
+        renewal::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+    }
+
+    #[test]
+    fn who_is_signed_out_is_out_of_every_section(cache in cache(), lines in lines()) {
+        signed_out::<Msal>(&cache)?;
+        signed_out::<Lines>(&lines)?;
     }
 
     #[test]
