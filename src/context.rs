@@ -32,17 +32,15 @@ impl Context {
     /// Reads the process's surroundings.
     #[must_use]
     pub fn from_process() -> Self {
-        let is_interactive = sys::is_terminal(Stream::Stdin) && sys::is_terminal(Stream::Stderr);
-        let context = Self::new(std::env::vars_os(), std::env::current_exe().ok(), is_interactive);
-        Self { directory: std::env::current_dir().unwrap_or_default(), ..context }
+        Self {
+            directory: std::env::current_dir().unwrap_or_default(),
+            is_interactive: sys::is_terminal(Stream::Stdin) && sys::is_terminal(Stream::Stderr),
+            ..Self::new(std::env::vars_os(), std::env::current_exe().ok())
+        }
     }
 
-    /// The same from given parts.
-    pub fn new(
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-        executable: Option<PathBuf>,
-        is_interactive: bool,
-    ) -> Self {
+    /// The same from given parts, with nobody who can be asked.
+    pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>, executable: Option<PathBuf>) -> Self {
         let environment: Vec<_> = environment.into_iter().collect();
         let home = home_directory(&environment);
         let azward_home = value_in(&environment, "AZWARD_HOME")
@@ -53,7 +51,7 @@ impl Context {
         // A relative one would mean another vault in every directory.
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
         let home_lock = HomeLock::of(&azward_home, executable.as_deref());
-        Self { environment, executable, directory: PathBuf::new(), home, azward_home, home_lock, is_interactive }
+        Self { environment, executable, directory: PathBuf::new(), home, azward_home, home_lock, is_interactive: false }
     }
 
     /// An environment variable, `None` when it is unset or empty.
@@ -118,7 +116,7 @@ mod tests {
 
     fn context(pairs: &[(&str, &str)], executable: Option<PathBuf>) -> Context {
         let environment = pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Context::new(environment.collect::<Vec<_>>(), executable, false)
+        Context::new(environment.collect::<Vec<_>>(), executable)
     }
 
     #[test]

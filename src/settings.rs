@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_the_environment_names_comes_first_and_is_not_written() {
-        let context = Context::new([(REAL_AZ.into(), "/opt/az".into())], None, false);
+        let context = Context::new([(REAL_AZ.into(), "/opt/az".into())], None);
         let settings = Settings::default().pinning(Some("/usr/bin/az".into())).with_environment(&context);
         let paths: Vec<&Path> = settings.real_az.iter().map(|setting| &*setting.value).collect();
         assert_eq!(paths, [Path::new("/opt/az"), Path::new("/usr/bin/az")]);

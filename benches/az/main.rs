@@ -50,8 +50,15 @@ fn main() {
     bench.wrapped_run(&empty);
     bench.parts();
     bench.kills();
-    bench.callers(30, true);
-    bench.callers(100, false);
+    bench.callers(30, Beside::TheRealAz);
+    bench.callers(100, Beside::Nothing);
+}
+
+/// What a figure stands beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    TheRealAz,
+    Nothing,
 }
 
 struct Bench<'a> {
@@ -158,7 +165,7 @@ impl Bench<'_> {
     /// One refresh request on a new connection, without anything around it.
     fn bare_request(&self) -> Times {
         let environment = self.sandbox.environment();
-        let context = Context::new(environment, None, false);
+        let context = Context::new(environment, None);
         let wanted = TokenKey {
             username: User::Alice.username().to_owned(),
             tenant: entra::TENANT_A.id.to_owned(),
@@ -187,7 +194,7 @@ impl Bench<'_> {
     }
 
     /// Many callers at once on an expired token.
-    fn callers(&self, count: usize, beside_real_az: bool) {
+    fn callers(&self, count: usize, beside: Beside) {
         let arguments = ["account", "get-access-token", "-o", "json", "--query", "accessToken"];
         let crowd = |name: &str, command: &dyn Fn() -> Command, age: &dyn Fn()| {
             eprintln!("{count} callers at once: {name}");
@@ -213,7 +220,7 @@ impl Bench<'_> {
             self.sandbox.config().age_access_tokens(-10, "management.core");
         };
         let (ours, shown) = crowd("azward", &|| self.sandbox.az(arguments).command(), &age);
-        if !beside_real_az {
+        if beside == Beside::Nothing {
             row(&format!("{count} callers at once, token expired"), &shown, "", "");
             return;
         }

@@ -48,7 +48,7 @@ impl Bench<'_> {
             started + began.elapsed()
         });
         row("of that, the guardian: start and farewell", &guardian.show(), "", "");
-        let context = Context::new(self.sandbox.environment(), None, false);
+        let context = Context::new(self.sandbox.environment(), None);
         let app = App::with(context, Settings::default());
         let config_dir = ConfigDir::of(&app.context);
         let store = CredentialStore::new(&app, &config_dir);

@@ -40,7 +40,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         let mut is_understood = false;
         for name in names {
             let variable = (OsString::from("AZURE_CLOUD_NAME"), OsString::from(name));
-            let Some(cloud) = Cloud::active(&Context::new([variable], None, false), config_dir) else { continue };
+            let Some(cloud) = Cloud::active(&Context::new([variable], None), config_dir) else { continue };
             let Some(expected) = &expected else { panic!("configparser raises, and there is {cloud:?}") };
             compare(&cloud, name, expected);
             is_understood = true;

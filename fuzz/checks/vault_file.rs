@@ -76,7 +76,7 @@ impl Home {
         scratch.write("key", text.as_bytes());
         std::fs::create_dir(scratch.path().join("vaults")).unwrap();
         let variables = [("HOME".into(), scratch.path().into()), ("AZWARD_HOME".into(), scratch.path().into())];
-        let context = Context::new(variables, None, false);
+        let context = Context::new(variables, None);
         let settings = Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() };
         Self { scratch, context, settings, key, key_id }
     }

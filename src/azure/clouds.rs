@@ -164,7 +164,7 @@ mod tests {
         std::fs::write(dir.path().join("config"), config).unwrap();
         std::fs::write(dir.path().join("clouds.config"), clouds).unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Cloud::active(&Context::new(variables.collect::<Vec<_>>(), None, false), &ConfigDir::at(dir.path()))
+        Cloud::active(&Context::new(variables.collect::<Vec<_>>(), None), &ConfigDir::at(dir.path()))
     }
 
     #[test]

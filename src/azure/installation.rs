@@ -165,7 +165,7 @@ mod tests {
     fn context(root: &Path, variables: &[(&str, &str)]) -> Context {
         let home = ("HOME".into(), root.join("home").into_os_string());
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Context::new(variables.chain([home]).collect::<Vec<_>>(), None, false)
+        Context::new(variables.chain([home]).collect::<Vec<_>>(), None)
     }
 
     #[test]

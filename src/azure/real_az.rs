@@ -109,7 +109,7 @@ mod tests {
     fn context(dir: &Path, path: &str, extra: &[(&str, &str)]) -> Context {
         let mut variables = vec![("HOME".into(), dir.into()), ("PATH".into(), path.into())];
         variables.extend(extra.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        Context::new(variables, Some(dir.join("shim/az")), false)
+        Context::new(variables, Some(dir.join("shim/az")))
     }
 
     #[test]

@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn context(value: OsString) -> Context {
-        Context::new([(VARIABLE.into(), value)], None, false)
+        Context::new([(VARIABLE.into(), value)], None)
     }
 
     /// A run variable as another process would have written it.

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
-        let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None, false);
+        let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None);
         let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
         let cache = TokenCacheFile::of(&ConfigDir::at(dir.path()));
         assert!(record.is_valid(&cache), "there is nothing");

@@ -240,7 +240,7 @@ mod tests {
     fn the_last_run_out_knows_it() {
         let home = tempfile::tempdir().unwrap();
         let variables = [("AZWARD_HOME".into(), home.path().into())];
-        let lease = Lease::of(&Context::new(variables, None, false), &ConfigDir::at(home.path()));
+        let lease = Lease::of(&Context::new(variables, None), &ConfigDir::at(home.path()));
         let (first, second) = (lease.share().unwrap(), lease.share().unwrap());
         drop(first);
         assert!(lease.nobody().unwrap().is_none());

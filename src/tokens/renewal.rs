@@ -141,7 +141,7 @@ mod tests {
                 ("HTTPS_PROXY", proxy),
                 ("NO_PROXY", "x"),
             ];
-            Context::new(variables.map(|(name, value)| (name.into(), value.into())), None, false)
+            Context::new(variables.map(|(name, value)| (name.into(), value.into())), None)
         };
         let (direct, proxied) = (context(""), context("http://p:1"));
         let renewal = Renewal { context: &direct, real_az: &az };

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_view_has_the_login_it_was_registered_with_and_a_broken_register_makes_it_its_own() {
         let root = tempfile::tempdir().unwrap();
-        let context = Context::new([("HOME".into(), root.path().into())], None, false);
+        let context = Context::new([("HOME".into(), root.path().into())], None);
         let (own, view) = (ConfigDir::at(&root.path().join("a")), ConfigDir::at(&root.path().join("b")));
         assert_eq!(Login::of(&context, &view), Login::own(&view));
         let login = Login::own(&own);

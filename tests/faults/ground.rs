@@ -83,7 +83,7 @@ impl Ground {
 
     /// The refresh tokens that the vault holds, as the library reads it; none if it cannot be read.
     pub(crate) fn in_the_vault(&self) -> Vec<String> {
-        let context = Context::new(self.sandbox.environment(), None, false);
+        let context = Context::new(self.sandbox.environment(), None);
         let settings = Settings::load(&context.azward_home).unwrap_or_default();
         let contents = Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default();
         let secret = |entry: &str| {

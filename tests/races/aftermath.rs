@@ -116,7 +116,7 @@ fn nothing_is_locked(sandbox: &Sandbox, tally: &mut Tally) {
 
 /// The endpoint takes what the vault has of alice's.
 fn vault_has_a_good_token(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
-    let context = Context::new(sandbox.environment(), None, false);
+    let context = Context::new(sandbox.environment(), None);
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).unwrap();
     let contents = match Vault::of(&context, &settings, &config_dir).load() {

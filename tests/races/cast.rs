@@ -105,6 +105,15 @@ impl Deed {
     }
 }
 
+/// How far a race has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Anything may begin.
+    Open,
+    /// Nothing begins any more that may be over after everybody else.
+    NearEnd,
+}
+
 impl Part {
     /// A command that azward answers.
     pub(crate) fn native(chance: &mut Chance) -> Self {
@@ -113,11 +122,11 @@ impl Part {
     }
 
     /// A command of the real az; wrapped ones alone near the end, so that nobody else was last.
-    pub(crate) fn real(chance: &mut Chance, number: u64, may_be_plain: bool) -> Self {
+    pub(crate) fn real(chance: &mut Chance, number: u64, stage: Stage) -> Self {
         let wrapped =
             [(6, Deed::List), (4, Deed::NewScope), (3, Deed::Login), (3, Deed::Logout), (4, Deed::SetDefault)];
         let plain = [(3, Deed::PlainList), (3, Deed::PlainNewScope), (1, Deed::PlainSetDefault), (1, Deed::PlainLogin)];
-        let is_plain = may_be_plain && chance.percent(25);
+        let is_plain = stage == Stage::Open && chance.percent(25);
         let deed = if is_plain { chance.pick(&plain) } else { chance.pick(&wrapped) };
         Self { deed, number }
     }

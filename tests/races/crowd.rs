@@ -7,7 +7,7 @@ use entra::Entra;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Plan;
-use crate::cast::{Deed, Part};
+use crate::cast::{Deed, Part, Stage};
 use crate::mender::Mender;
 use crate::processes;
 use crate::support::chance::Chance;
@@ -103,7 +103,7 @@ impl<'a> Crowd<'a> {
                 end = end.max(now + WRAPPED_ALONE).min(last_end);
             }
             if now < end {
-                self.start_some(now + 2 * WRAPPED_ALONE < end);
+                self.start_some(if now + 2 * WRAPPED_ALONE < end { Stage::Open } else { Stage::NearEnd });
             } else if !is_last_act {
                 is_last_act = true;
                 self.have_everybody_killed();
@@ -115,11 +115,11 @@ impl<'a> Crowd<'a> {
         self.tokens
     }
 
-    fn start_some(&mut self, may_be_plain: bool) {
+    fn start_some(&mut self, stage: Stage) {
         let real = self.members.iter().filter(|member| !member.part.deed.is_native()).count();
         let is_run = |member: &Member<'_>| !member.part.deed.is_native() && member.part.deed != Deed::Version;
         let has_runs = self.members.iter().any(is_run);
-        if let Some(deed) = self.upheaval.next(&mut self.chance, has_runs, may_be_plain) {
+        if let Some(deed) = self.upheaval.next(&mut self.chance, has_runs, stage) {
             self.start(Part::upheaval(deed));
         }
         // In a lull only what holds nothing up: an uninstall that waits for nobody has every chance to do harm.
@@ -127,7 +127,7 @@ impl<'a> Crowd<'a> {
         if is_lull && real < LULLED {
             self.start(Part::version());
         } else if !is_lull && real < self.plan.real_az {
-            let part = Part::real(&mut self.chance, self.started, may_be_plain);
+            let part = Part::real(&mut self.chance, self.started, stage);
             self.start(part);
         }
         if self.last_native.elapsed() < PACE {

@@ -17,7 +17,7 @@ use azward::vault::Vault;
 use entra::{Entra, User};
 use serde_json::Value;
 
-use crate::cast::Deed;
+use crate::cast::{Deed, Stage};
 use crate::support::chance::Chance;
 use crate::support::{Invocation, Sandbox};
 
@@ -85,7 +85,8 @@ impl<'a> Upheaval<'a> {
 
     /// The next install or uninstall, when its time has come and, after a lull, the runs from before it have ended. No
     /// uninstall is begun any more near the end.
-    pub(crate) fn next(&mut self, chance: &mut Chance, has_runs: bool, may_uninstall: bool) -> Option<Deed> {
+    pub(crate) fn next(&mut self, chance: &mut Chance, has_runs: bool, stage: Stage) -> Option<Deed> {
+        let may_uninstall = stage == Stage::Open;
         let now = Instant::now();
         if self.is_under_way || now < self.next || self.has_lull && has_runs && now < self.next + PATIENCE {
             return None;
@@ -164,7 +165,7 @@ fn in_the_vault(sandbox: &Sandbox) -> Result<Vec<String>, String> {
     if !sandbox.azward_home().exists() {
         return Err("there is no azward home".to_owned());
     }
-    let context = Context::new(sandbox.environment(), None, false);
+    let context = Context::new(sandbox.environment(), None);
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).map_err(|failure| failure.to_string())?;
     let contents = Vault::of(&context, &settings, &config_dir).load().map_err(|failure| failure.to_string())?;

@@ -1,6 +1,8 @@
 //! The verdict on one command: well, killed, failed as az fails by itself in such company, or a violation. What azward says
 //! in its own name is a violation, and so is whatever is not listed here.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra::{Entra, TENANT_A, User};
@@ -155,16 +157,16 @@ fn token(deed: Deed, outcome: &Outcome) -> Result<Token, String> {
 /// was asked for.
 pub(crate) fn judge_tokens(entra: &Entra, tokens: &[Token], tally: &mut Tally) {
     let issued = entra.access_tokens_issued();
-    let issued: std::collections::HashSet<&str> = issued.iter().map(String::as_str).collect();
+    let issued: HashSet<&str> = issued.iter().map(String::as_str).collect();
     for token in tokens {
-        if let Err(reason) = check(token, issued.contains(token.secret.as_str())) {
+        if let Err(reason) = check(token, &issued) {
             tally.violation("a wrong token", format!("{reason}: {}", token.line));
         }
     }
     tally.tokens = tokens.len();
 }
 
-fn check(token: &Token, is_issued: bool) -> Result<(), String> {
+fn check(token: &Token, issued: &HashSet<&str>) -> Result<(), String> {
     let payload = token.secret.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let claims: Value =
         payload.and_then(|payload| serde_json::from_slice(&payload).ok()).ok_or("no token of Entra's")?;
@@ -172,7 +174,7 @@ fn check(token: &Token, is_issued: bool) -> Result<(), String> {
     let is_for = |audience: &str| resource.map_or(audience.contains("management"), |wanted| audience == wanted);
     let user = claims["unique_name"].as_str().unwrap_or_default();
     let expected = [
-        (is_issued, "it was never issued"),
+        (issued.contains(token.secret.as_str()), "it was never issued"),
         (claims["tid"] == token.tenant.as_str(), "it is of another tenant than was told"),
         (claims["aud"].as_str().is_some_and(is_for), "it is for something else"),
         (User::ALL.iter().any(|one| one.username() == user), "it is of nobody known"),

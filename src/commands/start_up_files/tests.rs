@@ -5,7 +5,7 @@ use super::*;
 
 fn files(home: &Path, shell: &str) -> Vec<StartUpFile> {
     let variables = [("HOME".into(), home.into()), ("SHELL".into(), shell.into())];
-    start_up_files(&Context::new(variables, None, false))
+    start_up_files(&Context::new(variables, None))
 }
 
 impl StartUpFile {
@@ -169,6 +169,6 @@ fn directories_of_start_up_files_are_absolute() {
         ("ZDOTDIR".into(), "somewhere".into()),
         ("XDG_CONFIG_HOME".into(), ".".into()),
     ];
-    let files = start_up_files(&Context::new(variables, None, false));
+    let files = start_up_files(&Context::new(variables, None));
     assert_eq!(files.iter().map(StartUpFile::path).collect::<Vec<_>>(), [home.path().join(".zshrc")]);
 }

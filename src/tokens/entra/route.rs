@@ -130,7 +130,7 @@ mod tests {
 
     fn route(endpoint: &str, variables: &[(&str, &str)]) -> Option<Route> {
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let context = Context::new(variables.collect::<Vec<_>>(), None, false);
+        let context = Context::new(variables.collect::<Vec<_>>(), None);
         Route::to(&HttpsUrl::parse(endpoint).unwrap(), &context).ok()
     }
 

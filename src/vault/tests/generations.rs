@@ -180,7 +180,7 @@ fn leftovers_of_a_killed_commit_do_no_harm() {
 fn a_disk_that_fills_up_costs_nothing() {
     let name = "vault::tests::generations::a_disk_that_fills_up_costs_nothing";
     if let Some(root) = std::env::var_os("AZWARD_TEST_FULL_DISK") {
-        let context = Context::new([(OsString::from("HOME"), root)], None, false);
+        let context = Context::new([(OsString::from("HOME"), root)], None);
         let vault = Vault::of(&context, &settings(), &ConfigDir::of(&context));
         let lock = vault.lock(Duration::ZERO).unwrap();
         let failure = vault.commit(&lock, &sample(&"x".repeat(100_000))).unwrap_err();

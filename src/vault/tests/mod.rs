@@ -29,7 +29,7 @@ impl Home {
     }
 
     fn context(&self) -> Context {
-        Context::new([(OsString::from("HOME"), self.root.path().into())], None, false)
+        Context::new([(OsString::from("HOME"), self.root.path().into())], None)
     }
 
     fn vault(&self) -> Vault {

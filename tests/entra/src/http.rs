@@ -19,7 +19,24 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    pub(crate) keep_alive: bool,
+    /// What becomes of the connection after the response.
+    pub(crate) then: Then,
+}
+
+/// What becomes of a connection after a response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Then {
+    KeepAlive,
+    #[default]
+    Close,
+}
+
+/// How much of a response is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Whole,
+    /// What `HEAD` asks for.
+    Head,
 }
 
 impl Request {
@@ -81,16 +98,16 @@ impl Response {
         self
     }
 
-    fn bytes(&self, keep_alive: bool, head_only: bool) -> Vec<u8> {
+    fn bytes(&self, part: Sent, then: Then) -> Vec<u8> {
         let reason = self.reason.as_deref().unwrap_or_else(|| reason(self.status));
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let connection = if keep_alive { "keep-alive" } else { "close" };
+        let connection = if then == Then::KeepAlive { "keep-alive" } else { "close" };
         head.push_str(&format!("Content-Length: {}\r\nConnection: {connection}\r\n\r\n", self.body.len()));
         let mut bytes = head.into_bytes();
-        if !head_only {
+        if part == Sent::Whole {
             bytes.extend_from_slice(&self.body);
         }
         bytes
@@ -159,8 +176,8 @@ impl<S: Read + Write> Connection<S> {
         Ok(request)
     }
 
-    pub(crate) fn send(&mut self, response: &Response, keep_alive: bool, head_only: bool) -> io::Result<()> {
-        self.stream.write_all(&response.bytes(keep_alive, head_only))?;
+    pub(crate) fn send(&mut self, response: &Response, part: Sent, then: Then) -> io::Result<()> {
+        self.stream.write_all(&response.bytes(part, then))?;
         self.stream.flush()
     }
 
@@ -194,7 +211,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Unreadabl
     let method = parsed.method.unwrap_or("GET").to_owned();
     let mut request = Request { method, path, query, headers, ..Request::default() };
     let wish = request.header("connection").unwrap_or_default().to_ascii_lowercase();
-    request.keep_alive = if parsed.version == Some(1) { wish != "close" } else { wish == "keep-alive" };
+    let keep_alive = if parsed.version == Some(1) { wish != "close" } else { wish == "keep-alive" };
+    request.then = if keep_alive { Then::KeepAlive } else { Then::Close };
     if request.header("transfer-encoding").is_some() {
         return Err(Unreadable::Bad(411));
     }
@@ -210,7 +228,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Unreadabl
 
 fn split_target(target: &str) -> (String, Vec<(String, String)>) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(|s| decode(s, false)).collect();
+    let segments: Vec<_> =
+        path.split('/').filter(|segment| !segment.is_empty()).map(|s| decode(s, Plus::IsPlus)).collect();
     (format!("/{}", segments.join("/")), decode_pairs(query))
 }
 
@@ -218,11 +237,18 @@ fn decode_pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (decode(key, true), decode(value, true)))
+        .map(|(key, value)| (decode(key, Plus::IsSpace), decode(value, Plus::IsSpace)))
         .collect()
 }
 
-fn decode(text: &str, plus_is_space: bool) -> String {
+/// What a plus sign stands for: in a path for itself, in a query and a form for a space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    IsPlus,
+    IsSpace,
+}
+
+fn decode(text: &str, plus: Plus) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -234,7 +260,7 @@ fn decode(text: &str, plus_is_space: bool) -> String {
                 rest = &tail[2..];
                 continue;
             }
-            (b'+', _) if plus_is_space => bytes.push(b' '),
+            (b'+', _) if plus == Plus::IsSpace => bytes.push(b' '),
             (other, _) => bytes.push(*other),
         }
         rest = tail;
@@ -267,11 +293,11 @@ mod tests {
               scope=a%2F%2FbGET /2 HTTP/1.1\r\nConnection: close\r\n\r\n",
         );
         let first = wire.receive().unwrap();
-        assert_eq!((first.path.as_str(), first.keep_alive), ("/a b/c", true));
+        assert_eq!((first.path.as_str(), first.then), ("/a b/c", Then::KeepAlive));
         assert_eq!((first.query("x"), first.query("y")), (Some("1 2"), Some("")));
         assert_eq!(first.form(), [("scope".to_owned(), "a//b".to_owned())]);
         let second = wire.receive().unwrap();
-        assert_eq!((second.path.as_str(), second.keep_alive), ("/2", false));
+        assert_eq!((second.path.as_str(), second.then), ("/2", Then::Close));
         assert!(matches!(wire.receive(), Err(Unreadable::Gone)));
     }
 
@@ -289,8 +315,8 @@ mod tests {
 
     #[test]
     fn broken_escapes_stay_as_they_are() {
-        assert_eq!(decode("%zz%4", false), "%zz%4");
-        assert_eq!(decode("%41+%c3%a9", true), "A é");
+        assert_eq!(decode("%zz%4", Plus::IsPlus), "%zz%4");
+        assert_eq!(decode("%41+%c3%a9", Plus::IsSpace), "A é");
         assert_eq!(encode("https://a b/é"), "https%3A%2F%2Fa%20b%2F%C3%A9");
     }
 }

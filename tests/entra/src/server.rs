@@ -14,7 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
 use crate::directory::Secrets;
-use crate::http::{Connection, Request, Response, Unreadable};
+use crate::http::{Connection, Request, Response, Sent, Then, Unreadable};
 use crate::issued::Ledger;
 use crate::journal::{self, Journal};
 use crate::knobs::Knobs;
@@ -202,7 +202,8 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, shared: &Shared) -> io::Resu
             Ok(request) => request,
             Err(Unreadable::Gone) => return Ok(()),
             Err(Unreadable::Bad(status)) => {
-                return connection.send(&Response::text(status, "text/plain", "unreadable request\n"), false, false);
+                let response = Response::text(status, "text/plain", "unreadable request\n");
+                return connection.send(&response, Sent::Whole, Then::Close);
             }
         };
         let mut call = Call::new(shared, &request);
@@ -211,8 +212,9 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, shared: &Shared) -> io::Resu
         call.note.status = answer.as_ref().map(|response| response.status);
         shared.journal.close(number, &call.note);
         let Some(response) = answer else { return Ok(()) };
-        connection.send(&response, request.keep_alive, request.method == "HEAD")?;
-        if !request.keep_alive {
+        let part = if request.method == "HEAD" { Sent::Head } else { Sent::Whole };
+        connection.send(&response, part, request.then)?;
+        if request.then == Then::Close {
             return Ok(());
         }
     }

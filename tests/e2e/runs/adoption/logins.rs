@@ -73,15 +73,25 @@ fn redeem_plainly(sandbox: &Sandbox, api: &str) {
     sandbox.plain_az(["account", "get-access-token", "--resource", &resource]).run().ok().silent();
 }
 
+/// Who redeems a token first.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    Az,
+    Azward,
+}
+
 /// What must hold whichever copy of a token cache was put where: the login works, by the real az and by azward, it is one
 /// login, and nothing is in the clear.
-fn works(sandbox: &Sandbox, by_az_first: bool) {
+fn works(sandbox: &Sandbox, first: First) {
+    let (name, outputs) = match first {
+        First::Az => ("az", ["--out", "--output"]),
+        First::Azward => ("azward", ["--output", "--out"]),
+    };
     let redeem = |output: &str, api: &str| {
-        let resource = format!("https://{api}-{by_az_first}.example");
+        let resource = format!("https://{api}-{name}.example");
         sandbox.az(["account", "get-access-token", "--resource", &resource, output, "json"]).run().ok().silent();
         sandbox.assert_nothing_in_the_clear();
     };
-    let outputs = if by_az_first { ["--out", "--output"] } else { ["--output", "--out"] };
     redeem(outputs[0], "first");
     redeem(outputs[1], "second");
     redeem(outputs[0], "third");
@@ -98,10 +108,10 @@ fn a_copy_older_than_the_vault_remembers_never_costs_the_login() {
         sandbox.az(["account", "get-access-token", "--resource", &resource]).run().ok().silent();
     }
     for time in times() {
-        for by_az_first in [false, true] {
+        for first in [First::Azward, First::Az] {
             fs::write(sandbox.config().token_cache_path(), &old).expect("it can be written");
             set_changed(&sandbox, &time);
-            works(&sandbox, by_az_first);
+            works(&sandbox, first);
         }
     }
 }
@@ -110,25 +120,25 @@ fn a_copy_older_than_the_vault_remembers_never_costs_the_login() {
 fn a_copy_with_a_token_that_the_vault_never_had_is_as_good_as_the_endpoint_says() {
     for is_copy_good in [false, true] {
         for time in times() {
-            for by_az_first in [false, true] {
+            for first in [First::Azward, First::Az] {
                 let (sandbox, entra) = sandbox(Rolling::Strict);
                 sandbox.plain_login(&entra, User::Alice);
-                let first = sandbox.config().token_cache_text();
+                let old = sandbox.config().token_cache_text();
                 let copy = if is_copy_good {
                     // Another machine's, which went on with the login after it was taken in here.
                     sandbox.az(["account", "show"]).run().ok().silent();
-                    fs::write(sandbox.config().token_cache_path(), &first).expect("it can be written");
+                    fs::write(sandbox.config().token_cache_path(), &old).expect("it can be written");
                     redeem_plainly(&sandbox, "elsewhere");
                     sandbox.config().token_cache_text()
                 } else {
                     redeem_plainly(&sandbox, "before");
                     sandbox.az(["account", "show"]).run().ok().silent();
-                    first
+                    old
                 };
                 for _ in 0..2 {
                     fs::write(sandbox.config().token_cache_path(), &copy).expect("it can be written");
                     set_changed(&sandbox, &time);
-                    works(&sandbox, by_az_first);
+                    works(&sandbox, first);
                 }
             }
         }
@@ -149,7 +159,7 @@ fn where_no_copy_is_good_az_says_so_and_a_new_login_is() {
     assert!(refused.err().contains("AADSTS"), "{refused:?}");
     sandbox.assert_nothing_in_the_clear();
     sandbox.login(&entra, User::Alice);
-    works(&sandbox, true);
+    works(&sandbox, First::Az);
 }
 
 #[test]

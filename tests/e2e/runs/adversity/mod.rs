@@ -64,7 +64,7 @@ fn assert_az_runs<'a>(sandbox: &Sandbox, az: impl Fn(&[&str]) -> Invocation<'a>,
 
 /// Has the kernel forget the key that it keeps for a while.
 fn forget_key(sandbox: &Sandbox) {
-    forget_cached_key(&Context::new(sandbox.environment(), None, false));
+    forget_cached_key(&Context::new(sandbox.environment(), None));
 }
 
 fn vault_files(sandbox: &Sandbox) -> Vec<PathBuf> {

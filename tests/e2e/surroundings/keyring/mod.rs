@@ -90,7 +90,7 @@ impl Drop for Machine {
 
 impl Machine {
     fn context(&self) -> Context {
-        Context::new([(OsString::from("HOME"), self.path("home").into())], None, false)
+        Context::new([(OsString::from("HOME"), self.path("home").into())], None)
     }
 
     fn has_key_file(&self) -> bool {

@@ -22,7 +22,7 @@ struct Child {
 impl Child {
     fn new(key_store: KeyStoreChoice) -> Self {
         Self {
-            context: context(false),
+            context: context(),
             settings: Settings { key_store: Setting::in_file(key_store), ..Settings::default() },
         }
     }
@@ -48,8 +48,8 @@ fn files(child: &Child, directory: &str, ending: &str) -> usize {
     count(&child.context.azward_home.join(directory), ending)
 }
 
-fn context(is_interactive: bool) -> Context {
-    Context::new(std::env::vars_os(), None, is_interactive)
+fn context() -> Context {
+    Context::new(std::env::vars_os(), None)
 }
 
 fn contents(token: &str) -> Contents {
@@ -143,7 +143,9 @@ fn scene() {
         }
         "locked with a person" => {
             forget_cached_key(&keyring.context);
-            let person = Vault::of(&context(true), &keyring.settings, &ConfigDir::of(&keyring.context));
+            let mut with_person = context();
+            with_person.is_interactive = true;
+            let person = Vault::of(&with_person, &keyring.settings, &ConfigDir::of(&keyring.context));
             let (result, took) = timed("load, locked, nobody answers the prompt", || person.load());
             assert_eq!(result.unwrap_err().kind, Kind::KeyUnavailable);
             assert!(took < Duration::from_secs(62), "{took:?}");
