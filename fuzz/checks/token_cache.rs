@@ -4,8 +4,7 @@
 use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::edit;
 use azward::credentials::msal::{self, Additions, Entry, Section, TokenCache};
-use azward::credentials::origin::Origin;
-use azward::credentials::rivals::Order;
+use azward::credentials::origin::{Order, Origin};
 use azward::tokens::TokenKey;
 use azward::tokens::access_token::USELESS;
 use azward::vault::{Contents, CredentialKind, Owner, Record, Rival};

@@ -5,8 +5,8 @@
 use zeroize::Zeroizing;
 
 use crate::credentials::document::{Change, Credential, Document, recorded};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::{Order, add_rival, changed_at, is_rival, is_untimed, rival_of, supersede, take};
+use crate::credentials::origin::{Order, Origin};
+use crate::credentials::rivals::{add_rival, changed_at, is_rival, is_untimed, rival_of, supersede, take};
 use crate::failure::Result;
 use crate::secret::Secret;
 use crate::vault::{Contents, Owner, Record, Rival};

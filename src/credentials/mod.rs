@@ -19,7 +19,7 @@ mod msal_lock;
 pub mod origin;
 #[cfg(test)]
 mod property_tests;
-pub mod rivals;
+mod rivals;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,8 +1,7 @@
-//! Who has a refresh token taken into the vault. The vault notes it beside the token, for its owner to read, and it decides
-//! what is known of the token's order where a file is settled.
+//! Who has a refresh token taken into the vault, and what is known then of its order and the vault's. The vault notes who it was
+//! beside the token, for its owner to read, and where a file is settled that decides the order.
 
 use crate::azure::command::{AccountEffect, Group};
-use crate::credentials::rivals::Order;
 
 /// Who has a refresh token taken into the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,18 @@ impl Origin<'_> {
             Self::Rotation | Self::Run | Self::Command(_) => Order::Ran,
         }
     }
+}
+
+/// What is known of the order of two credentials with one id: one in a document that azward has not seen, and the one that the
+/// vault has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// az stored the one in the document in a run that was handed the vault's: it replaces it.
+    Successor,
+    /// An az had the file to itself: one that is not older by its own time, or whose time tells nothing, replaces the vault's.
+    Ran,
+    /// The file may be anything, a backup's or another machine's: both are kept until the endpoint has accepted one.
+    Unknown,
 }
 
 #[cfg(test)]

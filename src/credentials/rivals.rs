@@ -23,18 +23,6 @@ const AHEAD: i64 = 24 * 60 * 60;
 /// How long ago, in seconds, a credential can have changed that is of any use: far longer than one lives.
 const LONGEST_AGO: i64 = 10 * 365 * 24 * 60 * 60;
 
-/// What is known of the order of two credentials with one id: one in a document that azward has not seen, and the one that the
-/// vault has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// az stored the one in the document in a run that was handed the vault's: it replaces it.
-    Successor,
-    /// An az had the file to itself: one that is not older by its own time, or whose time tells nothing, replaces the vault's.
-    Ran,
-    /// The file may be anything, a backup's or another machine's: both are kept until the endpoint has accepted one.
-    Unknown,
-}
-
 /// The endpoint has accepted this secret: it is preferred from now on, and its rivals are old. Says whether that is news.
 ///
 /// # Errors

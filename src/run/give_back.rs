@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 use crate::azure::profile::Profile;
 use crate::credentials::msal::{self, Section, TokenCache};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;

@@ -19,7 +19,7 @@ use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{self, TokenCache, TokenCacheFile};
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::Order;
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};

@@ -14,8 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::credentials::edit;
 use crate::credentials::msal::{self, TokenCache};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::store::{CredentialStore, LOCK_DEADLINE};

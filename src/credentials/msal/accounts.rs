@@ -9,8 +9,7 @@ use zeroize::Zeroizing;
 use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::edit::{self, Harvest};
 use crate::credentials::msal::{AccountFields, Section, TokenCache};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::{Order, Origin};
 use crate::failure::Result;
 use crate::vault::{Contents, KeptEntry, Owner};
 

@@ -7,8 +7,7 @@ use zeroize::Zeroizing;
 use super::Format;
 use crate::credentials::edit::Harvest;
 use crate::credentials::msal::{self, TokenCache};
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::{Order, Origin};
 use crate::failure::Result;
 use crate::vault::Contents;
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::caches::Msal;
 use super::{harvest, scrubbed};
 use crate::credentials::msal::{accept, redeemable, replace_refresh_token, rivals_of};
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::Order;
 use crate::vault::{Contents, Owner};
 
 /// A cache with one login whose refresh token has this number, and what it says of its time.

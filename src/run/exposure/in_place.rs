@@ -10,8 +10,7 @@ use crate::azure::profile::Profile;
 use crate::credentials::msal;
 #[cfg(target_os = "linux")]
 use crate::credentials::msal::TokenCache;
-use crate::credentials::origin::Origin;
-use crate::credentials::rivals::Order;
+use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Failure, Result, persist};
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
