@@ -3,7 +3,8 @@
 //! at work, both files have been at rest for a while, the profile parses and lists no such user, and the cache parses and has
 //! no such account, or was removed. A file that is torn, empty or unreadable, or a missing profile, proves nothing.
 //!
-//! Asked before a run and with every sweep; a stamp of both files' looks keeps the vault closed where nothing changed.
+//! An account that a view of the login has, or may have, is not gone; what a view lacks it may never have had, so nobody asks in
+//! one. Asked before a run and with every sweep; a stamp of the files' looks keeps the vault closed where nothing changed.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -38,14 +39,18 @@ impl CredentialStore<'_> {
         }
     }
 
-    /// How both files look, if they have been at rest.
+    /// How both files look, and those of the login's views, if they have been at rest.
     fn look_at_rest(&self) -> Option<String> {
         let look = |path: PathBuf| match sys::file_state(&path) {
             Ok(state) if state.unchanged_for >= REST => Some(state.text),
             Err(error) if error.kind() == ErrorKind::NotFound => Some("none".to_owned()),
             _ => None,
         };
-        Some(format!("{}\n{}", look(self.config_dir.profile())?, look(self.cache.path().to_owned())?))
+        let mut looks = vec![look(self.config_dir.profile())?, look(self.cache.path().to_owned())?];
+        for view in self.siblings() {
+            looks.extend([look(view.profile())?, look(view.token_cache())?]);
+        }
+        Some(looks.join("\n"))
     }
 
     /// Says whether it was asked for good.
@@ -91,7 +96,7 @@ impl CredentialStore<'_> {
         };
         let accounts = msal::vault_accounts(contents)?;
         let is_gone =
-            |account: &AccountFields| !is_there(&account.id, &account.username) && !self.is_known_elsewhere(account);
+            |account: &AccountFields| !is_there(&account.id, &account.username) && !self.may_be_elsewhere(account);
         Ok(accounts.into_iter().filter(is_gone).map(|account| account.id).collect())
     }
 

@@ -176,7 +176,7 @@ impl<'a> CredentialStore<'a> {
         let accounts = msal::vault_accounts(contents)?;
         Ok(accounts
             .into_iter()
-            .filter(|account| !profile.has_user(&account.username) && !self.is_known_elsewhere(account))
+            .filter(|account| !profile.has_user(&account.username) && !self.may_be_elsewhere(account))
             .map(|account| account.id)
             .collect())
     }

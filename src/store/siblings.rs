@@ -6,6 +6,7 @@
 //!
 //! A sibling that cannot be read or locked is left as it is: its own next run hands over what the vault has.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::ConfigDir;
@@ -28,24 +29,32 @@ impl CredentialStore<'_> {
 
     /// The other config directories of the login that are there.
     pub(crate) fn siblings(&self) -> Vec<ConfigDir> {
-        let login = self.vault.login();
-        let mut directories = login.views(&self.app.context);
-        if directories.is_empty() {
-            return Vec::new();
-        }
-        directories.push(login.directory().to_owned());
-        directories.retain(|directory| directory != self.config_dir.canonical() && directory.is_dir());
-        directories.iter().map(|directory| ConfigDir::at(directory)).collect()
+        let there = self.other_directories().into_iter().filter(|directory| directory.is_dir());
+        there.map(|directory| ConfigDir::at(&directory)).collect()
     }
 
-    /// Whether a sibling has this account, or lists its user. One that cannot be read does not tell.
-    pub(crate) fn is_known_elsewhere(&self, account: &AccountFields) -> bool {
-        self.siblings().iter().any(|config_dir| {
-            let sibling = CredentialStore::new(self.app, config_dir);
-            let text = sibling.cache.read().map(Option::unwrap_or_default);
-            let owners = text.and_then(|text| TokenCache::parse(&text)?.owners());
-            Profile::read(&config_dir.profile()).has_user(&account.username)
-                || owners.is_ok_and(|owners| owners.contains(&account.id))
+    fn other_directories(&self) -> Vec<PathBuf> {
+        let login = self.vault.login();
+        let mut directories = login.views(&self.app.context);
+        if self.is_view() {
+            directories.push(login.directory().to_owned());
+        }
+        directories.retain(|directory| directory != self.config_dir.canonical());
+        directories
+    }
+
+    /// Whether this account may be signed in in another directory of the login: one that has it, or lists its user, or cannot be
+    /// seen or understood now.
+    pub(crate) fn may_be_elsewhere(&self, account: &AccountFields) -> bool {
+        self.other_directories().iter().any(|directory| {
+            let config_dir = ConfigDir::at(directory);
+            let profile = config_dir.profile();
+            let lists = || Profile::read_whole(&profile).is_none_or(|profile| profile.names(&account.username));
+            let cache = CredentialStore::new(self.app, &config_dir).cache.read().map(Option::unwrap_or_default);
+            let owners = cache.and_then(|text| TokenCache::parse(&text)?.owners());
+            !directory.is_dir()
+                || !owners.is_ok_and(|owners| !owners.contains(&account.id))
+                || profile.symlink_metadata().is_ok() && lists()
         })
     }
 

@@ -153,12 +153,30 @@ fn what_a_view_lacks_is_no_logout_and_what_it_has_is_none_either() {
     };
     // The login's own directory never had bob.
     assert_eq!(rest(), [ALICE, BOB]);
+    // Nor does it say that he is gone where the view is not there now, or not whole.
+    let (away, cache) = (sandbox.home().join("away"), view.join("msal_token_cache.json"));
+    let profile = sandbox.config_dir().join("azureProfile.json");
+    let ask_in_own = || {
+        fs::write(&profile, fs::read(&profile).unwrap()).unwrap();
+        std::thread::sleep(AT_REST);
+        sandbox.az(["version"]).run().ok();
+        listed(&sandbox).0
+    };
+    fs::rename(&view, &away).unwrap();
+    assert_eq!(ask_in_own(), [ALICE, BOB]);
+    fs::rename(&away, &view).unwrap();
+    let whole = fs::read(&cache).unwrap();
+    fs::write(&cache, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(ask_in_own(), [ALICE, BOB]);
+    fs::write(&cache, whole).unwrap();
     // An az without azward logs alice out of the view, which says nothing about the login.
     sandbox.plain_az(["logout", ALICE]).env("AZURE_CONFIG_DIR", &view).run().ok();
     assert_eq!(rest(), [ALICE, BOB]);
-    // The login's own directory has her no more either.
+    // The login's own directory has her no more either, whichever was the last.
     sandbox.plain_az(["logout", ALICE]).run().ok();
     assert_eq!(rest(), [BOB]);
+    sandbox.plain_az(["logout", BOB]).env("AZURE_CONFIG_DIR", &view).run().ok();
+    assert_eq!(rest(), [""; 0]);
     sandbox.assert_nothing_in_the_clear();
 }
 
