@@ -104,8 +104,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     /// The two lines as they go to stderr, without a last newline. The text for a missing az is the one that callers
-    /// look for (`shared/reference/callers.md` §6, item 6), so it stands as it is, without our name before it; on Windows
-    /// it has two lines itself, and nothing of others in it.
+    /// look for, so it stands as it is, without our name before it; on Windows it has two lines itself, and nothing of
+    /// others in it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::NoRealAz => formatter.write_str(&self.what)?,

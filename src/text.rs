@@ -3,8 +3,8 @@
 //! around, forges a line of ours, or makes the journal grow. Printable text stays as it is, whatever its script; what is
 //! escaped looks like `\u{1b}`. Doing it twice is the same as doing it once. Nothing here fails.
 //!
-//! A [`line`] of ours that has such text in it is also one that callers search: for what az, a shell or Entra ID says
-//! (`shared/reference/callers.md` §6, item 6). Text that reads so, whoever put it there, is broken by one escape.
+//! A [`line`] of ours that has such text in it is also one that callers search, every SDK for Azure among them: for what az, a
+//! shell or Entra ID says. Text that reads so, whoever put it there, is broken by one escape.
 
 use std::fmt::Write;
 use std::path::Path;

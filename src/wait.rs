@@ -95,8 +95,8 @@ pub(crate) fn interrupted(what: &str) -> Failure {
 
 const HINT: &str = "nothing need be done; what was left is done by the guardian or the next command";
 
-/// Tries to take `lock`, which others may have, until it is had: again after `pause`, then after twice as long each time, and at
-/// least every [`LOCK_PAUSE`]. `held` is the failure when that takes longer than `deadline`.
+/// Tries to take `lock`, which others may have, until it is had: again after `pause`, then after twice as long each time,
+/// and at least every [`LOCK_PAUSE`]. `held` is the failure when that takes longer than `deadline`.
 ///
 /// # Errors
 /// An attempt's; `held`'s; [`Kind::Interrupted`] when the wait loses its point.

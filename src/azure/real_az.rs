@@ -18,7 +18,7 @@ use crate::sys;
 #[used]
 static MARK: [u8; 40] = *b"azward shim 7c0d8a52-6f0b-4d53-9f0e-91b4";
 
-/// Where installers put az: `shared/reference/callers.md` §5.
+/// Where installers put az: packages, Homebrew, snap, Microsoft's own for Windows.
 #[cfg(unix)]
 const WELL_KNOWN: [&str; 5] =
     ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin", "/snap/bin"];
@@ -80,9 +80,9 @@ fn find_bytes(text: &[u8], wanted: &[u8]) -> bool {
     text.windows(wanted.len()).any(|window| window[0] == wanted[0] && window == wanted)
 }
 
-/// There is no real az, in the words that callers look for (`shared/reference/callers.md` §6, item 6).
-#[must_use]
-pub fn none_found() -> Failure {
+/// There is no real az, in the words that callers look for: the SDKs for Azure search stderr for `az:.*not found`, on
+/// Windows for `'az' is not recognized` at its beginning.
+fn none_found() -> Failure {
     let what = if cfg!(windows) {
         "'az' is not recognized as an internal or external command,\noperable program or batch file."
     } else {

@@ -27,7 +27,7 @@ const HOME_LOCK_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Where the shim stands.
 #[must_use]
-pub fn shim_directory(azward_home: &Path) -> PathBuf {
+pub(super) fn shim_directory(azward_home: &Path) -> PathBuf {
     azward_home.join("bin")
 }
 

@@ -17,20 +17,20 @@ use crate::vault::{self, Contents, Record, Vault, VaultState};
 
 /// One config directory's login.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(super) struct Listed {
     /// The config directory.
-    pub(crate) directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// Whether it is there.
-    pub(crate) whereabouts: Whereabouts,
+    pub(super) whereabouts: Whereabouts,
     /// Its vault.
-    pub(crate) vault: Vault,
+    pub(super) vault: Vault,
 }
 
 /// Every login of this azward home.
 ///
 /// # Errors
 /// `Storage` when the vaults cannot be listed.
-pub(crate) fn listed(app: &App) -> Result<Vec<Listed>> {
+pub(super) fn listed(app: &App) -> Result<Vec<Listed>> {
     let App { context, settings, .. } = app;
     let mut all: Vec<Listed> = vault::all_vaults(context, settings)?
         .into_iter()
@@ -95,7 +95,7 @@ fn show(app: &App, ui: &Ui, login: &Listed) {
 }
 
 /// A line for each refresh token: whose it is, and when and by what it was stored.
-pub(crate) fn logins(contents: &Contents) -> Vec<String> {
+pub(super) fn logins(contents: &Contents) -> Vec<String> {
     let line = |kept: &Record| {
         format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
     };
@@ -103,7 +103,7 @@ pub(crate) fn logins(contents: &Contents) -> Vec<String> {
 }
 
 /// Whose a credential is.
-pub(crate) fn owner_name(contents: &Contents, kept: &Record) -> String {
+pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
     let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
     let name = msal::name_of(contents, &kept.owner).or_else(id);
     text::name(name.as_deref().unwrap_or("?"))

@@ -1,8 +1,8 @@
-//! A credential file on the disk: read whole, replaced whole. This is the one module that writes one. A replacement goes to a
-//! draft of a fixed name beside the real one (a symlinked file's target), gets its owner, is fsynced and renamed over it; whoever
-//! holds the file's lock and finds a draft left by a killed process removes it. Where no second file can be made (a full disk,
-//! a directory that may not be written) bytes that are no more than the old ones are written over them instead, so that a
-//! scrub still works. Whatever mode the file had, it is 0600 before the first byte of a new text is in it.
+//! A credential file on the disk: read whole, replaced whole. This is the one module that writes one. A replacement goes to
+//! a draft of a fixed name beside the real one (a symlinked file's target), gets its owner, is fsynced and renamed over it;
+//! whoever holds the file's lock and finds a draft left by a killed process removes it. Where no second file can be made (a
+//! full disk, a directory that may not be written) bytes that are no more than the old ones are written over them instead,
+//! so that a scrub still works. Whatever mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
 //! A rename takes away what is mounted over the old file in other mount namespaces, and fails where the old file is a mount
 //! point itself, as in a container. While runs have private mounts there, and on a mount point, the new bytes are written over

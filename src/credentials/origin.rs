@@ -1,5 +1,5 @@
-//! Who has a refresh token taken into the vault, and what is known then of its order and the vault's. The vault notes who it was
-//! beside the token, for its owner to read, and where a file is settled that decides the order.
+//! Who has a refresh token taken into the vault, and what is known then of its order and the vault's. The vault notes who
+//! it was beside the token, for its owner to read, and where a file is settled that decides the order.
 
 use crate::azure::command::{AccountEffect, Group};
 

@@ -110,14 +110,6 @@ impl<'a> CredentialStore<'a> {
             || self.lease.login_since()?.is_some())
     }
 
-    /// Whether an az runs now, whatever its exposure.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub fn has_run(&self) -> Result<bool> {
-        Ok(self.is_needed()? || self.lease.no_mounts().is_none())
-    }
-
     /// The token cache's text, for a look without a lock; nothing if there is no file. az truncates the file before it
     /// writes it, so one that is found empty or torn, with a vault that knows of a login, is read again for a moment.
     ///

@@ -274,8 +274,8 @@ impl<'s> Opened<'s> {
         Ok(())
     }
 
-    /// Stores what has changed, trying again where that may help, notes who was forgotten, and has the login's other directories
-    /// follow.
+    /// Stores what has changed, trying again where that may help, notes who was forgotten, and has the login's other
+    /// directories follow.
     pub(crate) fn commit(mut self) -> Committed<'s> {
         let mut stored = Ok(());
         if !self.signed_out.is_empty() {

@@ -28,7 +28,8 @@ unsafe impl GlobalAlloc for WipedHeap {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block is the caller's to give up, at least as long as its layout says, and was asked for as it is given back.
+        // SAFETY: the block is the caller's to give up, at least as long as its layout says, and was asked for as it is
+        // given back.
         unsafe {
             std::ptr::write_bytes(block, 0, layout.size());
             // Somebody might look: without that, writing to what is given back at once counts as superfluous.

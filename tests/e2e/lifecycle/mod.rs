@@ -1,6 +1,6 @@
-//! The life of an installation: uninstalled beside everything else that goes on, killed in the middle and run again, its logins
-//! listed, viewed elsewhere, forgotten, and gone when told. Afterwards a refresh token is in its cache or in a vault that its key opens,
-//! never in neither.
+//! The life of an installation: uninstalled beside everything else that goes on, killed in the middle and run again, its
+//! logins listed, viewed elsewhere, forgotten, and gone when told. Afterwards a refresh token is in its cache or in a vault
+//! that its key opens, never in neither.
 
 #![cfg(target_os = "linux")]
 
