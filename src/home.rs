@@ -60,11 +60,14 @@ pub enum Care {
 /// Why it is not believed.
 pub fn examine(context: &Context, care: Care) -> Result<()> {
     let path = &context.azward_home;
-    let Ok(itself) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    // What cannot be looked at or opened has nothing in it to be believed, and says so to whoever needs it.
-    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
-    if itself.is_symlink() && !sys::may_follow(&itself, &metadata) {
-        return Err(not_believed(path, "is a link that another user made", "remove it"));
+    let Ok(mut metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if metadata.is_symlink() {
+        // What cannot be looked at or opened has nothing in it to be believed, and says so to whoever needs it.
+        let Ok(target) = std::fs::metadata(path) else { return Ok(()) };
+        if !sys::may_follow(&metadata, &target) {
+            return Err(not_believed(path, "is a link that another user made", "remove it"));
+        }
+        metadata = target;
     }
     // So it is nearly always, and every answer asks: no file is opened for it.
     let is_closed = sys::mode_of(&metadata) & OTHERS == 0;

@@ -19,7 +19,10 @@ pub(crate) fn is_foreign_link(path: &Path) -> bool {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         let Ok(link) = std::fs::symlink_metadata(&path) else { return false };
-        let (true, Ok(next)) = (link.is_symlink(), std::fs::read_link(&path)) else { return false };
+        if !link.is_symlink() {
+            return false;
+        }
+        let Ok(next) = std::fs::read_link(&path) else { return false };
         path = path.parent().map_or(next.clone(), |parent| parent.join(next));
         // Where there is nothing yet, whoever owns the directory could make it.
         let target = std::fs::symlink_metadata(&path).or_else(|error| match path.parent() {

@@ -12,7 +12,7 @@
 //!
 //! A directory in the file's place is [`Kind::CacheForeign`] and is left alone.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -60,11 +60,15 @@ impl WholeFile {
     /// # Errors
     /// [`Kind::CacheForeign`] for a directory, [`Kind::Storage`] otherwise.
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        if user_file::is_foreign_link(&self.path) {
-            return Err(self.foreign(FOREIGN_LINK));
-        }
         // Asked before opening: opening a pipe would wait for its other end.
-        match std::fs::metadata(&self.path) {
+        let mut metadata = std::fs::symlink_metadata(&self.path);
+        if metadata.as_ref().is_ok_and(Metadata::is_symlink) {
+            if user_file::is_foreign_link(&self.path) {
+                return Err(self.foreign(FOREIGN_LINK));
+            }
+            metadata = std::fs::metadata(&self.path);
+        }
+        match metadata {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Err(self.foreign("is not a file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -121,7 +125,8 @@ impl WholeFile {
     /// Whether a process that was killed while it replaced the file left another behind.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
-        let target = self.target();
+        // What is no link lies where it is called.
+        let target = if self.path.is_symlink() { self.target() } else { self.path.clone() };
         [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
     }
 

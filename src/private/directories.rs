@@ -48,8 +48,12 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
 pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, &OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(foreign()) };
     let (root, below) = split(parent);
-    let mut directory = Directory::open(root)?;
-    let owner = directory.metadata()?;
+    let home = Directory::open(root)?;
+    if below.is_empty() {
+        return Ok((home, name));
+    }
+    let owner = home.metadata()?;
+    let mut directory = home;
     for name in below {
         directory = directory.below(name)?;
         if !sys::have_one_owner(&directory.metadata()?, &owner) {
