@@ -1,17 +1,19 @@
 //! `azureProfile.json`: the subscriptions, and which user sees them in which tenant. Only read here; a file that is missing
 //! or not understood has no subscriptions.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// The profile, as far as azward needs it.
 #[derive(Debug, Default, Deserialize)]
 pub struct Profile {
-    #[serde(flatten)]
-    _others: Others,
     /// Every subscription of every cloud, in the file's order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     pub subscriptions: Vec<Subscription>,
 }
 
@@ -19,8 +21,6 @@ pub struct Profile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    #[serde(flatten)]
-    _others: Others,
     /// Its id.
     pub id: String,
     /// Its name.
@@ -36,6 +36,7 @@ pub struct Subscription {
     #[serde(default)]
     pub environment_name: String,
     /// Who sees it.
+    #[serde(deserialize_with = "object")]
     pub user: User,
 }
 
@@ -43,8 +44,6 @@ pub struct Subscription {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
-    #[serde(flatten)]
-    _others: Others,
     /// The user's name, or a service principal's client id.
     #[serde(default)]
     pub name: String,
@@ -59,18 +58,47 @@ pub struct User {
     pub cloud_shell_id: Option<bool>,
 }
 
-/// What else an object has. It is there because serde takes a list for a record, but not for one with this in it.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Others {}
+/// What is an object in the file: serde itself takes a list for a record.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(record)| record)
+}
+
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let records = Vec::<Object<T>>::deserialize(deserializer)?;
+    Ok(records.into_iter().map(|Object(record)| record).collect())
+}
 
 impl Profile {
     /// Reads the file at `path`.
     #[must_use]
     pub fn read(path: &Path) -> Self {
-        let Ok(bytes) = std::fs::read(path) else { return Self::default() };
-        // az writes it as utf-8-sig (azure-cli-core 2.91.0, `_session.py`, `Session.save`).
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        serde_json::from_slice(text).unwrap_or_default()
+        std::fs::read_to_string(path).ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(without_mark(text)).ok().map(|Object(profile)| profile)
     }
 
     /// The file at `path`, if it is there, is whole, and has a list of subscriptions: what it does not list, it does not know.
@@ -81,10 +109,9 @@ impl Profile {
             #[expect(dead_code, reason = "it is to be there")]
             subscriptions: Vec<serde::de::IgnoredAny>,
         }
-        let bytes = std::fs::read(path).ok()?;
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        serde_json::from_slice::<Listing>(text).ok()?;
-        serde_json::from_slice(text).ok()
+        let text = std::fs::read_to_string(path).ok()?;
+        serde_json::from_str::<Listing>(without_mark(&text)).ok()?;
+        Self::parse(&text)
     }
 
     /// Whether any subscription, or tenant without one, is listed for something of this name, person or not.
@@ -120,6 +147,11 @@ impl Profile {
     pub fn has_user(&self, name: &str) -> bool {
         self.subscriptions.iter().any(|s| s.user.is_person() && s.user.name.eq_ignore_ascii_case(name))
     }
+}
+
+/// az writes it as utf-8-sig (azure-cli-core 2.91.0, `_session.py`, `Session.save`).
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 impl User {
