@@ -107,6 +107,10 @@ fn escape_into(escaped: &mut String, text: &str) {
 /// Whether a character does something to what is around it instead of being seen: controls, directions, joins, separators
 /// of lines, blanks of no width, tags.
 fn is_unseen(character: char) -> bool {
+    // Most are, and are told apart at once.
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'

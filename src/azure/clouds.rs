@@ -24,16 +24,19 @@ struct Known {
     resources: [Option<&'static str>; 7],
 }
 
-/// The names that `--resource-type` takes, and the endpoints that they stand for, Resource Manager first
+/// What the options begin with that are endpoints.
+const ENDPOINT: &[u8; 9] = b"endpoint_";
+
+/// The names that `--resource-type` takes, and the options of the endpoints that they stand for, Resource Manager first
 /// (azure-cli 2.91.0, `command_modules/profile/custom.py`, `cloud_resource_type_mappings`).
 const RESOURCES: [(&str, &str); 7] = [
-    ("arm", "active_directory_resource_id"),
-    ("oss-rdbms", "ossrdbms_resource_id"),
-    ("aad-graph", "active_directory_graph_resource_id"),
-    ("ms-graph", "microsoft_graph_resource_id"),
-    ("batch", "batch_resource_id"),
-    ("media", "media_resource_id"),
-    ("data-lake", "active_directory_data_lake_resource_id"),
+    ("arm", "endpoint_active_directory_resource_id"),
+    ("oss-rdbms", "endpoint_ossrdbms_resource_id"),
+    ("aad-graph", "endpoint_active_directory_graph_resource_id"),
+    ("ms-graph", "endpoint_microsoft_graph_resource_id"),
+    ("batch", "endpoint_batch_resource_id"),
+    ("media", "endpoint_media_resource_id"),
+    ("data-lake", "endpoint_active_directory_data_lake_resource_id"),
 ];
 
 /// azure-cli-core 2.91.0, `cloud.py`, `HARD_CODED_CLOUD_LIST`.
@@ -121,14 +124,14 @@ impl Cloud {
             return None;
         }
         // az takes every `endpoint_` out of an option's name, so that two names can stand for one endpoint.
-        if registered.options(&name).any(|option| option.matches("endpoint_").count() > 1) {
+        let count = |option: &str| option.as_bytes().windows(ENDPOINT.len()).filter(|part| part == ENDPOINT).count();
+        if registered.options(&name).any(|option| count(option) > 1) {
             return None;
         }
-        let endpoint = |option: &str, default: Option<&str>| {
-            registered.get(&name, &format!("endpoint_{option}")).or(default).map(str::to_owned)
-        };
+        let endpoint =
+            |option: &str, default: Option<&str>| registered.get(&name, option).or(default).map(str::to_owned);
         // Refresh tokens are sent there: what two parsers could read differently is az's own business, too.
-        let active_directory = endpoint("active_directory", known.map(|known| known.active_directory))?;
+        let active_directory = endpoint("endpoint_active_directory", known.map(|known| known.active_directory))?;
         let active_directory = HttpsUrl::parse(&active_directory)?;
         let resources =
             std::array::from_fn(|place| endpoint(RESOURCES[place].1, known.and_then(|k| k.resources[place])));

@@ -26,7 +26,9 @@ impl Ini {
     pub fn parse(text: &str) -> Option<Self> {
         let mut ini = Self::default();
         // Python ends a line at a lone carriage return too, and takes four control characters for white space.
-        if text.contains(['\u{1c}', '\u{1d}', '\u{1e}', '\u{1f}']) || text.replace("\r\n", "\n").contains('\r') {
+        let is_odd = |byte: &&u8| (0x1c..=0x1f).contains(*byte);
+        let has_lone_return = || text.contains('\r') && text.replace("\r\n", "\n").contains('\r');
+        if text.as_bytes().iter().filter(is_odd).count() > 0 || has_lone_return() {
             return None;
         }
         for line in text.lines() {
@@ -46,8 +48,8 @@ impl Ini {
                 ini.sections.push((name.to_owned(), Vec::new()));
                 continue;
             }
-            let (option, value) = trimmed.split_once(['=', ':'])?;
-            let (option, value) = (option.trim().to_lowercase(), value.trim());
+            let separator = trimmed.bytes().position(|byte| matches!(byte, b'=' | b':'))?;
+            let (option, value) = (trimmed[..separator].trim().to_lowercase(), trimmed[separator + 1..].trim());
             let options = &mut ini.sections.last_mut()?.1;
             if option.is_empty() || value.contains('%') || options.iter().any(|(name, _)| *name == option) {
                 return None;

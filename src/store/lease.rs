@@ -115,7 +115,8 @@ impl Lease {
     }
 
     fn with_id(context: &Context, id: &str) -> Self {
-        let file = |ending: &str| context.azward_home.join("run").join(format!("{id}.{ending}"));
+        let run = context.azward_home.join("run");
+        let file = |ending: &str| run.join(format!("{id}.{ending}"));
         Self {
             path: file("lease"),
             turn: file("turn"),

@@ -162,7 +162,8 @@ impl TokenKey {
     fn filter<'s>(&'s self, entries: &[Entry<'_>]) -> Box<dyn Fn(&str) -> bool + 's> {
         // To ask the processor what it can, which a virtual machine answers slowly, pays for a large cache only.
         if entries.iter().map(|entry| entry.value.len()).sum::<usize>() < LARGE {
-            return Box::new(|value| value.contains(self.scope.as_str()) || value.contains('\\'));
+            // From behind: MSAL writes the scopes after the token, which is most of an entry.
+            return Box::new(|value| value.rfind(self.scope.as_str()).is_some() || value.contains('\\'));
         }
         let scope = Finder::new(&self.scope);
         Box::new(move |value| {
