@@ -4,6 +4,7 @@
 //! of the run attached. It ends when the shim says that the run is over, and it keeps the run's share in the lease only
 //! for as long as it watches. A guardian that cannot be had leaves its work to the next invocation's sweep.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::time::Duration;
@@ -34,13 +35,28 @@ const DISMISSED: &[u8] = b"over\n";
 #[derive(Debug)]
 pub struct Guardian {
     channel: Option<sys::Channel>,
+    /// The process that it was told of last, and when that started.
+    told: Cell<Option<(u32, u64)>>,
+}
+
+/// The farewell to a guardian that was dismissed. Dropped, its end is waited for.
+#[derive(Debug)]
+#[must_use]
+pub struct Farewell<'g>(Option<&'g sys::Channel>);
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        if let Some(channel) = self.0 {
+            channel.wait_for_end(FAREWELL);
+        }
+    }
 }
 
 impl Guardian {
     /// Starts one, which costs a fork.
     #[must_use]
     pub fn start() -> Self {
-        Self { channel: sys::detach(OsStr::new(NAME)).ok() }
+        Self { channel: sys::detach(OsStr::new(NAME)).ok(), told: Cell::new(None) }
     }
 
     /// Has it watch the az that waits in `process`, to which nothing is exposed yet: a shim that is killed may leave a lock
@@ -52,12 +68,11 @@ impl Guardian {
     /// Has it watch `az`, to which credentials are exposed, and settle that with `files`.
     pub fn watch(&self, az: &Recipient<'_>, exposure: ExposureKind, files: &[(Role, &File)]) {
         self.tell(az.process, exposure, Some(az.command), files);
-        self.reap();
     }
 
     fn tell(&self, process: Option<u32>, exposure: ExposureKind, command: Option<&Group>, files: &[(Role, &File)]) {
         let Some((channel, process)) = self.channel.as_ref().zip(process) else { return };
-        let start = sys::process_start(process).unwrap_or(0);
+        let start = self.start_of(process);
         let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
         let manifest = Manifest { process, start, exposure, files: roles, command: command.cloned() };
         let mut line = serde_json::to_vec(&manifest).unwrap_or_default();
@@ -66,17 +81,28 @@ impl Guardian {
         let _ = channel.send(&line, &files);
     }
 
-    /// Waits for the process in between: az's caller is not to find a dead process beside az.
-    fn reap(&self) {
+    /// When a process started. The one that waits to become az is told of more than once.
+    fn start_of(&self, process: u32) -> u64 {
+        if let Some((told, start)) = self.told.get()
+            && told == process
+        {
+            return start;
+        }
+        let start = sys::process_start(process);
+        self.told.set(start.map(|start| (process, start)));
+        start.unwrap_or(0)
+    }
+
+    /// Waits for the process in between, which has ended by now or is about to.
+    pub(super) fn reap(&self) {
         self.channel.iter().for_each(sys::Channel::reap);
     }
 
-    /// Says that the run is over and settled, and waits for the guardian's end.
-    pub fn dismiss(&self) {
-        if let Some(channel) = &self.channel {
-            let _ = channel.send(DISMISSED, &[]);
-            channel.wait_for_end(FAREWELL);
-        }
+    /// Says that the run is over and settled.
+    pub fn dismiss(&self) -> Farewell<'_> {
+        let channel = self.channel.as_ref();
+        channel.iter().for_each(|channel| _ = channel.send(DISMISSED, &[]));
+        Farewell(channel)
     }
 }
 

@@ -30,7 +30,6 @@ pub(super) fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposur
     let mut wanted = wanted;
     let mut due = Instant::now() + if wanted.is_some() { Duration::ZERO } else { LONGEST_PAUSE };
     loop {
-        wipe_stack();
         match end.wait(due.saturating_duration_since(Instant::now()), exposure.watched()) {
             Woken::Rung => return,
             Woken::Readable => exposure.keep_together(tokens.store, Origin::Command(tokens.command)),
@@ -48,6 +47,7 @@ pub(super) fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposur
                 due = Instant::now() + pause.min(LONGEST_PAUSE);
             }
         }
+        wipe_stack();
     }
 }
 

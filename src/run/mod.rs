@@ -118,19 +118,22 @@ impl Run<'_> {
         if let Some(signal) = sys::pending_signal() {
             self.end_by(signal, exposed.abandon(), &guardian);
         }
+        let going = exposed.start();
+        // While az begins.
         wipe_stack();
-        let (ended, status) = exposed.run(|end, exposure| {
+        let (ended, status) = going.wait(|end, exposure| {
             if wanted.is_some() || exposure.watched().is_some() {
                 keep_alive::keep_alive(&tokens, wanted.as_ref(), exposure, end);
             }
         });
         let forgetting = forgetting(command, ended.az());
-        if self.is_settled(ended.settle(forgetting)) {
-            guardian.dismiss();
-        }
+        let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
         drop(turn);
+        if let Ok(status) = &status {
+            self.note(command.group(), wanted, status, began);
+        }
+        drop(farewell);
         let status = status?;
-        self.note(command.group(), wanted, &status, began);
         // A cache that is not one makes az fail in its own words, and where azward is no more az is on its own; everything
         // else that we could not do is ours to say.
         let is_az_s = |kind| matches!(kind, Kind::CacheForeign | Kind::Gone);
@@ -192,7 +195,7 @@ impl Run<'_> {
     /// guardian.
     fn end_by(&self, signal: i32, abandoned: Result<()>, guardian: &Guardian) -> ! {
         if self.is_settled(abandoned) {
-            guardian.dismiss();
+            drop(guardian.dismiss());
         }
         sys::die_of(signal)
     }

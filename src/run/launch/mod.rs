@@ -2,9 +2,9 @@
 //! settled. What must happen in order is a type:
 //!
 //! ```text
-//! Launch ── begin ── Begun ───────── hold ── Held ────────── expose ── Exposed ──── run ── Ended ────── settle
-//!                    the exposure            which it is             az may be           az is over;
-//!                    may be refused          is certain              let go              nothing is settled
+//! Launch ── begin ── Begun ─────── hold ── Held ─────── expose ── Exposed ── start ── Going ── wait ── Ended ── settle
+//!                    the exposure          which it is            az may be         az was          az is over;
+//!                    may be refused        is certain             let go            let go          nothing is settled
 //! ```
 //! What is held and not let go is abandoned, which settles it too. What the system refuses is told, remembered, and done in
 //! place instead.
@@ -35,7 +35,7 @@ use crate::run::supervise::{self, not_started};
 #[cfg(target_os = "linux")]
 use crate::store::lease::SharedLock;
 use crate::store::{CredentialStore, Forgetting};
-use crate::sys::Program;
+use crate::sys::{ChildProcess, Program};
 
 /// One az that is to be launched.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,14 @@ pub(super) struct Exposed<'a> {
     launch: Launch<'a>,
     az: PendingAz,
     exposure: Box<dyn Exposure>,
+}
+
+/// az was let go, or could not be started.
+#[derive(Debug)]
+pub(super) struct Going<'a> {
+    launch: Launch<'a>,
+    exposure: Box<dyn Exposure>,
+    az: io::Result<ChildProcess>,
 }
 
 /// az has ended, or could not be started.
@@ -297,20 +305,20 @@ impl<'a> Exposed<'a> {
         self.exposure.tell_guardian(&self.launch.recipient(self.az.process()));
     }
 
-    /// Lets az go and waits for its end; `beside` runs meanwhile, on a thread of its own, and is told when the end has come.
-    pub(super) fn run(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
+    /// Lets az go.
+    #[must_use]
+    pub(super) fn start(self) -> Going<'a> {
         let Self { launch, az, exposure } = self;
-        let status = az.start().and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
-        let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
-        let az = AzEnd::of(status.as_ref().is_ok_and(ExitStatus::success));
-        (Ended { launch, exposure, az }, status)
+        // az's caller is not to find a dead process beside az.
+        launch.guardian.reap();
+        Going { launch, exposure, az: az.start() }
     }
 
     /// Lets az go, and ends it where it does not succeed before the deadline and before a signal asks us to stop.
     #[must_use]
     pub(super) fn run_within(self, deadline: Duration) -> Ended<'a> {
-        let Self { launch, az, exposure } = self;
-        let has_succeeded = az.start().is_ok_and(|az| supervise::succeeds_within(az, deadline));
+        let Going { launch, exposure, az } = self.start();
+        let has_succeeded = az.is_ok_and(|az| supervise::succeeds_within(az, deadline));
         Ended { launch, exposure, az: AzEnd::of(has_succeeded) }
     }
 
@@ -320,6 +328,17 @@ impl<'a> Exposed<'a> {
     /// Whatever kept it from doing so; the guardian tries again, and the next invocation's sweep.
     pub(super) fn abandon(self) -> Result<()> {
         self.launch.abandon(self.az, self.exposure)
+    }
+}
+
+impl<'a> Going<'a> {
+    /// Waits for az's end; `beside` runs meanwhile, on a thread of its own, and is told when the end has come.
+    pub(super) fn wait(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
+        let Self { launch, exposure, az } = self;
+        let status = az.and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
+        let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
+        let az = AzEnd::of(status.as_ref().is_ok_and(ExitStatus::success));
+        (Ended { launch, exposure, az }, status)
     }
 }
 
