@@ -55,7 +55,19 @@ pub fn identity_of(file: &File) -> io::Result<(u64, u64)> {
 /// # Errors
 /// The operating system's.
 pub fn file_state(path: &Path) -> io::Result<FileState> {
-    let metadata = std::fs::metadata(path)?;
+    Ok(state_in(&std::fs::metadata(path)?))
+}
+
+/// The state that an open file is in, whatever name it has now.
+///
+/// # Errors
+/// The operating system's.
+#[cfg(target_os = "linux")]
+pub fn state_of(file: &File) -> io::Result<FileState> {
+    Ok(state_in(&file.metadata()?))
+}
+
+fn state_in(metadata: &Metadata) -> FileState {
     let text = format!(
         "{} {} {} {}.{} {}.{}",
         metadata.dev(),
@@ -68,7 +80,7 @@ pub fn file_state(path: &Path) -> io::Result<FileState> {
     );
     let changed = Duration::new(metadata.ctime().unsigned_abs(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(FileState { text, unchanged_for: now.checked_sub(changed).unwrap_or_default() })
+    FileState { text, unchanged_for: now.checked_sub(changed).unwrap_or_default() }
 }
 
 /// When a file's content, name or owner changed last, which nobody can set; `None` for a time before 1970.

@@ -1,11 +1,14 @@
 //! Runs in company: an az inside an az, with and without the marker; runs side by side, each in a mount of its own, that
 //! learn of what the others renewed and do not end with one another.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use entra::TENANT_A;
 
-use super::{ALICE, exposure_of, fingerprint, last_look, logged_in, look};
+use super::{ALICE, BOB, exposure_of, fingerprint, last_look, logged_in, look};
 use crate::support::proc::Process;
 use crate::support::{Running, Sandbox, Signal, in_shell, wait_until};
 
@@ -91,6 +94,38 @@ fn what_az_stores_is_in_the_vault_before_it_ends() {
     look(&sandbox);
     assert_eq!(fingerprint(&sandbox), rolled);
     sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn a_run_that_changes_nothing_waits_for_nobody_at_its_end() {
+    let sandbox = logged_in("private");
+    let run = sandbox.az(["trap", "TERM"]).start();
+    run.wait_for("ready");
+    let locks = fs::read_dir(sandbox.azward_home().join("vaults")).unwrap().map(|entry| entry.unwrap().path());
+    let locks: Vec<_> = locks.filter(|path| path.extension().is_some_and(|ending| ending == "lock")).collect();
+    let held = fs::File::open(&locks[0]).unwrap();
+    held.lock().unwrap();
+    let cache = fs::metadata(sandbox.config().token_cache_path()).unwrap();
+    let began = Instant::now();
+    run.signal(Signal::TERM);
+    run.finish().ok();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let after = fs::metadata(sandbox.config().token_cache_path()).unwrap();
+    assert_eq!((after.ino(), after.modified().unwrap()), (cache.ino(), cache.modified().unwrap()));
+    drop(held);
+    sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn what_an_unwrapped_az_stores_meanwhile_is_taken_in_by_a_run_that_changes_nothing() {
+    let sandbox = logged_in("private");
+    let run = sandbox.az(["trap", "TERM"]).start();
+    run.wait_for("ready");
+    sandbox.plain_az(["login", BOB]).run().ok();
+    run.signal(Signal::TERM);
+    run.finish().ok();
+    sandbox.assert_nothing_in_the_clear();
+    assert_eq!(look(&sandbox), ("private".to_owned(), 2));
 }
 
 #[test]

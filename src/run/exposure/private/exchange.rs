@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use zeroize::Zeroizing;
 
-use super::PrivateCopy;
+use super::{PrivateCopy, Untouched};
 use crate::azure::profile::Profile;
 use crate::credentials::merge::{Base, Missing, gone_elsewhere, merge};
 use crate::credentials::msal::{self, Entry, Section, TokenCache};
@@ -55,7 +55,12 @@ impl CredentialStore<'_> {
         let handed = TokenCache::parse(whole)?;
         copy.base = Base::of(&cache, &handed, self.app.context.now())?;
         if left_out.is_empty() {
-            return copy.write(whole);
+            copy.write(whole)?;
+            // With a refresh token in it, or as a placeholder, the real cache is looked at again whatever the run does.
+            let is_done_with =
+                committed.stored.is_ok() && !cache.has_refresh_token()? && !section.cache.text().trim().is_empty();
+            copy.untouched = is_done_with.then(|| Untouched::of(&copy.file, self.cache.path())).flatten();
+            return Ok(());
         }
         copy.base.leave_out(Section::AccessToken.name(), left_out);
         let mut tokens = handed.entries(Section::AccessToken)?;

@@ -7,6 +7,7 @@
 //! use. Whoever wipes the file at the end leaves what az needs no secret for.
 
 mod exchange;
+mod untouched;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -15,6 +16,7 @@ use std::sync::Mutex;
 
 use zeroize::Zeroizing;
 
+use self::untouched::Untouched;
 use crate::credentials::CredentialFile;
 use crate::credentials::merge::{Base, Brought};
 use crate::credentials::origin::Origin;
@@ -44,6 +46,8 @@ pub(crate) struct PrivateCopy {
     brought: Mutex<Brought>,
     /// Tells what az stores in it, and what others store in the vault and in the real cache.
     watch: Option<Watch>,
+    /// How it was when it had been made, where an az that changes nothing leaves nothing to settle.
+    untouched: Option<Untouched>,
 }
 
 /// A private mount that a child is to enter, and the lock that keeps its place from being taken away.
@@ -104,7 +108,16 @@ impl PrivateCopy {
     }
 
     fn of(file: File, base: Base, given: GivenCredentials) -> Self {
-        Self { file, namespace: None, base, given, mount_lock: None, brought: Mutex::default(), watch: None }
+        Self {
+            file,
+            namespace: None,
+            base,
+            given,
+            mount_lock: None,
+            brought: Mutex::default(),
+            watch: None,
+            untouched: None,
+        }
     }
 
     /// Reads it whole.
@@ -184,6 +197,9 @@ impl Exposure for PrivateCopy {
     }
 
     fn settle(mut self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
+        if self.is_to_be_wiped_only(store, &ending) && store.wipe_untouched(&mut self)? {
+            return Ok(Finding::Nothing);
+        }
         let temp_caches = match ending.az {
             AzEnd::Failed => temp_cache::take_in(store, &self)?,
             AzEnd::Succeeded | AzEnd::NeverBegan => Vec::new(),
