@@ -17,6 +17,7 @@ use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredent
 use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, SharedLock, WriterLock};
+use crate::store::section::Prepared;
 use crate::store::{CredentialStore, Forgetting, is_covered};
 #[cfg(target_os = "linux")]
 use crate::sys::Watch;
@@ -77,39 +78,66 @@ impl InPlace {
         }
     }
 
-    /// Says, before anything is in the file, that a run may need it.
-    fn hold(&mut self, az: &Recipient<'_>) {
+    /// Says that a run may need what is in the file, and has the guardian watch it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being said; the guardian watches all the same.
+    fn hold(&mut self, az: &Recipient<'_>) -> Result<()> {
+        let lease = match self.given {
+            GivenCredentials::All => az.store.lease.share(),
+            GivenCredentials::None => az.store.lease.share_of_login(),
+        };
+        let (lease, outcome) = match lease {
+            Ok(lease) => (Some(lease), Ok(())),
+            Err(failure) => (None, Err(failure)),
+        };
+        self.held = Some(Held { lease, before: Vec::new() });
+        self.tell_guardian(az);
+        outcome
+    }
+
+    /// Exposes nothing to an az that may store something all the same: it may still log in.
+    fn expose_nothing(&mut self, az: &Recipient<'_>) {
         let store = az.store;
-        // It may still log in.
         if let Err(failure) = store.cache.close() {
             store.app.journal.warn(store.app.context.now(), &failure);
         }
-        let lease = match self.given {
-            GivenCredentials::All => store.lease.share(),
-            GivenCredentials::None => store.lease.share_of_login(),
-        };
-        self.held = Some(Held { lease: lease.ok(), before: store.accounts() });
-        self.tell_guardian(az);
+        // Without it what az stores is scrubbed early.
+        let _ = self.hold(az);
+        self.note_accounts(store.accounts());
     }
 
     fn expose_all(&mut self, az: &Recipient<'_>) -> Result<()> {
         let store = az.store;
-        // No lock is held while a keyring waits for a person.
-        let prepared = if store.has_nothing() { Ok(()) } else { store.prepare_vault() };
+        // No lock is held while a keyring waits for a person. Where there is nothing no key is needed.
+        let prepared = if store.has_nothing() { Ok(None) } else { store.prepared().map(Some) };
         // Asked before this run needs the file too.
         let order = store.order();
-        // Before the first byte is in the clear.
-        self.hold(az);
-        prepared?;
-        let (lease, before) = store.expose(az.origin(), order)?;
-        let earlier = self.held.take().and_then(|held| held.lease);
-        self.held = Some(Held { lease: earlier.or(Some(lease)), before });
+        // Before a refresh token is in it, by us or by az.
+        let closed = store.cache.close();
+        let held = self.hold(az);
+        let exposed = match prepared.and_then(|prepared| closed.and(held).map(|()| prepared)) {
+            Ok(Some(prepared)) => store.expose(prepared, az.origin(), order),
+            Ok(None) => Ok(store.accounts()),
+            Err(failure) => Err(failure),
+        };
+        let (accounts, outcome) = match exposed {
+            Ok(accounts) => (accounts, Ok(())),
+            Err(failure) => (store.accounts(), Err(failure)),
+        };
+        self.note_accounts(accounts);
         #[cfg(target_os = "linux")]
-        if !store.siblings().is_empty() {
+        if outcome.is_ok() && !store.siblings().is_empty() {
             // Without it the end of the run brings it to the others.
             self.watch = Watch::of_files_in(store.config_dir.path()).ok();
         }
-        Ok(())
+        outcome
+    }
+
+    fn note_accounts(&mut self, accounts: Vec<Owner>) {
+        if let Some(held) = &mut self.held {
+            held.before = accounts;
+        }
     }
 }
 
@@ -122,11 +150,11 @@ impl Exposure for InPlace {
         match self.extent {
             Extent::All => self.expose_all(az),
             Extent::Nothing | Extent::OfAnother => {
-                self.hold(az);
+                self.expose_nothing(az);
                 Ok(())
             }
             Extent::Withheld => {
-                self.hold(az);
+                self.expose_nothing(az);
                 Err(policy::refused("private exposure is set and cannot be had"))
             }
         }
@@ -193,21 +221,12 @@ impl CredentialStore<'_> {
         })
     }
 
-    /// Makes the secrets readable to a run, taking in first what is new in the file, in the `order` that was known before;
-    /// returns what says that somebody needs them, and the accounts that the cache has.
+    /// Makes the secrets readable to a run that holds the lease, taking in first what is new in the file, in the `order` that
+    /// was known before; returns the accounts that the cache has.
     ///
     /// # Errors
     /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    fn expose(&self, by: Origin<'_>, order: Order) -> Result<(SharedLock, Vec<Owner>)> {
-        // Before a refresh token is in it, by us or by az.
-        self.cache.close()?;
-        if self.has_nothing() {
-            // Nothing to hand over, no key needed. The lease is for what a login is about to write.
-            return Ok((self.lease.share()?, self.accounts()));
-        }
-        let prepared = self.prepared()?;
-        let _presence = self.app.context.home_lock.enter()?;
-        let lease = self.lease.share()?;
+    fn expose(&self, prepared: Prepared<'_>, by: Origin<'_>, order: Order) -> Result<Vec<Owner>> {
         let section = prepared.enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open_or_replace(&cache)?;
@@ -218,7 +237,7 @@ impl CredentialStore<'_> {
         if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
             section.cache.write(&text)?;
         }
-        Ok((lease, cache.owners()?.into_iter().collect()))
+        Ok(cache.owners()?.into_iter().collect())
     }
 
     /// Takes what a living run's az has stored in the file into the vault.
