@@ -40,8 +40,7 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
 pub(super) fn has_rivals(store: &CredentialStore<'_>, wanted: &TokenKey) -> bool {
     let has = |contents: &Contents| contents.records.iter().any(|kept| !kept.rivals.is_empty());
     // Looked up without the file first, which is all there is to it nearly always.
-    store.vault.exists()
-        && store.vault.load().is_ok_and(|contents| has(&contents))
+    store.vault.load().is_ok_and(|contents| has(&contents))
         && all(store, wanted).is_ok_and(|redeemables| redeemables.len() > 1)
 }
 
