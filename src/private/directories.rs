@@ -25,13 +25,17 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
 fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
     let home = make_root(root)?;
     let owner = home.metadata()?;
+    let mut there = below.first().and_then(|name| home.below(name).ok());
     // One that has a directory of ours in it is not empty.
-    if below.first().is_none_or(|name| home.below(name).is_err()) {
+    if there.is_none() {
         marker::mark_if_empty(root, &home);
     }
     let mut above = None;
     for name in below {
-        let next = below_or_made(above.as_ref().unwrap_or(&home), name, &owner)?;
+        let next = match there.take() {
+            Some(there) => there,
+            None => below_or_made(above.as_ref().unwrap_or(&home), name, &owner)?,
+        };
         let metadata = next.metadata()?;
         if !sys::have_one_owner(&metadata, &owner) {
             return Err(foreign());

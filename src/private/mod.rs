@@ -98,7 +98,8 @@ pub(crate) fn note(path: &Path, bytes: &[u8]) {
     if path.parent().is_some_and(|directory| make_dir(directory).is_ok())
         && let Ok(mut file) = open(path)
     {
-        let _ = file.set_len(0).and_then(|()| file.write_all(bytes));
+        // Over what was there: to give its block back and take another costs more than all the rest.
+        let _ = file.write_all(bytes).and_then(|()| file.set_len(bytes.len() as u64));
     }
 }
 
