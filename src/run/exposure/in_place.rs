@@ -235,7 +235,7 @@ impl CredentialStore<'_> {
         self.note_taken_in(&committed);
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
-            section.cache.write(&text)?;
+            section.cache.write_after(&committed.stored, &text)?;
         }
         Ok(cache.owners()?.into_iter().collect())
     }
@@ -308,7 +308,7 @@ impl CredentialStore<'_> {
         if nobody.is_some()
             && let Some(text) = committed.on_disk().scrub(self, &cache)?
         {
-            section.cache.write(&text)?;
+            section.cache.write_after(&stored, &text)?;
         }
         stored
     }
