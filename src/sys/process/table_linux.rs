@@ -1,7 +1,7 @@
 //! The table of processes as `/proc` shows it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -49,7 +49,10 @@ pub fn process_start(id: u32) -> Option<u64> {
 
 /// What `/proc` tells of a process, from its state on.
 fn stat_of(id: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // It is one line, and one reading has all of it.
+    let mut line = [0; 1024];
+    let length = File::open(format!("/proc/{id}/stat")).and_then(|mut file| file.read(&mut line)).ok()?;
+    let stat = std::str::from_utf8(&line[..length]).ok()?;
     // The second field is the command's name in parentheses and may hold spaces and parentheses itself.
     Some(stat.rsplit_once(')')?.1.to_owned())
 }
