@@ -111,6 +111,8 @@ impl InPlace {
         let store = az.store;
         // No lock is held while a keyring waits for a person. Where there is nothing no key is needed.
         let prepared = if store.has_nothing() { Ok(None) } else { store.prepared().map(Some) };
+        // One share for each lock below.
+        let _presence = store.app.context.home_lock.enter();
         // Asked before this run needs the file too.
         let order = store.order();
         // Before a refresh token is in it, by us or by az.
