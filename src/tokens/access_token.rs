@@ -9,8 +9,12 @@ use zeroize::Zeroizing;
 use crate::credentials::msal::Entry;
 use crate::failure::{Failure, Kind, Result};
 
-/// A token with less than this left, in seconds, is rotated.
+/// A token with less than this left, in seconds, is rotated; one that lives less than three times as long, with less than a third
+/// of its lifetime.
 const WINDOW: i64 = 20 * 60;
+
+/// For how many seconds after its grant a token is not rotated, unless its issuer says so: another would be no better.
+const NEW: i64 = 60;
 
 /// How far, in seconds, the clocks of two machines that share a home may be apart.
 const SKEW: i64 = 5 * 60;
@@ -63,9 +67,17 @@ impl CachedToken<'_> {
     /// stored by a clock that was ahead, so that its times mean nothing.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
-        self.left(now) < WINDOW
-            || self.refresh_on.is_some_and(|time| time < now)
-            || self.cached_at > now.saturating_add(SKEW)
+        now > self.last_second() || self.cached_at > now.saturating_add(SKEW)
+    }
+
+    /// The last second, since the epoch, at which it is not due.
+    fn last_second(&self) -> i64 {
+        let lifetime = self.expires_on.saturating_sub(self.cached_at);
+        let window = if self.cached_at > 0 && lifetime > 0 { WINDOW.min(lifetime / 3) } else { WINDOW };
+        let due = self.expires_on.saturating_sub(window).max(self.cached_at.saturating_add(NEW));
+        // Whoever keeps one fresh renews it before it is of no use to az.
+        let due = due.min(self.expires_on.saturating_sub(USELESS));
+        self.refresh_on.map_or(due, |time| time.min(due))
     }
 
     /// The seconds until the first at which it counts as due. Its times are a file's, and may be any.
@@ -73,9 +85,7 @@ impl CachedToken<'_> {
         if self.is_due(now) {
             return 0;
         }
-        let at_the_end = self.expires_on.saturating_sub(WINDOW);
-        let due = self.refresh_on.map_or(at_the_end, |time| time.min(at_the_end));
-        u64::try_from(due.saturating_add(1).saturating_sub(now)).unwrap_or(0)
+        u64::try_from(self.last_second().saturating_add(1).saturating_sub(now)).unwrap_or(0)
     }
 
     /// The same, to keep.
@@ -172,7 +182,14 @@ mod tests {
         let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
             CachedToken { secret: "", expires_on, refresh_on, cached_at }.due_in(now)
         };
-        assert_eq!((until(now + 3600, None, now), until(now + 3600, Some(now + 5), now)), (2401, 6));
+        assert_eq!((until(now + 3600, None, now - 100), until(now + 3600, Some(now + 5), now - 100)), (2401, 6));
+        // What lives shorter is due later; what was just granted is not; what az would not use is.
+        let lives = |lifetime: i64, ago: i64| until(now + lifetime - ago, None, now - ago);
+        assert_eq!((lives(3600, 0), lives(86400, 0)), (2401, 86400 - 1199));
+        assert_eq!((lives(1800, 0), lives(1800, 1200), lives(1800, 1201)), (1201, 1, 0));
+        assert_eq!((lives(600, 0), lives(600, 300), lives(600, 301)), (301, 1, 0));
+        assert_eq!((lives(600, 10), until(now + 600, Some(now - 1), now - 10)), (291, 0));
+        assert_eq!((lives(300, 0), lives(200, 0), until(now + 700, None, 0)), (1, 0, 0));
         for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {
             for other in [i64::MIN, 0, now, i64::MAX] {
                 // Whatever it comes to, it comes to an end.

@@ -89,6 +89,28 @@ fn a_private_run_finds_a_fresh_token_before_its_own_expires() {
 }
 
 #[test]
+fn a_token_that_lives_ten_minutes_is_renewed_when_half_of_them_are_over() {
+    let (sandbox, entra, stop) = logged_in();
+    entra.knobs(|knobs| knobs.lifetime = 600);
+    sandbox.config().age_access_tokens(-60, "management");
+    entra.clear_journal();
+    let run = sandbox.az(["deployment", "create"]).start();
+    run.wait_for("running");
+    let answer = || sandbox.az(["account", "get-access-token"]).run().ok().silent().token();
+    let first = answer();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!((entra.refreshes(), answer()), (1, first.clone()), "by the run, and by nobody after it");
+    sandbox.config().age_access_tokens(305, "management");
+    assert_eq!((answer(), entra.refreshes()), (first.clone(), 1));
+    sandbox.config().age_access_tokens(299, "management");
+    assert_ne!(answer(), first);
+    assert_eq!(entra.refreshes(), 2);
+    fs::write(stop, "").unwrap();
+    run.finish().exited(6);
+    assert_login_is_kept(&sandbox, &entra);
+}
+
+#[test]
 fn what_is_denied_is_not_asked_for_again_and_again() {
     let (sandbox, entra, stop) = logged_in();
     entra.knobs(|knobs| knobs.faults = vec![Fault::refuse(Refusal::MfaRequired)]);
