@@ -5,10 +5,10 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::app::App;
-use azward::azure::clouds::{Cloud, scope_of};
+use azward::azure::clouds::Cloud;
 use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
-use azward::azure::profile::{Profile, Subscription};
+use azward::azure::profile::Subscription;
 use azward::azure::python_json::{Escape, quote};
 use azward::azure::{Command, ConfigDir};
 use azward::context::Context;
@@ -75,16 +75,9 @@ impl<'a> Answer<'a> {
         if !request.query.as_deref().is_none_or(|query| KEYS.contains(&query)) {
             return None;
         }
-        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        let (tenant, subscription) = (given(&request.tenant), given(&request.subscription));
-        if tenant.is_some() && subscription.is_some() {
-            return None;
-        }
         let cloud = Cloud::active_by(context, config_dir, &config)?;
-        let profile = Profile::read(&config_dir.profile());
-        let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
-        let scope = scope(&cloud, request)?;
-        let wanted = TokenKey::of(context, &cloud, &subscription, tenant.as_deref(), scope)?;
+        let (wanted, subscription) = TokenKey::requested(context, config_dir, &cloud, request)?;
+        let tenant = request.tenant.clone().filter(|tenant| !tenant.is_empty());
         let request = TokenRequest { tenant, ..request.clone() };
         // `subscription` is left out with `--tenant`; what a query for it prints then is az's to say.
         if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
@@ -216,20 +209,6 @@ fn output(context: &Context, config: &Ini, request: &TokenRequest) -> Option<Out
         "none" => Some(Output::Nothing),
         _ => None,
     }
-}
-
-/// The scope, slash for slash (azure-cli-core 2.91.0, `_profile.py`, `get_raw_token`; azure-cli 2.91.0,
-/// `command_modules/profile/custom.py`, `get_access_token`).
-fn scope(cloud: &Cloud, request: &TokenRequest) -> Option<String> {
-    let scope = match (&request.scope, &request.resource, &request.resource_type) {
-        (Some(scope), ..) => scope.clone(),
-        (None, Some(resource), _) if !resource.is_empty() => scope_of(resource),
-        (None, None, Some(resource_type)) => scope_of(cloud.resource(resource_type)?),
-        _ => cloud.resource_manager_scope()?,
-    };
-    // Of what is empty, several, or about the caller instead of a resource, MSAL makes something else.
-    let is_plain = !scope.is_empty() && scope.contains('/') && scope.bytes().all(|byte| byte.is_ascii_graphic());
-    is_plain.then_some(scope)
 }
 
 /// Whether az has its tokens in a keyring of its own instead of the file.

@@ -15,13 +15,13 @@ pub mod supervise;
 mod sweep_record;
 mod through_az;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::app::App;
-use crate::azure::command::{AccountEffect, Group};
+use crate::azure::clouds::Cloud;
+use crate::azure::command::{AccountEffect, TokenRequest};
 use crate::azure::{Command, ConfigDir};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
@@ -77,7 +77,8 @@ impl Run<'_> {
             streams: Streams::Callers,
         };
         let begun = launch.begin()?;
-        let wanted = self.wanted(&store, command.effect());
+        let request = command.likely_request();
+        let wanted = self.wanted(&store, command.effect(), request.as_ref());
         let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
         let left_to_az = wanted.as_ref().and_then(|wanted| Self::renew_if_due(&tokens, wanted));
         let is_for_a_token = command.group().is_for_a_token();
@@ -89,7 +90,7 @@ impl Run<'_> {
         }
         let through_az = wanted.as_ref().zip(left_to_az);
         let renew_through_az = |wanted: &TokenKey, flight: &Flight| {
-            let arguments = through_az::ARGUMENTS.map(OsString::from);
+            let arguments = through_az::arguments(request.as_ref());
             let command = Command::parse(&arguments);
             let quiet = Launch { command: &command, streams: Streams::Nobodys, ..launch };
             self.renew_through_az(wanted, flight, &tokens, quiet, kind);
@@ -130,7 +131,7 @@ impl Run<'_> {
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
         drop(turn);
         if let Ok(status) = &status {
-            self.note(command.group(), wanted, status, began);
+            self.note(command, wanted, status, began);
         }
         drop(farewell);
         let status = status?;
@@ -141,12 +142,24 @@ impl Run<'_> {
         Ok(Finished { status, handicap })
     }
 
-    /// The token that the command is going to use for Resource Manager. Logging in and out need none.
-    fn wanted(&self, store: &CredentialStore<'_>, effect: AccountEffect) -> Option<TokenKey> {
+    /// The token that the command is going to hand out, or to use for Resource Manager. Logging in and out need none.
+    fn wanted(
+        &self,
+        store: &CredentialStore<'_>,
+        effect: AccountEffect,
+        request: Option<&TokenRequest>,
+    ) -> Option<TokenKey> {
         if effect != AccountEffect::Nothing || !store.vault.exists() {
             return None;
         }
-        TokenKey::for_resource_manager(&self.app.context, self.config_dir)
+        let App { context, .. } = self.app;
+        match request {
+            Some(request) => {
+                let cloud = Cloud::active(context, self.config_dir)?;
+                TokenKey::requested(context, self.config_dir, &cloud, request).map(|(wanted, _)| wanted)
+            }
+            None => TokenKey::for_resource_manager(context, self.config_dir),
+        }
     }
 
     /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
@@ -207,13 +220,14 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, command: &Group, wanted: Option<TokenKey>, status: &ExitStatus, began: Instant) {
+    fn note(&self, command: &Command<'_>, wanted: Option<TokenKey>, status: &ExitStatus, began: Instant) {
         let mut event = Event::new(self.app.context.now(), Action::Run, status.to_string());
-        event.command = Some(command.to_string());
+        event.command = Some(command.group().to_string());
         if let Some(wanted) = wanted {
             event.account = Some(wanted.username);
             event.tenant = Some(wanted.tenant);
-            event.scope = Some(wanted.scope);
+            // What stands in the arguments of a run is its caller's.
+            event.scope = (!command.group().is_for_a_token()).then_some(wanted.scope);
         }
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
@@ -233,6 +247,8 @@ fn forgetting(command: &Command<'_>, end: AzEnd) -> Forgetting {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn forgetting_after(line: &str, end: AzEnd) -> Forgetting {

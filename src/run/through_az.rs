@@ -3,8 +3,10 @@
 //! that az's copy; in place it is set aside, and goes back if az has none to give, so that an unreachable endpoint costs
 //! nobody a token that is still good.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
+use crate::azure::command::TokenRequest;
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
@@ -17,8 +19,11 @@ use crate::tokens::TokenKey;
 /// How long the real az may take for a fresh token before the old one has to do.
 const RENEWAL_DEADLINE: Duration = Duration::from_secs(8);
 
-/// The arguments that have az renew the token for Resource Manager.
-pub(super) const ARGUMENTS: [&str; 5] = ["account", "get-access-token", "--output", "none", "--only-show-errors"];
+/// The arguments that have az renew the token that is asked for; without a request that for Resource Manager.
+pub(super) fn arguments(request: Option<&TokenRequest>) -> Vec<OsString> {
+    let always = ["account", "get-access-token", "--output", "none", "--only-show-errors"].map(OsString::from);
+    always.into_iter().chain(request.map(TokenRequest::options).unwrap_or_default()).collect()
+}
 
 /// Asks an az for a fresh token that does not see the one that is due in its private copy. Says whether there is one now.
 ///

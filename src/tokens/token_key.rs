@@ -6,6 +6,7 @@
 use memchr::memmem::Finder;
 
 use crate::azure::clouds::Cloud;
+use crate::azure::command::TokenRequest;
 use crate::azure::profile::{Profile, Subscription};
 use crate::azure::{AZURE_CLI_CLIENT_ID, ConfigDir, HttpsUrl, Owner};
 use crate::context::Context;
@@ -46,6 +47,26 @@ impl TokenKey {
         let profile = Profile::read(&config_dir.profile());
         let subscription = profile.default_subscription(&cloud.name)?;
         Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
+    }
+
+    /// The token that a `get-access-token` asks for, and the subscription whose user it is of. `None` as above, and for what only
+    /// az can tell.
+    #[must_use]
+    pub fn requested(
+        context: &Context,
+        config_dir: &ConfigDir,
+        cloud: &Cloud,
+        request: &TokenRequest,
+    ) -> Option<(Self, Subscription)> {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let (tenant, subscription) = (given(&request.tenant), given(&request.subscription));
+        if tenant.is_some() && subscription.is_some() {
+            return None;
+        }
+        let profile = Profile::read(&config_dir.profile());
+        let subscription = profile.subscription(&cloud.name, subscription.as_deref())?.clone();
+        let key = Self::of(context, cloud, &subscription, tenant.as_deref(), request.scope_in(cloud)?)?;
+        Some((key, subscription))
     }
 
     /// The token of `subscription`'s user, for its own tenant or another. `None` as above, and for a tenant that is not

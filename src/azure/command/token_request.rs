@@ -1,5 +1,10 @@
 //! The forms of `az account get-access-token` that azward understands whole. The grammar is closed: an abbreviation, an
-//! `@file`, an option not listed here, one value too many, and it is a run.
+//! `@file`, an option not listed here, one value too many, and it is a run. Of a run as much is read as tells which token it is
+//! about to hand out, for who renews that first; to have misread it costs a renewal.
+
+use std::ffi::OsString;
+
+use crate::azure::clouds::{Cloud, scope_of};
 
 /// What is asked for, in the words of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +52,49 @@ impl TokenRequest {
         Some(request)
     }
 
+    /// Reads which token an az is about to hand out, whatever else its arguments say; `None` when that is told in a way that only
+    /// az understands.
+    pub(super) fn likely(arguments: &[&str]) -> Option<Self> {
+        let mut request = Self::default();
+        let mut arguments = arguments.iter().copied().peekable();
+        while let Some(argument) = arguments.next() {
+            let Some((name, attached)) = split(argument) else { continue };
+            let name = whole_name(name);
+            if !OF_THE_TOKEN.contains(&name) {
+                continue;
+            }
+            let value = attached.or_else(|| arguments.next_if(|value| !value.starts_with('-')))?;
+            if !is_valid(name, value) {
+                return None;
+            }
+            *request.field(name)? = Some(value.to_owned());
+        }
+        Some(request)
+    }
+
+    /// The options that ask for this token again.
+    #[must_use]
+    pub fn options(&self) -> Vec<OsString> {
+        let values = [&self.resource, &self.scope, &self.resource_type, &self.tenant, &self.subscription];
+        let given = OF_THE_TOKEN.iter().zip(values).filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!("{name}={value}").into()).collect()
+    }
+
+    /// The scope, slash for slash (azure-cli-core 2.91.0, `_profile.py`, `get_raw_token`; azure-cli 2.91.0,
+    /// `command_modules/profile/custom.py`, `get_access_token`). `None` for one of which only az knows what comes of it.
+    #[must_use]
+    pub fn scope_in(&self, cloud: &Cloud) -> Option<String> {
+        let scope = match (&self.scope, &self.resource, &self.resource_type) {
+            (Some(scope), ..) => scope.clone(),
+            (None, Some(resource), _) if !resource.is_empty() => scope_of(resource),
+            (None, None, Some(resource_type)) => scope_of(cloud.resource(resource_type)?),
+            _ => cloud.resource_manager_scope()?,
+        };
+        // Of what is empty, several, or about the caller instead of a resource, MSAL makes something else.
+        let is_plain = !scope.is_empty() && scope.contains('/') && scope.bytes().all(|byte| byte.is_ascii_graphic());
+        is_plain.then_some(scope)
+    }
+
     fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
         Some(match name {
             "--resource" => &mut self.resource,
@@ -60,6 +108,35 @@ impl TokenRequest {
             _ => return None,
         })
     }
+}
+
+/// The options that tell which token is asked for.
+const OF_THE_TOKEN: [&str; 5] = ["--resource", "--scope", "--resource-type", "--tenant", "--subscription"];
+
+/// The long options of the command. Any beginning of one that is none other's is that one to argparse.
+const LONG: [&str; 12] = [
+    "--resource",
+    "--scope",
+    "--resource-type",
+    "--tenant",
+    "--subscription",
+    "--name",
+    "--output",
+    "--query",
+    "--debug",
+    "--verbose",
+    "--help",
+    "--only-show-errors",
+];
+
+/// What a long option is called in full; another's name stays what it is.
+fn whole_name(name: &str) -> &str {
+    let mut meant = LONG.iter().filter(|long| long.starts_with(name));
+    let found = match (meant.next(), meant.next()) {
+        (Some(only), None) => only,
+        _ => name,
+    };
+    if found == "--name" { "--subscription" } else { found }
 }
 
 /// The formats that `--output` takes, in any case.
@@ -128,6 +205,25 @@ mod tests {
         assert_eq!((request.tenant.as_deref(), request.scope.as_deref()), (Some("T"), Some("b")));
         let request = of(&["-s", "", "--resource", "r", "-n=x y"]).unwrap();
         assert_eq!((request.subscription.as_deref(), request.resource.as_deref()), (Some("x y"), Some("r")));
+    }
+
+    #[test]
+    fn of_a_run_is_read_which_token_it_hands_out() {
+        let of =
+            |line: &str| TokenRequest::likely(&line.split(' ').collect::<Vec<_>>()).map(|request| request.options());
+        let options = |list: &[&str]| Some(list.iter().map(OsString::from).collect::<Vec<_>>());
+        for (line, expected) in [
+            ("account get-access-token --debug --query [a,b]", options(&[])),
+            ("account get-access-token --out json --resource r --query a", options(&["--resource=r"])),
+            ("--debug account get-access-token --sc=s -t T", options(&["--scope=s", "--tenant=T"])),
+            ("account get-access-token --resource-t arm -n=x", options(&["--resource-type=arm", "--subscription=x"])),
+            // Two options begin so, and az refuses it.
+            ("account get-access-token --s x", options(&[])),
+            ("account get-access-token --resource --debug", None),
+            ("account get-access-token --resource @file", None),
+        ] {
+            assert_eq!(of(line), expected, "{line}");
+        }
     }
 
     #[test]

@@ -123,6 +123,35 @@ fn forget_refusals(sandbox: &Sandbox) {
 }
 
 #[test]
+fn what_az_is_about_to_hand_out_is_new_whatever_its_scope_is() {
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
+    let scope = "https://vault.azure.net/.default";
+    // In forms that are az's own to print.
+    let forms: [&[&str]; 3] = [
+        &["--query", "[accessToken,expires_on]", "--resource", "https://vault.azure.net", "-o", "json"],
+        &["--out", "json", "--sco", scope],
+        &["--debug", "--output=table", "--resource=https://vault.azure.net", "--tenant", TENANT_A.id],
+    ];
+    sandbox.az(["account", "get-access-token", "--scope", scope]).run().ok();
+    let minutes = || minutes_left(&sandbox.config().access_token(TENANT_A.id, scope).expect("there is one"));
+    for through_az in [false, true] {
+        if through_az {
+            sandbox.set_env("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "1");
+        }
+        for form in forms {
+            sandbox.config().age_access_tokens(10 * 60, "");
+            let arm = token(&sandbox);
+            entra.clear_journal();
+            sandbox.az(["account", "get-access-token"]).args(form).run().ok();
+            assert!(minutes() > 55, "{form:?}");
+            assert_eq!(entra.token_requests(), 1, "{form:?}");
+            assert_eq!(token(&sandbox), arm, "nobody asked for that one");
+        }
+    }
+    sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
 fn runs_that_start_together_on_a_due_token_ask_for_one() {
     let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
     age(&sandbox, 19);
