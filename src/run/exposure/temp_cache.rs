@@ -22,7 +22,6 @@ use crate::credentials::edit;
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
-use crate::run::exposure::private::PrivateCopy;
 use crate::store::CredentialStore;
 use crate::sys;
 
@@ -48,26 +47,22 @@ impl fmt::Debug for TempCache {
     }
 }
 
-/// Takes what such files have that is new into the run's copy, oldest first. They are still there.
-///
-/// # Errors
-/// When the copy cannot be read or written.
-pub(super) fn take_in(store: &CredentialStore<'_>, copy: &PrivateCopy) -> Result<Vec<TempCache>> {
-    let mut temp_caches = find(store, &copy.base);
-    temp_caches.sort_by_key(|temp_cache| temp_cache.changed);
-    for temp_cache in &temp_caches {
-        let cache = TokenCache::parse(&temp_cache.text)?;
-        let mut text = copy.read()?;
+impl TempCache {
+    /// The text of the run's copy, made of `base`, with what this one has that is new.
+    ///
+    /// # Errors
+    /// `CacheForeign` when either is no cache.
+    pub(super) fn taken_into(&self, mut text: Zeroizing<String>, base: &Base) -> Result<Zeroizing<String>> {
+        let cache = TokenCache::parse(&self.text)?;
         for section in Section::ALL {
             let mut new = cache.entries(section)?;
-            new.retain(|entry| !was_handed_over(&copy.base, section, entry));
+            new.retain(|entry| !was_handed_over(base, section, entry));
             if !new.is_empty() {
                 text = TokenCache::parse(&text)?.with_upserted(section, &new)?;
             }
         }
-        copy.write(&text)?;
+        Ok(text)
     }
-    Ok(temp_caches)
 }
 
 /// Removes those of them whose refresh tokens are all in the vault, on disk. Says whether there were any.
@@ -101,8 +96,9 @@ pub(super) fn names_in(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The files in the config directory, changed since the run began, that are this run's; the others are told.
-fn find(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
+/// The files in the config directory, changed since the run began, that are this run's, whose copy was made of `base`: the oldest
+/// first. The others are told.
+pub(super) fn left_behind(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
     let began = UNIX_EPOCH + Duration::from_secs(base.began().saturating_sub(1).unsigned_abs());
     let Ok(entries) = std::fs::read_dir(store.config_dir.path()) else { return Vec::new() };
     let cache = store.cache.path();
@@ -134,7 +130,9 @@ fn find(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
         }
         Some(TempCache { path, state, changed, text })
     };
-    entries.flatten().filter_map(temp_cache).collect()
+    let mut found: Vec<TempCache> = entries.flatten().filter_map(temp_cache).collect();
+    found.sort_by_key(|temp_cache| temp_cache.changed);
+    found
 }
 
 fn tell(store: &CredentialStore<'_>, path: &Path) {

@@ -201,9 +201,12 @@ impl Exposure for PrivateCopy {
             return Ok(Finding::Nothing);
         }
         let temp_caches = match ending.az {
-            AzEnd::Failed => temp_cache::take_in(store, &self)?,
+            AzEnd::Failed => temp_cache::left_behind(store, &self.base),
             AzEnd::Succeeded | AzEnd::NeverBegan => Vec::new(),
         };
+        for temp_cache in &temp_caches {
+            self.write(&temp_cache.taken_into(self.read()?, &self.base)?)?;
+        }
         store.settle_privately(&mut self, ending.forgetting, ending.origin)?;
         let renames = temp_cache::clear_up(store, &temp_caches)?;
         Ok(if renames { Finding::Renames } else { Finding::Nothing })
