@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use azward::app::App;
 use azward::context::Context;
-use azward::run::guardian;
+use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Ui};
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let context = Context::from_process();
     if guardian::is_called_for(name.as_deref()) {
-        guardian::guard(context);
+        guard::guard(context);
         return ExitCode::SUCCESS;
     }
     let care = invoke::care(&context);

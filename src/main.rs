@@ -14,7 +14,7 @@ use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
 use azward::home::{self, Care};
-use azward::run::guardian;
+use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::Extent;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     ui::report_panics();
     let context = Context::from_process();
     if guardian::is_called_for(std::env::args_os().next().as_deref()) {
-        guardian::guard(context);
+        guard::guard(context);
         return ExitCode::SUCCESS;
     }
     let ui = Ui::new(&context);

@@ -17,7 +17,7 @@ use azward::azure::HttpsUrl;
 use azward::azure::Owner;
 use azward::context::Context;
 use azward::credentials::msal::Redeemable;
-use azward::run::guardian;
+use azward::run::{guard, guardian};
 use azward::secret::Secret;
 use azward::tokens::TokenKey;
 use azward::tokens::entra::{Capability, Client, Manner};
@@ -32,7 +32,7 @@ const FEW: usize = 7;
 fn main() {
     // A guardian is the program that started it under another name.
     if guardian::is_called_for(std::env::args_os().next().as_deref()) {
-        return guardian::guard(Context::from_process());
+        return guard::guard(Context::from_process());
     }
     let sandbox = Sandbox::new().with_real_az();
     // Where its programs are started.

@@ -7,7 +7,7 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::command::Group;
-use crate::run::exposure::ExposureKind;
+use crate::run::exposure::kind::ExposureKind;
 use crate::sys;
 
 /// What a guardian is told of the az that it is to watch.
@@ -28,7 +28,7 @@ pub(super) struct Manifest {
 /// What a file that comes along is for.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Role {
+pub(crate) enum Role {
     /// The run's private copy of the token cache.
     Copy,
     /// What that was made of.

@@ -4,6 +4,7 @@
 
 pub(crate) mod exposure;
 mod give_back;
+pub mod guard;
 pub mod guardian;
 pub(crate) mod idle;
 mod keep_alive;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
-use crate::run::exposure::ExposureKind;
+use crate::run::exposure::kind::ExposureKind;
 use crate::store::is_covered;
 use crate::store::lease::{Lease, RunLock};
 use crate::sys;
@@ -95,7 +95,7 @@ impl RunVariable {
 
     /// The same run variable for an az in this exposure.
     #[must_use]
-    pub fn within(&self, kind: ExposureKind) -> Self {
+    pub(super) fn within(&self, kind: ExposureKind) -> Self {
         Self { is_private: kind == ExposureKind::Private, ..self.clone() }
     }
 

@@ -165,7 +165,7 @@ impl Exposure for InPlace {
     fn tell_guardian(&self, az: &Recipient<'_>) {
         let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
         let files: Vec<_> = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter().collect();
-        az.guardian.watch(az, self.kind(), &files);
+        az.tell_guardian(self.kind(), &files);
     }
 
     #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 //! guardian; which of them a run gets `policy` says. Whatever fails, az can be run all the same, and nothing is lost.
 
 pub(crate) mod in_place;
+pub(crate) mod kind;
 pub(crate) mod policy;
 #[cfg(target_os = "linux")]
 pub(crate) mod private;
@@ -14,24 +15,13 @@ mod temp_cache;
 use std::fmt::Debug;
 use std::fs::File;
 
-use serde::{Deserialize, Serialize};
-
+pub(crate) use self::kind::ExposureKind;
 use crate::azure::command::{AccountEffect, Group};
 use crate::credentials::origin::Origin;
 use crate::failure::Result;
 use crate::run::guardian::Guardian;
-use crate::run::manifest::Files;
+use crate::run::manifest::{Files, Role};
 use crate::store::{CredentialStore, Forgetting};
-
-/// How the credentials of a run are at hand for its az.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExposureKind {
-    /// In the run's private copy.
-    Private,
-    /// In the real token cache, or not at all.
-    InPlace,
-}
 
 /// Which credentials an az is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +62,7 @@ impl AzEnd {
 
 /// The az to which credentials are exposed, and who is told of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Recipient<'a> {
+pub(crate) struct Recipient<'a> {
     /// Where they come from.
     pub store: &'a CredentialStore<'a>,
     /// Settles in our place.
@@ -84,9 +74,14 @@ pub struct Recipient<'a> {
 }
 
 impl<'a> Recipient<'a> {
+    /// Has the guardian watch it, and settle what is exposed to it so with `files`.
+    pub(crate) fn tell_guardian(&self, exposure: ExposureKind, files: &[(Role, &File)]) {
+        self.guardian.watch(self.process, self.command, exposure, files);
+    }
+
     /// Who has what az stores taken into the vault.
     #[must_use]
-    pub fn origin(&self) -> Origin<'a> {
+    pub(crate) fn origin(&self) -> Origin<'a> {
         Origin::Command(self.command)
     }
 }

@@ -182,7 +182,7 @@ impl Exposure for PrivateCopy {
         ];
         let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
         let files: Vec<_> = [(Role::Copy, &self.file), (Role::Base, &file)].into_iter().chain(others).collect();
-        az.guardian.watch(az, self.kind(), &files);
+        az.tell_guardian(self.kind(), &files);
     }
 
     fn watched(&self) -> Option<&File> {

@@ -1,0 +1,13 @@
+//! Which exposures there are, by name.
+
+use serde::{Deserialize, Serialize};
+
+/// How the credentials of a run are at hand for its az.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ExposureKind {
+    /// In the run's private copy.
+    Private,
+    /// In the real token cache, or not at all.
+    InPlace,
+}

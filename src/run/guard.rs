@@ -1,0 +1,89 @@
+//! What a guardian does: it listens until its shim is gone, waits for the az that it was told of, and settles that az's exposure
+//! in the shim's place.
+
+use std::fs::File;
+
+use crate::app::App;
+use crate::azure::ConfigDir;
+use crate::azure::command::{AccountEffect, Group};
+use crate::context::Context;
+use crate::credentials::origin::Origin;
+use crate::failure::Result;
+use crate::journal::{Action, Event};
+use crate::run::exposure::kind::ExposureKind;
+use crate::run::exposure::{self, AzEnd, Ending, GivenCredentials};
+use crate::run::guardian::DISMISSED;
+use crate::run::manifest::{Files, Manifest};
+use crate::settings::Settings;
+use crate::store::{CredentialStore, Forgetting};
+use crate::sys;
+
+/// Is the guardian of the run whose shim is at the other end of the channel. Returns when there is nothing left to guard.
+pub fn guard(context: Context) {
+    let Ok(channel) = sys::Channel::of_detached(c"azward-guardian") else { return };
+    let Some((manifest, files)) = hear_out(&channel) else { return };
+    sys::wait_for_end_of(manifest.process, manifest.start);
+    let settings = Settings::load(&context.azward_home).unwrap_or_default();
+    let app = App::with(context, settings);
+    let App { context, journal, .. } = &app;
+    let config_dir = ConfigDir::of(context);
+    let store = CredentialStore::new(&app, &config_dir);
+    match settle(&store, &manifest, files) {
+        Ok(()) => {
+            journal.record(&Event::new(context.now(), Action::Run, "its shim was killed; the guardian cleaned up"));
+        }
+        Err(failure) => journal.warn(context.now(), &failure),
+    }
+}
+
+/// Listens until the shim is gone: what it left behind, or `None` when all is settled.
+fn hear_out(channel: &sys::Channel) -> Option<(Manifest, Files)> {
+    let mut last = None;
+    let mut heard = Vec::new();
+    let mut attached: Vec<File> = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let (count, files) = channel.receive(&mut buffer).ok()?;
+        if count == 0 {
+            return last;
+        }
+        heard.extend_from_slice(&buffer[..count]);
+        attached.extend(files);
+        while let Some(end) = heard.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = heard.drain(..=end).collect();
+            if line == DISMISSED {
+                // Nobody is to wait until the kernel has taken down what is still open here.
+                channel.hang_up();
+                return None;
+            }
+            if let Ok(manifest) = serde_json::from_slice::<Manifest>(&line) {
+                last = Some(match Files::of(&manifest.files, &mut attached) {
+                    Some(files) => (manifest, files),
+                    // What lies in the real cache can still be settled.
+                    None => (Manifest { exposure: ExposureKind::InPlace, ..manifest }, Files::default()),
+                });
+            }
+        }
+    }
+}
+
+fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) -> Result<()> {
+    let origin = manifest.command.as_ref().map_or(Origin::Run, Origin::Command);
+    let effect = manifest.command.as_ref().map_or(AccountEffect::Nothing, Group::effect);
+    // How az ended is only told to its parent.
+    let forgetting = match effect {
+        AccountEffect::SignOut | AccountEffect::Clear => Forgetting::IfProven,
+        AccountEffect::Nothing | AccountEffect::SignIn => Forgetting::Never,
+    };
+    let given = GivenCredentials::to(effect);
+    let ending = Ending { forgetting, origin, az: AzEnd::Failed };
+    let Some(exposure) = exposure::handed_over(manifest.exposure, given, &mut files) else { return Ok(()) };
+    let settled = exposure.settle(store, ending).map(drop);
+    if settled.is_err() && manifest.exposure != ExposureKind::InPlace {
+        // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
+        let in_place = exposure::handed_over(ExposureKind::InPlace, given, &mut Files::default());
+        let ending = Ending { forgetting: Forgetting::Never, ..ending };
+        in_place.map_or(Ok(()), |in_place| in_place.settle(store, ending).map(drop))?;
+    }
+    settled
+}
