@@ -24,7 +24,6 @@ use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
 use crate::store::lease::Lease;
-use crate::store::section::Committed;
 use crate::vault::{Contents, Owner, Vault};
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
@@ -192,11 +191,11 @@ impl<'a> CredentialStore<'a> {
         }
     }
 
-    /// Notes what was adopted, or why it could not be: then it stays in the file, and what the vault has is handed over all
-    /// the same.
-    pub(crate) fn note_taken_in(&self, committed: &Committed<'_>) {
-        match &committed.stored {
-            Ok(()) => self.note_adoption(committed.taken),
+    /// Notes how many refresh tokens were adopted, or why what was `taken` could not be `stored`: then it stays in the file, and
+    /// what the vault has is handed over all the same.
+    pub(crate) fn note_taken_in(&self, taken: usize, stored: &Result<()>) {
+        match stored {
+            Ok(()) => self.note_adoption(taken),
             Err(failure) => self.app.journal.warn(self.app.context.now(), failure),
         }
     }

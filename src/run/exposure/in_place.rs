@@ -234,7 +234,7 @@ impl CredentialStore<'_> {
         let mut opened = section.vault.open_or_replace(&cache)?;
         opened.harvest(&cache, by, order)?;
         let committed = opened.commit();
-        self.note_taken_in(&committed);
+        self.note_taken_in(committed.taken, &committed.stored);
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
             section.cache.write_after(&committed.stored, &text)?;

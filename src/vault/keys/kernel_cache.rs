@@ -10,10 +10,12 @@ use std::time::Duration;
 use super::Prompting;
 use super::keyring::Keyring;
 #[cfg(target_os = "linux")]
-use super::keyring::{Refusal, make_ready, user_of, within_time};
+use super::keyring::{make_ready, user_of, within_time};
 #[cfg(target_os = "linux")]
 use super::master_key::hex;
 use super::master_key::{KeyId, MasterKey};
+#[cfg(target_os = "linux")]
+use super::refusal::Refusal;
 #[cfg(target_os = "linux")]
 use crate::secret::Secret;
 #[cfg(target_os = "linux")]

@@ -13,9 +13,10 @@ use keyring::{Entry, Error};
 use super::Prompting;
 use super::making::KeyLock;
 use super::master_key::{KeyId, MasterKey, hex};
+use super::refusal::Refusal;
 #[cfg(target_os = "linux")]
 use super::secret_service;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::secret::{Secret, fingerprint};
 use crate::wait::{self, Unheard};
 
@@ -35,23 +36,6 @@ pub(super) struct Keyring {
     pub(super) lifetime: Duration,
 }
 
-/// Why the keyring gave nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// There is none in this session.
-    Absent,
-    /// It is locked, and nobody unlocked it.
-    Locked,
-    /// It is locked, and shows no entry of ours.
-    LockedAndEmpty,
-    /// It did not answer in time.
-    Silent,
-    /// It answered with an error.
-    Refused,
-    /// A signal came first.
-    Interrupted,
-}
-
 /// What a look for a key of which it is not known whether the keyring has it came to.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -61,30 +45,6 @@ pub(super) enum Found {
     Locked(Failure),
     /// It is not there, or nobody can say.
     Nothing,
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let (what, hint) = match refusal {
-            Refusal::Absent => (
-                "there is no OS keyring in this session",
-                "run the command where the keyring is, for instance in the desktop session, or start the keyring here",
-            ),
-            Refusal::Locked | Refusal::LockedAndEmpty => (
-                "the OS keyring is locked",
-                "unlock it, for instance by logging in to the desktop, then run the command again",
-            ),
-            Refusal::Silent => (
-                "the OS keyring did not answer in time",
-                "see whether it waits for a password, then run the command again",
-            ),
-            Refusal::Interrupted => return wait::interrupted("the OS keyring"),
-            Refusal::Refused => {
-                ("the OS keyring refused", "see whether other programs can use it, then run the command again")
-            }
-        };
-        Self::new(Kind::KeyUnavailable, what, hint)
-    }
 }
 
 impl Keyring {
@@ -103,7 +63,7 @@ impl Keyring {
     /// more where two keyrings were merged.
     ///
     /// # Errors
-    /// [`Kind::KeyUnavailable`].
+    /// [`Kind::KeyUnavailable`](crate::failure::Kind::KeyUnavailable).
     pub(super) fn read(&self, id: KeyId, prompting: Prompting) -> Result<Vec<MasterKey>> {
         Ok(self.read_users(vec![user_of(id), self.first_version_user()], prompting)?)
     }

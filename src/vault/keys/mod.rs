@@ -19,6 +19,7 @@ mod keyring;
 mod making;
 mod master_key;
 mod notes;
+mod refusal;
 mod removing;
 #[cfg(target_os = "linux")]
 mod secret_service;

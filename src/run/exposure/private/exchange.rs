@@ -48,7 +48,7 @@ impl CredentialStore<'_> {
         let mut opened = section.vault.open_or_replace(&cache)?;
         opened.harvest(&cache, by, self.order())?;
         let committed = opened.commit();
-        self.note_taken_in(&committed);
+        self.note_taken_in(committed.taken, &committed.stored);
         let profile = Profile::read(&self.config_dir.profile());
         let injected = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
         let whole = injected.as_deref().map_or_else(|| section.cache.text(), String::as_str);
