@@ -1,6 +1,7 @@
 //! What azward does to a document of credentials, as pure functions over the document and the vault's contents: inject,
-//! harvest, scrub; and renew and sign out, where another directory of the login has done either. Each says what the result is and touches no file; so scrub after inject loses nothing, and inject
-//! after scrub restores every byte. Whatever the format, the functions are these.
+//! harvest, scrub; and renew and sign out, where another directory of the login has done either. Each says what the result
+//! is and touches no file; so scrub after inject loses nothing, and inject after scrub restores every byte. Whatever the
+//! format, the functions are these.
 
 use zeroize::Zeroizing;
 

@@ -64,8 +64,8 @@ impl CredentialStore<'_> {
                     kept.len(),
                     self.cache.path().display()
                 ),
-                "their users are no longer in that directory's profile; `azward uninstall --forget` drops these, and the others stay \
-                 where they were put",
+                "their users are no longer in that directory's profile; `azward uninstall --forget` drops these, and the \
+                 others stay where they were put",
             ));
         }
         opened.give_up(&written)?;

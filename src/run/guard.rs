@@ -1,5 +1,5 @@
-//! What a guardian does: it listens until its shim is gone, waits for the az that it was told of, and settles that az's exposure
-//! in the shim's place.
+//! What a guardian does: it listens until its shim is gone, waits for the az that it was told of, and settles that az's
+//! exposure in the shim's place.
 
 use std::fs::File;
 

@@ -3,8 +3,9 @@
 //! at work, both files have been at rest for a while, the profile parses and lists no such user, and the cache parses and has
 //! no such account, or was removed. A file that is torn, empty or unreadable, or a missing profile, proves nothing.
 //!
-//! An account that a view of the login has, or may have, is not gone; what a view lacks it may never have had, so nobody asks in
-//! one. Asked before a run and with every sweep; a stamp of the files' looks keeps the vault closed where nothing changed.
+//! An account that a view of the login has, or may have, is not gone; what a view lacks it may never have had, so nobody
+//! asks in one. Asked before a run and with every sweep; a stamp of the files' looks keeps the vault closed where nothing
+//! changed.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The credentials of one config directory: its token cache and the vault of its login, and what exposures, sweeps and
-//! rotations ask of the two; what the login's other directories have to do with it is in `siblings`. Whatever changes either is done in the critical section (`section`): what is new in the file
-//! goes into the vault, durably; only then is the file touched.
+//! rotations ask of the two; what the login's other directories have to do with it is in `siblings`. Whatever changes
+//! either is done in the critical section (`section`): what is new in the file goes into the vault, durably; only then is
+//! the file touched.
 //!
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
@@ -191,8 +192,8 @@ impl<'a> CredentialStore<'a> {
         }
     }
 
-    /// Notes how many refresh tokens were adopted, or why what was `taken` could not be `stored`: then it stays in the file, and
-    /// what the vault has is handed over all the same.
+    /// Notes how many refresh tokens were adopted, or why what was `taken` could not be `stored`: then it stays in the
+    /// file, and what the vault has is handed over all the same.
     pub(crate) fn note_taken_in(&self, taken: usize, stored: &Result<()>) {
         match stored {
             Ok(()) => self.note_adoption(taken),

@@ -43,8 +43,8 @@ impl CredentialStore<'_> {
         directories
     }
 
-    /// Whether this account may be signed in in another directory of the login: one that has it, or lists its user, or cannot be
-    /// seen or understood now.
+    /// Whether this account may be signed in in another directory of the login: one that has it, or lists its user, or
+    /// cannot be seen or understood now.
     pub(crate) fn may_be_elsewhere(&self, account: &AccountFields) -> bool {
         self.other_directories().iter().any(|directory| {
             let config_dir = ConfigDir::at(directory);

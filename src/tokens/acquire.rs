@@ -1,6 +1,6 @@
 //! The one way to an access token, for whoever hands one out or has az use one: out of the cache if it is not due, else
-//! single flight, what another directory of the login has, redeem, commit. What is left to the real az, because only that can speak to the endpoint as az does, is
-//! told; and whatever goes wrong, the old token stays where it is.
+//! single flight, what another directory of the login has, redeem, commit. What is left to the real az, because only that
+//! can speak to the endpoint as az does, is told; and whatever goes wrong, the old token stays where it is.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Single flight: of any number of processes that find the same token of one login due, in whichever of its config
-//! directories, the holder of its rotation lock asks, and the others wait for the lock and find the fresh token. A holder that is killed loses the lock to the next at once. An error
-//! is noted in the lock's file, and until its time is over nobody asks again with what was denied.
+//! directories, the holder of its rotation lock asks, and the others wait for the lock and find the fresh token. A holder
+//! that is killed loses the lock to the next at once. An error is noted in the lock's file, and until its time is over
+//! nobody asks again with what was denied.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};

@@ -96,8 +96,8 @@ pub(super) fn names_in(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The files in the config directory, changed since the run began, that are this run's, whose copy was made of `base`: the oldest
-/// first. The others are told.
+/// The files in the config directory, changed since the run began, that are this run's, whose copy was made of `base`: the
+/// oldest first. The others are told.
 pub(super) fn left_behind(store: &CredentialStore<'_>, base: &Base) -> Vec<TempCache> {
     let began = UNIX_EPOCH + Duration::from_secs(base.began().saturating_sub(1).unsigned_abs());
     let Ok(entries) = std::fs::read_dir(store.config_dir.path()) else { return Vec::new() };
