@@ -20,7 +20,6 @@ use azward::sys::{self, Stream};
 use azward::tokens::access_token::AccessToken;
 use azward::tokens::{Acquired, Renew, TokenKey, Tokens};
 use azward::ui;
-use chrono::{DateTime, Local};
 use zeroize::Zeroizing;
 
 /// How the answer is to be printed.
@@ -114,18 +113,19 @@ impl<'a> Answer<'a> {
             sys::die_of(signal);
         }
         match acquired {
-            Acquired::Cached(token) | Acquired::Fresh(token) => Some(self.print(&token)),
+            Acquired::Cached(token) | Acquired::Fresh(token) => self.print(&token),
             // Refused or unreachable: the old token serves while it is good; after that az itself explains.
-            Acquired::Denied(token) => token.map(|token| self.print(&token)),
+            Acquired::Denied(token) => token.and_then(|token| self.print(&token)),
             Acquired::LeftToAz => None,
         }
     }
 
-    fn print(&self, token: &AccessToken) -> Zeroizing<String> {
+    /// The bytes; `None` where nobody can tell the local time.
+    fn print(&self, token: &AccessToken) -> Option<Zeroizing<String>> {
         // az adds the whole seconds that are left to the whole seconds that it is.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let expires_on = token.expires_on - i64::from(now.subsec_nanos() > 0);
-        let local = DateTime::from_timestamp(expires_on, 0).unwrap_or_default().with_timezone(&Local);
+        let local = sys::local_time(expires_on)?;
         let quoted = |text: &str| quote(text, Escape::Needed);
         let tenant = self.request.tenant.as_deref().unwrap_or(&self.subscription.tenant_id);
         let subscription = self.request.tenant.is_none().then(|| quoted(&self.subscription.id));
@@ -146,7 +146,7 @@ impl<'a> Answer<'a> {
             .filter(|(key, _)| self.request.query.as_deref().is_none_or(|query| query == *key))
             .collect();
         let part = if self.request.query.is_some() { Part::Value } else { Part::Whole };
-        print(self.output, part, &rows)
+        Some(print(self.output, part, &rows))
     }
 
     fn note(&self, outcome: &str, began: Instant) {

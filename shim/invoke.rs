@@ -32,7 +32,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     let App { context, settings, journal, .. } = app;
     let given = RunVariable::given(context);
     // A home that is not believed is not read and not written; `azward status` says why.
-    let is_bypassed = app.home_failure.is_some() || is_told_to_pass(context);
+    let is_bypassed = app.home_failure.is_some() || is_told_to_pass(context) || ConfigDir::is_nowhere(context);
     if let Some(failure) = app.settings_failure.as_ref().filter(|_| !is_bypassed) {
         journal.warn(context.now(), failure);
     }

@@ -110,7 +110,9 @@ impl Cloud {
         if context.has_variable("ARM_CLOUD_METADATA_URL") {
             return None;
         }
+        // To az a name that is empty is one that nobody has registered.
         let name = match context.variable("AZURE_CLOUD_NAME") {
+            None if context.has_variable("AZURE_CLOUD_NAME") => return None,
             Some(name) => name.to_str()?.to_owned(),
             None => config.get("cloud", "name").unwrap_or("AzureCloud").to_owned(),
         };
@@ -191,6 +193,7 @@ mod tests {
     #[test]
     fn an_unknown_cloud_is_left_to_az() {
         assert!(active(&[("AZURE_CLOUD_NAME", "nowhere")], "", "").is_none());
+        assert!(active(&[("AZURE_CLOUD_NAME", "")], "", "").is_none());
         assert!(active(&[("ARM_CLOUD_METADATA_URL", "https://x")], "", "").is_none());
     }
 

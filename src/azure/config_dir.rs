@@ -23,6 +23,13 @@ impl ConfigDir {
         Self::at(&context.expand_user(&path))
     }
 
+    /// Whether `AZURE_CONFIG_DIR` is set to nothing, which leads az nowhere: it fails, and there is nothing to hand to it
+    /// (knack 0.13, `config.py`, `CLIConfig.__init__`).
+    #[must_use]
+    pub fn is_nowhere(context: &Context) -> bool {
+        context.has_variable("AZURE_CONFIG_DIR") && context.variable("AZURE_CONFIG_DIR").is_none()
+    }
+
     /// The directory at `path`.
     #[must_use]
     pub fn at(path: &Path) -> Self {

@@ -13,17 +13,14 @@ pub mod status;
 pub mod uninstall;
 pub mod view;
 
-use chrono::{DateTime, Local};
-
 use crate::failure::Failure;
+use crate::sys;
 
 /// A time, in seconds since the epoch, as people here tell it.
 #[must_use]
 pub fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0).map_or_else(
-        || "at an unknown time".to_owned(),
-        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
-    )
+    let time = sys::local_time(seconds);
+    time.map_or_else(|| "at an unknown time".to_owned(), |time| time.format("%Y-%m-%d %H:%M").to_string())
 }
 
 /// The failure that a subcommand's error comes to: what it was about, then what happened; kind and hint are those of the

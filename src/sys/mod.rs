@@ -9,6 +9,7 @@ mod detached;
 mod files;
 #[cfg(target_os = "linux")]
 mod kernel_keyring;
+mod local_time;
 mod memory;
 #[cfg(unix)]
 mod messages;
@@ -35,6 +36,7 @@ pub use files::{
 };
 #[cfg(target_os = "linux")]
 pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
+pub use local_time::local_time;
 pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
 #[cfg(target_os = "linux")]
 pub use mounts::{CoveredFile, PrivateMount, boot_and_namespaces, is_privately_mounted};

@@ -14,7 +14,7 @@ const APIS: [&str; 3] =
     ["https://vault.azure.net", "https://storage.azure.com", "6dae42f8-4368-4678-94ff-3960e28e3630"];
 
 /// A login that azward has adopted, with tokens for everything that is asked for below.
-fn logged_in() -> (Sandbox, Entra) {
+pub(super) fn logged_in() -> (Sandbox, Entra) {
     let sandbox = Sandbox::new().with_real_az().with_env("TZ", "Asia/Kolkata");
     let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
     sandbox.login(&entra, User::Alice);
@@ -79,7 +79,11 @@ fn assert_same(wrapped: &Outcome, plain: &Outcome) {
 
 /// Runs a command through the real az and through the shim, and compares. `how` is how it is started.
 #[track_caller]
-fn compare_as<'a>(sandbox: &'a Sandbox, line: &str, how: impl Fn(Invocation<'a>) -> Invocation<'a>) -> Outcome {
+pub(super) fn compare_as<'a>(
+    sandbox: &'a Sandbox,
+    line: &str,
+    how: impl Fn(Invocation<'a>) -> Invocation<'a>,
+) -> Outcome {
     let arguments = words(line);
     let plain = how(sandbox.plain_az(&arguments)).run();
     let wrapped = how(sandbox.az(&arguments)).run();
