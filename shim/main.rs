@@ -8,6 +8,7 @@ mod invoke;
 mod recognise;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use azward::app::App;
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let care = invoke::care(&context);
-    let app = App::new(context, care);
+    // The process ends with it, and gives it back in one piece.
+    let app = ManuallyDrop::new(App::new(context, care));
     match invoke::invoke(&app, &arguments) {
         Ok(code) => code,
         Err(failure) => {

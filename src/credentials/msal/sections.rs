@@ -165,7 +165,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 fn is_key(raw: &RawValue, name: &str) -> bool {
-    serde_json::from_str::<Cow<'_, str>>(raw.get()).is_ok_and(|key| key == name)
+    let key = raw.get();
+    if !key.contains('\\') {
+        return key.strip_prefix('"').and_then(|key| key.strip_suffix('"')) == Some(name);
+    }
+    serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|key| key == name)
 }
 
 /// Writes a section's object as it stands at depth one of an indented document.

@@ -7,8 +7,6 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
 
-use std::io::IsTerminal;
-
 /// One of the streams that a process is started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -23,11 +21,7 @@ pub enum Stream {
 /// Whether a stream leads to a terminal.
 #[must_use]
 pub fn is_terminal(stream: Stream) -> bool {
-    match stream {
-        Stream::Stdin => std::io::stdin().is_terminal(),
-        Stream::Stdout => std::io::stdout().is_terminal(),
-        Stream::Stderr => std::io::stderr().is_terminal(),
-    }
+    platform::is_terminal(stream)
 }
 
 /// How many columns the terminal has that a stream leads to; `None` where that is no terminal, or does not tell.

@@ -1,11 +1,22 @@
 //! Consoles on Windows, which have to be asked to understand escapes.
 
+use std::io::IsTerminal;
 use std::os::windows::io::{AsHandle, AsRawHandle};
 
 use windows_sys::Win32::System::Console::{
     CONSOLE_SCREEN_BUFFER_INFO, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetConsoleScreenBufferInfo,
     SetConsoleMode,
 };
+
+use super::Stream;
+
+pub(super) fn is_terminal(stream: Stream) -> bool {
+    match stream {
+        Stream::Stdin => std::io::stdin().is_terminal(),
+        Stream::Stdout => std::io::stdout().is_terminal(),
+        Stream::Stderr => std::io::stderr().is_terminal(),
+    }
+}
 
 pub(super) fn width(stream: &impl AsHandle) -> Option<u16> {
     let handle = stream.as_handle().as_raw_handle();
