@@ -35,6 +35,7 @@ fn main() {
         return guard::guard(Context::from_process());
     }
     let sandbox = Sandbox::new().with_real_az();
+    install(&sandbox.shim());
     // Where its programs are started.
     std::env::set_current_dir(sandbox.root()).unwrap();
     let entra = sandbox.start_entra(|knobs| knobs.rolling = entra::Rolling::Entra);
@@ -59,6 +60,15 @@ fn main() {
 enum Beside {
     TheRealAz,
     Nothing,
+}
+
+/// Writes the shim as `azward install` does: what a linker has just made lies in memory a page at a time, and is mapped so,
+/// while what was written as a whole is mapped as one.
+fn install(shim: &Path) {
+    let (program, permissions) = (std::fs::read(shim).unwrap(), shim.metadata().unwrap().permissions());
+    std::fs::remove_file(shim).unwrap();
+    std::fs::write(shim, program).unwrap();
+    std::fs::set_permissions(shim, permissions).unwrap();
 }
 
 struct Bench<'a> {
