@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use crate::credentials::msal::Entry;
 use crate::failure::{Failure, Kind, Result};
 
-/// A token with less than this left, in seconds, is rotated; one that lives less than three times as long, with less than a third
-/// of its lifetime.
+/// A token with less than this left, in seconds, is rotated; one that lives less than three times as long, with less than a
+/// third of its lifetime.
 const WINDOW: i64 = 20 * 60;
 
 /// For how many seconds after its grant a token is not rotated, unless its issuer says so: another would be no better.

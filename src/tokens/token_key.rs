@@ -49,8 +49,8 @@ impl TokenKey {
         Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
     }
 
-    /// The token that a `get-access-token` asks for, and the subscription whose user it is of. `None` as above, and for what only
-    /// az can tell.
+    /// The token that a `get-access-token` asks for, and the subscription whose user it is of. `None` as above, and for
+    /// what only az can tell.
     #[must_use]
     pub fn requested(
         context: &Context,

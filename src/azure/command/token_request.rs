@@ -52,8 +52,8 @@ impl TokenRequest {
         Some(request)
     }
 
-    /// Reads which token an az is about to hand out, whatever else its arguments say; `None` when that is told in a way that only
-    /// az understands.
+    /// Reads which token an az is about to hand out, whatever else its arguments say; `None` when that is told in a way
+    /// that only az understands.
     pub(super) fn likely(arguments: &[&str]) -> Option<Self> {
         let mut request = Self::default();
         let mut arguments = arguments.iter().copied().peekable();

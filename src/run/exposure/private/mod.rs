@@ -16,7 +16,6 @@ use std::sync::Mutex;
 
 use zeroize::Zeroizing;
 
-use self::untouched::Untouched;
 use crate::credentials::CredentialFile;
 use crate::credentials::merge::{Base, Brought};
 use crate::credentials::origin::Origin;
@@ -48,6 +47,13 @@ pub(crate) struct PrivateCopy {
     watch: Option<Watch>,
     /// How it was when it had been made, where an az that changes nothing leaves nothing to settle.
     untouched: Option<Untouched>,
+}
+
+/// How a copy and the real cache looked, from outside, when the one had been made of the other.
+#[derive(Debug)]
+struct Untouched {
+    copy: String,
+    real: String,
 }
 
 /// A private mount that a child is to enter, and the lock that keeps its place from being taken away.

@@ -5,20 +5,13 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::PrivateCopy;
+use super::{PrivateCopy, Untouched};
 use crate::credentials::msal::{Section, TokenCache};
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::Result;
 use crate::run::exposure::{AzEnd, Ending};
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
-
-/// How a copy and the real cache looked, from outside, when the one had been made of the other.
-#[derive(Debug)]
-pub(super) struct Untouched {
-    copy: String,
-    real: String,
-}
 
 impl Untouched {
     /// That of a copy that has just been written, while the real cache at `real` is still locked; `None` where nobody can tell.
