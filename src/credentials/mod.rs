@@ -17,6 +17,7 @@ pub(crate) mod merge;
 pub mod msal;
 mod msal_lock;
 pub mod origin;
+mod overwriting;
 #[cfg(test)]
 mod property_tests;
 mod rivals;

@@ -7,6 +7,7 @@
 //! is told so that az can run all the same.
 
 pub(crate) mod lease;
+pub(crate) mod opened;
 pub(crate) mod section;
 mod siblings;
 

@@ -13,7 +13,8 @@ use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{Credential, CredentialFile};
 use crate::failure::Result;
 use crate::run::exposure::GivenCredentials;
-use crate::store::section::{CacheSection, OnDisk, Opened};
+use crate::store::opened::{OnDisk, Opened};
+use crate::store::section::CacheSection;
 use crate::store::{CredentialStore, Forgetting};
 use crate::vault::Owner;
 
