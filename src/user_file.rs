@@ -83,7 +83,7 @@ pub(crate) enum Readers {
     AsBefore,
 }
 
-/// Writes at `draft` what is to take the place of the file at `target`, with that one's owner. What was there was
+/// Writes at `draft`, durably, what is to take the place of the file at `target`, with that one's owner. What was there was
 /// left by a process that was killed.
 ///
 /// # Errors
@@ -103,6 +103,7 @@ pub(crate) fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Re
         Err(_) => give(&file, target),
     }
     file.write_all(bytes)?;
+    file.sync_all()?;
     Ok(file)
 }
 

@@ -1,7 +1,6 @@
 //! A credential file on the disk: read whole, replaced whole. This is the one module that writes one. A replacement goes to
 //! a draft of a fixed name beside the real one (a symlinked file's target), gets its owner, is fsynced and renamed over it;
-//! whoever holds the file's lock and finds a draft left by a killed process removes it. Where what cannot be had again is on
-//! the disk already, in the vault, there is no fsync: az itself does without. Where no second file can be made (a
+//! whoever holds the file's lock and finds a draft left by a killed process removes it. Where no second file can be made (a
 //! full disk, a directory that may not be written) bytes that are no more than the old ones are written over them instead,
 //! so that a scrub still works. Whatever mode the file had, it is 0600 before the first byte of a new text is in it.
 //!
@@ -23,10 +22,8 @@ use crate::user_file::{self, Readers};
 /// How new bytes get into a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
-    /// A new file takes the old one's name, once it is on the disk.
+    /// A new file takes the old one's name.
     Rename,
-    /// The same without a wait for the disk: what a power loss might take is kept elsewhere.
-    RenameAtOnce,
     /// The old file stays the one it is: something is mounted over it.
     Overwrite,
 }
@@ -97,13 +94,11 @@ impl WholeFile {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
         let draft = beside(&target, DRAFT);
-        let written = user_file::write_draft(&draft, &target, bytes, Readers::Owner).and_then(|file| {
-            // An az that does not see the change at once sees it a little later.
-            let _ = sys::set_modified_ahead(&file);
-            if write == WriteMode::RenameAtOnce { Ok(()) } else { file.sync_all() }
-        });
+        let written = user_file::write_draft(&draft, &target, bytes, Readers::Owner);
+        // An az that does not see the change at once sees it a little later.
+        let written = written.map(|file| _ = sys::set_modified_ahead(&file));
         let replaced = written.and_then(|()| match write {
-            WriteMode::Rename | WriteMode::RenameAtOnce => match sys::rename_over(&draft, &target) {
+            WriteMode::Rename => match sys::rename_over(&draft, &target) {
                 // Something is mounted over it in this very namespace, as containers have it.
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, bytes),
                 renamed => renamed,

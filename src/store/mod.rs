@@ -174,14 +174,14 @@ impl<'a> CredentialStore<'a> {
             .collect())
     }
 
-    /// Replaces the real cache's text by a `rename`, or by a means that takes no private mount away.
+    /// Replaces the real cache's text, by a means that takes no private mount away.
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(crate) fn replace(&self, lock: &MsalLock, text: &str, rename: WriteMode) -> Result<()> {
+    pub(crate) fn replace(&self, lock: &MsalLock, text: &str) -> Result<()> {
         // Held until it is done: nobody can come to mount something meanwhile.
         match self.lease.no_mounts() {
-            Some(_no_mounts) => persist(|| self.cache.replace(lock, text, rename)),
+            Some(_no_mounts) => persist(|| self.cache.replace(lock, text, WriteMode::Rename)),
             None => persist(|| self.cache.replace(lock, text, WriteMode::Overwrite)),
         }
     }

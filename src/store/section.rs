@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::credentials::file::WriteMode;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::credentials::{CredentialFile, MsalLock};
@@ -178,18 +177,8 @@ impl CacheSection<'_> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn write(&self, text: &str) -> Result<Written> {
-        self.store.replace(&self.lock, text, WriteMode::Rename)?;
+        self.store.replace(&self.lock, text)?;
         Ok(Written::whole())
-    }
-
-    /// The same after a commit that was `stored` or not. Where it was, nothing waits for the disk a second time: a cache that a
-    /// power loss takes costs a request for the access tokens in it, and the rest is in the vault.
-    ///
-    /// # Errors
-    /// `Storage`; the file then has its old text.
-    pub(crate) fn write_after(&self, stored: &Result<()>, text: &str) -> Result<()> {
-        let rename = if stored.is_ok() { WriteMode::RenameAtOnce } else { WriteMode::Rename };
-        self.store.replace(&self.lock, text, rename)
     }
 
     /// The file has what it is to have.

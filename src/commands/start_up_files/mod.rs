@@ -201,8 +201,7 @@ fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     user_file::make_dir(directory)?;
     let replacement = draft_of(target);
     let written = user_file::write_draft(&replacement, target, bytes, Readers::AsBefore);
-    // A file that is open cannot take another's place everywhere: it is closed here.
-    let replaced = written.and_then(|file| file.sync_all()).and_then(|()| sys::rename_over(&replacement, target));
+    let replaced = written.map(drop).and_then(|()| sys::rename_over(&replacement, target));
     if replaced.is_err() {
         let _ = std::fs::remove_file(&replacement);
     }

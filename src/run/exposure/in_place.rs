@@ -237,7 +237,7 @@ impl CredentialStore<'_> {
         self.note_taken_in(committed.taken, &committed.stored);
         let profile = Profile::read(&self.config_dir.profile());
         if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
-            section.cache.write_after(&committed.stored, &text)?;
+            section.cache.write(&text)?;
         }
         Ok(cache.owners()?.into_iter().collect())
     }
@@ -310,7 +310,7 @@ impl CredentialStore<'_> {
         if nobody.is_some()
             && let Some(text) = committed.on_disk().scrub(self, &cache)?
         {
-            section.cache.write_after(&stored, &text)?;
+            section.cache.write(&text)?;
         }
         stored
     }
