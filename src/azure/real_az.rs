@@ -2,8 +2,9 @@
 //! canonicalised (launchers look beside the name they were called by, snap's looks at nothing else); only to recognise
 //! ourselves are files compared: by identity, and by a mark that every copy of the shim carries.
 //!
-//! In this order: `AZWARD_REAL_AZ`, the path pinned at install, PATH, the directories that installers use (for callers
-//! that replace PATH). Other shims that bounce back to us are passed over by the caller's list of what was tried.
+//! In this order: `AZWARD_REAL_AZ`; PATH, which decides as it does without azward; for callers that replace PATH the path
+//! pinned at install, then the directories that installers use. Other shims that bounce back to us are passed over by the
+//! caller's list of what was tried.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::settings::Settings;
+use crate::settings::{Provenance, Settings};
 use crate::sys;
 
 /// Stands in every copy of the shim, and in nothing else that is called az.
@@ -46,12 +47,16 @@ pub fn is_shim(context: &Context, path: &Path) -> bool {
 
 /// One after another as they are asked for: mostly the first is the one, and the way to the others is long.
 fn candidates(context: &Context, settings: &Settings) -> impl Iterator<Item = PathBuf> {
-    let set = settings.real_az.iter().map(|setting| setting.value.clone());
+    let set = |is_pin: bool| {
+        let chosen = settings.real_az.iter().filter(move |setting| (setting.provenance == Provenance::File) == is_pin);
+        chosen.map(|setting| setting.value.clone())
+    };
     let own = context.home.join(".local/bin");
     let names = if cfg!(windows) { ["az.cmd", "az.exe"].as_slice() } else { &["az"] };
     let well_known = WELL_KNOWN.iter().map(PathBuf::from).chain([own]);
     let well_known = well_known.flat_map(move |directory| names.iter().map(move |name| directory.join(name)));
-    set.chain(std::iter::once_with(|| on_path(context)).flatten()).chain(well_known)
+    let on_path = std::iter::once_with(|| on_path(context)).flatten();
+    set(false).chain(on_path).chain(set(true)).chain(well_known)
 }
 
 fn on_path(context: &Context) -> Vec<PathBuf> {
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_called_by_its_own_name_and_a_pin_wins_while_it_is_there() {
+    fn a_link_is_called_by_its_own_name_and_a_pin_serves_where_path_has_none() {
         let dir = tempfile::tempdir().unwrap();
         executable(&dir.path().join("cellar/az"), b"#!/bin/sh\n");
         executable(&dir.path().join("pinned/az"), b"#!/bin/sh\n");
@@ -139,13 +144,15 @@ mod tests {
         let path = dir.path().join("bin").display().to_string();
         let pinned = Settings::default().pinning(Some(dir.path().join("pinned/az")));
         let gone = Settings::default().pinning(Some(dir.path().join("gone/az")));
-        let found = |settings: &Settings, extra: &[(&str, &str)]| {
-            let context = context(dir.path(), &path, extra);
+        let found = |settings: &Settings, path: &str, extra: &[(&str, &str)]| {
+            let context = context(dir.path(), path, extra);
             find(&context, &settings.clone().with_environment(&context), &[]).unwrap()
         };
-        assert_eq!(found(&gone, &[]), dir.path().join("bin/az"));
-        assert_eq!(found(&pinned, &[]), dir.path().join("pinned/az"));
+        for settings in [&gone, &pinned] {
+            assert_eq!(found(settings, &path, &[]), dir.path().join("bin/az"));
+        }
+        assert_eq!(found(&pinned, "/nonexistent", &[]), dir.path().join("pinned/az"));
         let named = dir.path().join("cellar/az").display().to_string();
-        assert_eq!(found(&pinned, &[("AZWARD_REAL_AZ", &named)]), dir.path().join("cellar/az"));
+        assert_eq!(found(&pinned, &path, &[("AZWARD_REAL_AZ", &named)]), dir.path().join("cellar/az"));
     }
 }

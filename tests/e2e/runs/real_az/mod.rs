@@ -102,21 +102,26 @@ fn it_is_called_by_the_path_that_was_found() {
 }
 
 #[test]
-fn a_pin_wins_while_it_is_there_and_the_variable_over_it() {
+fn path_decides_the_pin_serves_who_has_none_and_the_variable_wins() {
     let sandbox = with_az_in(&["real", "pinned", "named"]);
     let at = |name: &str| sandbox.root().join(name).join("az");
     settings(&sandbox, &format!("{{\"real_az\": {:?}}}", at("pinned")));
-    assert_eq!(reached(&sandbox, |az| az), "pinned");
+    assert_eq!(reached(&sandbox, |az| az), "real");
     assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", at("named"))), "named");
     // Neither one that is ourselves nor one that is not there is any use.
-    assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", sandbox.shim())), "pinned");
-    assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", at("gone"))), "pinned");
-    assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", "")), "pinned");
-    fs::remove_file(at("pinned")).unwrap();
-    assert_eq!(reached(&sandbox, |az| az), "real");
-    // What was pinned serves those who replace PATH, too.
-    settings(&sandbox, &format!("{{\"real_az\": {:?}}}", at("named")));
-    assert_eq!(reached(&sandbox, |az| az.env("PATH", "/nonexistent")), "named");
+    for named in [sandbox.shim(), at("gone"), PathBuf::new()] {
+        assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", named.clone())), "real");
+    }
+    // One that is installed later, and stands first, is the one that a shell would start.
+    make(&sandbox, "later", "echo later");
+    let later =
+        std::env::join_paths([sandbox.root().join("bin"), sandbox.root().join("later"), sandbox.root().join("real")])
+            .unwrap();
+    assert_eq!(reached(&sandbox, |az| az.env("PATH", later.clone())), "later");
+    // What was pinned serves those who replace PATH, while it is there.
+    assert_eq!(reached(&sandbox, |az| az.env("PATH", "/nonexistent")), "pinned");
+    fs::remove_file(at("real")).unwrap();
+    assert_eq!(reached(&sandbox, |az| az), "pinned");
 }
 
 /// The shim by its path, in a mount namespace: every az in a well-known directory of the machine is covered by a copy of

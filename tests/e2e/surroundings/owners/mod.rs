@@ -40,10 +40,15 @@ fn seen(sandbox: &Sandbox) -> serde_json::Value {
     sandbox.fake_log().pop().unwrap()["cache"]["refresh_tokens"].clone()
 }
 
-/// An az of somebody's that leaves a trace.
+/// An az of somebody's that leaves a trace. Settings that name it are believed where it runs: PATH has no az any more, and the
+/// box's own is where installers put one, which is looked at last.
 fn trap(sandbox: &Sandbox) -> (PathBuf, PathBuf) {
     let (az, trace) = (sandbox.root().join("trap"), sandbox.root().join("trapped"));
     sandbox.make_script(&az, &format!("echo \"$@\" >>{}", trace.display()));
+    let (moved, last) = (sandbox.root().join("moved"), sandbox.home().join(".local/bin"));
+    fs::rename(sandbox.wrapped_az().parent().unwrap(), &moved).unwrap();
+    fs::create_dir_all(&last).unwrap();
+    sandbox.make_script(&last.join("az"), &format!("exec {}/az \"$@\"", moved.display()));
     (az, trace)
 }
 
