@@ -20,7 +20,8 @@ pub(super) enum Language {
     Fish,
 }
 
-/// The lines that put `directory` first on PATH.
+/// The lines that put `directory` first on PATH, also where it is on it already and something else stands before it: a
+/// terminal's multiplexer, or a login shell's system files, may have built PATH anew.
 pub(super) fn block(language: Language, directory: &Path, note: Option<&str>) -> String {
     let directory = directory.to_str().unwrap_or_default();
     let mut lines = vec![BEGIN.to_owned()];
@@ -28,14 +29,14 @@ pub(super) fn block(language: Language, directory: &Path, note: Option<&str>) ->
     match language {
         Language::Posix => {
             let quoted = format!("'{}'", directory.replace('\'', r"'\''"));
-            lines.push("case \":$PATH:\" in".to_owned());
-            lines.push(format!("    *:{quoted}:*) ;;"));
+            lines.push("case \"$PATH:\" in".to_owned());
+            lines.push(format!("    {quoted}:*) ;;"));
             lines.push(format!("    *) export PATH={quoted}\":$PATH\" ;;"));
             lines.push("esac".to_owned());
         }
         Language::Fish => {
             let quoted = format!("'{}'", directory.replace('\\', r"\\").replace('\'', r"\'"));
-            lines.push(format!("if not contains -- {quoted} $PATH"));
+            lines.push(format!("if test \"$PATH[1]\" != {quoted}"));
             lines.push(format!("    set -gx PATH {quoted} $PATH"));
             lines.push("end".to_owned());
         }
@@ -44,7 +45,8 @@ pub(super) fn block(language: Language, directory: &Path, note: Option<&str>) ->
     lines.join("\n") + "\n"
 }
 
-/// Whether the lines between a begin and an end are those of a block, whatever its directory.
+/// Whether the lines between a begin and an end are those of a block, whatever its directory. Earlier ones were content with a
+/// directory that was somewhere on PATH.
 fn is_block(lines: &[&[u8]]) -> bool {
     let lines = match lines {
         [note, rest @ ..] if *note == MADE.as_bytes() || *note == ENDED.as_bytes() => rest,
@@ -53,13 +55,14 @@ fn is_block(lines: &[&[u8]]) -> bool {
     let is = |line: &[u8], begin: &str, end: &str| line.starts_with(begin.as_bytes()) && line.ends_with(end.as_bytes());
     match lines {
         [case, there, export, esac] => {
-            *case == b"case \":$PATH:\" in"
-                && is(there, "    *:'", "':*) ;;")
-                && is(export, "    *) export PATH='", "'\":$PATH\" ;;")
-                && *esac == b"esac"
+            let is_now = *case == b"case \"$PATH:\" in" && is(there, "    '", "':*) ;;");
+            let is_earlier = *case == b"case \":$PATH:\" in" && is(there, "    *:'", "':*) ;;");
+            (is_now || is_earlier) && is(export, "    *) export PATH='", "'\":$PATH\" ;;") && *esac == b"esac"
         }
         [test, set, end] => {
-            is(test, "if not contains -- '", "' $PATH") && is(set, "    set -gx PATH '", "' $PATH") && *end == b"end"
+            (is(test, "if test \"$PATH[1]\" != '", "'") || is(test, "if not contains -- '", "' $PATH"))
+                && is(set, "    set -gx PATH '", "' $PATH")
+                && *end == b"end"
         }
         _ => false,
     }

@@ -98,6 +98,26 @@ fn what_is_no_whole_block_of_ours_is_the_user_s() {
 }
 
 #[test]
+fn an_earlier_block_gives_way_to_one_that_puts_the_directory_first() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join(".config/fish/conf.d")).unwrap();
+    let earlier = [
+        (".bashrc", "case \":$PATH:\" in\n    *:'/x':*) ;;\n    *) export PATH='/x'\":$PATH\" ;;\nesac"),
+        (".config/fish/conf.d/azward.fish", "if not contains -- '/x' $PATH\n    set -gx PATH '/x' $PATH\nend"),
+    ];
+    for (name, lines) in earlier {
+        std::fs::write(home.path().join(name), format!("a\n{BEGIN}\n{lines}\n{END}\n")).unwrap();
+    }
+    for file in files(home.path(), "/bin/sh") {
+        assert!(file.add(Path::new("/x")).unwrap() && !file.add(Path::new("/x")).unwrap());
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert!(text.matches(BEGIN).count() == 1 && text.starts_with("a\n"), "{text}");
+        assert!(file.remove().unwrap());
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "a\n");
+    }
+}
+
+#[test]
 fn blocks_that_came_twice_or_with_other_line_ends_go_too() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(".bashrc");
