@@ -49,12 +49,13 @@ struct Answer<'a> {
     subscription: Subscription,
 }
 
-/// Answers on stdout, if this is a command line, an environment and a login that azward understands. Says whether it did.
-pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>) -> bool {
+/// Answers on stdout, if this is a command line, an environment and a login that azward understands, and there is a token or is
+/// one to be had by `renew`. Says whether it did.
+pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, renew: Renew) -> bool {
     let began = Instant::now();
     let Some(answer) = Answer::of(app, config_dir, command) else { return false };
     let store = CredentialStore::new(app, config_dir);
-    let Some(text) = answer.text(&store) else { return false };
+    let Some(text) = answer.text(&store, renew) else { return false };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = ui::answer(text.as_bytes()).is_ok();
     answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
@@ -66,6 +67,10 @@ impl<'a> Answer<'a> {
     fn of(app: &'a App, config_dir: &ConfigDir, command: &'a Command<'_>) -> Option<Self> {
         let context = &app.context;
         let request = command.token_request()?;
+        // az warns of a working directory that is no more.
+        if context.directory.as_os_str().is_empty() {
+            return None;
+        }
         let config = Ini::read(&config_dir.path().join("config"))?;
         if keeps_tokens_elsewhere(context, &config) || writes_a_log(context, &config) {
             return None;
@@ -87,27 +92,32 @@ impl<'a> Answer<'a> {
     }
 
     /// The bytes to print; `None` when there is no token to be had without the real az.
-    fn text(&self, store: &CredentialStore<'_>) -> Option<Zeroizing<String>> {
+    fn text(&self, store: &CredentialStore<'_>, renew: Renew) -> Option<Zeroizing<String>> {
         // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
         let text = std::mem::take(&mut *store.cache.read().ok()?.unwrap_or_default());
         match TokenCache::parse(&text) {
-            Ok(cache) if !text.is_empty() => self.text_from(&cache, store),
+            Ok(cache) if !text.is_empty() => self.text_from(&cache, store, renew),
             // Somebody may be writing it at this moment.
             _ => {
                 let text = store.read_settled().ok()?;
-                self.text_from(&TokenCache::parse(&text).ok()?, store)
+                self.text_from(&TokenCache::parse(&text).ok()?, store, renew)
             }
         }
     }
 
-    fn text_from(&self, cache: &TokenCache<'_>, store: &CredentialStore<'_>) -> Option<Zeroizing<String>> {
+    fn text_from(
+        &self,
+        cache: &TokenCache<'_>,
+        store: &CredentialStore<'_>,
+        renew: Renew,
+    ) -> Option<Zeroizing<String>> {
         if (cache.has_refresh_token().ok()? || store.cache.has_leftover())
             && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);
         }
         let tokens = Tokens { store, real_az: None, command: self.command };
-        let acquired = tokens.acquire_from(cache, &self.wanted, Renew::IfDueOrMissing);
+        let acquired = tokens.acquire_from(cache, &self.wanted, renew);
         // It waited for its answer and not for this.
         if let Some(signal) = sys::pending_signal() {
             sys::die_of(signal);

@@ -13,6 +13,7 @@ use azward::run::run_variable::{self, Role, RunVariable};
 use azward::run::{Run, supervise};
 use azward::store::{CredentialStore, is_covered};
 use azward::sys;
+use azward::tokens::Renew;
 use azward::ui::Ui;
 
 use crate::answer::answer;
@@ -42,7 +43,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     let invocation = recognise(&command, purpose);
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
-    if may_answer && answer(app, &config_dir, &command) {
+    if may_answer && answer(app, &config_dir, &command, Renew::IfDueOrMissing) {
         return Ok(ExitCode::SUCCESS);
     }
     let real_az = match real_az::find(context, settings, run_variable::tried(given.as_ref())) {
@@ -74,7 +75,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     }
     let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
     let run = Run { app, config_dir: &config_dir, real_az, run_variable };
-    let finished = run.perform(&command)?;
+    let finished = run.perform(&command, &|| may_answer && answer(app, &config_dir, &command, Renew::Never))?;
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);
     }

@@ -62,6 +62,21 @@ pub(crate) enum Command {
         #[arg(long)]
         remove: bool,
     },
+    /// Get a new access token now, for a role or a group that was granted a moment ago
+    Refresh {
+        /// The resource that it is for; without it, Resource Manager
+        #[arg(long, value_name = "RESOURCE", conflicts_with = "all")]
+        resource: Option<String>,
+        /// A new one in the place of each that the token cache has
+        #[arg(long)]
+        all: bool,
+    },
+    /// Make the config directory that az uses here a view of the login that it is a copy of
+    Adopt {
+        /// The config directory of that login
+        #[arg(long, value_name = "DIRECTORY")]
+        from: std::path::PathBuf,
+    },
     /// List every login: its directory, whether that still exists, when it was last used, where its key is
     List {
         /// As JSON

@@ -31,6 +31,8 @@ pub enum Kind {
     Interrupted,
     /// The operating system refused: a full disk, a missing permission.
     Storage,
+    /// The token endpoint refused, or could not be asked.
+    Refused,
     /// The command line or a setting makes no sense.
     Usage,
     /// A fault in azward itself.
@@ -97,6 +99,7 @@ impl Failure {
             | Kind::NoPlace
             | Kind::Gone
             | Kind::Storage
+            | Kind::Refused
             | Kind::Fault => 1,
         }
     }

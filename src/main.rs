@@ -8,9 +8,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use azward::app::App;
+use azward::azure::ConfigDir;
 use azward::commands;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
+use azward::commands::refresh;
 use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
 use azward::home::{self, Care};
@@ -62,6 +64,18 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         }
         Command::View { directory, remove: true, .. } => commands::view::remove(app, ui, &directory),
         Command::View { directory, of, .. } => commands::view::add(app, ui, &directory, of.as_deref()),
+        Command::Refresh { resource, all } => {
+            let which = match resource {
+                Some(resource) => refresh::Which::Resource(resource),
+                None if all => refresh::Which::All,
+                None => refresh::Which::ResourceManager,
+            };
+            refresh::refresh(app, ui, which)
+        }
+        Command::Adopt { from } => {
+            let here = ConfigDir::of(&app.context);
+            commands::view::add(app, ui, here.path(), Some(&from))
+        }
         Command::List { json } => {
             let form = if json { Form::Json } else { Form::Table };
             commands::list::list(app, ui, form)

@@ -7,6 +7,7 @@ pub mod forget;
 pub mod install;
 pub mod list;
 pub mod lock;
+pub mod refresh;
 pub mod scrub;
 mod start_up_files;
 pub mod status;

@@ -2,6 +2,7 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
+mod copied;
 pub(crate) mod exposure;
 mod give_back;
 pub mod guard;
@@ -18,7 +19,7 @@ mod through_az;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::azure::clouds::Cloud;
@@ -35,6 +36,9 @@ use crate::secret::wipe_stack;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
 use crate::tokens::{Acquired, Flight, Renew, TokenKey, Tokens};
+
+/// How long one's turn takes to come where somebody else had it.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 
 /// One execution of the real az on a caller's behalf.
 #[derive(Debug)]
@@ -59,11 +63,12 @@ pub struct Finished {
 }
 
 impl Run<'_> {
-    /// Sweeps, rotates if due, exposes, runs az, harvests, scrubs.
+    /// Sweeps, rotates if due, exposes, runs az, harvests, scrubs. Of many that wait for their turn to have az get a token the
+    /// first one gets it for all: whoever has waited asks `answer` whether that is what he is for.
     ///
     /// # Errors
     /// [`Kind::NotStarted`] when az could not be started; the file is scrubbed all the same.
-    pub fn perform(&self, command: &Command<'_>) -> Result<Finished> {
+    pub fn perform(&self, command: &Command<'_>, answer: &dyn Fn() -> bool) -> Result<Finished> {
         sys::take_signals();
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
@@ -83,8 +88,16 @@ impl Run<'_> {
         let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
         let left_to_az = wanted.as_ref().and_then(|wanted| Self::renew_if_due(&tokens, wanted));
         let is_for_a_token = command.group().is_for_a_token();
+        let waited = Instant::now();
         let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
+        let has_waited = turn.is_some() && waited.elapsed() > SHORTEST_WAIT;
         let held = begun.hold()?;
+        if has_waited && sys::pending_signal().is_none() && answer() {
+            if self.is_settled(held.abandon()) {
+                drop(guardian.dismiss());
+            }
+            return Ok(Finished { status: ExitStatus::default(), handicap: None });
+        }
         let kind = held.kind();
         if let Some(signal) = sys::pending_signal() {
             self.end_by(signal, held.abandon(), &guardian);
@@ -140,6 +153,9 @@ impl Run<'_> {
         // else that we could not do is ours to say.
         let is_az_s = |kind| matches!(kind, Kind::CacheForeign | Kind::Gone);
         let handicap = handicap.filter(|failure| !is_az_s(failure.kind) && !status.success());
+        // So it ends for want of a login; what it says of arguments and resources has other codes.
+        let may_lack_a_login = status.code() == Some(1) && command.effect() == AccountEffect::Nothing;
+        let handicap = handicap.or_else(|| may_lack_a_login.then(|| store.login_of_the_original()).flatten());
         Ok(Finished { status, handicap })
     }
 

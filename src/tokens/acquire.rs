@@ -44,6 +44,10 @@ pub enum Renew {
     /// When every one that would serve is due or has expired, or it is not known which refresh token is good: for who is
     /// about to start an az.
     IfAllAreDue,
+    /// Whatever the old one has left: for who was granted something since.
+    Now,
+    /// Not at all: for who has asked already, and looks whether somebody else got one.
+    Never,
 }
 
 /// What became of it.
@@ -60,9 +64,13 @@ pub enum Acquired {
 }
 
 /// What a renewal came to.
-enum Outcome {
+#[derive(Debug)]
+pub enum Renewed {
+    /// There is a fresh one in the cache.
     Fresh,
-    Denied,
+    /// There is none, for this reason.
+    Denied(String),
+    /// It is the real az's to get.
     LeftToAz,
 }
 
@@ -86,19 +94,17 @@ impl Tokens<'_> {
             Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now)),
             Renew::IfDue => found.is_some_and(|found| found.is_due(now)),
             Renew::IfAllAreDue => serving.are_due(now) || source::is_uncertain(self.store, wanted),
+            Renew::Now => true,
+            Renew::Never => false,
         };
         let token = |found: CachedToken<'_>| found.to_token(now);
         if !is_to_be_renewed {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
         }
-        // In a private mount az renews the token where the run above finds it.
-        if !self.store.vault.exists() || is_covered(self.store.cache.path()) {
-            return Acquired::LeftToAz;
-        }
-        match self.renew(wanted) {
-            Outcome::Fresh => self.read_anew(wanted, &account).map_or(Acquired::Denied(None), Acquired::Fresh),
-            Outcome::Denied => Acquired::Denied(found.map(token)),
-            Outcome::LeftToAz => Acquired::LeftToAz,
+        match self.renew(wanted, renew) {
+            Renewed::Fresh => self.read_anew(wanted, &account).map_or(Acquired::Denied(None), Acquired::Fresh),
+            Renewed::Denied(_) => Acquired::Denied(found.map(token)),
+            Renewed::LeftToAz => Acquired::LeftToAz,
         }
     }
 
@@ -114,8 +120,13 @@ impl Tokens<'_> {
         due.ok()?.map(|_| flight)
     }
 
-    /// Renews it, if it is still due or missing when it is our turn.
-    fn renew(&self, wanted: &TokenKey) -> Outcome {
+    /// Renews it, if it is still due or missing when it is our turn, or is to be new now.
+    #[must_use]
+    pub fn renew(&self, wanted: &TokenKey, renew: Renew) -> Renewed {
+        // In a private mount az renews the token where the run above finds it.
+        if !self.store.vault.exists() || is_covered(self.store.cache.path()) {
+            return Renewed::LeftToAz;
+        }
         let context = &self.store.app.context;
         // The key is about to be read.
         home::close_files(context);
@@ -126,38 +137,42 @@ impl Tokens<'_> {
         );
         let renewal = Renewal { context, real_az: &real_az };
         let Ok(manner) = renewal.manner(&wanted.authority) else {
-            return if backs_off_from_az(self.store, wanted) { Outcome::Denied } else { Outcome::LeftToAz };
+            return match backs_off_from_az(self.store, wanted) {
+                true => Renewed::Denied("the real az could not renew it a moment ago".to_owned()),
+                false => Renewed::LeftToAz,
+            };
         };
         let began = Instant::now();
-        match self.fly(wanted, &manner) {
-            Ok(None) => Outcome::Fresh,
+        match self.fly(wanted, renew, &manner) {
+            Ok(None) => Renewed::Fresh,
             Ok(Some(Redeemed::Granted)) => {
                 self.note(wanted, "renewed", began);
-                Outcome::Fresh
+                Renewed::Fresh
             }
             Ok(Some(Redeemed::LeftToAz(why))) => {
                 renewal.remember(&wanted.authority, &manner, &why);
                 self.note(wanted, why, began);
-                Outcome::LeftToAz
+                Renewed::LeftToAz
             }
             Ok(Some(Redeemed::Denied(why))) => {
-                self.note(wanted, why, began);
-                Outcome::Denied
+                self.note(wanted, why.as_str(), began);
+                Renewed::Denied(why)
             }
             Err(failure) => {
                 if failure.kind != Kind::Interrupted {
-                    self.note(wanted, failure.what, began);
+                    self.note(wanted, failure.what.as_str(), began);
                 }
-                Outcome::Denied
+                Renewed::Denied(failure.what)
             }
         }
     }
 
     /// `None` when somebody else did it while we waited for our turn, else what became of our own request.
-    fn fly(&self, wanted: &TokenKey, manner: &Manner) -> Result<Option<Redeemed>> {
+    fn fly(&self, wanted: &TokenKey, renew: Renew, manner: &Manner) -> Result<Option<Redeemed>> {
         self.store.prepare_vault()?;
         let flight = Flight::enter(self.store, wanted)?;
-        if !source::is_uncertain(self.store, wanted) && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {
+        let may_do_without = renew != Renew::Now && !source::is_uncertain(self.store, wanted);
+        if may_do_without && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {
             return Ok(None);
         }
         redeem(self.store, wanted, manner, &flight).map(Some)

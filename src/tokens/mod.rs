@@ -5,6 +5,7 @@ pub mod access_token;
 mod acquire;
 mod commit;
 pub mod entra;
+mod held;
 mod redeem;
 pub(crate) mod renewal;
 mod single_flight;
@@ -12,6 +13,7 @@ pub mod source;
 mod take_over;
 mod token_key;
 
-pub use acquire::{Acquired, Renew, Tokens};
+pub use acquire::{Acquired, Renew, Renewed, Tokens};
+pub use held::{drop_held, held};
 pub use single_flight::Flight;
 pub use token_key::TokenKey;

@@ -205,6 +205,11 @@ impl<'a> Serving<'a> {
         self.0.iter().map(|(_, found)| *found).find(|found| found.left(now) >= USELESS)
     }
 
+    /// Whether the entry with this key is one of them.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(entry, _)| entry.key == key)
+    }
+
     /// The entry of the first that is not due.
     pub(super) fn fresh(&self, now: i64) -> Option<Entry<'a>> {
         self.0.iter().find(|(_, found)| !found.is_due(now)).map(|(entry, _)| *entry)

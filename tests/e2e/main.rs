@@ -5,12 +5,14 @@
 //! - `runs`: az runs, however it is handed the secrets.
 //!   - `adoption`: a login that azward did not put there itself is taken into the vault.
 //!   - `adversity`: keyrings, disks, vaults, locks, modes and clocks in disorder.
+//!   - `copied`: a copy of a config directory says whose login it lacks, and adopts it.
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
 //!   - `native_rotation`, `rotation`: a token that is due is new before it is used.
 //!   - `real_az`: finding the real az, whatever is on PATH.
+//!   - `refresh`: a new token now.
 //!   - `sdks`: the SDKs for Python and JavaScript.
 //!   - `signals`: whoever signals the shim meets az, and its end is az's.
 //!   - `single_flight`: many callers, one request.
@@ -50,12 +52,14 @@ mod answers {
 mod runs {
     mod adoption;
     mod adversity;
+    mod copied;
     mod denials;
     mod journal;
     mod keep_alive;
     mod login;
     mod native_rotation;
     mod real_az;
+    mod refresh;
     mod rotation;
     mod sdks;
     mod signals;

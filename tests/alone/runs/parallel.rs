@@ -2,8 +2,9 @@
 //! succeed, what each of them got is kept, the login survives, and when the last one is over nothing is in the clear.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use entra::{Entra, Rolling, TENANT_A};
+use entra::{Entra, Fault, Rolling, TENANT_A, Trouble};
 
 use crate::alone;
 use crate::support::{Invocation, Outcome, Sandbox};
@@ -59,6 +60,24 @@ fn twelve(by: By) {
         assert_eq!(kept["secret"].as_str(), Some(outcome.out().trim_end()));
     }
     assert_login_survived(&sandbox, &entra);
+}
+
+#[test]
+fn callers_whose_endpoint_hung_once_start_one_az_for_all() {
+    let _alone = alone();
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
+    sandbox.config().age_access_tokens(-60, "management");
+    entra.clear_journal();
+    // Longer than azward waits; az comes later.
+    let hang = Fault::new(Trouble::DelayAnswer(Duration::from_secs(8))).times(1);
+    entra.knobs(|knobs| knobs.faults = vec![hang]);
+    let before = sandbox.deeds("run");
+    let callers: Vec<_> = (0..20).map(|_| sandbox.az(["account", "get-access-token"]).start()).collect();
+    let tokens: Vec<_> = callers.into_iter().map(|caller| caller.finish().ok().silent().token()).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    assert!(sandbox.deeds("run") - before <= 2, "{} runs", sandbox.deeds("run") - before);
+    assert!(entra.refreshes() <= 3, "{}", entra.refreshes());
+    sandbox.assert_nothing_in_the_clear();
 }
 
 #[test]

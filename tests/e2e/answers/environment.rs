@@ -1,4 +1,5 @@
-//! What the environment says to az it says to azward: the time zone, and a variable that is set to nothing.
+//! What the environment says to az it says to azward: the time zone, a variable that is set to nothing, a working directory
+//! that is no more.
 
 use super::parity::{compare_as, logged_in};
 use crate::support::{Invocation, Sandbox};
@@ -43,4 +44,13 @@ fn a_variable_that_is_set_to_nothing_means_to_azward_what_it_means_to_az() {
     });
     assert_eq!(ours.visible(), theirs.visible());
     assert!(ours.err().contains("is not registered"), "{ours:?}");
+}
+
+#[test]
+fn a_working_directory_that_is_no_more_is_told_by_az() {
+    let (sandbox, _entra) = logged_in();
+    for line in ["TOKEN", "account show"] {
+        compare_as(&sandbox, line, |az| az.in_script(r#"mkdir gone; cd gone; rmdir ../gone; exec "$0" "$@""#)).ok();
+    }
+    sandbox.assert_nothing_in_the_clear();
 }

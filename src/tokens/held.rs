@@ -1,0 +1,61 @@
+//! The access tokens that a cache has, each as the command that got it asked for it; and how one is dropped, so that the next az
+//! gets another. What is not understood is none of them, and stays.
+
+use crate::azure::AZURE_CLI_CLIENT_ID;
+use crate::azure::clouds::Cloud;
+use crate::credentials::msal::{self, Section, TokenCache};
+use crate::failure::Result;
+use crate::store::CredentialStore;
+use crate::tokens::TokenKey;
+
+/// The tokens of all accounts in `cloud`, in the order of the cache.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn held(cache: &TokenCache<'_>, cloud: &Cloud) -> Result<Vec<TokenKey>> {
+    let accounts = msal::accounts(cache)?;
+    let environment = cloud.active_directory.host();
+    let mut found: Vec<TokenKey> = Vec::new();
+    for entry in cache.entries(Section::AccessToken)? {
+        let Ok(token) = entry.access_token() else { continue };
+        let owner = entry.owner();
+        let account = accounts.iter().find(|account| Some(&account.id) == owner.as_ref());
+        let Some(account) = account.filter(|account| account.id.environment == environment) else { continue };
+        // Resources are asked for by this one; the others that stand beside it are what the endpoint made of it.
+        let mut scopes = token.target.split(' ');
+        let scope = scopes.clone().find(|scope| scope.ends_with("/.default")).or_else(|| scopes.next());
+        if token.client_id != AZURE_CLI_CLIENT_ID || token.has_ext_cache_key {
+            continue;
+        }
+        let key = TokenKey {
+            username: account.username.clone(),
+            tenant: token.realm.to_string(),
+            authority: cloud.active_directory.clone(),
+            environment: environment.to_owned(),
+            scope: scope.unwrap_or_default().to_owned(),
+        };
+        if !found.contains(&key) {
+            found.push(key);
+        }
+    }
+    Ok(found)
+}
+
+/// Drops the tokens that would serve for `wanted`, and says how many there were.
+///
+/// # Errors
+/// Whatever kept the cache from being read or written.
+pub fn drop_held(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<usize> {
+    let section = store.lock_cache()?;
+    let cache = section.parse()?;
+    let Some(account) = wanted.account(&cache)? else { return Ok(0) };
+    let serving = wanted.serving(&cache, &account)?;
+    let entries = cache.entries(Section::AccessToken)?;
+    let count = entries.len();
+    let left: Vec<_> = entries.into_iter().filter(|entry| !serving.has(entry.key)).collect();
+    let dropped = count - left.len();
+    if dropped > 0 {
+        section.write(&cache.with_entries(Section::AccessToken, &left))?;
+    }
+    Ok(dropped)
+}
