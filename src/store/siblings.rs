@@ -58,6 +58,16 @@ impl CredentialStore<'_> {
         })
     }
 
+    /// Whether a sibling's cache has a refresh token in it at this moment: it may be newer than the vault's.
+    pub(crate) fn is_exposed_in_a_sibling(&self) -> bool {
+        let mut is_exposed = false;
+        self.for_exposed_siblings(|_, _| {
+            is_exposed = true;
+            Ok(())
+        });
+        is_exposed
+    }
+
     /// Does `work` with the text of each sibling's cache that has a refresh token in it at this moment.
     pub(super) fn for_exposed_siblings(
         &self,

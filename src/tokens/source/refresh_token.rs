@@ -19,7 +19,7 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
     let text = store.read_settled()?;
     let cache = TokenCache::parse(&text)?;
     let Some(account) = wanted.account(&cache)? else { return Ok(Vec::new()) };
-    let contents = match cache.has_refresh_token()? {
+    let contents = match cache.has_refresh_token()? || store.is_exposed_in_a_sibling() {
         false => store.vault.load()?,
         true => {
             let section = store.prepared()?.enter_vault()?;

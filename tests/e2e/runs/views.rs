@@ -152,6 +152,46 @@ fn what_an_az_stores_in_one_reaches_an_az_that_runs_in_the_other() {
 }
 
 #[test]
+fn what_a_dead_run_left_in_one_is_redeemed_in_the_other() {
+    let (sandbox, entra) = Sandbox::logged_in();
+    let (own, view) = (sandbox.config(), view(&sandbox));
+    in_view(&sandbox, &view, &TOKEN).run().ok().silent();
+    sandbox.set_exposure("in-place");
+    for (left_in, asked) in [(&view, &own), (&own, &view)] {
+        let text = text_while_exposed(&sandbox, left_in);
+        std::fs::write(left_in.token_cache_path(), text).unwrap();
+        // As an az does whose run is no more when it has got a new one.
+        let words = [&TOKEN[..], &["--resource", "https://dead.example", "-o", "none"]].concat();
+        sandbox.plain_az(&words).env("AZURE_CONFIG_DIR", left_in.path()).run().ok();
+        left_in.age_access_tokens(100, "management");
+        asked.age_access_tokens(100, "management");
+        entra.clear_journal();
+        let path = sandbox.environment()[std::ffi::OsStr::new("PATH")].clone();
+        sandbox.wrap_script(LOUD);
+        let answer = in_view(&sandbox, asked, &TOKEN).run().ok().silent();
+        sandbox.set_env("PATH", path);
+        assert_eq!(entra.access_tokens_issued().last(), Some(&answer.token()));
+        in_view(&sandbox, left_in, &["version"]).run().ok();
+        sandbox.assert_nothing_in_the_clear();
+    }
+}
+
+/// What the token cache has in it while an az runs there.
+fn text_while_exposed(sandbox: &Sandbox, config_dir: &ConfigDir) -> String {
+    let path = sandbox.environment()[std::ffi::OsStr::new("PATH")].clone();
+    sandbox.wrap_script("echo running; while [ ! -e \"$HOME/stop\" ]; do sleep 0.05; done");
+    let run = in_view(sandbox, config_dir, &["deployment", "create"]).start();
+    run.wait_for("running");
+    let text = config_dir.token_cache_text();
+    std::fs::write(sandbox.home().join("stop"), "").unwrap();
+    run.finish().ok();
+    std::fs::remove_file(sandbox.home().join("stop")).unwrap();
+    sandbox.set_env("PATH", path);
+    assert!(text.contains("\"RefreshToken\": {\n        \""), "it is exposed there");
+    text
+}
+
+#[test]
 fn real_runs_in_both_live_with_one_another() {
     let (sandbox, entra) = Sandbox::logged_in();
     let view = view(&sandbox);
