@@ -6,7 +6,7 @@ use std::path::Path;
 
 use entra::{Rolling, User};
 
-use super::{mode, redeem, redeem_natively, sandbox, status};
+use super::{By, mode, redeem, sandbox, status};
 use crate::support::fake_az::json::Json;
 use crate::support::{ConfigDir, End, Sandbox};
 
@@ -100,10 +100,10 @@ fn it_is_private_whatever_it_was_and_links_are_kept() {
     sandbox.login(&entra, User::Alice);
     assert_eq!(mode(&cache), 0o600);
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o644)).expect("it is ours");
-    redeem(&sandbox, &entra, "one");
+    redeem(&sandbox, &entra, "one", By::Az);
     assert_eq!(mode(&cache), 0o600);
     fs::remove_file(&cache).expect("it is there");
-    redeem(&sandbox, &entra, "two");
+    redeem(&sandbox, &entra, "two", By::Az);
     assert_eq!(mode(&cache), 0o600);
 
     // As dotfile managers have it: the file elsewhere, then the whole directory elsewhere.
@@ -111,10 +111,10 @@ fn it_is_private_whatever_it_was_and_links_are_kept() {
     fs::create_dir(&elsewhere).expect("the home can be written");
     fs::rename(&cache, elsewhere.join("cache")).expect("it is one file system");
     symlink("../dotfiles/cache", &cache).expect("the place is free");
-    redeem(&sandbox, &entra, "three");
+    redeem(&sandbox, &entra, "three", By::Az);
     sandbox.plain_login(&entra, User::Alice);
     sandbox.az(["account", "show"]).run().ok();
-    redeem_natively(&sandbox, &entra, "four");
+    redeem(&sandbox, &entra, "four", By::Azward);
     assert_eq!(fs::read_link(&cache).expect("it is a link still"), Path::new("../dotfiles/cache"));
     assert!(config.access_token(entra::TENANT_A.id, "https://four.example/.default").is_some(), "it is the same file");
     let others = fs::read_dir(&elsewhere).expect("it is there").count() + count_of_caches(config.path());
@@ -129,10 +129,10 @@ fn a_config_directory_behind_a_link_is_one_directory() {
     symlink("azure", sandbox.config_dir()).expect("the place is free");
     let entra = sandbox.start_entra(|_| {});
     sandbox.login(&entra, User::Alice);
-    redeem(&sandbox, &entra, "one");
-    redeem_natively(&sandbox, &entra, "native");
+    redeem(&sandbox, &entra, "one", By::Az);
+    redeem(&sandbox, &entra, "native", By::Azward);
     sandbox.set_env("AZURE_CONFIG_DIR", &real);
-    redeem(&sandbox, &entra, "two");
+    redeem(&sandbox, &entra, "two", By::Az);
     assert_eq!(status(&sandbox).0, 1);
     assert!(fs::symlink_metadata(sandbox.home().join(".azure")).expect("it is there").is_symlink());
 }
@@ -148,9 +148,9 @@ fn a_token_cache_that_was_removed_or_emptied_comes_back() {
     let cache = sandbox.config().token_cache_path();
     sandbox.login(&entra, User::Alice);
     fs::remove_file(&cache).expect("it is there");
-    redeem(&sandbox, &entra, "one");
+    redeem(&sandbox, &entra, "one", By::Az);
     fs::write(&cache, "").expect("it can be written");
-    redeem(&sandbox, &entra, "two");
+    redeem(&sandbox, &entra, "two", By::Az);
     fs::write(&cache, "").expect("it can be written");
     // Needs no login, and neither mends the file nor takes it for a logout.
     sandbox.az(["account", "show"]).run().ok().silent();
@@ -183,6 +183,6 @@ fn a_torn_or_foreign_token_cache_is_left_alone() {
         assert_eq!(logins, 1);
         assert!(clear.starts_with("the token cache is not one that azward understands"), "{clear}");
         fs::remove_file(&cache).expect("it is there");
-        redeem(&sandbox, &entra, &format!("after-{place}"));
+        redeem(&sandbox, &entra, &format!("after-{place}"), By::Az);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use entra::{Rolling, User};
 
-use super::{redeem, redeem_natively, sandbox, status};
+use super::{By, redeem, sandbox, status};
 use crate::support::fake_az::json::Json;
 use crate::support::{Invocation, Sandbox};
 
@@ -25,30 +25,30 @@ fn a_plain_login_is_adopted_by_the_next_invocation_of_any_kind() {
 
     sandbox.az(["account", "show"]).run().ok().silent();
     adopted();
-    redeem(&sandbox, &entra, "one");
+    redeem(&sandbox, &entra, "one", By::Az);
 
     // From here on the vault has one already, and the newer wins.
     sandbox.plain_login(&entra, User::Alice);
     assert!(is_in_the_clear());
     sandbox.azward(["scrub"]).run().ok().silent();
     adopted();
-    redeem(&sandbox, &entra, "two");
+    redeem(&sandbox, &entra, "two", By::AzwardBeforeAz);
 
     sandbox.plain_login(&entra, User::Alice);
-    redeem(&sandbox, &entra, "three");
+    redeem(&sandbox, &entra, "three", By::AzwardBeforeAz);
     adopted();
 
     sandbox.plain_login(&entra, User::Alice);
-    redeem_natively(&sandbox, &entra, "four");
+    redeem(&sandbox, &entra, "four", By::Azward);
     adopted();
 
     // An older token cache, as out of a backup, is not newer for being there.
     sandbox.plain_login(&entra, User::Alice);
     let old = sandbox.config().token_cache_text();
-    redeem(&sandbox, &entra, "five");
-    for redeem in [redeem, redeem_natively] {
+    redeem(&sandbox, &entra, "five", By::AzwardBeforeAz);
+    for by in [By::Az, By::Azward] {
         fs::write(sandbox.config().token_cache_path(), &old).expect("it can be written");
-        redeem(&sandbox, &entra, "six");
+        redeem(&sandbox, &entra, "six", by);
         adopted();
     }
 }
@@ -73,7 +73,7 @@ fn redeem_plainly(sandbox: &Sandbox, api: &str) {
     sandbox.plain_az(["account", "get-access-token", "--resource", &resource]).run().ok().silent();
 }
 
-/// Who redeems a token first.
+/// Who redeems a token first, az or azward.
 #[derive(Clone, Copy, Debug)]
 enum First {
     Az,
@@ -178,5 +178,5 @@ fn a_copied_config_directory_is_worth_nothing_once_its_access_tokens_expired() {
         assert!(outcome.err().contains("az login"), "{outcome:?}");
     }
     assert_eq!(entra.refreshes(), refreshes, "there was nothing to ask with");
-    redeem(&sandbox, &entra, "one");
+    redeem(&sandbox, &entra, "one", By::Az);
 }

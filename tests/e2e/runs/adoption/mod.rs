@@ -13,29 +13,29 @@ use entra::{Entra, Request, Rolling};
 
 use crate::support::Sandbox;
 
-/// Redeems the newest refresh token, by the real az in a run: for an API that nobody has asked for yet.
-#[track_caller]
-fn redeem(sandbox: &Sandbox, entra: &Entra, api: &str) {
-    // An option's beginning is for argparse to understand, so azward does not answer this itself.
-    redeem_with(sandbox, entra, api, "--out");
+/// Who redeems a refresh token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The real az in a run: an option's beginning is for argparse to understand, so azward does not answer this itself.
+    Az,
+    /// azward before such a run: it is not known which of several is good, and az is not handed one before it is.
+    AzwardBeforeAz,
+    /// azward, which answers.
+    Azward,
 }
 
-/// The same by azward itself.
+/// Redeems the newest refresh token, for an API that nobody has asked for yet.
 #[track_caller]
-fn redeem_natively(sandbox: &Sandbox, entra: &Entra, api: &str) {
-    redeem_with(sandbox, entra, api, "--output");
-}
-
-#[track_caller]
-fn redeem_with(sandbox: &Sandbox, entra: &Entra, api: &str, output: &str) {
+fn redeem(sandbox: &Sandbox, entra: &Entra, api: &str, by: By) {
     let newest = entra.refresh_tokens_issued().len() as u64;
     let resource = format!("https://{api}.example");
+    let output = if by == By::Azward { "--output" } else { "--out" };
     sandbox.az(["account", "get-access-token", "--resource", &resource, output, "json"]).run().ok().silent();
     let request = entra.journal().into_iter().rfind(Request::is_token_request).expect("there was a request");
     // Or one that azward has had for it meanwhile.
     assert!(request.presented_generation >= Some(newest) && request.status == Some(200), "{request}");
     let agent = request.user_agent.unwrap_or_default();
-    assert_eq!(agent.starts_with("azward"), output == "--output", "{agent}");
+    assert_eq!(agent.starts_with("azward"), by != By::Az, "{agent}");
     sandbox.assert_nothing_in_the_clear();
 }
 
