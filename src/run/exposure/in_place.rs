@@ -248,12 +248,13 @@ impl CredentialStore<'_> {
     /// Whatever kept it from doing so; the file still has it.
     #[cfg(target_os = "linux")]
     fn harvest_in_place(&self, by: Origin<'_>) -> Result<()> {
+        let section = self.prepared()?.enter_vault()?;
+        // Not before: who was signed out meanwhile is in it no more.
         let text = self.cache.read()?.unwrap_or_default();
         let cache = TokenCache::parse(&text)?;
         if !cache.has_refresh_token()? {
             return Ok(());
         }
-        let section = self.prepared()?.enter_vault()?;
         let mut opened = section.open()?;
         opened.harvest(&cache, by, Order::Ran)?;
         opened.commit().stored
