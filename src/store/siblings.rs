@@ -9,13 +9,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::credentials::msal::{AccountFields, TokenCache};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::Result;
 use crate::store::CredentialStore;
-use crate::store::section::CacheSection;
 use crate::vault::{Contents, Owner};
 
 /// How long to wait for a sibling's cache. The own one may be locked meanwhile, and az gives up on that after 5 s.
@@ -87,15 +88,10 @@ impl CredentialStore<'_> {
 
     /// Puts the vault's refresh tokens into the place of those that they came after, where those are exposed.
     pub(super) fn renew_in_siblings(&self, contents: &Contents) {
-        self.for_exposed_siblings(|sibling, cache| {
-            if edit::renew(cache, contents)?.is_none() {
-                return Ok(());
-            }
-            let section = sibling.lock_cache_within(SIBLING_DEADLINE)?;
-            match edit::renew(&section.parse()?, contents)? {
-                Some(text) => section.write(&text).map(drop),
-                None => Ok(()),
-            }
+        self.for_exposed_siblings(|sibling, cache| match edit::renew(cache, contents)? {
+            // Locked only where there is something to do.
+            Some(_) => sibling.edit_as_sibling(|cache| edit::renew(cache, contents)),
+            None => Ok(()),
         });
     }
 
@@ -103,13 +99,18 @@ impl CredentialStore<'_> {
     pub(super) fn sign_out_of_siblings(&self, accounts: &[Owner]) {
         for config_dir in &self.siblings() {
             let sibling = CredentialStore::new(self.app, config_dir);
-            let sign_out = |section: CacheSection<'_>| match edit::sign_out(&section.parse()?, accounts)? {
-                Some(text) => section.write(&text).map(drop),
-                None => Ok(()),
-            };
-            if let Err(failure) = sibling.lock_cache_within(SIBLING_DEADLINE).and_then(sign_out) {
+            if let Err(failure) = sibling.edit_as_sibling(|cache| edit::sign_out(cache, accounts)) {
                 self.app.journal.warn(self.app.context.now(), &failure);
             }
+        }
+    }
+
+    /// Locks the cache, and writes what `edit` makes of it, if anything.
+    fn edit_as_sibling(&self, edit: impl FnOnce(&TokenCache<'_>) -> Result<Option<Zeroizing<String>>>) -> Result<()> {
+        let section = self.lock_cache_within(SIBLING_DEADLINE)?;
+        match edit(&section.parse()?)? {
+            Some(text) => section.write(&text).map(drop),
+            None => Ok(()),
         }
     }
 }
