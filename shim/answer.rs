@@ -49,17 +49,31 @@ struct Answer<'a> {
     subscription: Subscription,
 }
 
+/// What became of the attempt to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// It is on stdout.
+    Yes,
+    /// Not: it is for the real az to say.
+    No,
+    /// Not: there is no token, and the endpoint was asked for one already, or is not to be asked.
+    InVain,
+}
+
 /// Answers on stdout, if this is a command line, an environment and a login that azward understands, and there is a token or is
-/// one to be had by `renew`. Says whether it did.
-pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, renew: Renew) -> bool {
+/// one to be had by `renew`.
+pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, renew: Renew) -> Answered {
     let began = Instant::now();
-    let Some(answer) = Answer::of(app, config_dir, command) else { return false };
+    let Some(answer) = Answer::of(app, config_dir, command) else { return Answered::No };
     let store = CredentialStore::new(app, config_dir);
-    let Some(text) = answer.text(&store, renew) else { return false };
+    let text = match answer.text(&store, renew) {
+        Ok(text) => text,
+        Err(answered) => return answered,
+    };
     // What az says where nobody reads, or where there is no room, az says best itself.
     let is_written = ui::answer(text.as_bytes()).is_ok();
     answer.note(if is_written { "answered" } else { "left to az: the answer could not be written" }, began);
-    is_written
+    if is_written { Answered::Yes } else { Answered::No }
 }
 
 impl<'a> Answer<'a> {
@@ -91,16 +105,17 @@ impl<'a> Answer<'a> {
         Some(Self { app, command, request, output, wanted, subscription })
     }
 
-    /// The bytes to print; `None` when there is no token to be had without the real az.
-    fn text(&self, store: &CredentialStore<'_>, renew: Renew) -> Option<Zeroizing<String>> {
+    /// The bytes to print; why not, when there is no token to be had without the real az.
+    fn text(&self, store: &CredentialStore<'_>, renew: Renew) -> Result<Zeroizing<String>, Answered> {
+        let no = |_| Answered::No;
         // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
-        let text = std::mem::take(&mut *store.cache.read().ok()?.unwrap_or_default());
+        let text = std::mem::take(&mut *store.cache.read().map_err(no)?.unwrap_or_default());
         match TokenCache::parse(&text) {
             Ok(cache) if !text.is_empty() => self.text_from(&cache, store, renew),
             // Somebody may be writing it at this moment.
             _ => {
-                let text = store.read_settled().ok()?;
-                self.text_from(&TokenCache::parse(&text).ok()?, store, renew)
+                let text = store.read_settled().map_err(no)?;
+                self.text_from(&TokenCache::parse(&text).map_err(no)?, store, renew)
             }
         }
     }
@@ -110,8 +125,8 @@ impl<'a> Answer<'a> {
         cache: &TokenCache<'_>,
         store: &CredentialStore<'_>,
         renew: Renew,
-    ) -> Option<Zeroizing<String>> {
-        if (cache.has_refresh_token().ok()? || store.cache.has_leftover())
+    ) -> Result<Zeroizing<String>, Answered> {
+        if (cache.has_refresh_token().map_err(|_| Answered::No)? || store.cache.has_leftover())
             && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);
@@ -123,10 +138,12 @@ impl<'a> Answer<'a> {
             sys::die_of(signal);
         }
         match acquired {
-            Acquired::Cached(token) | Acquired::Fresh(token) => self.print(&token),
             // Refused or unreachable: the old token serves while it is good; after that az itself explains.
-            Acquired::Denied(token) => token.and_then(|token| self.print(&token)),
-            Acquired::LeftToAz => None,
+            Acquired::Cached(token) | Acquired::Fresh(token) | Acquired::Denied(Some(token)) => {
+                self.print(&token).ok_or(Answered::No)
+            }
+            Acquired::Denied(None) => Err(Answered::InVain),
+            Acquired::LeftToAz => Err(Answered::No),
         }
     }
 

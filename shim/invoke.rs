@@ -10,13 +10,13 @@ use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
 use azward::run::run_variable::{self, Role, RunVariable};
-use azward::run::{Run, supervise};
+use azward::run::{Asked, Run, supervise};
 use azward::store::{CredentialStore, is_covered};
 use azward::sys;
 use azward::tokens::Renew;
 use azward::ui::Ui;
 
-use crate::answer::answer;
+use crate::answer::{Answered, answer};
 use crate::recognise::{Invocation, Purpose, recognise};
 
 /// How the azward home is looked at: a bypass writes nothing there.
@@ -43,9 +43,12 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     let invocation = recognise(&command, purpose);
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
-    if may_answer && answer(app, &config_dir, &command, Renew::IfDueOrMissing) {
-        return Ok(ExitCode::SUCCESS);
-    }
+    let answer = |renew| if may_answer { answer(app, &config_dir, &command, renew) } else { Answered::No };
+    let asked = match answer(Renew::IfDueOrMissing) {
+        Answered::Yes => return Ok(ExitCode::SUCCESS),
+        Answered::InVain => Asked::InVain,
+        Answered::No => Asked::Not,
+    };
     let real_az = match real_az::find(context, settings, run_variable::tried(given.as_ref())) {
         // What was tried may be a real az that starts another, and then there need be no second one.
         Err(_) if !run_variable::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(RunVariable::is_circle) => {
@@ -75,7 +78,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     }
     let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
     let run = Run { app, config_dir: &config_dir, real_az, run_variable };
-    let finished = run.perform(&command, &|| may_answer && answer(app, &config_dir, &command, Renew::Never))?;
+    let finished = run.perform(&command, asked, &|| answer(Renew::Never) == Answered::Yes)?;
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);
     }

@@ -43,6 +43,8 @@ pub(crate) enum Unheard {
     Interrupted,
     /// It ended without a word: a panic, or no thread to do it on.
     Lost,
+    /// Somebody else has done it.
+    Overtaken,
 }
 
 /// Whether this thread's waits have lost their point.
@@ -123,8 +125,8 @@ pub(crate) fn for_lock<T>(
     }
 }
 
-/// Does `work` on a thread of its own, because it cannot be interrupted, and waits for it until `deadline`; no longer than
-/// `grace` once the wait has lost its point, so that an answer on its way is not lost.
+/// Does `work` on a thread of its own, because it cannot be interrupted, and waits for it until `deadline`; for `grace` from
+/// when the wait has lost its point, so that an answer on its way is not lost.
 ///
 /// # Errors
 /// [`Unheard`]; the work may still go on then.
@@ -133,6 +135,20 @@ pub(crate) fn for_work<T: Send + 'static>(
     deadline: Duration,
     grace: Duration,
     work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unheard> {
+    for_work_unless(name, deadline, grace, work, || false)
+}
+
+/// The same, for what somebody else may do meanwhile: `is_overtaken` is asked again and again.
+///
+/// # Errors
+/// As above.
+pub(crate) fn for_work_unless<T: Send + 'static>(
+    name: &str,
+    deadline: Duration,
+    grace: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+    mut is_overtaken: impl FnMut() -> bool,
 ) -> Result<T, Unheard> {
     let (answer, answered) = mpsc::sync_channel(1);
     let on_thread = move || {
@@ -154,7 +170,8 @@ pub(crate) fn for_work<T: Send + 'static>(
             Ok(outcome) => return Ok(outcome),
             Err(RecvTimeoutError::Disconnected) => return Err(Unheard::Lost),
             Err(RecvTimeoutError::Timeout) if last.is_some_and(|last| now >= last) => return Err(Unheard::Interrupted),
-            Err(RecvTimeoutError::Timeout) if now >= end => return Err(Unheard::Late),
+            Err(RecvTimeoutError::Timeout) if last.is_none() && now >= end => return Err(Unheard::Late),
+            Err(RecvTimeoutError::Timeout) if last.is_none() && is_overtaken() => return Err(Unheard::Overtaken),
             Err(RecvTimeoutError::Timeout) => {}
         }
     }

@@ -194,7 +194,7 @@ impl Bench<'_> {
         let times = (0..40).map(|_| {
             let began = Instant::now();
             let manner = Manner::of(&context, Path::new(""), &wanted.authority).unwrap();
-            Client::of(&context, &manner).unwrap().send(&request).unwrap();
+            Client::of(&context, &manner, std::time::Duration::from_secs(5)).unwrap().send(&request).unwrap();
             eprint!(".");
             began.elapsed()
         });

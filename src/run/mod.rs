@@ -53,6 +53,15 @@ pub struct Run<'a> {
     pub run_variable: RunVariable,
 }
 
+/// Whether the endpoint was asked already for the token that a run hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It was not.
+    Not,
+    /// It was, or was not to be, and there is none: what is left is for az to say, and nothing is asked twice.
+    InVain,
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Finished {
@@ -68,7 +77,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Kind::NotStarted`] when az could not be started; the file is scrubbed all the same.
-    pub fn perform(&self, command: &Command<'_>, answer: &dyn Fn() -> bool) -> Result<Finished> {
+    pub fn perform(&self, command: &Command<'_>, asked: Asked, answer: &dyn Fn() -> bool) -> Result<Finished> {
         sys::take_signals();
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
@@ -84,11 +93,12 @@ impl Run<'_> {
         };
         let begun = launch.begin()?;
         let request = command.likely_request();
-        let wanted = self.wanted(&store, command.effect(), request.as_ref());
+        let wanted = self.wanted(&store, command, request.as_ref());
         let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
-        let left_to_az = wanted.as_ref().and_then(|wanted| Self::renew_if_due(&tokens, wanted));
         let is_for_a_token = command.group().is_for_a_token();
-        let waited = Instant::now();
+        let to_renew = wanted.as_ref().filter(|_| asked == Asked::Not);
+        let left_to_az = to_renew.and_then(|wanted| Self::renew_if_due(&tokens, wanted, is_for_a_token));
+        let (waited, since) = (Instant::now(), self.app.context.now());
         let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
         let has_waited = turn.is_some() && waited.elapsed() > SHORTEST_WAIT;
         let held = begun.hold()?;
@@ -97,6 +107,10 @@ impl Run<'_> {
                 drop(guardian.dismiss());
             }
             return Ok(Finished { status: ExitStatus::default(), handicap: None });
+        }
+        if has_waited && wanted.as_ref().is_some_and(|wanted| tokens.has_az_failed_since(wanted, since)) {
+            // So will this one, which then writes nothing, and nobody has to wait for it.
+            turn = None;
         }
         let kind = held.kind();
         if let Some(signal) = sys::pending_signal() {
@@ -143,6 +157,12 @@ impl Run<'_> {
         });
         let forgetting = forgetting(command, ended.az());
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
+        if turn.is_some()
+            && let Some(wanted) = &wanted
+            && status.as_ref().is_ok_and(|status| status.code() == Some(1))
+        {
+            tokens.note_failed_az(wanted);
+        }
         drop(turn);
         if let Ok(status) = &status {
             self.note(command, wanted, status, began);
@@ -159,18 +179,20 @@ impl Run<'_> {
         Ok(Finished { status, handicap })
     }
 
-    /// The token that the command is going to hand out, or to use for Resource Manager. Logging in and out need none.
+    /// The token that the command is going to hand out, or to use for Resource Manager. Logging in and out need none; which
+    /// one only az can tell, only az gets.
     fn wanted(
         &self,
         store: &CredentialStore<'_>,
-        effect: AccountEffect,
+        command: &Command<'_>,
         request: Option<&TokenRequest>,
     ) -> Option<TokenKey> {
-        if effect != AccountEffect::Nothing || !store.vault.exists() {
+        if command.effect() != AccountEffect::Nothing || !store.vault.exists() {
             return None;
         }
         let App { context, .. } = self.app;
         match request {
+            None if command.group().is_for_a_token() => None,
             Some(request) => {
                 let cloud = Cloud::active(context, self.config_dir)?;
                 TokenKey::requested(context, self.config_dir, &cloud, request).map(|(wanted, _)| wanted)
@@ -179,9 +201,11 @@ impl Run<'_> {
         }
     }
 
-    /// Renews the token if it is due. What is returned is the right to have the real az do so, where it is az's to do.
-    fn renew_if_due(tokens: &Tokens<'_>, wanted: &TokenKey) -> Option<Flight> {
+    /// Renews the token if it is due. What is returned is the right to have the real az do so first, where it is az's to do:
+    /// not where the command itself is about to.
+    fn renew_if_due(tokens: &Tokens<'_>, wanted: &TokenKey, is_for_a_token: bool) -> Option<Flight> {
         match tokens.acquire(wanted, Renew::IfAllAreDue) {
+            Acquired::LeftToAz if is_for_a_token && !tokens.has_usable(wanted) => None,
             Acquired::LeftToAz => tokens.hand_to_az(wanted),
             _ => None,
         }

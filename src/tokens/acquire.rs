@@ -16,10 +16,11 @@ use crate::journal::{Action, Event};
 use crate::store::{CredentialStore, is_covered};
 use crate::sys;
 use crate::tokens::access_token::{AccessToken, CachedToken};
+use crate::tokens::budget::{Budget, Patience};
 use crate::tokens::entra::Manner;
 use crate::tokens::redeem::{Redeemed, redeem};
 use crate::tokens::renewal::Renewal;
-use crate::tokens::single_flight::{Flight, backs_off_from_az};
+use crate::tokens::single_flight::{Flight, az_failed_at, backs_off_from_az};
 use crate::tokens::take_over::take_over;
 use crate::tokens::{TokenKey, source};
 
@@ -101,7 +102,12 @@ impl Tokens<'_> {
         if !is_to_be_renewed {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
         }
-        match self.renew(wanted, renew) {
+        let budget = match (renew, &found) {
+            (Renew::IfDue, _) => Budget::beside_a_run(),
+            (Renew::Now, _) | (_, None) => Budget::of(Patience::AsForAz),
+            (_, Some(_)) => Budget::of(Patience::Second),
+        };
+        match self.renew_within(wanted, renew, &budget) {
             Renewed::Fresh => self.read_anew(wanted, &account).map_or(Acquired::Denied(None), Acquired::Fresh),
             Renewed::Denied(_) => Acquired::Denied(found.map(token)),
             Renewed::LeftToAz => Acquired::LeftToAz,
@@ -111,7 +117,7 @@ impl Tokens<'_> {
     /// The right to have the real az renew what was left to it; `None` where somebody else does it, or did meanwhile.
     #[must_use]
     pub fn hand_to_az(&self, wanted: &TokenKey) -> Option<Flight> {
-        let flight = Flight::enter(self.store, wanted).ok()?;
+        let flight = Flight::enter_first(self.store, wanted, &Budget::for_an_az()).ok()?;
         if self.is_taken_over(wanted).is_ok_and(|is_taken_over| is_taken_over) {
             return None;
         }
@@ -120,9 +126,36 @@ impl Tokens<'_> {
         due.ok()?.map(|_| flight)
     }
 
-    /// Renews it, if it is still due or missing when it is our turn, or is to be new now.
+    /// Whether there is one that az would still serve.
+    #[must_use]
+    pub fn has_usable(&self, wanted: &TokenKey) -> bool {
+        let Ok(text) = self.store.read_settled() else { return false };
+        let Ok(cache) = TokenCache::parse(&text) else { return false };
+        let Ok(Some(account)) = wanted.account(&cache) else { return false };
+        wanted.find(&cache, &account, self.store.app.context.now()).is_ok_and(|found| found.is_some())
+    }
+
+    /// Notes that an az which was to hand it out has failed.
+    pub fn note_failed_az(&self, wanted: &TokenKey) {
+        if let Ok(flight) = Flight::enter_first(self.store, wanted, &Budget::of(Patience::Second)) {
+            flight.note_failed_az(self.store.app.context.now());
+        }
+    }
+
+    /// Whether an az that was to hand it out has failed since then: another that does writes nothing either.
+    #[must_use]
+    pub fn has_az_failed_since(&self, wanted: &TokenKey, time: i64) -> bool {
+        (time..=self.store.app.context.now()).contains(&az_failed_at(self.store, wanted))
+    }
+
+    /// Renews it, if it is still due or missing when it is our turn, or is to be new now; for who waits for that and for
+    /// nothing else.
     #[must_use]
     pub fn renew(&self, wanted: &TokenKey, renew: Renew) -> Renewed {
+        self.renew_within(wanted, renew, &Budget::of(Patience::AsForAz))
+    }
+
+    fn renew_within(&self, wanted: &TokenKey, renew: Renew, budget: &Budget) -> Renewed {
         // In a private mount az renews the token where the run above finds it.
         if !self.store.vault.exists() || is_covered(self.store.cache.path()) {
             return Renewed::LeftToAz;
@@ -143,8 +176,8 @@ impl Tokens<'_> {
             };
         };
         let began = Instant::now();
-        match self.fly(wanted, renew, &manner) {
-            Ok(None) => Renewed::Fresh,
+        match self.fly(wanted, renew, &manner, budget) {
+            Ok(None | Some(Redeemed::Overtaken)) => Renewed::Fresh,
             Ok(Some(Redeemed::Granted)) => {
                 self.note(wanted, "renewed", began);
                 Renewed::Fresh
@@ -168,14 +201,22 @@ impl Tokens<'_> {
     }
 
     /// `None` when somebody else did it while we waited for our turn, else what became of our own request.
-    fn fly(&self, wanted: &TokenKey, renew: Renew, manner: &Manner) -> Result<Option<Redeemed>> {
+    fn fly(&self, wanted: &TokenKey, renew: Renew, manner: &Manner, budget: &Budget) -> Result<Option<Redeemed>> {
         self.store.prepare_vault()?;
-        let flight = Flight::enter(self.store, wanted)?;
-        let may_do_without = renew != Renew::Now && !source::is_uncertain(self.store, wanted);
-        if may_do_without && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {
+        let flight = Flight::enter(self.store, wanted, budget)?;
+        let may_do_without = || renew != Renew::Now && !source::is_uncertain(self.store, wanted);
+        if may_do_without() && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {
             return Ok(None);
         }
-        redeem(self.store, wanted, manner, &flight).map(Some)
+        let is_there = || may_do_without() && self.is_needed(wanted).is_ok_and(|is_needed| !is_needed);
+        let redeemed = redeem(self.store, wanted, manner, &flight, budget, &is_there)?;
+        if flight.is_second() && !matches!(redeemed, Redeemed::Granted | Redeemed::Overtaken) {
+            // The first one may have been granted what this one was denied for that.
+            drop(flight);
+            drop(Flight::enter_first(self.store, wanted, budget)?);
+            return Ok(if self.is_needed(wanted)? { Some(redeemed) } else { None });
+        }
+        Ok(Some(redeemed))
     }
 
     /// Whether another directory of the login has had one, and it serves here now.

@@ -3,6 +3,7 @@
 
 pub mod access_token;
 mod acquire;
+mod budget;
 mod commit;
 pub mod entra;
 mod held;
@@ -12,6 +13,7 @@ mod single_flight;
 pub mod source;
 mod take_over;
 mod token_key;
+mod told;
 
 pub use acquire::{Acquired, Renew, Renewed, Tokens};
 pub use held::{drop_held, held};

@@ -2,21 +2,24 @@
 //! there is another, and what is granted is committed. A refresh token goes from the vault to the endpoint and never
 //! touches a file. Whatever goes wrong, the old token stays where it is.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::Result;
 use crate::store::CredentialStore;
 use crate::sys;
 use crate::tokens::TokenKey;
+use crate::tokens::budget::{Budget, Patience};
 use crate::tokens::commit::commit;
-use crate::tokens::entra::{Client, Granted, Manner, Reason, TokenError};
+use crate::tokens::entra::{Client, Denial, Granted, Manner, Reason, TokenError};
 use crate::tokens::single_flight::Flight;
 use crate::tokens::source::TokenSource;
+use crate::tokens::told::tell_az;
 use crate::wait::{self, Unheard};
 
-/// How long to wait for the endpoint at the most: longer than the client does.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// How often to look whether somebody else has got the token.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long an answer may take that was on its way when a signal came: a refresh token in it may be the only one.
 const GRACE_AFTER_SIGNAL: Duration = Duration::from_secs(2);
@@ -33,9 +36,11 @@ pub(super) enum Redeemed {
     Denied(String),
     /// This endpoint is, for this reason, the real az's to speak to.
     LeftToAz(String),
+    /// Somebody else has got one while we waited for the answer.
+    Overtaken,
 }
 
-/// Asks for `wanted`. The caller has the right to.
+/// Asks for `wanted`. The caller has the right to, and says whether it is there by now when the answer does not come.
 ///
 /// # Errors
 /// `Interrupted` when a signal came and no answer soon after it; whatever kept a source from being read, or what was
@@ -45,27 +50,45 @@ pub(super) fn redeem(
     wanted: &TokenKey,
     manner: &Manner,
     flight: &Flight,
+    budget: &Budget,
+    is_there: &dyn Fn() -> bool,
 ) -> Result<Redeemed> {
     let denied = |outcome: &str| Ok(Redeemed::Denied(outcome.to_owned()));
     let Some(mut source) = TokenSource::all(store, wanted)?.into_iter().next() else {
         return denied("the vault has no refresh token for this account");
     };
-    if flight.backs_off(&source.fingerprint(), store.app.context.now()) {
+    let now = || store.app.context.now();
+    if flight.backs_off(&source.fingerprint(), now(), budget.patience) {
         return denied("not asked: the same request was denied a moment ago");
     }
-    let client = match Client::of(&store.app.context, manner) {
+    let client = match Client::of(&store.app.context, manner, budget.left() + GRACE_AFTER_SIGNAL) {
         Ok(client) => Arc::new(client),
         Err(token_error) => return Ok(Redeemed::LeftToAz(token_error.what)),
     };
     let mut refused = Vec::new();
     loop {
-        let TokenError { what, retry_after, reason } = match ask(&client, wanted, &source)? {
+        flight.expect_silence(&source.fingerprint(), now(), budget.patience);
+        let answer = ask(&client, wanted, &source, budget, is_there).inspect_err(|_| {
+            // Who was sent a signal so soon says nothing of the endpoint.
+            if !budget.is_late() {
+                flight.clear();
+            }
+        })?;
+        let Some(answer) = answer else {
+            flight.clear();
+            return Ok(Redeemed::Overtaken);
+        };
+        let Denial { error: TokenError { what, retry_after, reason }, answer } = match answer {
             Ok(granted) => {
                 commit(store, wanted, &source, &granted)?;
+                flight.clear();
                 return Ok(Redeemed::Granted);
             }
-            Err(TokenError { what, reason: Reason::LeftToAz, .. }) => return Ok(Redeemed::LeftToAz(what)),
-            Err(token_error) => token_error,
+            Err(Denial { error: TokenError { what, reason: Reason::LeftToAz, .. }, .. }) => {
+                flight.clear();
+                return Ok(Redeemed::LeftToAz(what));
+            }
+            Err(denial) => denial,
         };
         // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile; and
         // where it is not known which of several is the newest, it may be another.
@@ -80,13 +103,23 @@ pub(super) fn redeem(
             continue;
         }
         let denied_one = preferred.unwrap_or_else(|| refused.swap_remove(0));
-        flight.back_off(&denied_one, store.app.context.now(), retry_after);
+        // The caller is about to start an az, which redeems that very one.
+        if let Some(answer) = answer.filter(|_| budget.patience == Patience::AsForAz)
+            && denied_one == source.fingerprint()
+        {
+            tell_az(store, &source.request(wanted, client.capability()), &answer, now());
+        }
+        match reason {
+            Reason::Silent => flight.back_off_from_silence(&denied_one, now(), budget.patience),
+            Reason::Refused => flight.back_off_from_refusal(&denied_one, now(), retry_after),
+            _ => flight.back_off(&denied_one, now(), retry_after),
+        }
         return denied(&what);
     }
 }
 
-/// Asks the endpoint, on a thread that a signal does not interrupt. From here on signals do not end this process: whoever
-/// called asks for them when it is over.
+/// Asks the endpoint, on a thread that a signal does not interrupt; `None` when somebody else was answered sooner. From here
+/// on signals do not end this process: whoever called asks for them when it is over.
 ///
 /// # Errors
 /// `Interrupted` when a signal came and no answer soon after it.
@@ -94,14 +127,28 @@ fn ask(
     client: &Arc<Client>,
     wanted: &TokenKey,
     source: &TokenSource,
-) -> Result<std::result::Result<Granted, TokenError>> {
+    budget: &Budget,
+    is_there: &dyn Fn() -> bool,
+) -> Result<Option<std::result::Result<Granted, Denial>>> {
     sys::take_signals();
     let (client, wanted) = (Arc::clone(client), wanted.clone());
     let source = source.duplicate();
     let ask = move || client.send(&source.request(&wanted, client.capability()));
-    match wait::for_work("rotation", REQUEST_DEADLINE, GRACE_AFTER_SIGNAL, ask) {
-        Ok(answer) => Ok(answer),
+    let looked = Cell::new(Instant::now());
+    let is_overtaken = || {
+        let is_time = budget.is_late() && looked.get().elapsed() >= LOOK_EVERY;
+        is_time && {
+            looked.set(Instant::now());
+            is_there()
+        }
+    };
+    match wait::for_work_unless("rotation", budget.left(), GRACE_AFTER_SIGNAL, ask, is_overtaken) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Unheard::Overtaken) => Ok(None),
         Err(Unheard::Interrupted) => Err(wait::interrupted("the token endpoint")),
-        Err(_) => Ok(Err(TokenError::unreachable("the endpoint could not be asked".to_owned()))),
+        Err(Unheard::Late) => Ok(Some(Err(TokenError::silent().into()))),
+        Err(Unheard::Lost) => {
+            Ok(Some(Err(TokenError::unreachable("the endpoint could not be asked".to_owned()).into())))
+        }
     }
 }

@@ -11,6 +11,7 @@
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
 //!   - `native_rotation`, `rotation`: a token that is due is new before it is used.
+//!   - `patience`: how long a caller waits, and that nothing is asked twice.
 //!   - `real_az`: finding the real az, whatever is on PATH.
 //!   - `refresh`: a new token now.
 //!   - `sdks`: the SDKs for Python and JavaScript.
@@ -58,6 +59,7 @@ mod runs {
     mod keep_alive;
     mod login;
     mod native_rotation;
+    mod patience;
     mod real_az;
     mod refresh;
     mod rotation;

@@ -50,12 +50,15 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The token that a `get-access-token` is about to hand out, in whatever form it is; `None` for another command, and where
-    /// only az understands it.
+    /// The token that a `get-access-token` is about to hand out, in whatever form it is, or that another command uses which
+    /// names a subscription; `None` for the default one of any other command, and where only az understands it.
     #[must_use]
     pub fn likely_request(&self) -> Option<TokenRequest> {
         let words: Option<Vec<&str>> = self.arguments.iter().map(|argument| argument.to_str()).collect();
-        self.group.is_for_a_token().then(|| TokenRequest::likely(&words?)).flatten()
+        match self.group.is_for_a_token() {
+            true => TokenRequest::likely(&words?),
+            false => TokenRequest::for_subscription(&words?),
+        }
     }
 
     /// The arguments, to be handed on as they are.

@@ -72,6 +72,20 @@ impl TokenRequest {
         Some(request)
     }
 
+    /// Reads which subscription's token a command uses that hands none out; `None` where it names none.
+    pub(super) fn for_subscription(arguments: &[&str]) -> Option<Self> {
+        let mut arguments = arguments.iter().copied();
+        let mut subscription = None;
+        while let Some(argument) = arguments.next() {
+            subscription = match argument.strip_prefix("--subscription") {
+                Some("") => Some(arguments.next()?.to_owned()),
+                Some(attached) if attached.starts_with('=') => Some(attached[1..].to_owned()),
+                _ => continue,
+            };
+        }
+        subscription.map(|subscription| Self { subscription: Some(subscription), ..Self::default() })
+    }
+
     /// The options that ask for this token again.
     #[must_use]
     pub fn options(&self) -> Vec<OsString> {
@@ -224,6 +238,15 @@ mod tests {
         ] {
             assert_eq!(of(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn of_another_command_is_read_whose_token_it_uses() {
+        let of = |line: &str| TokenRequest::for_subscription(&line.split(' ').collect::<Vec<_>>())?.subscription;
+        assert_eq!(of("group list -o none"), None);
+        assert_eq!(of("group list --subscription x -o none").as_deref(), Some("x"));
+        assert_eq!(of("group list --subscription=x --subscription=y").as_deref(), Some("y"));
+        assert_eq!(of("group list --subscription"), None);
     }
 
     #[test]

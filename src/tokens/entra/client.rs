@@ -1,5 +1,5 @@
-//! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), deadlines that leave room in the
-//! ten seconds that an SDK gives az, no redirect, and nothing read from the environment by the HTTP client itself. What
+//! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), a deadline that its
+//! caller sets, no redirect, and nothing read from the environment by the HTTP client itself. What
 //! this client cannot do as az does is a [`TokenError`] that leaves the matter to the real az.
 //!
 //! It is here that what is redeemed is sent, and here that the host it is sent to is compared with the one that issued it.
@@ -21,12 +21,6 @@ use crate::tokens::entra::resolver::OnThread;
 use crate::tokens::entra::route::Route;
 use crate::tokens::entra::trust::Trust;
 use crate::tokens::entra::{Capability, GrantRequest, Granted, Reason, TokenError};
-
-/// How long a connection may take, TLS included.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// How long the whole request may take.
-const TOTAL: Duration = Duration::from_millis(5500);
 
 /// More than any token response is.
 const BODY_BOUND: u64 = 1024 * 1024;
@@ -65,12 +59,12 @@ impl Manner {
 }
 
 impl Client {
-    /// The client that speaks in this manner. Reads the trusted certificates, which takes some milliseconds: for who is
-    /// about to send.
+    /// The client that speaks in this manner, and takes no longer for a request than `deadline`. Reads the trusted
+    /// certificates, which takes some milliseconds: for who is about to send.
     ///
     /// # Errors
     /// A [`TokenError`] that leaves it to az.
-    pub fn of(context: &Context, manner: &Manner) -> Result<Self, TokenError> {
+    pub fn of(context: &Context, manner: &Manner, deadline: Duration) -> Result<Self, TokenError> {
         let proxy = match &manner.route {
             Route::Direct => None,
             Route::Proxy(host, port) => {
@@ -89,8 +83,7 @@ impl Client {
             .https_only(true)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(TOTAL))
+            .timeout_global(Some(deadline))
             .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
@@ -113,10 +106,12 @@ impl Client {
     /// Sends the request to the host that issued what it redeems, and to no other, and reads the answer.
     ///
     /// # Errors
-    /// A [`TokenError`] when there is no access token in it, or nothing was sent.
-    pub fn send(&self, request: &GrantRequest<'_>) -> Result<Granted, TokenError> {
+    /// A [`Denial`] when there is no access token in it, or nothing was sent.
+    pub fn send(&self, request: &GrantRequest<'_>) -> Result<Granted, Denial> {
         let elsewhere = || {
-            TokenError::left_to_az("nothing was sent: the endpoint's host is not the one that issued the refresh token")
+            Denial::from(TokenError::left_to_az(
+                "nothing was sent: the endpoint's host is not the one that issued the refresh token",
+            ))
         };
         let uri: Uri = request.url().parse().map_err(|_| elsewhere())?;
         if !goes_home(&uri, request) {
@@ -132,6 +127,7 @@ impl Client {
         let mut response = sent.map_err(|error| self.token_error(&error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let has_retry_after = response.headers().contains_key("retry-after");
         let retry_after = header.and_then(|text| text.trim().parse().ok());
         let body = response
             .body_mut()
@@ -139,7 +135,14 @@ impl Client {
             .limit(BODY_BOUND)
             .read_to_vec()
             .map_err(|error| self.token_error(&error))?;
-        Granted::read(status, retry_after, Secret::new(body))?.for_request(request)
+        let body = Secret::new(body);
+        // What MSAL keeps too.
+        let is_kept = status == 400 && !has_retry_after && !request.is_echoed_in(&body);
+        let kept = is_kept.then(|| body.duplicate());
+        match Granted::read(status, retry_after, body) {
+            Ok(granted) => Ok(granted.for_request(request)?),
+            Err(error) => Err(Denial { answer: kept.filter(|_| error.reason == Reason::Refused), error }),
+        }
     }
 
     /// Why the request failed. A proxy that is there and breaks off, or says something else than HTTP, may treat az
@@ -160,6 +163,21 @@ impl Client {
             }
             _ => token_error,
         }
+    }
+}
+
+/// Why there is no access token, and in which words the endpoint said so.
+#[derive(Debug)]
+pub struct Denial {
+    /// Why.
+    pub error: TokenError,
+    /// What it answered, where that is a refusal as MSAL keeps it, and nothing of what it was sent is in it.
+    pub answer: Option<Secret>,
+}
+
+impl From<TokenError> for Denial {
+    fn from(error: TokenError) -> Self {
+        Self { error, answer: None }
     }
 }
 

@@ -71,6 +71,11 @@ impl GrantRequest<'_> {
         body
     }
 
+    /// Whether an answer has one of its secrets in it.
+    pub(super) fn is_echoed_in(&self, answer: &Secret) -> bool {
+        self.secrets().any(|secret| memchr::memmem::find(answer.expose(), secret.expose()).is_some())
+    }
+
     /// The secrets in it.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.form.iter().filter_map(|(_, value)| match value {
@@ -81,7 +86,8 @@ impl GrantRequest<'_> {
 }
 
 impl Field<'_> {
-    fn bytes(&self) -> &[u8] {
+    /// The value itself.
+    pub(in crate::tokens) fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Secret(secret) => secret.expose(),

@@ -14,9 +14,9 @@ mod token_error;
 mod token_response;
 mod trust;
 
-pub use client::{Client, Manner};
+pub use client::{Client, Denial, Manner};
 pub(in crate::tokens) use grant_request::CP1;
 pub use grant_request::{Capability, Field, GrantRequest};
 pub use granted_fields::GrantedFields;
-pub use token_error::{LONGEST_RETRY_AFTER, Reason, TokenError};
+pub use token_error::{LONGEST_RETRY_AFTER, RETRY_AFTER_SILENCE, Reason, TokenError};
 pub use token_response::Granted;

@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 /// The longest time for which anybody is told not to ask again, in seconds.
 pub const LONGEST_RETRY_AFTER: i64 = 3600;
 
+/// For how long nobody asks again, in seconds, who would only wait for the same silence.
+pub const RETRY_AFTER_SILENCE: i64 = 60;
+
 /// The longest code of an error that is told.
 const LONGEST_CODE: usize = 64;
 
@@ -27,8 +30,10 @@ pub struct TokenError {
 /// What kind of error it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There was no answer, none that is one, or one that asks for time.
+    /// There was none that is one, or one that asks for time, or nobody to ask.
     Unavailable,
+    /// There was no answer in time.
+    Silent,
     /// The endpoint said that this refresh token does not do.
     Refused,
     /// The real az has to ask: it can do what azward cannot do as az does it.
@@ -36,11 +41,18 @@ pub enum Reason {
 }
 
 impl TokenError {
-    /// The endpoint could not be reached or did not answer in time. MSAL asks again at every use; a caller that still
-    /// has a good token should not wait for the same silence each time.
+    /// The endpoint could not be reached. MSAL asks again at every use; a caller that still has a good token should not wait
+    /// for the same each time.
     #[must_use]
     pub fn unreachable(what: impl Into<String>) -> Self {
         Self { what: what.into(), retry_after: 15, reason: Reason::Unavailable }
+    }
+
+    /// The endpoint did not answer in time.
+    #[must_use]
+    pub fn silent() -> Self {
+        let what = "the endpoint could not be reached: no answer in time".to_owned();
+        Self { what, retry_after: RETRY_AFTER_SILENCE, reason: Reason::Silent }
     }
 
     /// It is the real az's to ask.
@@ -81,8 +93,9 @@ impl TokenError {
             Error::ConnectProxyFailed(_) => Self::left_to_az("the proxy refused"),
             Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => Self::untrusted(),
             Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Self::untrusted(),
+            Error::Io(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Self::silent(),
             Error::Io(error) => silence(reason_of(error.kind())),
-            Error::Timeout(_) => silence("no answer in time"),
+            Error::Timeout(_) => Self::silent(),
             Error::HostNotFound => silence("no such host"),
             _ => silence("what answered is not HTTP"),
         }
@@ -99,7 +112,6 @@ fn reason_of(kind: ErrorKind) -> &'static str {
         ErrorKind::ConnectionRefused => "connection refused",
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => "connection lost",
         ErrorKind::UnexpectedEof => "connection closed",
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time",
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "no way there",
         _ => "connection failed",
     }

@@ -201,7 +201,7 @@ pub(super) fn within_time<T: Send + 'static>(
         Err(Unheard::Interrupted) => Err(Refusal::Interrupted),
         Err(Unheard::Late) => Err(Refusal::Silent),
         // The thread panicked: the keyring library met something that it did not expect.
-        Err(Unheard::Lost) => Err(Refusal::Refused),
+        Err(Unheard::Lost | Unheard::Overtaken) => Err(Refusal::Refused),
     }
 }
 
