@@ -10,7 +10,7 @@ use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
 use azward::azure::profile::Subscription;
 use azward::azure::python_json::{Escape, quote};
-use azward::azure::{Command, ConfigDir};
+use azward::azure::{Command, ConfigDir, TokenStorage};
 use azward::context::Context;
 use azward::credentials::CredentialFile;
 use azward::credentials::msal::TokenCache;
@@ -86,7 +86,7 @@ impl<'a> Answer<'a> {
             return None;
         }
         let config = Ini::read(&config_dir.path().join("config"))?;
-        if keeps_tokens_elsewhere(context, &config) || writes_a_log(context, &config) {
+        if !TokenStorage::by(context, &app.settings, config_dir, &config).is_file() || writes_a_log(context, &config) {
             return None;
         }
         let output = output(context, &config, request)?;
@@ -236,11 +236,6 @@ fn output(context: &Context, config: &Ini, request: &TokenRequest) -> Option<Out
         "none" => Some(Output::Nothing),
         _ => None,
     }
-}
-
-/// Whether az has its tokens in a keyring of its own instead of the file.
-fn keeps_tokens_elsewhere(context: &Context, config: &Ini) -> bool {
-    is_set(context, config, "AZURE_CORE_ENCRYPT_TOKEN_CACHE", "core", "encrypt_token_cache")
 }
 
 /// Whether az is to write a log file of every command.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use azward::app::App;
-use azward::azure::{Command, ConfigDir, real_az};
+use azward::azure::{Command, ConfigDir, TokenStorage, real_az};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
@@ -56,18 +56,27 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         }
         found => found?,
     };
+    // What is at hand is in the file, whatever az would do by default.
+    let inside = |mut az: std::process::Command| {
+        az.envs(TokenStorage::of(context, settings, &config_dir).variable());
+        supervise::become_az(az, arguments)
+    };
     if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {
         // The secrets are at hand already; the run above harvests what this az changes.
-        return Err(supervise::become_az(supervise::command(&real_az, &run.passed_on(&real_az)), arguments));
+        return Err(inside(supervise::command(&real_az, &run.passed_on(&real_az))));
     }
-    let pass = || {
+    let passer = || {
         let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Passer, &real_az);
-        supervise::become_az(supervise::command(&real_az, &run_variable), arguments)
+        supervise::command(&real_az, &run_variable)
     };
-    // Inside a private mount, whoever took the run variable away, the secrets are at hand as well.
+    let pass = || supervise::become_az(passer(), arguments);
     // Where azward was uninstalled since this process began, the real az has its logins back.
-    if is_bypassed || context.home_lock.is_gone() || is_covered(&config_dir.token_cache()) {
+    if is_bypassed || context.home_lock.is_gone() {
         return Err(pass());
+    }
+    // Inside a private mount, whoever took the run variable away, the secrets are at hand as well.
+    if is_covered(&config_dir.token_cache()) {
+        return Err(inside(passer()));
     }
     home::close_files(context);
     if invocation == Invocation::Pass {

@@ -15,12 +15,14 @@ mod owner;
 pub mod profile;
 pub mod python_json;
 pub mod real_az;
+pub mod token_storage;
 pub(crate) mod whereabouts;
 
 pub use command::Command;
 pub use config_dir::ConfigDir;
 pub use https_url::HttpsUrl;
 pub use owner::Owner;
+pub use token_storage::TokenStorage;
 
 /// The client id of the Azure CLI (azure-cli-core 2.91.0, `auth/constants.py`).
 pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";

@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::azure::ConfigDir;
 use crate::azure::clear_text::{Found, Survey};
 use crate::azure::credential_marks::Mark;
-use crate::azure::ini::Ini;
 use crate::context::Context;
 use crate::credentials::CredentialFile;
 use crate::failure::{Failure, Kind, Result};
@@ -125,21 +123,4 @@ fn bounded(mut lines: Vec<String>, what: &str) -> Vec<String> {
         lines.push(format!("and {more} more {what}"));
     }
     lines
-}
-
-/// Why az keeps its tokens elsewhere than in the token cache that azward knows, if it seems to.
-#[must_use]
-pub(super) fn kept_by_az(context: &Context, config_dir: &ConfigDir) -> Option<String> {
-    let signs = ["msal_token_cache.bin", "msal_token_cache.sig"];
-    if let Some(sign) = signs.iter().find(|name| config_dir.path().join(name).exists()) {
-        return Some(format!("there is a `{sign}`"));
-    }
-    let is_on = |value: &str| ["1", "yes", "true", "on"].contains(&&*value.to_lowercase());
-    let variable = "AZURE_CORE_ENCRYPT_TOKEN_CACHE";
-    if let Some(value) = context.variable(variable) {
-        return value.to_str().is_some_and(is_on).then(|| format!("`{variable}` is set"));
-    }
-    let config = Ini::read(&config_dir.path().join("config"))?;
-    let is_set = config.get("core", "encrypt_token_cache").is_some_and(is_on);
-    is_set.then(|| "`encrypt_token_cache` is set".to_owned())
 }

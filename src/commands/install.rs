@@ -97,6 +97,9 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     let waiting = ui.waiting_for("the vault and its key");
     store.sweep().context("azward is installed, but the login that is here was not adopted")?;
     drop(waiting);
+    if let Some(clue) = store.token_storage().clue() {
+        ui.say(format!("left az's tokens in the system's keyring, where it keeps them itself: {}", clue.words()));
+    }
     match found {
         0 => ui.say(format!("no login lies in the clear in `{}`", config_dir.path().display())),
         n => ui

@@ -37,6 +37,10 @@ pub enum Which {
 pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     let config_dir = ConfigDir::of(&app.context);
     let store = CredentialStore::new(app, &config_dir);
+    if let Some(clue) = store.token_storage().clue() {
+        let what = format!("az keeps its tokens in the system's keyring itself, because {}", clue.words());
+        bail!(Failure::new(Kind::Usage, what, format!("az renews those; for azward to do so, {}", clue.remedy())));
+    }
     let wanted = wanted(app, &config_dir, &store, which)?;
     let arguments = ["account", "get-access-token"].map(OsString::from);
     let command = Command::parse(&arguments);

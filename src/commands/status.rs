@@ -5,10 +5,10 @@
 use anyhow::{Result, bail};
 
 use crate::app::App;
-use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::azure::real_az;
-use crate::commands::clear::{self, Clear};
+use crate::azure::{ConfigDir, TokenStorage};
+use crate::commands::clear::Clear;
 use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::journal::{Action, Event};
@@ -46,6 +46,12 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
     ui.row("shim", &shim_line(app));
     ui.row("exposure", &exposure_line(app));
     ui.row("renewal", &renewal_line(app));
+    if let Some(clue) = store.token_storage().clue() {
+        ui.row(
+            "tokens",
+            &format!("az keeps them in the system's keyring itself, and azward does not: {}", clue.words()),
+        );
+    }
     ui.row("vault", &vault_line(&state, app));
     ui.row("key", &key_line(&state));
     for login in state.contents.iter().flat_map(list::logins) {
@@ -132,8 +138,8 @@ fn vault_line(state: &VaultState, app: &App) -> String {
 fn who_is_there(app: &App) -> String {
     let context = &app.context;
     let config_dir = &ConfigDir::of(context);
-    if let Some(file) = clear::kept_by_az(context, config_dir) {
-        return format!("{file}, so az keeps its tokens elsewhere, and azward does not");
+    if let Some(clue) = TokenStorage::of(context, &app.settings, config_dir).clue() {
+        return format!("{}, so az keeps its tokens elsewhere, and azward does not", clue.words());
     }
     if !config_dir.path().is_dir() {
         return "the config directory is not there".to_owned();

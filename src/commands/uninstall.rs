@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::app::App;
-use crate::azure::ConfigDir;
+use crate::azure::token_storage::{self, Say};
+use crate::azure::{ConfigDir, TokenStorage, real_az};
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
@@ -179,6 +180,7 @@ fn give_all_back(
             Ok(given) => {
                 for (directory, count) in given {
                     ui.say(format!("gave {count} login(s) back to `{}`", text::path(&directory)));
+                    tell_who_reads_it(app, ui, &ConfigDir::at(&directory));
                 }
                 // Another machine's, which needs the same programs.
                 store.vault.load().err()
@@ -209,6 +211,23 @@ fn give_all_back(
         }
     }
     Ok(kept)
+}
+
+/// A login that was given back to an az that reads the system's keyring instead is of no use there, and lies in the clear.
+fn tell_who_reads_it(app: &App, ui: &Ui, config_dir: &ConfigDir) {
+    let is_read = match TokenStorage::of(&app.context, &app.settings, config_dir) {
+        TokenStorage::Keyring(_) => false,
+        TokenStorage::File(Say::Nothing) => true,
+        TokenStorage::File(Say::IsToBeSaid) => {
+            let real_az = real_az::find(&app.context, &app.settings, &[]);
+            real_az.ok().and_then(|az| token_storage::is_keyring_the_default(&az)) != Some(true)
+        }
+    };
+    if !is_read {
+        let cache = config_dir.token_cache();
+        ui.say("    az keeps its tokens in the system's keyring: `az config set core.encrypt_token_cache=false` has it use this");
+        ui.say(format!("    login; or sign in anew, and remove `{}`", text::path(&cache)));
+    }
 }
 
 /// Whether waiting would not help: the directory or its users are gone, or no key opens the vault.

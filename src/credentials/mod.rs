@@ -22,8 +22,10 @@ mod overwriting;
 mod property_tests;
 mod rivals;
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -77,6 +79,14 @@ pub trait CredentialFile {
     fn replace(&self, _held: &Self::Lock, text: &str, write: WriteMode) -> Result<()> {
         let payload = self.codec().encode(text).map_err(|reason| self.file().foreign(&reason))?;
         self.file().replace(&payload, write)
+    }
+
+    /// Has it look as if it had been written at `time`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn set_written(&self, time: SystemTime) -> io::Result<()> {
+        File::options().write(true).open(self.path())?.set_modified(time)
     }
 
     /// Closes it, if it is there, to others: something is about to be put into it that is not for them.

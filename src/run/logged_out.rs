@@ -90,10 +90,12 @@ impl CredentialStore<'_> {
         let cache = TokenCache::parse(text)?;
         let present = msal::accounts(&cache)?;
         let tokens = cache.entries(Section::RefreshToken)?;
+        let is_read = self.token_storage().is_file();
         let is_there = |id: &Owner, name: &str| {
             profile.names(name)
-                || present.iter().any(|other| other.id == *id || other.username.eq_ignore_ascii_case(name))
-                || tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))
+                // One that az no longer reads says nothing of who is signed in.
+                || is_read && present.iter().any(|other| other.id == *id || other.username.eq_ignore_ascii_case(name))
+                || is_read && tokens.iter().any(|token| token.owner().is_none_or(|owner| owner == *id))
         };
         let accounts = msal::vault_accounts(contents)?;
         let is_gone =

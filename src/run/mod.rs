@@ -16,6 +16,7 @@ pub mod run_variable;
 pub mod supervise;
 mod sweep_record;
 mod through_az;
+mod unused_login;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::{AccountEffect, TokenRequest};
-use crate::azure::{Command, ConfigDir};
+use crate::azure::{Command, ConfigDir, TokenStorage};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
 use crate::run::exposure::policy::Policy;
@@ -81,6 +82,7 @@ impl Run<'_> {
         sys::take_signals();
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
+        let storage = store.token_storage();
         let policy = Policy::new(self.app, &self.real_az);
         let guardian = Guardian::start();
         let launch = Launch {
@@ -90,10 +92,11 @@ impl Run<'_> {
             command,
             run_variable: &self.run_variable,
             streams: Streams::Callers,
+            storage,
         };
         let begun = launch.begin()?;
         let request = command.likely_request();
-        let wanted = self.wanted(&store, command, request.as_ref());
+        let wanted = self.wanted(&store, command, request.as_ref()).filter(|_| storage.is_file());
         let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
         let is_for_a_token = command.group().is_for_a_token();
         let to_renew = wanted.as_ref().filter(|_| asked == Asked::Not);
@@ -155,7 +158,7 @@ impl Run<'_> {
                 keep_alive::keep_alive(&tokens, wanted.as_ref(), exposure, end);
             }
         });
-        let forgetting = forgetting(command, ended.az());
+        let forgetting = forgetting(command, ended.az(), storage);
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
         if turn.is_some()
             && let Some(wanted) = &wanted
@@ -175,7 +178,8 @@ impl Run<'_> {
         let handicap = handicap.filter(|failure| !is_az_s(failure.kind) && !status.success());
         // So it ends for want of a login; what it says of arguments and resources has other codes.
         let may_lack_a_login = status.code() == Some(1) && command.effect() == AccountEffect::Nothing;
-        let handicap = handicap.or_else(|| may_lack_a_login.then(|| store.login_of_the_original()).flatten());
+        let reason = || store.login_left_unused(storage).or_else(|| store.login_of_the_original());
+        let handicap = handicap.or_else(|| may_lack_a_login.then(reason).flatten());
         Ok(Finished { status, handicap })
     }
 
@@ -278,8 +282,9 @@ impl Run<'_> {
 
 /// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
 /// succeeded: every other account that is missing afterwards was lost.
-fn forgetting(command: &Command<'_>, end: AzEnd) -> Forgetting {
+fn forgetting(command: &Command<'_>, end: AzEnd, storage: TokenStorage) -> Forgetting {
     match (command.possible_effect(), end) {
+        (AccountEffect::Clear | AccountEffect::SignOut, AzEnd::Succeeded) if !storage.is_file() => Forgetting::Unlisted,
         (AccountEffect::Clear, AzEnd::Succeeded) => Forgetting::Removed,
         (AccountEffect::SignOut, AzEnd::Succeeded) => Forgetting::Vanished,
         _ => Forgetting::Never,
@@ -291,10 +296,11 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::azure::token_storage::Say;
 
     fn forgetting_after(line: &str, end: AzEnd) -> Forgetting {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        forgetting(&Command::parse(&arguments), end)
+        forgetting(&Command::parse(&arguments), end, TokenStorage::File(Say::Nothing))
     }
 
     #[test]

@@ -17,8 +17,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
+use crate::azure::{ConfigDir, TokenStorage, token_storage};
 use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{self, TokenCache, TokenCacheFile};
 use crate::credentials::origin::Order;
@@ -59,6 +59,8 @@ pub enum Forgetting {
     /// One of the two ended, and how is not known: accounts that neither the cache nor the profile has any more are
     /// forgotten.
     IfProven,
+    /// One of the two succeeded in an az that keeps its tokens elsewhere: accounts that the profile no longer has are forgotten.
+    Unlisted,
 }
 
 impl<'a> CredentialStore<'a> {
@@ -142,6 +144,12 @@ impl<'a> CredentialStore<'a> {
         !self.config_dir.path().is_dir() || (!self.vault.exists() && !self.is_in_the_clear())
     }
 
+    /// Where az keeps its tokens.
+    #[must_use]
+    pub fn token_storage(&self) -> TokenStorage {
+        TokenStorage::of(&self.app.context, &self.app.settings, self.config_dir)
+    }
+
     /// Gets the master key before any lock is held. A lost one is no obstacle: the commit begins a new vault.
     ///
     /// # Errors
@@ -179,11 +187,17 @@ impl<'a> CredentialStore<'a> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn replace(&self, lock: &MsalLock, text: &str) -> Result<()> {
+        let written = token_storage::written_before_a_sign(self.config_dir).filter(|_| !self.token_storage().is_file());
         // Held until it is done: nobody can come to mount something meanwhile.
-        match self.lease.no_mounts() {
+        let replaced = match self.lease.no_mounts() {
             Some(_no_mounts) => persist(|| self.cache.replace(lock, text, WriteMode::Rename)),
             None => persist(|| self.cache.replace(lock, text, WriteMode::Overwrite)),
+        };
+        if let Some(time) = written {
+            // One that az no longer reads is not to look as if it did.
+            let _ = self.cache.set_written(time);
         }
+        replaced
     }
 
     /// What the vault did that its owner should know of: it fell back, it set something aside.

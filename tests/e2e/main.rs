@@ -7,6 +7,7 @@
 //!   - `adversity`: keyrings, disks, vaults, locks, modes and clocks in disorder.
 //!   - `copied`: a copy of a config directory says whose login it lacks, and adopts it.
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
+//!   - `encryption`: an az that would keep its tokens in a keyring of its own.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
@@ -55,6 +56,7 @@ mod runs {
     mod adversity;
     mod copied;
     mod denials;
+    mod encryption;
     mod journal;
     mod keep_alive;
     mod login;

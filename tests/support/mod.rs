@@ -12,6 +12,7 @@
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
+//! | [`encrypting`] | an az that keeps its tokens in a keyring |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
@@ -22,6 +23,7 @@
 pub(crate) mod canary;
 pub(crate) mod chance;
 pub(crate) mod config_dir;
+pub(crate) mod encrypting;
 pub(crate) mod fake_az;
 pub(crate) mod installed;
 pub(crate) mod invocation;

@@ -21,8 +21,18 @@ pub struct Command<'a> {
     group: Group,
     possible_effect: AccountEffect,
     programs: Programs,
+    subject: Subject,
     needs_credentials: bool,
     token_request: Option<TokenRequest>,
+}
+
+/// Who signs in by a command, if it is one to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A person, or nobody.
+    Person,
+    /// An application, with its own secret or as a managed identity.
+    Application,
 }
 
 /// What other programs a command may start.
@@ -44,6 +54,7 @@ impl<'a> Command<'a> {
             arguments,
             possible_effect: possible_effect(arguments),
             programs: programs(&group, arguments),
+            subject: subject(&group, arguments),
             needs_credentials: words.as_deref().is_none_or(credentials::are_needed),
             token_request: words.as_deref().and_then(TokenRequest::parse),
             group,
@@ -92,6 +103,12 @@ impl<'a> Command<'a> {
         self.programs
     }
 
+    /// Who signs in by it.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
     /// Whether az may need a credential for it.
     #[must_use]
     pub fn needs_credentials(&self) -> bool {
@@ -118,18 +135,26 @@ fn possible_effect(arguments: &[OsString]) -> AccountEffect {
 
 /// A sign-in starts a browser unless it is told to sign in another way.
 fn programs(group: &Group, arguments: &[OsString]) -> Programs {
-    let is_told_otherwise = || {
-        arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
-            // Any beginning of an option that is none other's is that option to argparse.
-            ["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]
-                .iter()
-                .any(|own| argument.starts_with(own))
-        })
-    };
+    let is_told_otherwise =
+        || has_option(arguments, &["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]);
     match group.effect() {
         AccountEffect::SignIn if !is_told_otherwise() => Programs::Browser,
         _ => Programs::NoneKnown,
     }
+}
+
+fn subject(group: &Group, arguments: &[OsString]) -> Subject {
+    let is_application = || has_option(arguments, &["--service", "--identity", "--fed", "-i"]);
+    match group.effect() {
+        AccountEffect::SignIn if is_application() => Subject::Application,
+        _ => Subject::Person,
+    }
+}
+
+/// Whether there is an option that begins so: any beginning of one that is none other's is that option to argparse.
+fn has_option(arguments: &[OsString], beginnings: &[&str]) -> bool {
+    let arguments = arguments.iter().filter_map(|argument| argument.to_str());
+    arguments.into_iter().any(|argument| beginnings.iter().any(|beginning| argument.starts_with(beginning)))
 }
 
 #[cfg(test)]

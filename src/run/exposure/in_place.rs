@@ -8,7 +8,6 @@ use std::fs::File;
 
 use crate::azure::profile::Profile;
 use crate::credentials::msal;
-#[cfg(target_os = "linux")]
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document};
@@ -301,6 +300,8 @@ impl CredentialStore<'_> {
             Forgetting::Removed if !is_removed => {}
             Forgetting::Vanished | Forgetting::Removed => opened.forget(before, &cache)?,
             Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
+            // What this cache has is nobody's any more.
+            Forgetting::Unlisted => opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?,
         }
         let committed = opened.commit();
         if by == Origin::Sweep && committed.stored.is_ok() {

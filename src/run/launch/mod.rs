@@ -15,13 +15,14 @@ mod pending;
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use pending::PendingAz;
 
-use crate::azure::Command;
-use crate::azure::command::AccountEffect;
+use crate::azure::command::{AccountEffect, Subject};
+use crate::azure::{Command, TokenStorage};
 use crate::failure::Result;
 use crate::run::exposure::in_place::{Extent, InPlace};
 use crate::run::exposure::policy::{self, Plan, Policy};
@@ -52,6 +53,8 @@ pub(super) struct Launch<'a> {
     pub run_variable: &'a RunVariable,
     /// Whose standard streams it has.
     pub streams: Streams,
+    /// Where it keeps its tokens.
+    pub storage: TokenStorage,
 }
 
 /// Whose standard streams an az has.
@@ -117,7 +120,7 @@ impl<'a> Launch<'a> {
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
     pub(super) fn begin(self) -> Result<Begun<'a>> {
-        let mut plan = self.policy.plan(self.command);
+        let mut plan = if self.storage.is_file() { self.policy.plan(self.command) } else { Plan::Nothing };
         if plan == Plan::Private && self.given() != GivenCredentials::None && self.store.has_nothing() {
             plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
         }
@@ -187,6 +190,8 @@ impl<'a> Launch<'a> {
     /// How much of the real token cache is exposed by a plan that is not a private one.
     fn extent(&self, plan: &Plan) -> Extent {
         match (plan, self.command.effect()) {
+            // It would not look there.
+            _ if !self.storage.is_file() => Extent::Nothing,
             (_, AccountEffect::SignIn) | (Plan::Nothing, AccountEffect::Clear) => Extent::Nothing,
             (Plan::Nothing, _) => Extent::Withheld,
             (Plan::InPlace(_) | Plan::Private, _) => Extent::All,
@@ -197,14 +202,26 @@ impl<'a> Launch<'a> {
     fn pending(&self, kind: ExposureKind, make: impl FnOnce(Program) -> io::Result<PendingAz>) -> Result<PendingAz> {
         let real_az = self.policy.real_az();
         let run_variable = self.run_variable.within(kind).to_value();
-        let own = [(OsStr::new(run_variable::VARIABLE), &*run_variable)];
-        let others = self.store.app.context.variables().filter(|(name, _)| own.iter().all(|(own, _)| own != name));
-        let program = Program::new(real_az, self.command.arguments(), others.chain(own));
+        let storage = self.storage.variable().filter(|_| self.is_its_login_ours());
+        let storage = storage.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        let own = [Some((OsStr::new(run_variable::VARIABLE), &*run_variable)), storage];
+        let own = || own.iter().flatten().copied();
+        let others = self.store.app.context.variables().filter(|(name, _)| own().all(|(own, _)| own != *name));
+        let program = Program::new(real_az, self.command.arguments(), others.chain(own()));
         let program = match self.streams {
             Streams::Callers => program,
             Streams::Nobodys => program.and_then(Program::quietly),
         };
         program.and_then(make).map_err(|error| not_started(real_az, &error))
+    }
+
+    /// Whether azward has the login that it uses, or is going to have the one that it makes. An application's alone is az's own
+    /// affair: the secret of one is not sealed.
+    fn is_its_login_ours(&self) -> bool {
+        // An empty one is there for a private mount.
+        let has_something = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        let is_ours = self.store.vault.exists() || has_something(&self.store.config_dir.token_cache());
+        is_ours || self.command.subject() == Subject::Person
     }
 
     fn given(&self) -> GivenCredentials {

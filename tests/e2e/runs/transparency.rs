@@ -72,7 +72,11 @@ fn the_environment_arrives_with_the_marker_added() {
         let (wrapped, plain) = (variables(sandbox.az([kind])), variables(sandbox.plain_az([kind])));
         assert!(wrapped.is_superset(&plain) && plain.contains(&b"ODD=\xff=\x80"[..]));
         let added: Vec<_> = wrapped.difference(&plain).map(|v| String::from_utf8_lossy(v).into_owned()).collect();
-        assert!(added.len() == 1 && added[0].starts_with("AZWARD_RUN="), "{added:?}");
+        // A run is also told where its tokens are.
+        let (marker, storage) = added.split_last().unwrap();
+        assert!(marker.starts_with("AZWARD_RUN="), "{added:?}");
+        let expected: &[&str] = if kind == "group" { &["AZURE_CORE_ENCRYPT_TOKEN_CACHE=false"] } else { &[] };
+        assert_eq!(storage, expected);
     }
 }
 

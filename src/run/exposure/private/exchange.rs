@@ -101,7 +101,9 @@ impl CredentialStore<'_> {
         // az logs out of an account of which the vault has nothing, too.
         let has_logged_out = match forgetting {
             Forgetting::Vanished | Forgetting::Removed => stored.is_ok(),
-            Forgetting::Never | Forgetting::IfProven => stored.as_ref().is_ok_and(|settled| settled.has_forgotten),
+            Forgetting::Never | Forgetting::IfProven | Forgetting::Unlisted => {
+                stored.as_ref().is_ok_and(|settled| settled.has_forgotten)
+            }
         };
         let missing = if has_logged_out { Missing::LoggedOut } else { Missing::Lost };
         let is_whole = !text.trim().is_empty();
@@ -152,7 +154,9 @@ impl CredentialStore<'_> {
         self.take_in(base, after, &real, &mut opened, by)?;
         match forgetting {
             Forgetting::Never => {}
-            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, after)?,
+            Forgetting::IfProven | Forgetting::Unlisted => {
+                opened.forget(&self.signed_out(opened.contents())?, after)?;
+            }
             Forgetting::Vanished | Forgetting::Removed => opened.forget(base.handed(), after)?,
         }
         let committed = opened.commit();
