@@ -1,6 +1,7 @@
 //! The native answer to `az account get-access-token`: only where account, cloud, tenant, scope string and settings are all
 //! those that the real az would use, and then byte for byte what it prints (azure-cli-core 2.91.0, `_profile.py`,
-//! `get_raw_token`; knack 0.13, `output.py`). A token that is due is rotated first. In every doubt: no answer, and a run.
+//! `get_raw_token`; knack 0.13, `output.py`), which that very az was found to print (`trial.rs`). A token that is due is
+//! rotated first. In every doubt: no answer, and a run.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +9,7 @@ use azward::app::App;
 use azward::azure::clouds::Cloud;
 use azward::azure::command::{Group, TokenRequest};
 use azward::azure::ini::Ini;
+use azward::azure::known_az::{KnownAz, Shape, Standing, Subject};
 use azward::azure::profile::Subscription;
 use azward::azure::python_json::{Escape, quote};
 use azward::azure::{Command, ConfigDir, TokenStorage};
@@ -39,12 +41,23 @@ enum Part {
     Value,
 }
 
+/// Whether the time at which a token expires is said as a number too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExpiresOn {
+    Said,
+    NotSaid,
+}
+
 /// One answer to one command line.
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     app: &'a App,
+    config_dir: &'a ConfigDir,
     command: &'a Group,
     request: TokenRequest,
     output: Output,
+    /// What is asked for less than the whole, and how it is written; nothing for the whole.
+    part: Option<String>,
+    expires_on: ExpiresOn,
     wanted: TokenKey,
     subscription: Subscription,
 }
@@ -61,10 +74,19 @@ pub(crate) enum Answered {
 }
 
 /// Answers on stdout, if this is a command line, an environment and a login that azward understands, and there is a token or is
-/// one to be had by `renew`.
-pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, renew: Renew) -> Answered {
+/// one to be had by `renew`, and `az` was found to say the same.
+pub(crate) fn answer(
+    app: &App,
+    config_dir: &ConfigDir,
+    command: &Command<'_>,
+    az: &KnownAz<'_>,
+    renew: Renew,
+) -> Answered {
     let began = Instant::now();
-    let Some(answer) = Answer::of(app, config_dir, command) else { return Answered::No };
+    let Some(answer) = Answer::of(app, config_dir, command, az) else { return Answered::No };
+    if az.standing(Subject::Token, answer.shape()) != Standing::Agreed {
+        return Answered::No;
+    }
     let store = CredentialStore::new(app, config_dir);
     let text = match answer.text(&store, renew) {
         Ok(text) => text,
@@ -78,9 +100,19 @@ pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, r
 
 impl<'a> Answer<'a> {
     /// What is asked for; `None` when it is for the real az to say.
-    fn of(app: &'a App, config_dir: &ConfigDir, command: &'a Command<'_>) -> Option<Self> {
+    pub(crate) fn of(
+        app: &'a App,
+        config_dir: &'a ConfigDir,
+        command: &'a Command<'_>,
+        az: &KnownAz<'_>,
+    ) -> Option<Self> {
         let context = &app.context;
         let request = command.token_request()?;
+        if az.version().is_some_and(|version| !version.keeps_an_msal_cache())
+            || (request.is_by_name && !az.takes_name())
+        {
+            return None;
+        }
         // az warns of a working directory that is no more.
         if context.directory.as_os_str().is_empty() {
             return None;
@@ -101,8 +133,39 @@ impl<'a> Answer<'a> {
         if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
             return None;
         }
+        let part = match (&request.query, output) {
+            (None, Output::Json | Output::Tsv) => None,
+            (query, output) => Some(format!("{output:?} {}", query.as_deref().unwrap_or_default())),
+        };
+        let expires_on = match az.says_expires_on() {
+            Some(false) if request.query.as_deref() == Some("expires_on") => return None,
+            Some(false) => ExpiresOn::NotSaid,
+            // Where it is not known, both are tried.
+            Some(true) | None => ExpiresOn::Said,
+        };
         let command = command.group();
-        Some(Self { app, command, request, output, wanted, subscription })
+        Some(Self { app, config_dir, command, request, output, part, expires_on, wanted, subscription })
+    }
+
+    /// How much it says.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        self.part.as_deref().map_or(Shape::Whole, Shape::Part)
+    }
+
+    /// The token that the cache has for it, due or not.
+    pub(crate) fn cached_token(&self) -> Option<AccessToken> {
+        let store = CredentialStore::new(self.app, self.config_dir);
+        let text = store.read_settled().ok()?;
+        let tokens = Tokens { store: &store, real_az: None, command: self.command };
+        match tokens.acquire_from(&TokenCache::parse(&text).ok()?, &self.wanted, Renew::Never) {
+            Acquired::Cached(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// What can have been said of a token, in the last few seconds.
+    pub(crate) fn candidates(&self, token: &AccessToken, form: ExpiresOn) -> Vec<Zeroizing<String>> {
+        SHIFTS.filter_map(|shift| self.said(&token.secret, token.expires_on + shift, form)).collect()
     }
 
     /// The bytes to print; why not, when there is no token to be had without the real az.
@@ -152,6 +215,10 @@ impl<'a> Answer<'a> {
         // az adds the whole seconds that are left to the whole seconds that it is.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let expires_on = token.expires_on - i64::from(now.subsec_nanos() > 0);
+        self.said(&token.secret, expires_on, self.expires_on)
+    }
+
+    fn said(&self, secret: &str, expires_on: i64, number: ExpiresOn) -> Option<Zeroizing<String>> {
         let local = sys::local_time(expires_on)?;
         let quoted = |text: &str| quote(text, Escape::Needed);
         let tenant = self.request.tenant.as_deref().unwrap_or(&self.subscription.tenant_id);
@@ -159,13 +226,12 @@ impl<'a> Answer<'a> {
         // In the order of their keys, as both outputs have them.
         let values = [
             Some(quoted(&local.format("%Y-%m-%d %H:%M:%S.000000").to_string())),
-            Some(Zeroizing::new(expires_on.to_string())),
+            (number == ExpiresOn::Said).then(|| Zeroizing::new(expires_on.to_string())),
             subscription,
             Some(quoted(tenant)),
             Some(quoted("Bearer")),
         ];
-        let values = std::iter::once(Some(token.secret.as_str()))
-            .chain(values.iter().map(|value| Some(value.as_ref()?.as_str())));
+        let values = std::iter::once(Some(secret)).chain(values.iter().map(|value| Some(value.as_ref()?.as_str())));
         let rows: Vec<(&str, &str)> = KEYS
             .iter()
             .zip(values)
@@ -190,6 +256,10 @@ impl<'a> Answer<'a> {
 
 /// The answer's keys, in the order in which az prints them.
 const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];
+
+/// By how many seconds what az says may differ from when the cache has the token expire: it adds what is left, in whole seconds,
+/// to the time; of a token that it has just got, the whole lifetime to when it prints it.
+const SHIFTS: std::ops::RangeInclusive<i64> = -1..=2;
 
 fn print(output: Output, part: Part, rows: &[(&str, &str)]) -> Zeroizing<String> {
     let size = rows.iter().map(|(key, value)| key.len() + value.len() + 16).sum::<usize>() + 8;

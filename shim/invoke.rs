@@ -1,11 +1,13 @@
 //! The split: answer, hand on, pass, run. Anything that goes wrong before az is started ends in the real az all the
 //! same, unless there is none.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use azward::app::App;
-use azward::azure::{Command, ConfigDir, TokenStorage, real_az};
+use azward::azure::known_az::KnownAz;
+use azward::azure::{Command, ConfigDir, TokenStorage};
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
@@ -18,6 +20,7 @@ use azward::ui::Ui;
 
 use crate::answer::{Answered, answer};
 use crate::recognise::{Invocation, Purpose, recognise};
+use crate::trial::Trial;
 
 /// How the azward home is looked at: a bypass writes nothing there.
 pub(crate) fn care(context: &Context) -> Care {
@@ -41,21 +44,25 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     let command = Command::parse(arguments);
     let purpose = if context.has_variable("_ARGCOMPLETE") { Purpose::Completion } else { Purpose::Execution };
     let invocation = recognise(&command, purpose);
+    let az = match KnownAz::find(app, run_variable::tried(given.as_ref())) {
+        // What was tried may be a real az that starts another, and then there need be no second one.
+        Err(_) if !run_variable::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(RunVariable::is_circle) => {
+            KnownAz::find(app, &[])?
+        }
+        found => found?,
+    };
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
-    let answer = |renew| if may_answer { answer(app, &config_dir, &command, renew) } else { Answered::No };
-    let asked = match answer(Renew::IfDueOrMissing) {
+    let answer = |az: &KnownAz<'_>, renew| match may_answer {
+        true => answer(app, &config_dir, &command, az, renew),
+        false => Answered::No,
+    };
+    let asked = match answer(&az, Renew::IfDueOrMissing) {
         Answered::Yes => return Ok(ExitCode::SUCCESS),
         Answered::InVain => Asked::InVain,
         Answered::No => Asked::Not,
     };
-    let real_az = match real_az::find(context, settings, run_variable::tried(given.as_ref())) {
-        // What was tried may be a real az that starts another, and then there need be no second one.
-        Err(_) if !run_variable::is_bounce(given.as_ref()) && !given.as_ref().is_some_and(RunVariable::is_circle) => {
-            real_az::find(context, settings, &[])?
-        }
-        found => found?,
-    };
+    let real_az = az.path().to_owned();
     // What is at hand is in the file, whatever az would do by default.
     let inside = |mut az: std::process::Command| {
         az.envs(TokenStorage::of(context, settings, &config_dir).variable());
@@ -87,7 +94,15 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     }
     let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
     let run = Run { app, config_dir: &config_dir, real_az, run_variable };
-    let finished = run.perform(&command, asked, &|| answer(Renew::Never) == Answered::Yes)?;
+    let has_answered = Cell::new(false);
+    // What another found out about this az while this one waited counts.
+    let answer_instead = || answer(&az.anew(), Renew::Never) == Answered::Yes;
+    let go = || run.perform(&command, asked, &|| answer_instead() && !has_answered.replace(true));
+    let trial = if may_answer { Trial::of(app, &config_dir, &command, &az) } else { None };
+    let finished = match &trial {
+        Some(trial) => trial.watch(&go, &has_answered)?,
+        None => go()?,
+    };
     if let Some(failure) = &finished.handicap {
         Ui::new(context).report(failure);
     }

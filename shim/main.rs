@@ -6,6 +6,7 @@
 mod answer;
 mod invoke;
 mod recognise;
+mod trial;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;

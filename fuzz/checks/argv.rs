@@ -40,12 +40,16 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         assert_eq!(invocation, Invocation::Answer, "{words:?}");
         assert!(command.group().is_for_a_token(), "{words:?}");
         assert_eq!(Some(meaning(request)), read(&words), "{words:?}");
+        // No value begins with a dash.
+        let is_by_name = words.iter().any(|word| word.starts_with("-n") || word.starts_with("--name"));
+        assert_eq!(request.is_by_name, is_by_name, "{words:?}");
     }
     invocation != Invocation::Run
 }
 
 fn meaning(request: &TokenRequest) -> BTreeMap<&'static str, String> {
-    let TokenRequest { resource, scope, resource_type, tenant, subscription, output, query } = request.clone();
+    let TokenRequest { resource, scope, resource_type, tenant, subscription, is_by_name: _, output, query } =
+        request.clone();
     let values = [resource, scope, resource_type, tenant, subscription, output, query];
     OPTIONS.iter().zip(values).filter_map(|((name, _), value)| Some((*name, value?))).collect()
 }

@@ -8,6 +8,7 @@
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use crate::azure::version::Version;
 use crate::context::Context;
 
 /// How much of the az that is started is searched for its interpreter: it is a short script.
@@ -38,6 +39,25 @@ impl Installation {
         };
         let is_isolated = has_switch('I') || ((prefix.is_some() || has_switch('s')) && !names_python_path(&words));
         Some(Self { site_packages, is_isolated })
+    }
+
+    /// Its version, and the file that was looked at for it, which an upgrade takes away: the metadata of its package, whose
+    /// directory names the version. `None` where there is none, or more than one, as an upgrade that broke off leaves it.
+    #[must_use]
+    pub(crate) fn package(&self) -> Option<(Version, PathBuf)> {
+        let entries = std::fs::read_dir(&self.site_packages).ok()?;
+        let mut found = entries.flatten().filter_map(|entry| {
+            let name = entry.file_name();
+            let rest = name.to_str()?.strip_prefix("azure_cli-")?;
+            let (version, metadata) = match rest.strip_suffix(".dist-info") {
+                Some(version) => (version, "METADATA"),
+                // As setuptools leaves it: `azure_cli-2.91.0-py3.9.egg-info`.
+                None => (rest.strip_suffix(".egg-info")?.split('-').next()?, "PKG-INFO"),
+            };
+            Some((version.parse(), entry.path().join(metadata)))
+        });
+        let (version, metadata) = found.next().filter(|_| found.next().is_none())?;
+        Some((version.ok()?, metadata))
     }
 
     /// The source of one of its modules.
@@ -201,6 +221,33 @@ mod tests {
             assert_eq!(Installation::of(&az(&root, "elsewhere/bin/az", script)), None);
         }
         assert_eq!(Installation::of(Path::new("/nowhere/az")), None);
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_one_package() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let packages = put(&root, "venv/lib/python3.11/site-packages");
+        let az = az(&root, "venv/bin/az", "");
+        let version = || Installation::of(&az).unwrap().package().map(|(version, _)| version.to_string());
+        assert_eq!(version(), None);
+        for other in ["azure_cli_core-2.60.0.dist-info", "azure_cli_telemetry-1.1.0.dist-info"] {
+            std::fs::create_dir(packages.join(other)).unwrap();
+        }
+        for (name, is_known) in [
+            ("azure_cli-2.60.0.dist-info", true),
+            ("azure_cli-2.60.0-py3.9.egg-info", true),
+            ("azure_cli-2.60.0b1.dist-info", false),
+            ("azure_cli-2.60.0.post1.dist-info", false),
+        ] {
+            std::fs::create_dir(packages.join(name)).unwrap();
+            assert_eq!(version(), is_known.then(|| "2.60.0".to_owned()), "{name}");
+            std::fs::remove_dir(packages.join(name)).unwrap();
+        }
+        for name in ["azure_cli-2.60.0.dist-info", "azure_cli-2.75.0.dist-info"] {
+            std::fs::create_dir(packages.join(name)).unwrap();
+        }
+        assert_eq!(version(), None);
     }
 
     #[test]

@@ -11,11 +11,13 @@ pub(crate) mod credential_marks;
 pub(crate) mod https_url;
 pub mod ini;
 pub(crate) mod installation;
+pub mod known_az;
 mod owner;
 pub mod profile;
 pub mod python_json;
 pub mod real_az;
 pub mod token_storage;
+pub mod version;
 pub(crate) mod whereabouts;
 
 pub use command::Command;

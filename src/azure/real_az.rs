@@ -32,9 +32,21 @@ const WELL_KNOWN: [&str; 2] =
 /// # Errors
 /// [`Kind::NoRealAz`], in the words that callers look for.
 pub fn find(context: &Context, settings: &Settings, tried: &[PathBuf]) -> Result<PathBuf> {
-    candidates(context, settings)
-        .find(|candidate| !tried.contains(candidate) && is_real(context, candidate))
-        .ok_or_else(none_found)
+    find_by(context, settings, tried, |candidate| is_real(context, candidate).then(|| candidate.to_owned()))
+}
+
+/// The same, where `real` says what is a real az, and what comes of it.
+///
+/// # Errors
+/// [`Kind::NoRealAz`], in the words that callers look for.
+pub(super) fn find_by<T>(
+    context: &Context,
+    settings: &Settings,
+    tried: &[PathBuf],
+    real: impl Fn(&Path) -> Option<T>,
+) -> Result<T> {
+    let mut untried = candidates(context, settings).filter(|candidate| !tried.contains(candidate));
+    untried.find_map(|candidate| real(&candidate)).ok_or_else(none_found)
 }
 
 /// Whether a file is a copy of the shim, this one or another.
@@ -59,13 +71,14 @@ fn candidates(context: &Context, settings: &Settings) -> impl Iterator<Item = Pa
     set(false).chain(on_path).chain(set(true)).chain(well_known)
 }
 
-fn on_path(context: &Context) -> Vec<PathBuf> {
-    let Some(path) = context.variable("PATH") else { return Vec::new() };
+fn on_path(context: &Context) -> impl Iterator<Item = PathBuf> {
     // A relative entry of PATH is relative to the working directory, as it is for a shell.
-    which::which_in_all("az", Some(path), &context.directory).into_iter().flatten().collect()
+    let all = move |path| which::which_in_all("az", Some(path), context.directory.as_path()).into_iter().flatten();
+    context.variable("PATH").into_iter().flat_map(all)
 }
 
-fn is_real(context: &Context, candidate: &Path) -> bool {
+/// Whether a file may be executed and is no copy of the shim.
+pub(super) fn is_real(context: &Context, candidate: &Path) -> bool {
     std::fs::metadata(candidate).is_ok_and(|metadata| sys::is_executable(&metadata)) && !is_shim(context, candidate)
 }
 

@@ -5,6 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::app::App;
+use crate::azure::known_az::KnownAz;
 use crate::azure::profile::Profile;
 use crate::azure::real_az;
 use crate::azure::{ConfigDir, TokenStorage};
@@ -43,6 +44,9 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
         ui.row("view of", &format!("the login of {}", login.directory().display()));
     }
     ui.row("real az", &real_az_line(app));
+    if let Ok(az) = KnownAz::find(app, &[]) {
+        ui.row("answers", &az.line());
+    }
     ui.row("shim", &shim_line(app));
     ui.row("exposure", &exposure_line(app));
     ui.row("renewal", &renewal_line(app));
@@ -86,10 +90,12 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
 fn real_az_line(app: &App) -> String {
     let Ok(path) = real_az::find(&app.context, &app.settings, &[]) else { return "none".to_owned() };
     let setting = app.settings.real_az.iter().find(|setting| setting.value == path);
+    let version = KnownAz::at(&app.context, &path).version();
+    let version = version.map_or_else(|| "version unknown".to_owned(), |version| format!("version {version}"));
     match setting.map(|setting| setting.provenance) {
-        Some(Provenance::File) => format!("{} (pinned)", path.display()),
-        Some(Provenance::Environment(name)) => format!("{} (named in {name})", path.display()),
-        Some(Provenance::Default) | None => path.display().to_string(),
+        Some(Provenance::File) => format!("{} (pinned), {version}", path.display()),
+        Some(Provenance::Environment(name)) => format!("{} (named in {name}), {version}", path.display()),
+        Some(Provenance::Default) | None => format!("{}, {version}", path.display()),
     }
 }
 

@@ -17,6 +17,7 @@ mod messages;
 mod mounts;
 mod process;
 mod signals;
+mod tee;
 mod terminal;
 mod users;
 mod waits;
@@ -30,9 +31,9 @@ pub use detached::{Channel, MOST_FILES, detach};
 #[cfg(target_os = "linux")]
 pub use files::state_of;
 pub use files::{
-    Access, Directory, FileState, changed_at, create_new, file_identity, file_state, has_one_name, identity_of,
-    is_executable, link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, set_mode_of,
-    set_modified_ahead, sync_dir,
+    Access, Directory, FileState, changed_at, create_new, file_identity, file_stamp, file_state, has_one_name,
+    identity_of, is_executable, link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode,
+    set_mode_of, set_modified_ahead, sync_dir,
 };
 #[cfg(target_os = "linux")]
 pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
@@ -45,6 +46,7 @@ pub use process::{
     process_start, program_of, replace_process, wait_for_end_of,
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
+pub use tee::{Passage, PassageEnd, Tee};
 pub use terminal::{Stream, is_terminal, takes_escapes, terminal_width};
 #[cfg(unix)]
 pub use users::keep_lookups_built_in;

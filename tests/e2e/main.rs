@@ -18,6 +18,7 @@
 //!   - `sdks`: the SDKs for Python and JavaScript.
 //!   - `signals`: whoever signals the shim meets az, and its end is az's.
 //!   - `single_flight`: many callers, one request.
+//!   - `trials`: an az is answered for once it was found to say the same.
 //!   - `transparency`: az has what the caller gave, and nothing else.
 //!   - `views`: config directories that share a login.
 //! - `answers`: what azward answers without an az, which is the same in either exposure.
@@ -25,6 +26,7 @@
 //!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
+//! - `releases`: older az, each against itself.
 //! - `surroundings`: an environment of PATH alone, a real keyring, files of other owners.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
 //! - `harness`: what the tests themselves stand on.
@@ -41,6 +43,7 @@ mod fuzz_corpus;
 mod harness;
 mod install;
 mod lifecycle;
+mod releases;
 
 mod answers {
     mod destination;
@@ -69,6 +72,7 @@ mod runs {
     mod signals;
     mod single_flight;
     mod transparency;
+    mod trials;
     mod views;
 }
 

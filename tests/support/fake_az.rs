@@ -43,11 +43,16 @@ pub(crate) fn with_alice(sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
+/// What stands for a text in the name of what was made of it.
+pub(super) fn hash_of(text: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Returns the fake az, compiled first if need be.
 pub(crate) fn fake_az() -> PathBuf {
-    let mut hasher = DefaultHasher::new();
-    SOURCES.hash(&mut hasher);
-    let stamp = format!("{:016x}", hasher.finish());
+    let stamp = format!("{:016x}", hash_of(SOURCES));
     let directory = provision::target_dir().join("fake-az").join(&stamp);
     let program = directory.join("az");
     provision::make_once(

@@ -11,8 +11,9 @@
 //! | [`canary`] | finds refresh tokens in the clear |
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
-//! | [`provision`], [`fake_az`] | the real az and the fake one, made once under `target/` |
+//! | [`provision`], [`releases`], [`fake_az`] | the real az, older ones and a fake one, made once |
 //! | [`encrypting`] | an az that keeps its tokens in a keyring |
+//! | [`earned`] | what azward has found out about the real az before a test begins |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
@@ -23,6 +24,7 @@
 pub(crate) mod canary;
 pub(crate) mod chance;
 pub(crate) mod config_dir;
+pub(crate) mod earned;
 pub(crate) mod encrypting;
 pub(crate) mod fake_az;
 pub(crate) mod installed;
@@ -35,6 +37,7 @@ pub(crate) mod outcome;
 pub(crate) mod proc;
 pub(crate) mod provision;
 pub(crate) mod pty;
+pub(crate) mod releases;
 pub(crate) mod sandbox;
 pub(crate) mod surroundings;
 pub(crate) mod vaults;

@@ -81,15 +81,6 @@ impl Sandbox {
         let new = self.journal().split_off(before);
         (value, new.iter().map(|line| line["deed"].as_str().unwrap_or("?").to_owned()).collect())
     }
-
-    /// From now on this `/bin/sh` script is the az behind the shim, whatever was there before.
-    pub(crate) fn wrap_script(&self, script: &str) {
-        let directory = tempfile::Builder::new().prefix("az-").tempdir_in(self.root()).expect("the box can be written");
-        let directory = directory.keep();
-        self.make_script(&directory.join("az"), script);
-        let path = [self.root().join("bin"), directory, "/usr/bin".into(), "/bin".into()];
-        self.set_env("PATH", std::env::join_paths(path).expect("no colon in it"));
-    }
 }
 
 impl Outcome {

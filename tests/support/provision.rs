@@ -142,7 +142,7 @@ fn make_venv(venv: &Path) {
 }
 
 /// Runs one step with its output in `log`, saying now and then that it is under way.
-fn step(name: &str, log: &Path, command: &mut Command) -> Result<(), String> {
+pub(crate) fn step(name: &str, log: &Path, command: &mut Command) -> Result<(), String> {
     let output = OpenOptions::new().create(true).append(true).open(log).map_err(|error| error.to_string())?;
     let errors = output.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors).env("PIP_USER", "0");
@@ -172,7 +172,7 @@ fn step(name: &str, log: &Path, command: &mut Command) -> Result<(), String> {
 }
 
 /// The path with something put after its last name.
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::canary::{self, Search};
 use super::config_dir::ConfigDir;
+use super::earned;
 use super::fake_az::fake_az;
 use super::invocation::Invocation;
 use super::outcome::Outcome;
@@ -91,19 +92,16 @@ impl Sandbox {
         sandbox
     }
 
-    /// Takes back every setting, and the azward home with it, for a test of how nothing begins.
+    /// Takes back every setting and all that is known, and the azward home with it, for a test of how nothing begins.
     pub(crate) fn forget_settings(&self) {
-        // There is none unless an exposure was set.
+        // There is none unless an exposure was set, or something is known of its az.
         let _ = fs::remove_dir_all(self.azward_home());
     }
 
     /// Has the secrets handed over `private`, `in-place`, or as the machine allows (`auto`). Without a word, what the
     /// variable `AZWARD_TEST_EXPOSURE` says holds, so that the whole suite can be run either way.
     pub(crate) fn set_exposure(&self, exposure: &str) {
-        let home = self.azward_home();
-        fs::create_dir_all(&home).expect("the box can be written");
-        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("the directory is ours");
-        let path = home.join("config.json");
+        let path = self.made_azward_home().join("config.json");
         let text = fs::read(&path).unwrap_or_else(|_| b"{}".to_vec());
         let mut settings: Value = serde_json::from_slice(&text).expect("the settings are JSON");
         settings["exposure"] = exposure.into();
@@ -112,9 +110,25 @@ impl Sandbox {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     }
 
-    /// Puts the real az behind the shim.
-    pub(crate) fn with_real_az(mut self) -> Self {
-        let az = provision::real_az();
+    /// Puts the real az behind the shim, of which azward knows already that it would say the same.
+    pub(crate) fn with_real_az(self) -> Self {
+        let sandbox = self.with_unknown_az();
+        sandbox.know_real_az();
+        sandbox
+    }
+
+    /// Has the azward home that the box has now know that azward would say the same as the real az.
+    pub(crate) fn know_real_az(&self) {
+        self.remember_az(earned::memory());
+    }
+
+    /// Puts the real az behind the shim, of which azward knows nothing yet.
+    pub(crate) fn with_unknown_az(self) -> Self {
+        self.with_az(provision::real_az())
+    }
+
+    /// Puts an az behind the shim that was made for all tests, or that somebody named.
+    pub(crate) fn with_az(mut self, az: PathBuf) -> Self {
         if az.starts_with(provision::cache_dir()) {
             symlink(&az, &self.wrapped_az).expect("the box has no az yet");
             return self;
@@ -124,6 +138,24 @@ impl Sandbox {
         path[1] = az.parent().expect("it is a file").to_owned();
         self.wrapped_az = az;
         self.with_env("PATH", std::env::join_paths(path).expect("no colon in it"))
+    }
+
+    /// Has azward remember of every az what another azward home has in `run/az.json`.
+    fn remember_az(&self, memory: &[u8]) {
+        let run = self.made_azward_home().join("run");
+        fs::create_dir_all(&run).expect("the box can be written");
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).expect("the directory is ours");
+        let path = run.join("az.json");
+        fs::write(&path, memory).expect("the box can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    }
+
+    /// The azward home, made as azward makes it if it is not there.
+    fn made_azward_home(&self) -> PathBuf {
+        let home = self.azward_home();
+        fs::create_dir_all(&home).expect("the box can be written");
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("the directory is ours");
+        home
     }
 
     /// Puts the fake az behind the shim.

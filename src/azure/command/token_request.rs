@@ -19,6 +19,8 @@ pub struct TokenRequest {
     pub tenant: Option<String>,
     /// `--subscription`, an id or a name, as given.
     pub subscription: Option<String>,
+    /// Whether that was called `--name`, which not every az knows.
+    pub is_by_name: bool,
     /// `--output`, in lower case.
     pub output: Option<String>,
     /// `--query`, one top-level key.
@@ -48,6 +50,7 @@ impl TokenRequest {
                 return None;
             }
             *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
+            request.is_by_name |= name == "--name";
         }
         Some(request)
     }
@@ -60,6 +63,7 @@ impl TokenRequest {
         while let Some(argument) = arguments.next() {
             let Some((name, attached)) = split(argument) else { continue };
             let name = whole_name(name);
+            let name = if name == "--name" { "--subscription" } else { name };
             if !OF_THE_TOKEN.contains(&name) {
                 continue;
             }
@@ -146,11 +150,10 @@ const LONG: [&str; 12] = [
 /// What a long option is called in full; another's name stays what it is.
 fn whole_name(name: &str) -> &str {
     let mut meant = LONG.iter().filter(|long| long.starts_with(name));
-    let found = match (meant.next(), meant.next()) {
+    match (meant.next(), meant.next()) {
         (Some(only), None) => only,
         _ => name,
-    };
-    if found == "--name" { "--subscription" } else { found }
+    }
 }
 
 /// The formats that `--output` takes, in any case.
@@ -186,7 +189,8 @@ fn split(argument: &str) -> Option<(&str, Option<&str>)> {
     let name = match short {
         "-o" => "--output",
         "-t" => "--tenant",
-        "-s" | "-n" => "--subscription",
+        "-s" => "--subscription",
+        "-n" => "--name",
         _ => return None,
     };
     let attached = argument.get(2..).filter(|rest| !rest.is_empty());
@@ -219,6 +223,8 @@ mod tests {
         assert_eq!((request.tenant.as_deref(), request.scope.as_deref()), (Some("T"), Some("b")));
         let request = of(&["-s", "", "--resource", "r", "-n=x y"]).unwrap();
         assert_eq!((request.subscription.as_deref(), request.resource.as_deref()), (Some("x y"), Some("r")));
+        assert!(request.is_by_name && of(&["--name", "x", "-s", "y"]).unwrap().is_by_name);
+        assert!(!of(&["-s", "x"]).unwrap().is_by_name);
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub use directory::{Directory, set_mode_of};
 #[cfg(target_os = "linux")]
 pub use platform::state_of;
 pub use platform::{
-    changed_at, create_new, file_identity, file_state, has_one_name, identity_of, is_executable, link_count, mode_of,
-    path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
+    changed_at, create_new, file_identity, file_stamp, file_state, has_one_name, identity_of, is_executable,
+    link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
 };
 
 /// What a file in a directory is opened for.

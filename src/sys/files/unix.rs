@@ -83,6 +83,16 @@ fn state_in(metadata: &Metadata) -> FileState {
     FileState { text, unchanged_for: now.checked_sub(changed).unwrap_or_default() }
 }
 
+/// What tells a file's content from another's, as far as nobody hides a change, as text: a new name of it changes nothing.
+///
+/// # Errors
+/// The operating system's.
+pub fn file_stamp(path: &Path) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    Ok(format!("{} {} {} {}.{}", metadata.dev(), metadata.ino(), metadata.size(), modified.0, modified.1))
+}
+
 /// When a file's content, name or owner changed last, which nobody can set; `None` for a time before 1970.
 #[must_use]
 pub fn changed_at(metadata: &Metadata) -> Option<SystemTime> {

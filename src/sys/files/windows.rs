@@ -82,6 +82,15 @@ pub fn file_state(path: &Path) -> io::Result<FileState> {
     Ok(FileState { text, unchanged_for: unchanged_for.unwrap_or_default() })
 }
 
+/// What tells a file's content from another's, as far as nobody hides a change, as text: a new name of it changes nothing.
+///
+/// # Errors
+/// The operating system's.
+pub fn file_stamp(path: &Path) -> io::Result<String> {
+    let (volume, index) = file_identity(path)?;
+    Ok(format!("{volume} {index} {}", file_state(path)?.text))
+}
+
 /// When a file's content changed last: the nearest that std tells here.
 #[must_use]
 pub fn changed_at(metadata: &Metadata) -> Option<std::time::SystemTime> {

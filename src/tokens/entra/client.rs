@@ -14,6 +14,8 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::azure::HttpsUrl;
+use crate::azure::known_az::KnownAz;
+use crate::azure::version::Version;
 use crate::context::Context;
 use crate::secret::Secret;
 use crate::sys;
@@ -30,6 +32,7 @@ const BODY_BOUND: u64 = 1024 * 1024;
 pub struct Manner {
     trust: Trust,
     route: Route,
+    capability: Capability,
 }
 
 /// A client of the token endpoint.
@@ -46,7 +49,11 @@ impl Manner {
     /// # Errors
     /// A [`TokenError`] that leaves it to az, where only az can do as az does.
     pub fn of(context: &Context, real_az: &Path, endpoint: &HttpsUrl) -> Result<Self, TokenError> {
-        Ok(Self { trust: Trust::of(context, real_az)?, route: Route::to(endpoint, context)? })
+        Ok(Self {
+            trust: Trust::of(context, real_az)?,
+            route: Route::to(endpoint, context)?,
+            capability: capability(context, real_az),
+        })
     }
 
     /// What tells it from any other: another proxy, other certificates.
@@ -87,14 +94,7 @@ impl Client {
             .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
-        Ok(Self {
-            agent,
-            route: manner.route.clone(),
-            capability: match context.has_variable("AZURE_IDENTITY_DISABLE_CP1") {
-                true => Capability::None,
-                false => Capability::Cp1,
-            },
-        })
+        Ok(Self { agent, route: manner.route.clone(), capability: manner.capability })
     }
 
     /// What requests declare of it.
@@ -179,6 +179,13 @@ impl From<TokenError> for Denial {
     fn from(error: TokenError) -> Self {
         Self { error, answer: None }
     }
+}
+
+/// What the az at `real_az` declares of itself (azure-cli-core 2.91.0, `auth/identity.py`). One that declares nothing could not
+/// cope with what Entra then asks of it, and neither may one of which that is not known.
+fn capability(context: &Context, real_az: &Path) -> Capability {
+    let declares = || KnownAz::at(context, real_az).version().is_some_and(Version::declares_cp1);
+    if !context.has_variable("AZURE_IDENTITY_DISABLE_CP1") && declares() { Capability::Cp1 } else { Capability::None }
 }
 
 /// Whether what a connection is about to be opened to is what the entry of what is redeemed names: read once more, by the

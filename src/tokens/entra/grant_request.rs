@@ -14,9 +14,9 @@ pub(in crate::tokens) const CP1: &str = r#"{"access_token": {"xms_cc": {"values"
 /// What a client declares of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// It understands claims challenges, as az does.
+    /// It understands claims challenges, as az does since 2.41.
     Cp1,
-    /// It does not, because `AZURE_IDENTITY_DISABLE_CP1` is set.
+    /// It does not: an older az, or `AZURE_IDENTITY_DISABLE_CP1` is set.
     None,
 }
 

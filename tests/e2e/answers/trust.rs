@@ -12,7 +12,7 @@ use entra::{Entra, Options};
 use serde_json::Value;
 
 use crate::support::native::{age, arm_token};
-use crate::support::{Sandbox, provision};
+use crate::support::{LOUD, Sandbox, provision};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
 
@@ -70,7 +70,9 @@ fn a_machine_whose_proxy_s_authority_was_appended_to_certifi_is_renewed_early() 
     let (sandbox, entra) = Sandbox::logged_in();
     // Set to nothing it is as good as not set.
     sandbox.set_env("REQUESTS_CA_BUNDLE", "");
+    let earn = || assert_eq!(sandbox.deeds_of(|| sandbox.az(TOKEN).run().ok().silent()).1, ["run"]);
     sandbox.set_env("AZWARD_REAL_AZ", own_az(&sandbox, "appended", entra.ca_pem()));
+    earn();
     age(&sandbox, &entra, 600);
     let old = arm_token(&sandbox.config());
     let (outcome, deeds) = sandbox.deeds_of(|| sandbox.az(TOKEN).run().ok().silent());
@@ -80,6 +82,7 @@ fn a_machine_whose_proxy_s_authority_was_appended_to_certifi_is_renewed_early() 
 
     // One whose certifi is as it came trusts no such endpoint, and neither does azward; nobody loses a good token by it.
     sandbox.set_env("AZWARD_REAL_AZ", own_az(&sandbox, "plain", ""));
+    earn();
     age(&sandbox, &entra, 600);
     let old = arm_token(&sandbox.config());
     assert_eq!(sandbox.az(TOKEN).run().ok().silent().token(), old);
@@ -122,7 +125,7 @@ fn what_az_does_not_trust_azward_does_not() {
     let missing = format!("{directory}/missing.pem");
     let az_s = "by the real az, because ";
     for (variables, says) in [
-        (&[("SSL_CERT_FILE", &right)][..], "by the real az, because the certificates that it trusts were not found"),
+        (&[("SSL_CERT_FILE", &right)][..], "by the real az, because there is no TLS"),
         (&[("SSL_CERT_DIR", &directory), ("SSL_CERT_FILE", &right)], az_s),
         (
             &[("REQUESTS_CA_BUNDLE", &wrong), ("SSL_CERT_FILE", &right), ("CURL_CA_BUNDLE", &right)],
@@ -165,6 +168,17 @@ fn what_az_does_not_trust_azward_does_not() {
         }
         assert!(renewal(&sandbox).starts_with(says), "{variables:?}: {}", renewal(&sandbox));
     }
+    // Of an az that names no interpreter nobody knows what it trusts by itself.
+    let wrapper = sandbox.root().join("wrapper");
+    sandbox.make_script(&wrapper, LOUD);
+    sandbox.set_env("AZWARD_REAL_AZ", wrapper);
+    for (name, value) in [("REQUESTS_CA_BUNDLE", ""), ("CURL_CA_BUNDLE", ""), ("SSL_CERT_FILE", right.as_str())] {
+        sandbox.set_env(name, value);
+    }
+    age(&sandbox, &entra, 600);
+    sandbox.az(TOKEN).run().exited(77);
+    assert_eq!(entra.journal(), []);
+    assert_eq!(renewal(&sandbox), "by the real az, because the certificates that it trusts were not found");
 }
 
 /// A proxy that reads the request and answers it with `answer`, or hangs up at once.

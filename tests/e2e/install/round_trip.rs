@@ -121,9 +121,10 @@ fn every_new_shell_finds_the_shim_first_and_once() {
 
 #[test]
 fn an_installed_shim_reaches_its_vault_with_path_alone() {
-    let sandbox = machine(Sandbox::new().with_real_az());
+    let sandbox = machine(Sandbox::new().with_unknown_az());
     // Not below the home: with PATH alone, nothing but the shim's own place leads to it.
     sandbox.set_env("AZWARD_HOME", sandbox.root().join("somewhere else"));
+    sandbox.know_real_az();
     let entra = sandbox.start_entra(|_| {});
     sandbox.plain_login(&entra, User::Bob);
     install(&sandbox);

@@ -84,12 +84,13 @@ fn with_path_alone_the_shim_does_what_az_does() {
 #[test]
 fn an_installed_shim_knows_its_home_and_its_az() {
     for home in [".azward", "elsewhere/azward"] {
-        let sandbox = Sandbox::new().with_real_az();
+        let sandbox = Sandbox::new().with_unknown_az();
         let entra = sandbox.start_entra(|_| {});
         let azward_home = sandbox.home().join(home);
         if home != ".azward" {
             sandbox.set_env("AZWARD_HOME", &azward_home);
         }
+        sandbox.know_real_az();
         sandbox.azward(["install", "--no-modify-path"]).run().ok();
         assert!(azward_home.join("config.json").is_file());
         let shim = azward_home.join("bin/az");

@@ -25,6 +25,7 @@ mod http;
 mod issued;
 mod journal;
 mod knobs;
+mod proxy;
 mod random;
 mod refusals;
 mod resource_manager;
@@ -193,6 +194,12 @@ impl Entra {
     /// Returns the environment variables with which a real `az` talks to this server.
     pub fn az_environment(&self, config_dir: &Path) -> Vec<(String, String)> {
         az_config::environment(config_dir, &self.ca_file)
+    }
+
+    /// Starts a proxy through which this server is also where an older `az` asks which authorities there are, and returns its
+    /// address, for `HTTPS_PROXY`.
+    pub fn start_proxy(&self) -> io::Result<String> {
+        proxy::start(self.port)
     }
 
     /// Returns the arguments with which `az` registers this server as a cloud; `az cloud set` comes after.

@@ -11,6 +11,8 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::proxy;
+
 /// What a started server presents, and what its clients must trust.
 pub(crate) struct Identity {
     pub(crate) config: Arc<ServerConfig>,
@@ -18,7 +20,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes a new authority and a certificate for `localhost`, `127.0.0.1` and `::1`.
+    /// Makes a new authority and a certificate for `localhost`, `127.0.0.1`, `::1`, and what the proxy takes for this server.
     pub(crate) fn generate() -> io::Result<Self> {
         let (ca_pem, issuer) = authority().map_err(io::Error::other)?;
         let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -47,7 +49,7 @@ fn authority() -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> {
 }
 
 fn leaf() -> Result<CertificateParams, rcgen::Error> {
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let names = ["localhost", "127.0.0.1", "::1", proxy::HOST].map(str::to_owned);
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "localhost");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
