@@ -107,7 +107,7 @@ pub(super) fn redeem(
         if let Some(answer) = answer.filter(|_| budget.patience == Patience::AsForAz)
             && denied_one == source.fingerprint()
         {
-            tell_az(store, &source.request(wanted, client.capability()), &answer, now());
+            tell_az(manner.real_az(), store, &source.request(wanted, client.capability()), &answer, now());
         }
         match reason {
             Reason::Silent => flight.back_off_from_silence(&denied_one, now(), budget.patience),

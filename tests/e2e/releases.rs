@@ -196,10 +196,13 @@ impl Release {
     }
 
     fn is_refused_in_the_same_words(&self) {
+        let both = [self.sandbox.config(), self.twin.clone()];
+        for config in &both {
+            config.age_access_tokens(-60, "management");
+        }
         for refusal in [Refusal::Expired, Refusal::MfaRequired] {
             self.entra.knobs(|knobs| knobs.faults = vec![Fault::refuse(refusal)]);
-            for config in [&self.sandbox.config(), &self.twin] {
-                config.age_access_tokens(-60, "management");
+            for config in &both {
                 // MSAL answers a request that was refused a moment ago out of this file.
                 let _ = fs::remove_file(config.path().join("msal_http_cache.bin"));
             }

@@ -4,7 +4,7 @@
 //!
 //! It is here that what is redeemed is sent, and here that the host it is sent to is compared with the one that issued it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub struct Manner {
     trust: Trust,
     route: Route,
     capability: Capability,
+    real_az: PathBuf,
 }
 
 /// A client of the token endpoint.
@@ -53,7 +54,14 @@ impl Manner {
             trust: Trust::of(context, real_az)?,
             route: Route::to(endpoint, context)?,
             capability: capability(context, real_az),
+            real_az: real_az.to_owned(),
         })
+    }
+
+    /// The az that speaks so.
+    #[must_use]
+    pub fn real_az(&self) -> &Path {
+        &self.real_az
     }
 
     /// What tells it from any other: another proxy, other certificates.

@@ -6,9 +6,11 @@
 mod pickle;
 
 use std::fmt::Write;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::azure::installation::Installation;
 use crate::credentials::CredentialFile;
 use crate::secret::Secret;
 use crate::store::CredentialStore;
@@ -22,8 +24,19 @@ const KEPT_FOR: i64 = 60;
 /// A larger file is nobody's cache.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Has the next az find that `request` was answered with status 400 and this text.
-pub(super) fn tell_az(store: &CredentialStore<'_>, request: &GrantRequest<'_>, answer: &Secret, now: i64) {
+/// Has the next az find that `request` was answered with status 400 and this text, if that is `real_az`, and one whose MSAL
+/// keeps answers so: an older one has no such class, and fails at the file.
+pub(super) fn tell_az(
+    real_az: &Path,
+    store: &CredentialStore<'_>,
+    request: &GrantRequest<'_>,
+    answer: &Secret,
+    now: i64,
+) {
+    let source = Installation::of(real_az).and_then(|az| az.source("msal/throttled_http_client.py"));
+    if !source.is_some_and(|source| source.contains("\nclass NormalizedResponse(")) {
+        return;
+    }
     let Some(key) = key(request) else { return };
     let entry = Entry { key: &key, text: answer.expose_text(), created: now, expires: now.saturating_add(KEPT_FOR) };
     let path = store.cache.path().with_file_name("msal_http_cache.bin");
