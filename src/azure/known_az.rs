@@ -29,6 +29,9 @@ const MOST_AZ: usize = 8;
 /// How many shapes of answers are remembered of one az.
 const MOST_SHAPES: usize = 32;
 
+/// What an MSAL says that keeps of an answer what it needs, in its `throttled_http_client.py`.
+pub(crate) const NORMALISED: &str = "\nclass NormalizedResponse(";
+
 /// What an answer is about. Each is earned on its own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -160,6 +163,17 @@ impl<'a> KnownAz<'a> {
     pub fn takes_name(&self) -> bool {
         // What has `expires_on` is the newer of the two.
         self.version().map_or_else(|| self.says_expires_on() == Some(true), Version::takes_name)
+    }
+
+    /// Whether it keeps requests that were refused on a disk, with the refresh token in them: its MSAL, as old as that, pickles
+    /// the whole exchange (msal 1.28, `throttled_http_client.py`; azure-cli-core 2.60, `auth/binary_cache.py`).
+    #[must_use]
+    pub(crate) fn keeps_requests(&self) -> bool {
+        let pickles_all = || {
+            let source = Installation::of(&self.path).and_then(|az| az.source("msal/throttled_http_client.py"));
+            source.is_some_and(|source| !source.contains(NORMALISED))
+        };
+        self.version().is_some_and(Version::may_keep_requests) && pickles_all()
     }
 
     /// Whether azward would say of `subject`, in this shape, what this az says.

@@ -22,7 +22,16 @@ const CP1: Version = Version(2, 41, 0);
 /// The first whose answer has `expires_on` (azure-cli, `command_modules/profile/custom.py`, `get_access_token`).
 const EXPIRES_ON: Version = Version(2, 54, 0);
 
+/// From here on its MSAL keeps of an answer what it needs and no more; some before it do too.
+const KEEPS_NO_REQUESTS: Version = Version(2, 75, 0);
+
 impl Version {
+    /// Whether its MSAL may keep the requests that were refused, with what was redeemed in them.
+    #[must_use]
+    pub(crate) fn may_keep_requests(self) -> bool {
+        self < KEEPS_NO_REQUESTS
+    }
+
     /// Whether its tokens are in MSAL's token cache.
     #[must_use]
     pub fn keeps_an_msal_cache(self) -> bool {

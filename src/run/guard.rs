@@ -77,6 +77,7 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
     };
     let given = GivenCredentials::to(effect);
     let ending = Ending { forgetting, origin, az: AzEnd::Failed };
+    store.blank_kept_answers();
     let Some(exposure) = exposure::handed_over(manifest.exposure, given, &mut files) else { return Ok(()) };
     let settled = exposure.settle(store, ending).map(drop);
     if settled.is_err() && manifest.exposure != ExposureKind::InPlace {

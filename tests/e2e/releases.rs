@@ -6,6 +6,7 @@ use std::fs;
 
 use entra::{Entra, Fault, Refusal, Rolling, SUBSCRIPTION_2, SUBSCRIPTION_3, TENANT_A, TENANT_B, User};
 
+use crate::support::canary::Search;
 use crate::support::native::assert_same;
 use crate::support::{ConfigDir, Outcome, Sandbox, releases};
 
@@ -210,6 +211,14 @@ impl Release {
             assert!(ours.err().contains("AADSTS"), "{ours:?}");
             assert_same(&ours, &self.alone(&TOKEN));
         }
+        self.sandbox.assert_nothing_in_the_clear();
+        // Nor where it was alone, once azward has seen it; some keep the request that was refused.
+        let kept = self.sandbox.config().path().join("msal_http_cache.bin");
+        let keeps = Search::below(self.twin.path(), &[]).found.contains(&self.twin.path().join("msal_http_cache.bin"));
+        assert_eq!(keeps, ((2, 45)..=(2, 60)).contains(&self.version));
+        fs::copy(self.twin.path().join("msal_http_cache.bin"), &kept).unwrap_or_default();
+        self.sandbox.az(["account", "list", "--refresh"]).run();
+        self.sandbox.assert_nothing_in_the_clear();
         self.entra.knobs(|knobs| knobs.faults.clear());
     }
 

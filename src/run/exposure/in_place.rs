@@ -203,6 +203,7 @@ impl CredentialStore<'_> {
             return Ok(());
         }
         self.forget_logged_out();
+        self.blank_kept_answers();
         if record.is_valid(&self.cache) && !self.cache.has_leftover() {
             return Ok(());
         }

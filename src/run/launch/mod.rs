@@ -22,6 +22,7 @@ use std::time::Duration;
 use pending::PendingAz;
 
 use crate::azure::command::{AccountEffect, Subject};
+use crate::azure::known_az::KnownAz;
 use crate::azure::{Command, TokenStorage};
 use crate::failure::Result;
 use crate::run::exposure::in_place::{Extent, InPlace};
@@ -204,7 +205,10 @@ impl<'a> Launch<'a> {
         let run_variable = self.run_variable.within(kind).to_value();
         let storage = self.storage.variable().filter(|_| self.is_its_login_ours());
         let storage = storage.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
-        let own = [Some((OsStr::new(run_variable::VARIABLE), &*run_variable)), storage];
+        // Not even for as long as it takes to write over it.
+        let keeps_requests = KnownAz::at(&self.store.app.context, real_az).keeps_requests();
+        let no_requests = keeps_requests.then(|| (OsStr::new("AZURE_CORE_USE_MSAL_HTTP_CACHE"), OsStr::new("false")));
+        let own = [Some((OsStr::new(run_variable::VARIABLE), &*run_variable)), storage, no_requests];
         let own = || own.iter().flatten().copied();
         let others = self.store.app.context.variables().filter(|(name, _)| own().all(|(own, _)| own != *name));
         let program = Program::new(real_az, self.command.arguments(), others.chain(own()));
@@ -240,6 +244,9 @@ impl<'a> Launch<'a> {
 
     fn settle(self, exposure: Box<dyn Exposure>, forgetting: Forgetting, az: AzEnd) -> Result<()> {
         let origin = self.recipient(None).origin();
+        if az != AzEnd::NeverBegan {
+            self.store.blank_kept_answers();
+        }
         let finding = exposure.settle(self.store, Ending { forgetting, origin, az })?;
         self.policy.note(finding);
         Ok(())

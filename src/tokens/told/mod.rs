@@ -11,7 +11,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::azure::installation::Installation;
-use crate::credentials::CredentialFile;
+use crate::azure::known_az::NORMALISED;
 use crate::secret::Secret;
 use crate::store::CredentialStore;
 use crate::tokens::entra::GrantRequest;
@@ -34,12 +34,12 @@ pub(super) fn tell_az(
     now: i64,
 ) {
     let source = Installation::of(real_az).and_then(|az| az.source("msal/throttled_http_client.py"));
-    if !source.is_some_and(|source| source.contains("\nclass NormalizedResponse(")) {
+    if !source.is_some_and(|source| source.contains(NORMALISED)) {
         return;
     }
     let Some(key) = key(request) else { return };
     let entry = Entry { key: &key, text: answer.expose_text(), created: now, expires: now.saturating_add(KEPT_FOR) };
-    let path = store.cache.path().with_file_name("msal_http_cache.bin");
+    let path = store.kept_answers();
     if user_file::is_foreign_link(&path) {
         return;
     }
