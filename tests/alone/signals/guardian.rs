@@ -122,6 +122,7 @@ fn there_is_one_for_a_run_and_none_for_anything_else() {
     nested.signal_group(Signal::TERM);
     nested.finish();
     // An answer starts nobody, as the kernel's count of processes would tell.
+    let (sandbox, _entra) = Sandbox::logged_in();
     let answered = sandbox
         .az(["account", "get-access-token"])
         .in_script(
