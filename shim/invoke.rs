@@ -18,7 +18,7 @@ use azward::sys;
 use azward::tokens::Renew;
 use azward::ui::Ui;
 
-use crate::answer::{Answered, answer};
+use crate::answer::{self, Answered};
 use crate::recognise::{Invocation, Purpose, recognise};
 use crate::trial::Trial;
 
@@ -54,7 +54,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
     let answer = |az: &KnownAz<'_>, renew| match may_answer {
-        true => answer(app, &config_dir, &command, az, renew),
+        true => answer::token(app, &config_dir, &command, az, renew),
         false => Answered::No,
     };
     let asked = match answer(&az, Renew::IfDueOrMissing) {
