@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use azward::azure::Command;
 use azward::azure::command::TokenRequest;
+use azward::azure::query::Query;
 use recognise::{Invocation, Purpose, recognise};
 
 /// The options of `az account get-access-token`, by their long names, in all their spellings.
@@ -39,18 +40,21 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     if let Some(request) = command.token_request() {
         assert_eq!(invocation, Invocation::Answer, "{words:?}");
         assert!(command.group().is_for_a_token(), "{words:?}");
-        assert_eq!(Some(meaning(request)), read(&words), "{words:?}");
+        let mut read = read(&words).unwrap_or_else(|| panic!("argparse reads it otherwise: {words:?}"));
+        assert_eq!(request.query, read.remove("query").and_then(|query| Query::parse(&query)), "{words:?}");
+        assert_eq!(meaning(request), read, "{words:?}");
         // No value begins with a dash.
-        let is_by_name = words.iter().any(|word| word.starts_with("-n") || word.starts_with("--name"));
+        let is_by_name =
+            words.iter().map(|word| in_full(word)).any(|word| word.starts_with("-n") || word.starts_with("--name"));
         assert_eq!(request.is_by_name, is_by_name, "{words:?}");
     }
     invocation != Invocation::Run
 }
 
 fn meaning(request: &TokenRequest) -> BTreeMap<&'static str, String> {
-    let TokenRequest { resource, scope, resource_type, tenant, subscription, is_by_name: _, output, query } =
+    let TokenRequest { resource, scope, resource_type, tenant, subscription, is_by_name: _, output, query: _ } =
         request.clone();
-    let values = [resource, scope, resource_type, tenant, subscription, output, query];
+    let values = [resource, scope, resource_type, tenant, subscription, output];
     OPTIONS.iter().zip(values).filter_map(|((name, _), value)| Some((*name, value?))).collect()
 }
 
@@ -64,17 +68,18 @@ fn read(words: &[&str]) -> Option<BTreeMap<&'static str, String>> {
     let mut at = 0;
     while at < rest.len() {
         let mut taken = usize::from(rest[at] == "--only-show-errors");
+        let argument = in_full(rest[at]);
         for (name, spellings) in OPTIONS {
             for spelling in spellings {
                 let is_short = spelling.len() == 2;
-                let value = if rest[at] == *spelling {
+                let value = if argument == *spelling {
                     taken = 2;
                     // Not an option itself: `-1` and `-a b` would be values, and are left to az.
                     *rest.get(at + 1).filter(|value| !value.starts_with('-'))?
-                } else if let Some(value) = rest[at].strip_prefix(&format!("{spelling}=")) {
+                } else if let Some(value) = argument.strip_prefix(&format!("{spelling}=")) {
                     taken = 1;
                     value
-                } else if let (true, Some(value)) = (is_short, rest[at].strip_prefix(spelling)) {
+                } else if let (true, Some(value)) = (is_short, argument.strip_prefix(spelling)) {
                     taken = 1;
                     value
                 } else {
@@ -95,13 +100,26 @@ fn read(words: &[&str]) -> Option<BTreeMap<&'static str, String>> {
     Some(values)
 }
 
+/// An argument with the long option that it begins written out, where only one begins so.
+fn in_full(argument: &str) -> String {
+    let head = argument.split('=').next().unwrap_or_default();
+    let others = ["--debug", "--verbose", "--help", "--only-show-errors"];
+    let spellings = OPTIONS.iter().flat_map(|(_, spellings)| spellings.iter().copied());
+    let long: Vec<&str> =
+        spellings.chain(others).filter(|long| long.starts_with("--") && long.starts_with(head)).collect();
+    match long[..] {
+        [only] if head.starts_with("--") => argument.replacen(head, only, 1),
+        _ => argument.to_owned(),
+    }
+}
+
 /// Whether az takes a value, and does not make something else of it.
 fn is_taken(name: &str, value: &str) -> bool {
     let choices = match name {
         "output" => "json jsonc yaml yamlc table tsv none",
         "resource-type" => "oss-rdbms arm aad-graph ms-graph batch media data-lake",
-        // One key; what else is JMESPath and what is not is for az to say.
-        "query" => return !value.is_empty() && value.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()),
+        // What is JMESPath and what is not is asked elsewhere.
+        "query" => return !value.is_empty() && !value.starts_with('@'),
         // knack reads a file there, or az the standard input; argparse drops the dashes.
         _ => return !value.starts_with('@') && value != "--",
     };

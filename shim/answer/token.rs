@@ -1,45 +1,29 @@
 //! The native answer to `az account get-access-token`: only where account, cloud, tenant, scope string and settings are all
 //! those that the real az would use, and then byte for byte what it prints (azure-cli-core 2.91.0, `_profile.py`,
-//! `get_raw_token`; knack 0.13, `output.py`), which that very az was found to print (`trial.rs`). A token that is due is
+//! `get_raw_token`), which that very az was found to print (`trial.rs`). A token that is due is
 //! rotated first. In every doubt: no answer, and a run.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use azward::app::App;
 use azward::azure::clouds::Cloud;
-use azward::azure::command::{Group, TokenRequest};
+use azward::azure::command::Group;
 use azward::azure::ini::Ini;
 use azward::azure::known_az::{KnownAz, Shape, Standing, Subject};
+use azward::azure::output::{Map, Value};
 use azward::azure::profile::Subscription;
-use azward::azure::python_json::{Escape, quote};
 use azward::azure::{Command, ConfigDir, TokenStorage};
-use azward::context::Context;
 use azward::credentials::CredentialFile;
 use azward::credentials::msal::TokenCache;
 use azward::journal::{Action, Event};
 use azward::store::CredentialStore;
-use azward::sys::{self, Stream};
+use azward::sys;
 use azward::tokens::access_token::AccessToken;
 use azward::tokens::{Acquired, Renew, TokenKey, Tokens};
 use azward::ui;
 use zeroize::Zeroizing;
 
-/// How the answer is to be printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Output {
-    Json,
-    Tsv,
-    Nothing,
-}
-
-/// How much of the answer is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// All of it.
-    Whole,
-    /// One value, by a query.
-    Value,
-}
+use super::form::Form;
 
 /// Whether the time at which a token expires is said as a number too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +37,9 @@ pub(crate) struct Answer<'a> {
     app: &'a App,
     config_dir: &'a ConfigDir,
     command: &'a Group,
-    request: TokenRequest,
-    output: Output,
+    /// As it was given to `--tenant`.
+    tenant: Option<&'a str>,
+    form: Form<'a>,
     /// What is asked for less than the whole, and how it is written; nothing for the whole.
     part: Option<String>,
     expires_on: ExpiresOn,
@@ -113,38 +98,24 @@ impl<'a> Answer<'a> {
         {
             return None;
         }
-        // az warns of a working directory that is no more.
-        if context.directory.as_os_str().is_empty() {
-            return None;
-        }
         let config = Ini::read(&config_dir.path().join("config"))?;
-        if !TokenStorage::by(context, &app.settings, config_dir, &config).is_file() || writes_a_log(context, &config) {
+        if !TokenStorage::by(context, &app.settings, config_dir, &config).is_file() {
             return None;
         }
-        let output = output(context, &config, request)?;
-        if !request.query.as_deref().is_none_or(|query| KEYS.contains(&query)) {
-            return None;
-        }
+        let form = Form::of(context, &config, request.output.as_deref(), request.query.as_ref())?;
         let cloud = Cloud::active_by(context, config_dir, &config)?;
         let (wanted, subscription) = TokenKey::requested(context, config_dir, &cloud, request)?;
-        let tenant = request.tenant.clone().filter(|tenant| !tenant.is_empty());
-        let request = TokenRequest { tenant, ..request.clone() };
-        // `subscription` is left out with `--tenant`; what a query for it prints then is az's to say.
-        if request.tenant.is_some() && request.query.as_deref() == Some("subscription") {
-            return None;
-        }
-        let part = match (&request.query, output) {
-            (None, Output::Json | Output::Tsv) => None,
-            (query, output) => Some(format!("{output:?} {}", query.as_deref().unwrap_or_default())),
-        };
+        let tenant = request.tenant.as_deref().filter(|tenant| !tenant.is_empty());
+        let (command, part) = (command.group(), form.part());
         let expires_on = match az.says_expires_on() {
-            Some(false) if request.query.as_deref() == Some("expires_on") => return None,
             Some(false) => ExpiresOn::NotSaid,
             // Where it is not known, both are tried.
             Some(true) | None => ExpiresOn::Said,
         };
-        let command = command.group();
-        Some(Self { app, config_dir, command, request, output, part, expires_on, wanted, subscription })
+        let answer = Self { app, config_dir, command, tenant, form, part, expires_on, wanted, subscription };
+        // What comes of a query for what is not there is az's to say; no token is asked for to find that out.
+        let finds_all = form.finds_all(&answer.value("", "", 0, expires_on));
+        finds_all.then_some(answer)
     }
 
     /// How much it says.
@@ -219,27 +190,19 @@ impl<'a> Answer<'a> {
     }
 
     fn said(&self, secret: &str, expires_on: i64, number: ExpiresOn) -> Option<Zeroizing<String>> {
-        let local = sys::local_time(expires_on)?;
-        let quoted = |text: &str| quote(text, Escape::Needed);
-        let tenant = self.request.tenant.as_deref().unwrap_or(&self.subscription.tenant_id);
-        let subscription = self.request.tenant.is_none().then(|| quoted(&self.subscription.id));
-        // In the order of their keys, as both outputs have them.
-        let values = [
-            Some(quoted(&local.format("%Y-%m-%d %H:%M:%S.000000").to_string())),
-            (number == ExpiresOn::Said).then(|| Zeroizing::new(expires_on.to_string())),
-            subscription,
-            Some(quoted(tenant)),
-            Some(quoted("Bearer")),
-        ];
-        let values = std::iter::once(Some(secret)).chain(values.iter().map(|value| Some(value.as_ref()?.as_str())));
-        let rows: Vec<(&str, &str)> = KEYS
-            .iter()
-            .zip(values)
-            .filter_map(|(key, value)| Some((*key, value?)))
-            .filter(|(key, _)| self.request.query.as_deref().is_none_or(|query| query == *key))
-            .collect();
-        let part = if self.request.query.is_some() { Part::Value } else { Part::Whole };
-        Some(print(self.output, part, &rows))
+        let local = sys::local_time(expires_on)?.format("%Y-%m-%d %H:%M:%S.000000").to_string();
+        // It is a plain string, in its quotes.
+        self.form.print(&self.value(secret.trim_matches('"'), &local, expires_on, number))
+    }
+
+    /// What the command results in. `subscription` is left out with `--tenant`.
+    fn value<'v>(&'v self, secret: &'v str, local: &'v str, expires_on: i64, number: ExpiresOn) -> Value<'v> {
+        let tenant = self.tenant.unwrap_or(&self.subscription.tenant_id);
+        let subscription = self.tenant.is_none().then(|| ("subscription".into(), Value::text(&*self.subscription.id)));
+        let expires_on = (number == ExpiresOn::Said).then(|| ("expires_on".into(), Value::Number(expires_on)));
+        let first = [("accessToken".into(), Value::text(secret)), ("expiresOn".into(), Value::text(local))];
+        let last = [("tenant".into(), Value::text(tenant)), ("tokenType".into(), Value::text("Bearer"))];
+        Value::Map(Map::of(first.into_iter().chain(expires_on).chain(subscription).chain(last).collect()))
     }
 
     fn note(&self, outcome: &str, began: Instant) {
@@ -254,87 +217,6 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The answer's keys, in the order in which az prints them.
-const KEYS: [&str; 6] = ["accessToken", "expiresOn", "expires_on", "subscription", "tenant", "tokenType"];
-
 /// By how many seconds what az says may differ from when the cache has the token expire: it adds what is left, in whole seconds,
 /// to the time; of a token that it has just got, the whole lifetime to when it prints it.
 const SHIFTS: std::ops::RangeInclusive<i64> = -1..=2;
-
-fn print(output: Output, part: Part, rows: &[(&str, &str)]) -> Zeroizing<String> {
-    let size = rows.iter().map(|(key, value)| key.len() + value.len() + 16).sum::<usize>() + 8;
-    let mut text = Zeroizing::new(String::with_capacity(size));
-    match output {
-        Output::Nothing => {}
-        Output::Json if part == Part::Value => rows.iter().for_each(|(_, value)| text.push_str(value)),
-        Output::Json => {
-            for (place, (key, value)) in rows.iter().enumerate() {
-                text.push_str(if place == 0 { "{\n  \"" } else { ",\n  \"" });
-                text.push_str(key);
-                text.push_str("\": ");
-                text.push_str(value);
-            }
-            text.push_str("\n}");
-        }
-        Output::Tsv => {
-            for (place, (_, value)) in rows.iter().enumerate() {
-                if place > 0 {
-                    text.push('\t');
-                }
-                text.push_str(value.trim_matches('"'));
-            }
-        }
-    }
-    if output != Output::Nothing {
-        text.push('\n');
-    }
-    text
-}
-
-/// The output format, explicit or by default, as far as it is one that is printed here
-/// (knack 0.13, `output.py`, `OutputProducer.on_global_arguments`).
-fn output(context: &Context, config: &Ini, request: &TokenRequest) -> Option<Output> {
-    let default = match context.has_variable("AZURE_CORE_OUTPUT") {
-        true => Some(context.variable("AZURE_CORE_OUTPUT")?.to_str()?.to_lowercase()),
-        false => config.get("core", "output").map(str::to_lowercase),
-    };
-    match request.output.clone().or(default).as_deref().unwrap_or("json") {
-        "json" => Some(Output::Json),
-        // In colour on a terminal, and the same as json elsewhere.
-        "jsonc" if !(sys::is_terminal(Stream::Stdout) && sys::is_terminal(Stream::Stderr)) => Some(Output::Json),
-        "tsv" => Some(Output::Tsv),
-        "none" => Some(Output::Nothing),
-        _ => None,
-    }
-}
-
-/// Whether az is to write a log file of every command.
-fn writes_a_log(context: &Context, config: &Ini) -> bool {
-    is_set(context, config, "AZURE_LOGGING_ENABLE_LOG_FILE", "logging", "enable_log_file")
-}
-
-/// Whether a switch is set to anything but off; the environment wins (knack 0.13, `config.py`, `CLIConfig.get`).
-fn is_set(context: &Context, config: &Ini, variable: &str, section: &str, option: &str) -> bool {
-    let value = match context.has_variable(variable) {
-        true => Some(context.variable(variable).and_then(|value| value.to_str()).unwrap_or("not a boolean")),
-        false => config.get(section, option),
-    };
-    value.is_some_and(|value| !["false", "no", "0", "off"].contains(&value.to_lowercase().as_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROWS: [(&str, &str); 3] = [("accessToken", "\"at\""), ("expires_on", "7"), ("tokenType", "\"Bearer\"")];
-
-    #[test]
-    fn each_output_is_az_s() {
-        let whole = "{\n  \"accessToken\": \"at\",\n  \"expires_on\": 7,\n  \"tokenType\": \"Bearer\"\n}\n";
-        assert_eq!(*print(Output::Json, Part::Whole, &ROWS), whole);
-        assert_eq!(*print(Output::Tsv, Part::Whole, &ROWS), "at\t7\tBearer\n");
-        assert_eq!(*print(Output::Nothing, Part::Whole, &ROWS), "");
-        assert_eq!(*print(Output::Json, Part::Value, &ROWS[..1]), "\"at\"\n");
-        assert_eq!(*print(Output::Tsv, Part::Value, &ROWS[1..2]), "7\n");
-    }
-}

@@ -2,7 +2,7 @@
 
 use entra::{Entra, User};
 
-use crate::support::{Invocation, Sandbox};
+use crate::support::{BY_AZ, Invocation, Sandbox};
 use crate::tracer::Subject;
 
 pub(crate) struct Scenario {
@@ -61,9 +61,9 @@ fn log_bob_out(sandbox: &Sandbox) -> Invocation<'_> {
     sandbox.az(["logout", "--username", User::Bob.username()])
 }
 
-/// The real az redeems the refresh token: an option's beginning is for argparse to understand.
+/// The real az redeems the refresh token: in a form that azward leaves to it.
 fn redeem(sandbox: &Sandbox) -> Invocation<'_> {
-    sandbox.az(TOKEN).args(["--resource", "https://run.example", "--out", "json"])
+    sandbox.az(TOKEN).args(["--resource", "https://run.example", BY_AZ, "--output", "json"])
 }
 
 fn list(sandbox: &Sandbox) -> Invocation<'_> {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::processes;
 use crate::support::canary::Search;
-use crate::support::{Outcome, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, Outcome, Sandbox};
 use crate::tally::Tally;
 use crate::upheaval;
 
@@ -38,8 +38,8 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     // The first run mends a cache that an az was killed over.
     let alices = ["--subscription", SUBSCRIPTION_1.id];
     passes(sandbox.az(["group", "list"]).args(alices).run(), "`az group list`", tally);
-    redeems(sandbox, entra, "--output", "azward", tally);
-    redeems(sandbox, entra, "--out", "the real az", tally);
+    redeems(sandbox, entra, BY_AZWARD, "azward", tally);
+    redeems(sandbox, entra, BY_AZ, "the real az", tally);
     passes(sandbox.azward(["status"]).run(), "`azward status`", tally);
     let lock_file = sandbox.config_dir().join("msal_token_cache.json.lockfile");
     if lock_file.exists() {
@@ -66,7 +66,7 @@ fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tal
     if !left.is_empty() {
         tally.violation("an uninstall left something", format!("{left:?}"));
     }
-    redeems(sandbox, entra, "--out", "an az alone", tally);
+    redeems(sandbox, entra, BY_AZ, "an az alone", tally);
 }
 
 /// Waits a little for what is about to end, and ends what is not, so that the rest can be looked at.
@@ -136,10 +136,10 @@ fn vault_has_a_good_token(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
 }
 
 /// Only the refresh token gets alice a token for something new.
-fn redeems(sandbox: &Sandbox, entra: &Entra, output: &str, by: &str, tally: &mut Tally) {
+fn redeems(sandbox: &Sandbox, entra: &Entra, how: &str, by: &str, tally: &mut Tally) {
     entra.clear_journal();
     let resource = format!("https://after-{}.example", by.replace(' ', "-"));
-    let command = ["account", "get-access-token", output, "json", "--resource", &resource];
+    let command = ["account", "get-access-token", how, "-o", "json", "--resource", &resource];
     let outcome = sandbox.az(command).args(["--subscription", SUBSCRIPTION_1.id]).run();
     let granted = entra.journal().into_iter().find(|request| {
         // A run may renew another token of its own accord first.

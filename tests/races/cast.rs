@@ -5,7 +5,7 @@ use std::time::Duration;
 use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, TENANT_B, User};
 
 use crate::support::chance::Chance;
-use crate::support::{Invocation, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, Invocation, Sandbox};
 use crate::upheaval;
 
 /// How many scopes the natively answered commands ask for: each is due again after two seconds.
@@ -147,17 +147,18 @@ impl Part {
             az.timeout(Duration::from_secs(180))
         };
         let resource = format!("https://r{}.example", self.number);
-        let token = |output: &str, words: &[&str]| start(&["account", "get-access-token", output, "json"]).args(words);
+        let token =
+            |how: &str, words: &[&str]| start(&["account", "get-access-token", how, "--output", "json"]).args(words);
         let alices = ["--subscription", SUBSCRIPTION_1.id];
         match self.deed {
-            Deed::Answer => token("--output", &alices),
-            Deed::DefaultAnswer => token("--output", &[]),
-            Deed::Rotation => token("--output", &["--resource", &resource]).args(alices),
-            Deed::TenantRotation => token("--output", &["--resource", &resource, "--tenant", TENANT_B.id]),
+            Deed::Answer => token(BY_AZWARD, &alices),
+            Deed::DefaultAnswer => token(BY_AZWARD, &[]),
+            Deed::Rotation => token(BY_AZWARD, &["--resource", &resource]).args(alices),
+            Deed::TenantRotation => token(BY_AZWARD, &["--resource", &resource, "--tenant", TENANT_B.id]),
             Deed::List | Deed::PlainList => start(&["group", "list", "--output", "json"]).args(alices),
-            // An option's beginning is for argparse to understand.
+            // A form that azward leaves to az.
             Deed::NewScope | Deed::PlainNewScope => {
-                token("--out", &["--resource", &format!("https://new{}.example", self.number)]).args(alices)
+                token(BY_AZ, &["--resource", &format!("https://new{}.example", self.number)]).args(alices)
             }
             Deed::Login | Deed::PlainLogin => start(&["login", "--use-device-code", "--output", "json"]),
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),

@@ -45,7 +45,7 @@ pub(crate) mod vaults;
 pub(crate) use config_dir::ConfigDir;
 pub(crate) use invocation::{Invocation, Running, in_shell, wait_until};
 pub(crate) use keyring::{SecretService, State};
-pub(crate) use native::LOUD;
+pub(crate) use native::{BY_AZ, BY_AZWARD, LOUD};
 pub(crate) use outcome::{End, Outcome};
 pub(crate) use pty::Terminal;
 pub(crate) use rustix::process::Signal;

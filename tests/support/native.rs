@@ -14,6 +14,11 @@ use super::sandbox::Sandbox;
 /// What an az says that nobody should have started.
 pub(crate) const LOUD: &str = "echo 'the real az was started' >&2; exit 77";
 
+/// An option of `get-access-token` that azward understands, and one that means the same and that it leaves to az: the
+/// beginning of an option that takes no value.
+pub(crate) const BY_AZWARD: &str = "--only-show-errors";
+pub(crate) const BY_AZ: &str = "--only-show";
+
 /// Resource Manager's scope.
 pub(crate) const ARM_SCOPE: &str = "https://management.core.windows.net//.default";
 

@@ -7,6 +7,7 @@
 
 mod credentials;
 mod group;
+mod options;
 mod token_request;
 
 use std::ffi::OsString;

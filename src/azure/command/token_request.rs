@@ -1,10 +1,12 @@
-//! The forms of `az account get-access-token` that azward understands whole. The grammar is closed: an abbreviation, an
-//! `@file`, an option not listed here, one value too many, and it is a run. Of a run as much is read as tells which token it is
+//! The forms of `az account get-access-token` that azward understands whole. The grammar is closed: an `@file`, an option not
+//! listed here, a query that is not understood, one value too many, and it is a run. Of a run as much is read as tells which token it is
 //! about to hand out, for who renews that first; to have misread it costs a renewal.
 
 use std::ffi::OsString;
 
+use super::options::{Options, is_as_it_stands, is_output};
 use crate::azure::clouds::{Cloud, scope_of};
+use crate::azure::query::Query;
 
 /// What is asked for, in the words of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub struct TokenRequest {
     pub is_by_name: bool,
     /// `--output`, in lower case.
     pub output: Option<String>,
-    /// `--query`, one top-level key.
-    pub query: Option<String>,
+    /// `--query`.
+    pub query: Option<Query>,
 }
 
 impl TokenRequest {
@@ -35,23 +37,16 @@ impl TokenRequest {
             return None;
         }
         let mut request = Self::default();
-        let mut arguments = arguments.iter().copied();
-        while let Some(argument) = arguments.next() {
-            if argument == "--only-show-errors" {
-                continue;
+        OPTIONS.read(arguments, |name, value| {
+            match name {
+                "--output" if is_output(value) => request.output = Some(value.to_lowercase()),
+                "--query" => request.query = Some(Query::parse(value)?),
+                _ if is_valid(name, value) => *request.field(name)? = Some(value.to_owned()),
+                _ => return None,
             }
-            let (name, attached) = split(argument)?;
-            let value = match attached {
-                Some(value) => value,
-                // argparse takes whatever begins with a dash for an option.
-                None => arguments.next().filter(|value| !value.starts_with('-'))?,
-            };
-            if !is_valid(name, value) {
-                return None;
-            }
-            *request.field(name)? = Some(if name == "--output" { value.to_lowercase() } else { value.to_owned() });
             request.is_by_name |= name == "--name";
-        }
+            Some(())
+        })?;
         Some(request)
     }
 
@@ -61,8 +56,7 @@ impl TokenRequest {
         let mut request = Self::default();
         let mut arguments = arguments.iter().copied().peekable();
         while let Some(argument) = arguments.next() {
-            let Some((name, attached)) = split(argument) else { continue };
-            let name = whole_name(name);
+            let Some((name, attached)) = OPTIONS.split(argument) else { continue };
             let name = if name == "--name" { "--subscription" } else { name };
             if !OF_THE_TOKEN.contains(&name) {
                 continue;
@@ -121,8 +115,6 @@ impl TokenRequest {
             "--resource-type" => &mut self.resource_type,
             "--tenant" => &mut self.tenant,
             "--subscription" | "--name" => &mut self.subscription,
-            "--output" => &mut self.output,
-            "--query" => &mut self.query,
             _ => return None,
         })
     }
@@ -131,33 +123,12 @@ impl TokenRequest {
 /// The options that tell which token is asked for.
 const OF_THE_TOKEN: [&str; 5] = ["--resource", "--scope", "--resource-type", "--tenant", "--subscription"];
 
-/// The long options of the command. Any beginning of one that is none other's is that one to argparse.
-const LONG: [&str; 12] = [
-    "--resource",
-    "--scope",
-    "--resource-type",
-    "--tenant",
-    "--subscription",
-    "--name",
-    "--output",
-    "--query",
-    "--debug",
-    "--verbose",
-    "--help",
-    "--only-show-errors",
-];
-
-/// What a long option is called in full; another's name stays what it is.
-fn whole_name(name: &str) -> &str {
-    let mut meant = LONG.iter().filter(|long| long.starts_with(name));
-    match (meant.next(), meant.next()) {
-        (Some(only), None) => only,
-        _ => name,
-    }
-}
-
-/// The formats that `--output` takes, in any case.
-const OUTPUTS: [&str; 7] = ["json", "jsonc", "none", "table", "tsv", "yaml", "yamlc"];
+/// The options of the command (azure-cli 2.91.0, `command_modules/profile/__init__.py`).
+const OPTIONS: Options = Options {
+    long: &["--resource", "--scope", "--resource-type", "--tenant", "--subscription", "--name"],
+    flags: &[],
+    short: &[("-t", "--tenant"), ("-s", "--subscription"), ("-n", "--name")],
+};
 
 /// What `--resource-type` takes.
 const RESOURCE_TYPES: [&str; 7] = ["oss-rdbms", "arm", "aad-graph", "ms-graph", "batch", "media", "data-lake"];
@@ -165,36 +136,9 @@ const RESOURCE_TYPES: [&str; 7] = ["oss-rdbms", "arm", "aad-graph", "ms-graph", 
 /// Whether az takes a value as it stands. It looks at every one, also where a later one counts.
 fn is_valid(name: &str, value: &str) -> bool {
     match name {
-        "--output" => OUTPUTS.iter().any(|output| value.eq_ignore_ascii_case(output)),
         "--resource-type" => RESOURCE_TYPES.contains(&value),
-        // Of a query's language, as much as is the name of a key.
-        "--query" => {
-            value.starts_with(|first: char| first.is_ascii_alphabetic())
-                && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        }
-        // argparse drops a value that is two dashes, attached or not.
-        _ => !value.starts_with('@') && value != "--",
+        _ => is_as_it_stands(value),
     }
-}
-
-/// Splits an option from the value attached to it: `--output=json`, `-o=json`, `-ojson`. Short names are made long.
-fn split(argument: &str) -> Option<(&str, Option<&str>)> {
-    if argument.starts_with("--") {
-        return match argument.split_once('=') {
-            Some((name, value)) => Some((name, Some(value))),
-            None => Some((argument, None)),
-        };
-    }
-    let short = argument.get(..2)?;
-    let name = match short {
-        "-o" => "--output",
-        "-t" => "--tenant",
-        "-s" => "--subscription",
-        "-n" => "--name",
-        _ => return None,
-    };
-    let attached = argument.get(2..).filter(|rest| !rest.is_empty());
-    Some((name, attached.map(|rest| rest.strip_prefix('=').unwrap_or(rest))))
 }
 
 #[cfg(test)]
@@ -210,7 +154,15 @@ mod tests {
     #[test]
     fn every_way_to_write_a_value_is_the_same() {
         let json = Some(TokenRequest { output: Some("json".into()), ..TokenRequest::default() });
-        for line in [&["-o", "json"][..], &["-o=json"], &["-ojson"], &["--output", "JSON"], &["--output=json"]] {
+        for line in [
+            &["-o", "json"][..],
+            &["-o=json"],
+            &["-ojson"],
+            &["--output", "JSON"],
+            &["--output=json"],
+            &["--out", "json"],
+            &["--ou=json"],
+        ] {
             assert_eq!(of(line), json, "{line:?}");
         }
         assert_eq!(of(&[]), Some(TokenRequest::default()));
@@ -258,7 +210,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_a_run() {
         for line in [
-            &["--out", "json"][..],
+            &["--o", "json"][..],
+            &["--res", "x"],
             &["--output"],
             &["--tenant", "-x"],
             &["--resource", "@file"],
@@ -275,6 +228,8 @@ mod tests {
             &["-s--"],
             &["-o", "teapot", "-o", "json"],
             &["--query", "a b", "--query", "tenant"],
+            &["--query", "length(@)"],
+            &["--query", ""],
             &["--resource", "r", "--resource-type", "teapot"],
         ] {
             assert_eq!(of(line), None, "{line:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use entra::{Entra, Fault, Rolling, TENANT_A, Trouble};
 
 use crate::alone;
-use crate::support::{Invocation, Outcome, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, Invocation, Outcome, Sandbox};
 
 const ARM: &str = "https://management.core.windows.net//.default";
 
@@ -21,9 +21,9 @@ enum By {
 }
 
 fn for_new_scope(sandbox: &Sandbox, by: By, number: usize) -> Invocation<'_> {
-    let output = if matches!(by, By::Az) { "--out" } else { "--output" };
+    let how = if matches!(by, By::Az) { BY_AZ } else { BY_AZWARD };
     let resource = format!("https://r{number}.example");
-    sandbox.az(["account", "get-access-token", "--resource", &resource, "--query", "accessToken", output, "tsv"])
+    sandbox.az(["account", "get-access-token", "--resource", &resource, "--query", "accessToken", how, "-o", "tsv"])
 }
 
 /// Starts all of them before it waits for the first.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use entra::{Entra, Fault, Rolling, Trouble, User};
 
-use crate::support::Sandbox;
 use crate::support::native::{age, arm_token};
+use crate::support::{BY_AZ, Sandbox};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
 
@@ -111,7 +111,7 @@ fn az_itself_cannot_lose_the_login_to_an_empty_refresh_token() {
             alter(&entra, &[("refresh_token", Some(empty))]);
             // A form that azward leaves to az, which stores whatever it is given.
             entra.clear_journal();
-            sandbox.az(TOKEN).args(["--out", "json", "--scope", "https://one.example/.default"]).run().ok();
+            sandbox.az(TOKEN).args([BY_AZ, "--scope", "https://one.example/.default"]).run().ok();
             sandbox.config().edit_token_cache(|cache| {
                 cache.get_mut("AccessToken").unwrap().retain(|_, entry| !entry.text("target").contains("one.example"));
             });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use entra::{SERVICE_PRINCIPAL, SUBSCRIPTION_3, TENANT_A, User};
 
 use super::{ALICE, BOB, last_look, logged_in, look};
-use crate::support::{Sandbox, Signal, in_shell, wait_until};
+use crate::support::{BY_AZ, Sandbox, Signal, in_shell, wait_until};
 
 const EXPOSURES: [&str; 2] = ["private", "in-place"];
 
@@ -189,7 +189,7 @@ fn every_form_of_it_with_the_real_az() {
             let subscriptions = sandbox.config().subscriptions();
             let own = subscriptions.iter().find(|one| one["user"]["name"] == user.username());
             let id = own.unwrap_or_else(|| panic!("{user:?} is signed in"))["id"].as_str().unwrap().to_owned();
-            let words = ["account", "get-access-token", "--out", "json", "--subscription", &id];
+            let words = ["account", "get-access-token", BY_AZ, "--output", "json", "--subscription", &id];
             sandbox.az(words).args(["--resource", "https://vault.azure.net"]).run().ok().silent();
             sandbox.assert_nothing_in_the_clear();
         }

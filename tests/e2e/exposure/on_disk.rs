@@ -5,13 +5,13 @@ use entra::{Entra, User};
 
 use super::watcher::{Watcher, on_the_machine};
 use super::{ALICE, BOB, look};
-use crate::support::Sandbox;
+use crate::support::{BY_AZ, Sandbox};
 
-/// Has the real az redeem the refresh token for a new scope: an option's beginning is for argparse to understand.
+/// Has the real az redeem the refresh token for a new scope: in a form that azward leaves to it.
 fn redeem(sandbox: &Sandbox, entra: &Entra, number: usize) {
     let before = entra.refreshes();
     let resource = format!("https://r{number}.example");
-    let words = ["account", "get-access-token", "--resource", &resource, "--query", "accessToken", "--out", "tsv"];
+    let words = ["account", "get-access-token", "--resource", &resource, "--query", "accessToken", BY_AZ, "-o", "tsv"];
     assert!(sandbox.az(words).run().ok().silent().out().starts_with("eyJ"));
     assert_eq!(entra.refreshes(), before + 1, "az redeemed it");
 }

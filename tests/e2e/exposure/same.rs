@@ -10,7 +10,7 @@ use std::path::Path;
 use entra::{Entra, SERVICE_PRINCIPAL, SUBSCRIPTIONS, TENANT_A, TENANT_B, User};
 
 use crate::support::fake_az::json::Json;
-use crate::support::{End, Sandbox};
+use crate::support::{BY_AZ, End, Sandbox};
 
 /// Who is to sign in, if anybody, and the words.
 type Step = (Option<User>, Vec<String>);
@@ -26,20 +26,21 @@ fn steps(entra: &Entra) -> Vec<Step> {
     let login_app =
         words(&format!("login --service-principal --username {app} --password {secret} --tenant {}", TENANT_A.id));
     let [first, second] = [0, 1].map(|place| SUBSCRIPTIONS[place].id);
-    let token = "account get-access-token --out json";
+    // A form that azward leaves to az.
+    let token = format!("account get-access-token {BY_AZ} --output json");
     vec![
         words("version"),
         words("group list"),
         login(User::Alice),
         words("account list"),
         words("account show"),
-        words(token),
+        words(&token),
         words("account get-access-token"),
         words(&format!("{token} --resource https://vault.azure.net")),
         words("account get-access-token --scope https://storage.azure.com/.default"),
         words(&format!("{token} --tenant {} --resource-type ms-graph", TENANT_B.id)),
         login(User::Bob),
-        words(token),
+        words(&token),
         words(&format!("account set --subscription {first}")),
         words("group list"),
         words("account list --refresh"),
@@ -48,12 +49,12 @@ fn steps(entra: &Entra) -> Vec<Step> {
         words("logout --username nobody@contoso.example"),
         login(User::Alice),
         login_app.clone(),
-        words(token),
+        words(&token),
         words(&format!("{token} --resource https://vault.azure.net")),
         // The user's login is the current one when the application is logged out.
         words(&format!("account set --subscription {second}")),
         words(&format!("logout --username {app}")),
-        words(token),
+        words(&token),
         login_app.clone(),
         words("logout"),
         login_app,
@@ -65,7 +66,7 @@ fn steps(entra: &Entra) -> Vec<Step> {
         words(&format!("cloud set --name {}", entra::CLOUD_NAME)),
         words("cloud unregister --name other"),
         words(&format!("logout --username {}", User::Bob.username())),
-        words(token),
+        words(&token),
         words("no-such-command"),
         words("account clear"),
         words("account show"),

@@ -7,7 +7,7 @@ use std::fs;
 use entra::{Entra, Fault, Refusal, Request, TENANT_A, TENANT_B, User};
 
 use crate::support::fake_az::json::Json;
-use crate::support::{Outcome, Sandbox, vaults};
+use crate::support::{BY_AZ, BY_AZWARD, Outcome, Sandbox, vaults};
 
 /// Whose refresh tokens `azward status` says the vault holds, one line for each, sorted.
 fn kept(sandbox: &Sandbox) -> Vec<String> {
@@ -31,8 +31,8 @@ enum By {
 /// A token for an API that nobody has asked for yet, so that only the refresh token can get it.
 fn redeem<'a>(sandbox: &'a Sandbox, entra: &Entra, by: By, arguments: impl IntoIterator<Item = &'a str>) -> Outcome {
     let before = entra.refreshes();
-    let output = if by == By::Az { "--out" } else { "--output" };
-    let outcome = sandbox.az(["account", "get-access-token", output, "json"]).args(arguments).run();
+    let how = if by == By::Az { BY_AZ } else { BY_AZWARD };
+    let outcome = sandbox.az(["account", "get-access-token", how, "--output", "json"]).args(arguments).run();
     if outcome.status.success() {
         assert_eq!(entra.refreshes(), before + 1, "{outcome:?}");
         let is_az_s = last_request(entra).user_agent.is_some_and(|agent| !agent.starts_with("azward"));

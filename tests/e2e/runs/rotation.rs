@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use entra::{Entra, Fault, Refusal, Rolling, TENANT_A, Trouble};
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::{BY_AZ, BY_AZWARD, Sandbox};
 
 const ARM: &str = "https://management.core.windows.net//.default";
 
@@ -128,8 +128,8 @@ fn what_az_is_about_to_hand_out_is_new_whatever_its_scope_is() {
     let scope = "https://vault.azure.net/.default";
     // In forms that are az's own to print.
     let forms: [&[&str]; 3] = [
-        &["--query", "[accessToken,expires_on]", "--resource", "https://vault.azure.net", "-o", "json"],
-        &["--out", "json", "--sco", scope],
+        &["--query", "merge(@)", "--resource", "https://vault.azure.net", "-o", "json"],
+        &[BY_AZ, "--out", "json", "--sco", scope],
         &["--debug", "--output=table", "--resource=https://vault.azure.net", "--tenant", TENANT_A.id],
     ];
     sandbox.az(["account", "get-access-token", "--scope", scope]).run().ok();
@@ -161,9 +161,9 @@ fn runs_that_start_together_on_a_due_token_ask_for_one() {
     let delay = Trouble::Delay(Duration::from_millis(500));
     entra.knobs(|knobs| knobs.faults = vec![Fault::new(delay)]);
     let command = ["account", "get-access-token", "--query", "accessToken"];
-    // Of azward itself and, by an option's beginning that only argparse understands, of the real az.
-    let runs = ["--output", "--out", "--output", "--out", "--output"];
-    let runs = runs.map(|output| sandbox.az(command).args([output, "tsv"]).start());
+    // Of azward itself and, in a form that is left to it, of the real az.
+    let runs = [BY_AZWARD, BY_AZ, BY_AZWARD, BY_AZ, BY_AZWARD];
+    let runs = runs.map(|how| sandbox.az(command).args([how, "--output", "tsv"]).start());
     let groups = sandbox.az(["group", "list", "--output", "none"]).start();
     let tokens = runs.map(|run| run.finish().ok().silent().out());
     groups.finish().ok().silent();

@@ -6,7 +6,7 @@ use std::path::Path;
 use entra::{Entra, TENANT_B, User};
 use serde_json::Value;
 
-use crate::support::{End, Invocation, Outcome, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, End, Invocation, Outcome, Sandbox};
 
 const LOGGED_OUT: &str = "ERROR: Please run 'az login' to setup account.\n";
 
@@ -47,11 +47,11 @@ const LINES: [&str; 5] = [
 ];
 
 /// Only the refresh token, out of a vault that is found without a variable, gets one for a new API: once as azward answers,
-/// once, by an option's beginning that argparse alone understands, through the real az.
+/// once, in a form that azward leaves to it, through the real az.
 fn redeem(sandbox: &Sandbox, entra: &Entra, shim: &Path) {
     let refreshes = entra.refreshes();
-    for (api, output) in [("one", "--output"), ("two", "--out")] {
-        let line = format!("az account get-access-token {output} json --scope https://{api}.example/.default");
+    for (api, how) in [("one", BY_AZWARD), ("two", BY_AZ)] {
+        let line = format!("az account get-access-token {how} --output json --scope https://{api}.example/.default");
         assert_eq!(isolated(sandbox, entra, shim, &line).run().ok().silent().json()["tokenType"], "Bearer");
         sandbox.assert_nothing_in_the_clear();
     }

@@ -132,6 +132,33 @@ fn subscriptions_and_resource_types() {
 }
 
 #[test]
+fn what_is_selected_is_printed_in_every_format() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    answered(&sandbox, &["-s", SUBSCRIPTION_1.id, "--resource", VAULT, "--out", "json"]);
+    answered(&sandbox, &["--resource-t=arm", "--que", "tenant", "--ou", "tsv"]);
+    let queries = [
+        "[accessToken,expires_on]",
+        "[accessToken, expiresOn, tenant] | [1]",
+        "{token:accessToken, type:tokenType}",
+        "{type: tokenType, sub: subscription, all: [tenant, expires_on], \"in\": {at: expiresOn}}",
+        "[tokenType, [tenant]][]",
+        "tokenType == 'Bearer' && tenant",
+    ];
+    for output in ["json", "tsv", "table", "yaml"] {
+        answered(&sandbox, &["-o", output]);
+        answered(&sandbox, &["--tenant", TENANT_B.id, "--resource", VAULT, "-o", output]);
+        for query in queries {
+            // Of what is in a column's field nothing is said by tabulate itself.
+            if output != "table" || !query.contains("[tenant") {
+                answered(&sandbox, &["--query", query, "-o", output]);
+            }
+        }
+    }
+    answered(&sandbox, &["-o", "yamlc"]);
+    answered(&sandbox, &["-o", "yamlc", "--query", "expiresOn"]);
+}
+
+#[test]
 fn every_order_and_every_spelling_is_the_same() {
     let (sandbox, _entra) = Sandbox::logged_in();
     let spellings: [&[&[&str]]; 4] = [
@@ -174,7 +201,8 @@ fn the_default_output_is_the_one_that_was_set() {
     let environment = |value| [("AZURE_CORE_OUTPUT", value)];
     assert_eq!(answered_with(&sandbox, &[], &environment("none")).out(), "");
     assert_eq!(answered_with(&sandbox, &[], &environment("Json")).out().lines().count(), 8);
-    left_to_az(&sandbox, &[], &environment("yaml"));
+    assert_eq!(answered_with(&sandbox, &[], &environment("YAML")).out().lines().count(), 6);
+    left_to_az(&sandbox, &[], &environment("xml"));
     left_to_az(&sandbox, &[], &environment(""));
 }
 

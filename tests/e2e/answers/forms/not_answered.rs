@@ -17,13 +17,14 @@ fn forms_that_are_not_understood_are_runs() {
     fs::write(&file, "tenant").unwrap();
     let (from_file, tenant) = (format!("--query=@{}", file.display()), TENANT_A.id);
     for options in [
-        &["--out", "json"][..],
-        &["--resource", VAULT, "--sub", SUBSCRIPTION_1.id],
+        &["--only-show", "--output", "json"][..],
+        &["--resource", VAULT, "--only", "--sub", SUBSCRIPTION_1.id],
         &[from_file.as_str()],
-        &["-o", "yaml"],
-        &["-o", "table"],
-        &["--query", "tenant", "--tenant", TENANT_B.id, "-o", "yamlc"],
-        &["--query", "[tenant, tokenType]", "-o", "tsv"],
+        &["--query", "keys(@)", "-o", "yaml"],
+        &["--query", "{a: tenant, A: tokenType}", "-o", "table"],
+        &["--query", "*", "--tenant", TENANT_B.id, "-o", "yamlc"],
+        &["--query", "[tenant, nothing]", "-o", "tsv"],
+        &["--query", "[?tenant]"],
         &["--query", "nothing"],
         &["--tenant", tenant, "--query", "subscription"],
         &["--scope", VAULT_SCOPE, "--tenant", "contoso.onmicrosoft.com"],

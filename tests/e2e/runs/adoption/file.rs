@@ -8,7 +8,7 @@ use entra::{Rolling, User};
 
 use super::{By, mode, redeem, sandbox, status};
 use crate::support::fake_az::json::Json;
-use crate::support::{ConfigDir, End, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, ConfigDir, End, Sandbox};
 
 /// A cache with what could differ from one azward to another taken out: tokens and times.
 fn masked(text: &str) -> String {
@@ -52,8 +52,8 @@ fn every_byte_of_the_token_cache_that_is_not_a_refresh_token_is_az_s_own() {
     sandbox.expect_clear(twin.path());
 
     // What is only read stays as it was, without the refresh token and with it again.
-    for output in ["--output", "--out"] {
-        sandbox.az(["account", "get-access-token", output, "none"]).run().ok().silent();
+    for how in [BY_AZWARD, BY_AZ] {
+        sandbox.az(["account", "get-access-token", how, "-o", "none"]).run().ok().silent();
         sandbox.assert_nothing_in_the_clear();
         assert_eq!(config.token_cache_text(), without_refresh_tokens(&before));
         sandbox.azward(["uninstall"]).run().ok();
@@ -61,8 +61,8 @@ fn every_byte_of_the_token_cache_that_is_not_a_refresh_token_is_az_s_own() {
     }
 
     // What az writes is as it writes it on its own, and what azward gets by itself is as az would have written it.
-    for (api, output) in [("vault", "--out"), ("storage", "--output"), ("batch", "--out"), ("media", "--output")] {
-        let command = ["account", "get-access-token", "--resource", api, output, "none"];
+    for (api, how) in [("vault", BY_AZ), ("storage", BY_AZWARD), ("batch", BY_AZ), ("media", BY_AZWARD)] {
+        let command = ["account", "get-access-token", "--resource", api, how, "--output", "none"];
         let command = command.map(|word| if word == api { format!("https://{api}.example") } else { word.to_owned() });
         sandbox.plain_az(&command).env("AZURE_CONFIG_DIR", twin.path()).run().ok().silent();
         sandbox.az(&command).run().ok().silent();

@@ -6,7 +6,7 @@ use entra::{Rolling, User};
 
 use super::{By, redeem, sandbox, status};
 use crate::support::fake_az::json::Json;
-use crate::support::{Invocation, Sandbox};
+use crate::support::{BY_AZ, BY_AZWARD, Invocation, Sandbox};
 
 #[test]
 fn a_plain_login_is_adopted_by_the_next_invocation_of_any_kind() {
@@ -83,18 +83,22 @@ enum First {
 /// What must hold whichever copy of a token cache was put where: the login works, by the real az and by azward, it is one
 /// login, and nothing is in the clear.
 fn works(sandbox: &Sandbox, first: First) {
-    let (name, outputs) = match first {
-        First::Az => ("az", ["--out", "--output"]),
-        First::Azward => ("azward", ["--output", "--out"]),
+    let (name, ways) = match first {
+        First::Az => ("az", [BY_AZ, BY_AZWARD]),
+        First::Azward => ("azward", [BY_AZWARD, BY_AZ]),
     };
-    let redeem = |output: &str, api: &str| {
+    let redeem = |how: &str, api: &str| {
         let resource = format!("https://{api}-{name}.example");
-        sandbox.az(["account", "get-access-token", "--resource", &resource, output, "json"]).run().ok().silent();
+        sandbox
+            .az(["account", "get-access-token", "--resource", &resource, how, "--output", "json"])
+            .run()
+            .ok()
+            .silent();
         sandbox.assert_nothing_in_the_clear();
     };
-    redeem(outputs[0], "first");
-    redeem(outputs[1], "second");
-    redeem(outputs[0], "third");
+    redeem(ways[0], "first");
+    redeem(ways[1], "second");
+    redeem(ways[0], "third");
     assert_eq!(status(sandbox).0, 1);
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use entra::{Entra, Request, Rolling};
 
-use crate::support::Sandbox;
+use crate::support::{BY_AZ, BY_AZWARD, Sandbox};
 
 /// Who redeems a refresh token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,8 @@ enum By {
 fn redeem(sandbox: &Sandbox, entra: &Entra, api: &str, by: By) {
     let newest = entra.refresh_tokens_issued().len() as u64;
     let resource = format!("https://{api}.example");
-    let output = if by == By::Azward { "--output" } else { "--out" };
-    sandbox.az(["account", "get-access-token", "--resource", &resource, output, "json"]).run().ok().silent();
+    let how = if by == By::Azward { BY_AZWARD } else { BY_AZ };
+    sandbox.az(["account", "get-access-token", "--resource", &resource, how, "--output", "json"]).run().ok().silent();
     let request = entra.journal().into_iter().rfind(Request::is_token_request).expect("there was a request");
     // Or one that azward has had for it meanwhile.
     assert!(request.presented_generation >= Some(newest) && request.status == Some(200), "{request}");
