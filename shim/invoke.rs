@@ -52,8 +52,9 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         found => found?,
     };
     // Without a stdout there is nobody to answer, and az has something to say about it.
-    let may_answer = invocation == Invocation::Answer && !is_bypassed && sys::has_stdout();
-    let answer = |az: &KnownAz<'_>, renew| match may_answer {
+    let may_answer = !is_bypassed && sys::has_stdout();
+    let may_hand_out = may_answer && invocation == Invocation::Token;
+    let answer = |az: &KnownAz<'_>, renew| match may_hand_out {
         true => answer::token(app, &config_dir, &command, az, renew),
         false => Answered::No,
     };
@@ -68,7 +69,11 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         az.envs(TokenStorage::of(context, settings, &config_dir).variable());
         supervise::become_az(az, arguments)
     };
+    let is_shown = || may_answer && invocation == Invocation::Facts && answer::facts(app, &config_dir, &command, &az);
     if let Some(run) = given.as_ref().filter(|given| given.covers(&config_dir)) {
+        if is_shown() {
+            return Ok(ExitCode::SUCCESS);
+        }
         // The secrets are at hand already; the run above harvests what this az changes.
         return Err(inside(supervise::command(&real_az, &run.passed_on(&real_az))));
     }
@@ -86,9 +91,12 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         return Err(inside(passer()));
     }
     home::close_files(context);
-    if invocation == Invocation::Pass {
+    if matches!(invocation, Invocation::Facts | Invocation::Pass) {
         if let Err(failure) = CredentialStore::new(app, &config_dir).sweep() {
             journal.warn(context.now(), &failure);
+        }
+        if is_shown() {
+            return Ok(ExitCode::SUCCESS);
         }
         return Err(pass());
     }
@@ -98,7 +106,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     // What another found out about this az while this one waited counts.
     let answer_instead = || answer(&az.anew(), Renew::Never) == Answered::Yes;
     let go = || run.perform(&command, asked, &|| answer_instead() && !has_answered.replace(true));
-    let trial = if may_answer { Trial::of(app, &config_dir, &command, &az) } else { None };
+    let trial = if may_hand_out { Trial::of(app, &config_dir, &command, &az) } else { None };
     let finished = match &trial {
         Some(trial) => trial.watch(&go, &has_answered)?,
         None => go()?,

@@ -7,7 +7,9 @@ use azward::azure::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invocation {
     /// An exact form of `get-access-token`: may be answered, and is a run where it is not.
-    Answer,
+    Token,
+    /// An exact form of a command that asks for what az has on disk: may be answered, and is passed where it is not.
+    Facts,
     /// Needs no credential: execute the real az.
     Pass,
     /// Everything else.
@@ -27,8 +29,9 @@ pub(crate) enum Purpose {
 pub(crate) fn recognise(command: &Command<'_>, purpose: Purpose) -> Invocation {
     match purpose {
         Purpose::Completion => Invocation::Run,
-        Purpose::Execution if command.token_request().is_some() => Invocation::Answer,
+        Purpose::Execution if command.token_request().is_some() => Invocation::Token,
         Purpose::Execution if command.needs_credentials() => Invocation::Run,
+        Purpose::Execution if command.question().is_some() => Invocation::Facts,
         Purpose::Execution => Invocation::Pass,
     }
 }
@@ -47,13 +50,17 @@ mod tests {
     #[test]
     fn what_is_recognised_whole_is_answered_or_passed_and_the_rest_is_a_run() {
         for (line, invocation) in [
-            ("account get-access-token", Invocation::Answer),
-            ("Account Get-Access-Token -o tsv --query accessToken", Invocation::Answer),
+            ("account get-access-token", Invocation::Token),
+            ("Account Get-Access-Token -o tsv --query accessToken", Invocation::Token),
             ("account get-access-token --debug", Invocation::Run),
             ("--debug account get-access-token", Invocation::Run),
             ("account get-access-token --help", Invocation::Pass),
             ("", Invocation::Pass),
-            ("account show", Invocation::Pass),
+            ("account show", Invocation::Facts),
+            ("version -o json", Invocation::Facts),
+            ("account show --debug", Invocation::Pass),
+            ("account list --refresh", Invocation::Run),
+            ("cloud set -n x", Invocation::Pass),
             ("login", Invocation::Run),
             ("group list", Invocation::Run),
         ] {

@@ -47,6 +47,7 @@ fn main() {
     println!("| what | azward | beside it | ratio |\n| --- | --- | --- | --- |");
     let empty = bench.empty_program();
     bench.answers(&empty);
+    bench.authorizer();
     bench.rotation();
     bench.wrapped_run(&empty);
     bench.parts();
@@ -121,6 +122,24 @@ impl Bench<'_> {
         let what = format!("a valid token, cache of {size} bytes");
         row(&what, &large.show(), &empty_c(&beside), &ratio(large.median(), beside.median()));
         std::fs::write(self.sandbox.config().token_cache_path(), before).unwrap();
+    }
+
+    /// What go-azure-sdk starts in each of Terraform's providers before it has a token, one after the other.
+    fn authorizer(&self) {
+        let scope = "https://management.core.windows.net//.default";
+        let token = ["account", "get-access-token", "--scope", scope, "--tenant", entra::TENANT_A.id, "-o=json"];
+        let lines: [&[&str]; 4] =
+            [&["version", "-o=json"], &["account", "show", "-o=json"], &["account", "list", "-o=json"], &token];
+        let all = |name: &str, count: usize, command: &dyn Fn(&[&str]) -> Command| {
+            eprint!("{name} ");
+            let times = in_turn(count, || lines.iter().map(|line| time(name, command(line))).sum());
+            eprintln!();
+            sorted(times)
+        };
+        let ours = all("go-azure-sdk's commands", 40, &|line| self.sandbox.az(line).command());
+        let real = all("the same by the real az", FEW, &|line| self.sandbox.plain_az(line).command());
+        let what = "go-azure-sdk: `version`, `account show`, `account list`, a token";
+        row(what, &ours.show(), &format!("the real az {}", real.show()), &ratio(real.median(), ours.median()));
     }
 
     /// Fills the cache with tokens for other scopes, as a long-lived one has them.

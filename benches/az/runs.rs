@@ -32,7 +32,7 @@ impl Bench<'_> {
             row_above(&format!("a wrapped run, {exposure}"), &["group", "list"]);
         }
         self.sandbox.set_exposure("auto");
-        row_above("a command that needs no secret", &["version"]);
+        row_above("a command that needs no secret", &["extension", "list"]);
     }
 
     /// In this very process, so that nothing else is measured.

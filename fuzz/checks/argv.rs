@@ -35,10 +35,11 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     let command = Command::parse(&arguments);
     let invocation = recognise(&command, Purpose::Execution);
     assert_eq!(command.needs_credentials(), !needs_no_secret(&words), "{words:?}");
-    assert_eq!(invocation == Invocation::Pass, needs_no_secret(&words), "{words:?}");
+    let is_passed = [Invocation::Pass, Invocation::Facts].contains(&invocation);
+    assert_eq!(is_passed, needs_no_secret(&words), "{words:?}");
     assert_eq!(recognise(&command, Purpose::Completion), Invocation::Run, "a completion");
     if let Some(request) = command.token_request() {
-        assert_eq!(invocation, Invocation::Answer, "{words:?}");
+        assert_eq!(invocation, Invocation::Token, "{words:?}");
         assert!(command.group().is_for_a_token(), "{words:?}");
         let mut read = read(&words).unwrap_or_else(|| panic!("argparse reads it otherwise: {words:?}"));
         assert_eq!(request.query, read.remove("query").and_then(|query| Query::parse(&query)), "{words:?}");

@@ -57,6 +57,11 @@ impl<'a> Form<'a> {
     pub(super) fn finds_all(self, value: &Value<'_>) -> bool {
         self.query.is_none_or(|query| query.search(value).is_some_and(|found| !found.lacks_something()))
     }
+
+    /// Whether the value is printed as a table of its own columns.
+    pub(super) fn is_whole_table(self) -> bool {
+        self.format == Format::Table && self.query.is_none()
+    }
 }
 
 /// The output format (knack 0.14, `output.py`, `OutputProducer.on_global_arguments`).

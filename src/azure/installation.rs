@@ -21,6 +21,8 @@ pub(crate) struct Installation {
     site_packages: PathBuf,
     /// Whether nobody can put other libraries before these.
     is_isolated: bool,
+    /// Whether they are those of the interpreter itself.
+    is_interpreter_s: bool,
 }
 
 impl Installation {
@@ -38,7 +40,23 @@ impl Installation {
             words.iter().any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(switch))
         };
         let is_isolated = has_switch('I') || ((prefix.is_some() || has_switch('s')) && !names_python_path(&words));
-        Some(Self { site_packages, is_isolated })
+        let own = interpreters(az, &words).into_iter().flat_map(|prefix| libraries(&prefix));
+        let resolved = site_packages.canonicalize().ok();
+        let is_interpreter_s =
+            own.into_iter().any(|libraries| resolved.is_some() && libraries.canonicalize().ok() == resolved);
+        Some(Self { site_packages, is_isolated, is_interpreter_s })
+    }
+
+    /// Whether nothing else can be found in the place of its libraries, and what is installed for everybody is beside them.
+    #[must_use]
+    pub(crate) fn is_certain(&self, context: &Context) -> bool {
+        self.is_interpreter_s && (self.is_isolated || !self.has_rival("azure", context))
+    }
+
+    /// Whether there is such a module among its libraries.
+    #[must_use]
+    pub(crate) fn has(&self, module: &str) -> bool {
+        self.site_packages.join(module).exists()
     }
 
     /// Its version, and the file that was looked at for it, which an upgrade takes away: the metadata of its package, whose
@@ -89,8 +107,17 @@ impl Installation {
 
 /// The directories under which `az` may have its libraries: that of its own `bin`, and that of each interpreter it names.
 fn prefixes(az: &Path, words: &[String]) -> Vec<PathBuf> {
-    let above = |program: &Path| program.parent().and_then(Path::parent).map(Path::to_owned);
-    let mut prefixes: Vec<PathBuf> = az.canonicalize().ok().and_then(|az| above(&az)).into_iter().collect();
+    let own = az.canonicalize().ok().and_then(|az| above(&az));
+    own.into_iter().chain(interpreters(az, words)).collect()
+}
+
+fn above(program: &Path) -> Option<PathBuf> {
+    program.parent().and_then(Path::parent).map(Path::to_owned)
+}
+
+/// Those of the interpreters that it names.
+fn interpreters(az: &Path, words: &[String]) -> Vec<PathBuf> {
+    let mut prefixes = Vec::new();
     for interpreter in words.iter().filter_map(|word| placed(word, az)) {
         let name = interpreter.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with("python") {

@@ -18,6 +18,7 @@ pub mod profile;
 pub mod python_json;
 pub mod query;
 pub mod real_az;
+pub mod shown;
 pub mod token_storage;
 pub mod version;
 pub(crate) mod whereabouts;

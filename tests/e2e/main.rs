@@ -22,7 +22,7 @@
 //!   - `transparency`: az has what the caller gave, and nothing else.
 //!   - `views`: config directories that share a login.
 //! - `answers`: what azward answers without an az, which is the same in either exposure.
-//!   - `environment`, `forms`, `parity`, `printed`: the bytes are the real az's.
+//!   - `environment`, `facts`, `forms`, `parity`, `printed`: the bytes are the real az's.
 //!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
@@ -48,6 +48,7 @@ mod releases;
 mod answers {
     mod destination;
     mod environment;
+    mod facts;
     mod forms;
     mod grants;
     mod parity;

@@ -1,6 +1,7 @@
 //! An invocation of az, read once from its arguments: which command it is, what it may do to the accounts, whether it needs
-//! credentials, whether it may start other programs, what may be told of it, and what token it asks for, where it is an exact
-//! form of `get-access-token`. Whoever is below asks this, and neither the arguments nor the names of commands again.
+//! credentials, whether it may start other programs, what may be told of it, and what token or what of az's own it asks for,
+//! where it is an exact form of a command that azward answers. Whoever is below asks this, and neither the arguments nor the
+//! names of commands again.
 //!
 //! Nothing here fails: what is not recognised whole needs credentials, and what is not known to change the accounts is taken
 //! to change nothing that is to be forgotten.
@@ -8,11 +9,13 @@
 mod credentials;
 mod group;
 mod options;
+mod question;
 mod token_request;
 
 use std::ffi::OsString;
 
 pub use group::{AccountEffect, Group};
+pub use question::{Extent, Fact, Question};
 pub use token_request::TokenRequest;
 
 /// One invocation of az.
@@ -25,6 +28,7 @@ pub struct Command<'a> {
     subject: Subject,
     needs_credentials: bool,
     token_request: Option<TokenRequest>,
+    question: Option<Question>,
 }
 
 /// Who signs in by a command, if it is one to sign in.
@@ -58,6 +62,7 @@ impl<'a> Command<'a> {
             subject: subject(&group, arguments),
             needs_credentials: words.as_deref().is_none_or(credentials::are_needed),
             token_request: words.as_deref().and_then(TokenRequest::parse),
+            question: words.as_deref().and_then(Question::parse),
             group,
         }
     }
@@ -120,6 +125,12 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn token_request(&self) -> Option<&TokenRequest> {
         self.token_request.as_ref()
+    }
+
+    /// What it asks of that which az has on disk, if azward understands all of it.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        self.question.as_ref()
     }
 }
 
