@@ -290,6 +290,7 @@ fn an_az_that_is_not_known_answers_for_itself() {
     let (sandbox, _entra) = Sandbox::logged_in();
     answered(&sandbox, "account show");
     let other = sandbox.root().join("other");
+    fs::create_dir(&other).unwrap();
     sandbox.make_script(&other.join("az"), "echo '{}'");
     let path = [sandbox.root().join("bin"), other, "/usr/bin".into(), "/bin".into()];
     sandbox.set_env("PATH", std::env::join_paths(path).unwrap());
