@@ -22,11 +22,13 @@ pub enum KeyStoreChoice {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExposureChoice {
-    /// Private where the system allows it, else in place.
+    /// Private for what starts no other program, else in memory, each where the system allows it; in place last.
     #[default]
     Auto,
     /// In a mount namespace of the run's own, or not at all.
     Private,
+    /// In the token cache that all see, while that is in memory and on no disk, or not at all.
+    Memory,
     /// In the real token cache, for as long as a run needs it.
     InPlace,
 }

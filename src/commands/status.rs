@@ -5,6 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::app::App;
+use crate::azure::command::Programs;
 use crate::azure::known_az::KnownAz;
 use crate::azure::profile::Profile;
 use crate::azure::real_az;
@@ -117,10 +118,17 @@ fn shim_line(app: &App) -> String {
 fn exposure_line(app: &App) -> String {
     let App { context, settings, .. } = app;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
-    match Policy::new(app, &real_az).try_out() {
+    let policy = Policy::new(app, &real_az);
+    let words = |programs| match policy.try_out(programs) {
         Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
+        Plan::Memory => "in memory: the token cache is on no disk while az runs".to_owned(),
         Plan::InPlace(reason) => format!("in place, while az runs: {reason}"),
         Plan::Nothing => "none: private exposure is set and this system refuses it".to_owned(),
+    };
+    let (alone, others) = (words(Programs::None), words(Programs::Any));
+    match alone == others {
+        true => alone,
+        false => format!("{alone}; for what may start other programs {others}"),
     }
 }
 

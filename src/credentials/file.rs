@@ -119,6 +119,10 @@ impl WholeFile {
     /// Whether a process that was killed while it replaced the file left another behind.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.has_memory_leftover() {
+            return true;
+        }
         // What is no link lies where it is called.
         let target = if self.path.is_symlink() { self.target() } else { self.path.clone() };
         [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
@@ -146,7 +150,7 @@ impl WholeFile {
     }
 
     /// It is not what it should be, for this reason.
-    pub(super) fn foreign(&self, reason: &str) -> Failure {
+    pub(crate) fn foreign(&self, reason: &str) -> Failure {
         Failure::new(
             Kind::CacheForeign,
             format!("the {} `{}` {reason}", self.what, self.path.display()),
@@ -159,7 +163,7 @@ impl WholeFile {
 const FOREIGN_LINK: &str = "is another user's link to what is not theirs";
 
 /// The ending of a file that is being written.
-const DRAFT: &str = ".azward";
+pub(super) const DRAFT: &str = ".azward";
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {

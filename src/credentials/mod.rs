@@ -11,6 +11,8 @@ mod codec;
 mod document;
 pub mod edit;
 pub(crate) mod file;
+#[cfg(target_os = "linux")]
+pub(crate) mod in_memory;
 // What is merged is a private copy.
 #[cfg(any(target_os = "linux", test))]
 pub(crate) mod merge;

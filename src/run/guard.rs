@@ -80,7 +80,7 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
     store.blank_kept_answers();
     let Some(exposure) = exposure::handed_over(manifest.exposure, given, &mut files) else { return Ok(()) };
     let settled = exposure.settle(store, ending).map(drop);
-    if settled.is_err() && manifest.exposure != ExposureKind::InPlace {
+    if settled.is_err() && !manifest.exposure.is_shared() {
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
         let in_place = exposure::handed_over(ExposureKind::InPlace, given, &mut Files::default());
         let ending = Ending { forgetting: Forgetting::Never, ..ending };

@@ -136,7 +136,7 @@ impl Run<'_> {
         if let Some(failure) = &handicap {
             self.warn(failure);
         }
-        if kind == ExposureKind::InPlace
+        if kind.is_shared()
             && handicap.is_none()
             && let Some((wanted, flight)) = &through_az
         {
@@ -227,7 +227,7 @@ impl Run<'_> {
         let now = self.app.context.now();
         let outcome = match kind {
             ExposureKind::Private => through_az::rotate_privately(wanted, tokens.store, az, now),
-            ExposureKind::InPlace => through_az::rotate_in_place(wanted, tokens.store, az, now),
+            ExposureKind::Memory | ExposureKind::InPlace => through_az::rotate_in_place(wanted, tokens.store, az, now),
         };
         // One that a signal ended may well have been able to.
         if !matches!(outcome, Ok(true)) && sys::pending_signal().is_none() {

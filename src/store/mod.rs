@@ -6,6 +6,8 @@
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
 
+#[cfg(target_os = "linux")]
+mod in_memory;
 mod kept_answers;
 pub(crate) mod lease;
 pub(crate) mod opened;

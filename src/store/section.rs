@@ -41,7 +41,7 @@ pub(crate) struct VaultSection<'c> {
 
 /// The token cache is locked, whole again if a writer was killed, and read.
 pub(crate) struct CacheSection<'c> {
-    store: &'c CredentialStore<'c>,
+    pub(super) store: &'c CredentialStore<'c>,
     lock: MsalLock,
     text: Option<Zeroizing<String>>,
 }
@@ -82,6 +82,8 @@ impl CredentialStore<'_> {
     pub(super) fn lock_cache_within(&self, deadline: Duration) -> Result<CacheSection<'_>> {
         let lock = self.cache.lock(deadline)?;
         self.cache.clear_leftovers(&lock);
+        #[cfg(target_os = "linux")]
+        self.clear_memory_leftovers();
         let text = self.cache.read()?;
         Ok(CacheSection { store: self, lock, text })
     }

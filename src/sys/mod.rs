@@ -28,13 +28,13 @@ pub use child::{ChildProcess, Program};
 #[cfg(target_os = "linux")]
 pub use child::{PrivateFiles, Refused};
 pub use detached::{Channel, MOST_FILES, detach};
-#[cfg(target_os = "linux")]
-pub use files::state_of;
 pub use files::{
     Access, Directory, FileState, changed_at, create_new, file_identity, file_stamp, file_state, has_one_name,
     identity_of, is_executable, link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode,
     set_mode_of, set_modified_ahead, sync_dir,
 };
+#[cfg(target_os = "linux")]
+pub use files::{exchange, is_in_memory, state_of};
 #[cfg(target_os = "linux")]
 pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
 pub use local_time::local_time;

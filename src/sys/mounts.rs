@@ -11,9 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, RawMode, fchmod, open};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, fchmod, fstat, open};
 use rustix::io::{Errno, write};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::path::DecInt;
 use rustix::process::{DumpableBehavior, getegid, geteuid, getgid, getuid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
@@ -133,7 +134,7 @@ impl PrivateMount {
         }
         // Not before the stage has all of them: it may be what is covered.
         for bind in &self.files {
-            mount_bind(&*bind.staged, &*bind.target).map_err(at(8))?;
+            mount_over(&bind.staged, &bind.target).map_err(at(8))?;
         }
         entered[self.files.len()] = Some(namespace);
         Ok(entered)
@@ -143,6 +144,20 @@ impl PrivateMount {
 /// Makes an error that of a step.
 fn at(step: u8) -> impl Fn(Errno) -> (u8, Errno) {
     move |error| (step, error)
+}
+
+/// Binds a file over another one, and not over what a link leads to that took its place a moment ago: that would be taken
+/// away again with the link.
+fn mount_over(staged: &CStr, target: &CStr) -> Result<(), Errno> {
+    let place = open(target, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::LOOP);
+    }
+    let number = DecInt::from_fd(&place);
+    let mut path = [0; 32];
+    let parts = b"/proc/self/fd/".iter().chain(number.as_bytes());
+    path.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+    mount_bind(staged, CStr::from_bytes_until_nul(&path).map_err(|_| Errno::NAMETOOLONG)?)
 }
 
 fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {

@@ -36,6 +36,8 @@ pub(crate) struct Sandbox {
     // Removes the directory when dropped, after the search.
     _directory: TempDir,
     root: ChildPath,
+    /// The directory in memory that the system gives to a user who is logged in, where there is a place for it.
+    memory: Option<tempfile::TempDir>,
     /// The az behind the shim, as it stands on PATH.
     wrapped_az: PathBuf,
     /// The programs that the box was given; as long as they are links to what was built there is nothing to search in them.
@@ -63,6 +65,9 @@ impl Sandbox {
         }
         let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
         install(Path::new(env!("CARGO_BIN_EXE_az")), &shim);
+        let closed = fs::Permissions::from_mode(0o700);
+        let memory = tempfile::Builder::new().prefix("azward-box-").permissions(closed).tempdir_in("/dev/shm").ok();
+        let runtime = memory.as_ref().map_or_else(|| root.join("run"), |memory| memory.path().to_owned());
         let path = [root.join("bin"), root.join("real"), "/usr/bin".into(), "/bin".into()];
         let environment = [
             ("HOME", root.join("home").into_os_string()),
@@ -72,7 +77,7 @@ impl Sandbox {
             ("LANG", "C.UTF-8".into()),
             ("TMPDIR", root.join("tmp").into_os_string()),
             // Where a session bus would be looked for; there is none, so that nobody's own keyring is touched.
-            ("XDG_RUNTIME_DIR", root.join("run").into_os_string()),
+            ("XDG_RUNTIME_DIR", runtime.into_os_string()),
             ("AZURE_CORE_COLLECT_TELEMETRY", "false".into()),
         ];
         let environment = environment.map(|(name, value)| (OsString::from(name), value)).into();
@@ -82,6 +87,7 @@ impl Sandbox {
             name,
             _directory: directory,
             root,
+            memory,
             wrapped_az,
             programs: vec![shim],
             changing: Mutex::new(changing),
@@ -314,7 +320,7 @@ impl Sandbox {
     pub(crate) fn is_nothing_in_the_clear(&self) -> bool {
         let changing = self.changing();
         let is_expected = |path: &PathBuf| changing.expected.iter().any(|expected| path.starts_with(expected));
-        Search::below(&self.root, &self.programs).found.iter().all(is_expected)
+        self.places().all(|place| Search::below(place, &self.programs).found.iter().all(is_expected))
     }
 
     /// Searches what a command said; called by [`Invocation`] and its like.
@@ -325,14 +331,26 @@ impl Sandbox {
 
     /// The files with a refresh token in the clear that no test expects.
     fn search_files(&self) -> Vec<PathBuf> {
-        let search = Search::below(&self.root, &self.programs);
         let mut changing = self.changing();
-        changing.search.files += search.files;
-        changing.search.bytes += search.bytes;
-        let is_expected = |path: &PathBuf| changing.expected.iter().any(|expected| path.starts_with(expected));
-        let found: Vec<PathBuf> = search.found.into_iter().filter(|path| !is_expected(path)).collect();
+        let mut found = Vec::new();
+        for search in self.places().map(|place| Search::below(place, &self.programs)) {
+            changing.search.files += search.files;
+            changing.search.bytes += search.bytes;
+            found.extend(search.found);
+        }
+        found.retain(|path| !changing.expected.iter().any(|expected| path.starts_with(expected)));
         changing.search.found.extend(found.iter().cloned());
         found
+    }
+
+    /// The box, and its directory in memory.
+    fn places(&self) -> impl Iterator<Item = &Path> {
+        [Some(self.root.path()), self.memory()].into_iter().flatten()
+    }
+
+    /// The directory in memory that the system gives to the box's user.
+    pub(crate) fn memory(&self) -> Option<&Path> {
+        self.memory.as_ref().map(tempfile::TempDir::path)
     }
 
     fn changing(&self) -> MutexGuard<'_, Changing> {

@@ -6,6 +6,8 @@
 //! Nothing here fails: what is not recognised whole needs credentials, and what is not known to change the accounts is taken
 //! to change nothing that is to be forgotten.
 
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what is exposed privately"))]
+pub(crate) mod alone;
 mod credentials;
 mod group;
 mod options;
@@ -43,10 +45,10 @@ pub enum Subject {
 /// What other programs a command may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Programs {
-    /// None that is known.
-    NoneKnown,
-    /// A browser, to sign in.
-    Browser,
+    /// None: it is one of az's own that start none (`alone`).
+    None,
+    /// Any.
+    Any,
 }
 
 impl<'a> Command<'a> {
@@ -58,7 +60,7 @@ impl<'a> Command<'a> {
         Self {
             arguments,
             possible_effect: possible_effect(arguments),
-            programs: programs(&group, arguments),
+            programs: if alone::is_listed(group.as_str()) { Programs::None } else { Programs::Any },
             subject: subject(&group, arguments),
             needs_credentials: words.as_deref().is_none_or(credentials::are_needed),
             token_request: words.as_deref().and_then(TokenRequest::parse),
@@ -145,16 +147,6 @@ fn possible_effect(arguments: &[OsString]) -> AccountEffect {
     }
 }
 
-/// A sign-in starts a browser unless it is told to sign in another way.
-fn programs(group: &Group, arguments: &[OsString]) -> Programs {
-    let is_told_otherwise =
-        || has_option(arguments, &["--use-d", "--service", "--identity", "--fed", "--user", "-u", "-i"]);
-    match group.effect() {
-        AccountEffect::SignIn if !is_told_otherwise() => Programs::Browser,
-        _ => Programs::NoneKnown,
-    }
-}
-
 fn subject(group: &Group, arguments: &[OsString]) -> Subject {
     let is_application = || has_option(arguments, &["--service", "--identity", "--fed", "-i"]);
     match group.effect() {
@@ -188,22 +180,6 @@ mod tests {
             ("group list", AccountEffect::Nothing),
         ] {
             assert_eq!(Command::parse(&arguments(line)).possible_effect(), effect, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_browser_is_started_by_a_sign_in_that_is_not_told_otherwise() {
-        for (line, programs) in [
-            ("login", Programs::Browser),
-            ("--debug Login --tenant t", Programs::Browser),
-            ("login --use-device-code", Programs::NoneKnown),
-            ("login --use-d", Programs::NoneKnown),
-            ("login --service-principal -p=x", Programs::NoneKnown),
-            ("login -uname", Programs::NoneKnown),
-            ("login -i", Programs::NoneKnown),
-            ("acr login", Programs::NoneKnown),
-        ] {
-            assert_eq!(Command::parse(&arguments(line)).programs(), programs, "{line}");
         }
     }
 

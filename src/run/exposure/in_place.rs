@@ -1,12 +1,17 @@
-//! In-place exposure: the refresh tokens go into the real token cache for as long as a run needs them, which a share in the
-//! lease says; and the sweep, which scrubs what a dead run or an unwrapped az left behind. Critical section and order are
-//! those of `section`. Where the login has other config directories, what az stores goes into the vault at once, and from there
-//! to whoever has the old one exposed.
+//! The exposures in the token cache that all see, in place and in memory: the refresh tokens go into it for as long as a run
+//! needs them, which a share in the lease says. In memory that cache is on no disk meanwhile (`credentials::in_memory`); where
+//! it cannot be, the run is exposed in place, unless that is not wanted. And the sweep, which scrubs what a dead run or an
+//! unwrapped az left behind. Critical section and order are those of `section`. What az stores in memory, or where the login
+//! has other config directories, goes into the vault at once, and from there to whoever has the old one exposed.
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 use crate::azure::profile::Profile;
+#[cfg(target_os = "linux")]
+use crate::credentials::merge::Base;
 use crate::credentials::msal;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::{Order, Origin};
@@ -15,7 +20,11 @@ use crate::failure::{Failure, Result, persist};
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
+#[cfg(target_os = "linux")]
+use crate::settings::ExposureChoice;
 use crate::store::lease::{NobodyNeedsIt, SharedLock, WriterLock};
+#[cfg(target_os = "linux")]
+use crate::store::section::CacheSection;
 use crate::store::section::Prepared;
 use crate::store::{CredentialStore, Forgetting, is_covered};
 #[cfg(target_os = "linux")]
@@ -35,9 +44,36 @@ pub(crate) enum Extent {
     OfAnother,
 }
 
-/// One run's exposure in the real token cache.
+/// Where the token cache is while a run needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// Where it always is.
+    Disk,
+    /// In this file, in memory.
+    #[cfg(target_os = "linux")]
+    Memory(PathBuf),
+}
+
+#[cfg(target_os = "linux")]
+impl Medium {
+    /// What az did with the name that led into memory. Where another run has brought the cache back, the file there is gone.
+    fn finding(&self, store: &CredentialStore<'_>) -> Finding {
+        let is_replaced = |memory: &PathBuf| {
+            !store.is_in_memory()
+                && memory.exists()
+                && store.cache.path().symlink_metadata().is_ok_and(|file| file.is_file())
+        };
+        match self {
+            Self::Memory(memory) if is_replaced(memory) => Finding::Renames,
+            Self::Memory(_) | Self::Disk => Finding::Nothing,
+        }
+    }
+}
+
+/// One run's exposure in the token cache that all see.
 #[derive(Debug)]
 pub(crate) struct InPlace {
+    medium: Medium,
     extent: Extent,
     given: GivenCredentials,
     held: Option<Held>,
@@ -52,23 +88,39 @@ struct Held {
     lease: Option<SharedLock>,
     /// The accounts that the cache had when the run began: those that az can forget.
     before: Vec<Owner>,
+    /// What was handed over, where that is known.
+    #[cfg(target_os = "linux")]
+    handed: Option<Base>,
+}
+
+impl Held {
+    fn new(lease: Option<SharedLock>) -> Self {
+        Self {
+            lease,
+            before: Vec::new(),
+            #[cfg(target_os = "linux")]
+            handed: None,
+        }
+    }
 }
 
 impl InPlace {
     /// One that exposes nothing yet.
     #[must_use]
-    pub(crate) fn new(extent: Extent, given: GivenCredentials) -> Self {
-        Self::of(extent, given, None)
+    pub(crate) fn new(extent: Extent, given: GivenCredentials, medium: Medium) -> Self {
+        Self::of(extent, given, None, medium)
     }
 
     /// The one that a guardian was told of.
     pub(super) fn from_files(given: GivenCredentials, files: &mut Files) -> Self {
         let lease = files.take(Role::Lease).map(SharedLock::from_file);
-        Self::of(Extent::All, given, Some(Held { lease, before: Vec::new() }))
+        // Where it is is seen when it is settled.
+        Self::of(Extent::All, given, Some(Held::new(lease)), Medium::Disk)
     }
 
-    fn of(extent: Extent, given: GivenCredentials, held: Option<Held>) -> Self {
+    fn of(extent: Extent, given: GivenCredentials, held: Option<Held>, medium: Medium) -> Self {
         Self {
+            medium,
             extent,
             given,
             held,
@@ -90,7 +142,7 @@ impl InPlace {
             Ok(lease) => (Some(lease), Ok(())),
             Err(failure) => (None, Err(failure)),
         };
-        self.held = Some(Held { lease, before: Vec::new() });
+        self.held = Some(Held::new(lease));
         self.tell_guardian(az);
         outcome
     }
@@ -103,7 +155,35 @@ impl InPlace {
         }
         // Without it what az stores is scrubbed early.
         let _ = self.hold(az);
+        #[cfg(target_os = "linux")]
+        if self.extent == Extent::Nothing {
+            self.move_as_it_is(store);
+            self.watch(store);
+        }
         self.note_accounts(store.accounts());
+    }
+
+    /// Has az store what it may store in memory, where there is nothing to expose to it.
+    #[cfg(target_os = "linux")]
+    fn move_as_it_is(&mut self, store: &CredentialStore<'_>) {
+        if let Medium::Memory(memory) = &self.medium
+            && let Err(failure) = store.move_unexposed(memory)
+        {
+            store.app.journal.warn(store.app.context.now(), &failure);
+            self.medium = Medium::Disk;
+        }
+    }
+
+    /// Begins to watch what az stores, where that is not on a disk or concerns others.
+    #[cfg(target_os = "linux")]
+    fn watch(&mut self, store: &CredentialStore<'_>) {
+        let directory = match &self.medium {
+            Medium::Memory(_) => store.cache.file().memory(),
+            Medium::Disk if store.siblings().is_empty() => None,
+            Medium::Disk => Some(store.config_dir.token_cache()),
+        };
+        // Without it the end of the run takes it in.
+        self.watch = directory.and_then(|file| Watch::of_files_in(file.parent()?).ok());
     }
 
     fn expose_all(&mut self, az: &Recipient<'_>) -> Result<()> {
@@ -118,8 +198,12 @@ impl InPlace {
         let closed = store.cache.close();
         let held = self.hold(az);
         let exposed = match prepared.and_then(|prepared| closed.and(held).map(|()| prepared)) {
-            Ok(Some(prepared)) => store.expose(prepared, az.origin(), order),
-            Ok(None) => Ok(store.accounts()),
+            Ok(Some(prepared)) => self.expose_prepared(store, prepared, az.origin(), order),
+            Ok(None) => {
+                #[cfg(target_os = "linux")]
+                self.move_as_it_is(store);
+                Ok(store.accounts())
+            }
             Err(failure) => Err(failure),
         };
         let (accounts, outcome) = match exposed {
@@ -128,11 +212,63 @@ impl InPlace {
         };
         self.note_accounts(accounts);
         #[cfg(target_os = "linux")]
-        if outcome.is_ok() && !store.siblings().is_empty() {
-            // Without it the end of the run brings it to the others.
-            self.watch = Watch::of_files_in(store.config_dir.path()).ok();
+        if outcome.is_ok() {
+            self.watch(store);
         }
         outcome
+    }
+
+    /// Makes the secrets readable to a run that holds the lease, taking in first what is new in the file, in the `order` that
+    /// was known before; returns the accounts that the cache has.
+    fn expose_prepared(
+        &mut self,
+        store: &CredentialStore<'_>,
+        prepared: Prepared<'_>,
+        by: Origin<'_>,
+        order: Order,
+    ) -> Result<Vec<Owner>> {
+        let section = prepared.enter()?;
+        let cache = section.cache.parse()?;
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, order)?;
+        let committed = opened.commit();
+        store.note_taken_in(committed.taken, &committed.stored);
+        let profile = Profile::read(&store.config_dir.profile());
+        let injected = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
+        let accounts = cache.owners()?.into_iter().collect();
+        #[cfg(target_os = "linux")]
+        {
+            let whole = injected.as_deref().map_or(section.cache.text(), String::as_str);
+            if self.put_into_memory(&section.cache, &cache, whole)? {
+                return Ok(accounts);
+            }
+        }
+        if let Some(text) = injected {
+            section.cache.write(&text)?;
+        }
+        Ok(accounts)
+    }
+
+    /// Has the cache be in memory, with the text `whole`, and says whether it is; what cannot be there is exposed in place.
+    #[cfg(target_os = "linux")]
+    fn put_into_memory(&mut self, section: &CacheSection<'_>, cache: &TokenCache<'_>, whole: &str) -> Result<bool> {
+        let Medium::Memory(memory) = &self.medium else { return Ok(false) };
+        if let Some(held) = &mut self.held {
+            held.handed = Some(Base::of(cache, &TokenCache::parse(whole)?, section.store().app.context.now())?);
+        }
+        // What is exposed in place already, or could not be stored, is on the disk.
+        let reason = match !section.is_in_memory() && cache.has_refresh_token()? {
+            true => "another az has it in place".to_owned(),
+            false => match section.put_into_memory(memory, whole) {
+                Ok(()) => return Ok(true),
+                Err(error) => format!("the token cache cannot be in memory: {error}"),
+            },
+        };
+        if section.store().app.settings.exposure.value == ExposureChoice::Memory {
+            return Err(policy::refused(&reason));
+        }
+        self.medium = Medium::Disk;
+        Ok(false)
     }
 
     fn note_accounts(&mut self, accounts: Vec<Owner>) {
@@ -144,7 +280,11 @@ impl InPlace {
 
 impl Exposure for InPlace {
     fn kind(&self) -> ExposureKind {
-        ExposureKind::InPlace
+        match self.medium {
+            Medium::Disk => ExposureKind::InPlace,
+            #[cfg(target_os = "linux")]
+            Medium::Memory(_) => ExposureKind::Memory,
+        }
     }
 
     fn expose(&mut self, az: &Recipient<'_>, _left_out: &[String]) -> Result<()> {
@@ -180,14 +320,29 @@ impl Exposure for InPlace {
     }
 
     fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
-        let Some(Held { lease, before }) = self.held else { return Ok(Finding::Nothing) };
+        let Some(held) = self.held else { return Ok(Finding::Nothing) };
         // The guardian has the same lease, and scrubs when ours cannot be given up; it goes with its last holder.
-        let given_up = lease.map_or(Ok(()), SharedLock::give_up);
-        if self.extent != Extent::OfAnother {
-            store.settle_in_place(&before, ending.forgetting, ending.origin)?;
-            given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
+        let given_up = held.lease.map_or(Ok(()), SharedLock::give_up);
+        if self.extent == Extent::OfAnother {
+            return Ok(Finding::Nothing);
         }
-        Ok(Finding::Nothing)
+        #[cfg(target_os = "linux")]
+        let finding = self.medium.finding(store);
+        #[cfg(not(target_os = "linux"))]
+        let finding = Finding::Nothing;
+        let settled = store.settle_in_place(&held.before, ending.forgetting, ending.origin);
+        #[cfg(target_os = "linux")]
+        if let (Err(_), Some(handed)) = (&settled, &held.handed) {
+            // The failure is told; the next sweep tries again.
+            let _ = store.bring_back_unsettled(handed);
+        }
+        settled?;
+        #[cfg(target_os = "linux")]
+        if let Medium::Memory(memory) = &self.medium {
+            store.forget_memory(memory)?;
+        }
+        given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
+        Ok(finding)
     }
 }
 
@@ -214,6 +369,10 @@ impl CredentialStore<'_> {
         if self.lease.nobody()?.is_none() {
             return Ok(());
         }
+        #[cfg(target_os = "linux")]
+        if self.is_unexposed_in_memory() {
+            return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
+        }
         // Nobody is waited for with a lock in hand.
         self.prepare_vault()?;
         let _presence = self.app.context.home_lock.enter()?;
@@ -221,25 +380,6 @@ impl CredentialStore<'_> {
             Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
             None => Ok(()),
         })
-    }
-
-    /// Makes the secrets readable to a run that holds the lease, taking in first what is new in the file, in the `order` that
-    /// was known before; returns the accounts that the cache has.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; az can run all the same, with what the file has.
-    fn expose(&self, prepared: Prepared<'_>, by: Origin<'_>, order: Order) -> Result<Vec<Owner>> {
-        let section = prepared.enter()?;
-        let cache = section.cache.parse()?;
-        let mut opened = section.vault.open_or_replace(&cache)?;
-        opened.harvest(&cache, by, order)?;
-        let committed = opened.commit();
-        self.note_taken_in(committed.taken, &committed.stored);
-        let profile = Profile::read(&self.config_dir.profile());
-        if let Some(text) = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))? {
-            section.cache.write(&text)?;
-        }
-        Ok(cache.owners()?.into_iter().collect())
     }
 
     /// Takes what a living run's az has stored in the file into the vault.
@@ -255,7 +395,7 @@ impl CredentialStore<'_> {
         if !cache.has_refresh_token()? {
             return Ok(());
         }
-        let mut opened = section.open()?;
+        let mut opened = section.open_or_replace(&cache)?;
         opened.harvest(&cache, by, Order::Ran)?;
         opened.commit().stored
     }
@@ -274,6 +414,10 @@ impl CredentialStore<'_> {
     fn settle_in_place(&self, before: &[Owner], forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
         let _presence = self.app.context.home_lock.enter()?;
         let nobody = self.lease.nobody()?;
+        #[cfg(target_os = "linux")]
+        if !self.vault.exists() && self.is_unexposed_in_memory() {
+            return nobody.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
+        }
         if self.has_nothing() {
             return Ok(());
         }
@@ -309,10 +453,17 @@ impl CredentialStore<'_> {
             self.note_adoption(committed.taken);
         }
         let stored = committed.stored.clone();
+        let Some(nobody) = nobody else { return stored };
         // What the vault has on disk may be scrubbed, what it could not take may not.
-        if nobody.is_some()
-            && let Some(text) = committed.on_disk().scrub(self, &cache)?
-        {
+        let scrubbed = committed.on_disk().scrub(self, &cache)?;
+        #[cfg(target_os = "linux")]
+        if section.cache.is_in_memory() {
+            section.cache.bring_back(scrubbed.as_deref().map_or(section.cache.text(), String::as_str), nobody)?;
+            return stored;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = nobody;
+        if let Some(text) = scrubbed {
             section.cache.write(&text)?;
         }
         stored

@@ -4,6 +4,8 @@
 
 pub(crate) mod in_place;
 pub(crate) mod kind;
+#[cfg(target_os = "linux")]
+pub(crate) mod memory;
 pub(crate) mod policy;
 #[cfg(target_os = "linux")]
 pub(crate) mod private;
@@ -146,6 +148,6 @@ pub(crate) fn handed_over(kind: ExposureKind, given: GivenCredentials, files: &m
         ExposureKind::Private => Some(Box::new(private::PrivateCopy::from_files(given, files)?)),
         #[cfg(not(target_os = "linux"))]
         ExposureKind::Private => None,
-        ExposureKind::InPlace => Some(Box::new(in_place::InPlace::from_files(given, files))),
+        ExposureKind::Memory | ExposureKind::InPlace => Some(Box::new(in_place::InPlace::from_files(given, files))),
     }
 }

@@ -1,23 +1,24 @@
-//! Which exposure a run gets: private where the system allows it and nothing speaks against it (`refusals`), else in place.
+//! Which exposure a run gets: private for those of az's own commands that start no other program, in memory for all others,
+//! each where the system allows it and nothing speaks against it (`refusals`); in place last.
 
 use std::path::Path;
 
 use crate::app::App;
 use crate::azure::Command;
 use crate::azure::command::{AccountEffect, Programs};
-use crate::context::Context;
 use crate::failure::{Failure, Kind};
-use crate::run::exposure::Finding;
 #[cfg(target_os = "linux")]
 use crate::run::exposure::refusals::Refusals;
+use crate::run::exposure::{ExposureKind, Finding};
 use crate::settings::ExposureChoice;
-use crate::sys;
 
 /// What is to be done with the secrets of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// Private exposure.
     Private,
+    /// Memory exposure.
+    Memory,
     /// In-place exposure, and why.
     InPlace(String),
     /// None: the command needs no secret, or removes the file.
@@ -48,46 +49,50 @@ impl<'a> Policy<'a> {
     /// What to do for a command.
     #[must_use]
     pub(crate) fn plan(&self, command: &Command<'_>) -> Plan {
-        if command.effect() == AccountEffect::Clear {
-            return Plan::Nothing;
-        }
-        match self.in_general() {
-            Plan::Private if self.choice == ExposureChoice::Auto && opens_a_browser(&self.app.context, command) => {
-                Plan::InPlace("a browser must not be started in a namespace".to_owned())
-            }
-            plan => plan,
+        match command.effect() {
+            AccountEffect::Clear => Plan::Nothing,
+            _ => self.plan_for(command.programs()),
         }
     }
 
-    /// What to do for a command about which nothing is known.
+    /// What to do for a command that starts such programs.
     #[must_use]
-    pub(crate) fn in_general(&self) -> Plan {
+    pub(crate) fn plan_for(&self, programs: Programs) -> Plan {
         match self.choice {
             ExposureChoice::Private => Plan::Private,
+            ExposureChoice::Memory => Plan::Memory,
             ExposureChoice::InPlace => Plan::InPlace("it is set so in config.json".to_owned()),
-            ExposureChoice::Auto => self.objection().map_or(Plan::Private, Plan::InPlace),
+            ExposureChoice::Auto => match programs {
+                Programs::None if self.objection(ExposureKind::Private).is_none() => Plan::Private,
+                Programs::None | Programs::Any => {
+                    self.objection(ExposureKind::Memory).map_or(Plan::Memory, Plan::InPlace)
+                }
+            },
         }
     }
 
-    /// What a run gets for which private exposure was planned and cannot be had.
+    /// What a run gets for which `planned` cannot be had.
     #[must_use]
-    pub(crate) fn instead(&self, reason: String) -> Plan {
-        match self.choice {
-            ExposureChoice::Private => Plan::Nothing,
+    pub(crate) fn instead(&self, planned: ExposureKind, reason: String) -> Plan {
+        match (self.choice, planned) {
+            (ExposureChoice::Private | ExposureChoice::Memory, _) => Plan::Nothing,
+            (ExposureChoice::Auto, ExposureKind::Private) => {
+                self.objection(ExposureKind::Memory).map_or(Plan::Memory, Plan::InPlace)
+            }
             _ => Plan::InPlace(reason),
         }
     }
 
-    /// What a run would get now, tried out with a process that ends at once. What was remembered wrongly is forgotten.
+    /// What a run that starts such programs would get now, tried out with a process that ends at once. What was remembered
+    /// wrongly is forgotten.
     #[must_use]
-    pub(crate) fn try_out(&self) -> Plan {
-        let known = self.in_general();
-        if known != Plan::Private && !self.remembers_refusal() {
-            return known;
-        }
-        match self.try_private() {
-            Ok(()) => self.in_general(),
-            Err(reason) => self.instead(reason),
+    pub(crate) fn try_out(&self, programs: Programs) -> Plan {
+        let known = self.plan_for(programs);
+        let is_private = known == Plan::Private || programs == Programs::None && self.remembers_refusal();
+        match is_private.then(|| self.try_private()) {
+            None => known,
+            Some(Ok(())) => self.plan_for(programs),
+            Some(Err(reason)) => self.instead(ExposureKind::Private, reason),
         }
     }
 }
@@ -107,8 +112,8 @@ impl Policy<'_> {
         }
     }
 
-    fn objection(&self) -> Option<String> {
-        self.refusals().objection()
+    fn objection(&self, kind: ExposureKind) -> Option<String> {
+        self.refusals().objection(kind)
     }
 
     fn remembers_refusal(&self) -> bool {
@@ -125,8 +130,12 @@ impl Policy<'_> {
     /// Nothing of note comes to light here.
     pub(crate) fn note(&self, _finding: Finding) {}
 
-    fn objection(&self) -> Option<String> {
-        Some(NO_NAMESPACES.to_owned())
+    fn objection(&self, kind: ExposureKind) -> Option<String> {
+        match kind {
+            ExposureKind::Private => Some(NO_NAMESPACES.to_owned()),
+            ExposureKind::Memory => Some(NO_MEMORY.to_owned()),
+            ExposureKind::InPlace => None,
+        }
     }
 
     fn remembers_refusal(&self) -> bool {
@@ -142,19 +151,16 @@ impl Policy<'_> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) const NO_NAMESPACES: &str = "this system has no mount namespaces";
 
-/// The failure of a run that was to be exposed privately and nothing else.
+/// Why there is no memory exposure elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const NO_MEMORY: &str = "this system has no files in memory";
+
+/// The failure of a run that was to be exposed in one way and no other.
 #[must_use]
 pub(crate) fn refused(reason: &str) -> Failure {
     Failure::new(
         Kind::Storage,
         format!("nothing was handed to az, because {reason}"),
-        "set `exposure` to `auto` in azward's config.json, or see the README on what private exposure needs",
+        "set `exposure` to `auto` in azward's config.json, or see the README on what each exposure needs",
     )
-}
-
-/// Whether a browser may be started: one that was started in a namespace would stay there for as long as it runs, and
-/// some (snaps) do not start there at all. Root's namespace keeps nothing from anybody.
-fn opens_a_browser(context: &Context, command: &Command<'_>) -> bool {
-    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| context.variable(name).is_some());
-    command.programs() == Programs::Browser && has_display && sys::user_id() != "0"
 }

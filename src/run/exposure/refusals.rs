@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::azure::cache_writer::replaces_by_rename;
+use crate::azure::command::alone;
 use crate::context::Context;
 use crate::memo::Memo;
+use crate::run::exposure::kind::ExposureKind;
 use crate::sys::{self, CoveredFile, PrivateMount, Program, Refused, WaitingChild};
 
 /// What was learned, for one az.
@@ -26,29 +28,50 @@ pub(crate) struct Refusals<'a> {
 struct Known {
     /// The boot and the namespaces in which the system refused, and what it said.
     refused: Option<(String, String)>,
-    /// The az that was looked at last, how its file looked, and whether it replaces its cache by rename.
-    az: Option<(PathBuf, String, bool)>,
+    /// The az that was looked at last.
+    az: Option<KnownAz>,
+}
+
+/// What is known of an az.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct KnownAz {
+    path: PathBuf,
+    /// How its file looked.
+    state: String,
+    /// Whether it replaces its cache by rename.
+    renames: bool,
+    /// Whether its source is that of which it is known what starts no program.
+    is_listed: bool,
 }
 
 impl Refusals<'_> {
-    /// What speaks against private exposure, as far as is known.
+    /// What speaks against an exposure, as far as is known.
     #[must_use]
-    pub(crate) fn objection(&self) -> Option<String> {
+    pub(crate) fn objection(&self, kind: ExposureKind) -> Option<String> {
         let known = self.recall();
         let refused = known.refused.filter(|(place, _)| *place == sys::boot_and_namespaces());
-        if let Some((_, reason)) = refused {
+        if let Some((_, reason)) = refused
+            && kind == ExposureKind::Private
+        {
             return Some(reason);
         }
+        let az = self.known_az(known.az)?;
+        if kind == ExposureKind::Private && !az.is_listed {
+            return Some(format!("it is not known what `{}` starts", self.real_az.display()));
+        }
+        az.renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
+    }
+
+    /// What is known of this az, looked at where it is another than last time; `None` where it is not there.
+    fn known_az(&self, known: Option<KnownAz>) -> Option<KnownAz> {
         let state = sys::file_state(self.real_az).ok()?.text;
-        let renames = match known.az {
-            Some((az, seen, renames)) if az == self.real_az && seen == state => renames,
-            _ => {
-                let renames = replaces_by_rename(self.real_az);
-                self.remember(|known| known.az = Some((self.real_az.to_owned(), state, renames)));
-                renames
-            }
-        };
-        renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
+        let known = known.filter(|az| az.path == self.real_az && az.state == state);
+        known.or_else(|| {
+            let (path, renames) = (self.real_az.to_owned(), replaces_by_rename(self.real_az));
+            let az = KnownAz { path, state, renames, is_listed: alone::is_of(self.real_az) };
+            self.remember(|known| known.az = Some(az.clone()));
+            Some(az)
+        })
     }
 
     /// Whether it is remembered that the system refused.
@@ -73,7 +96,7 @@ impl Refusals<'_> {
     fn enter_somewhere(&self) -> std::io::Result<Result<(), String>> {
         let program = self.context.executable.as_deref().ok_or(ErrorKind::NotFound)?;
         let covered = [CoveredFile { path: program, name: "program", mode: 0o600 }];
-        let mount = match PrivateMount::over(&covered, Path::new("/proc"))? {
+        let mount = match PrivateMount::over(&covered, Path::new("/etc"))? {
             Ok(mount) => mount,
             Err(reason) => return Ok(Err(reason.to_owned())),
         };
@@ -96,9 +119,8 @@ impl Refusals<'_> {
 
     /// Remembers that this az replaces its cache by rename: it has just tried.
     pub(crate) fn note_rename(&self) {
-        if let Ok(state) = sys::file_state(self.real_az) {
-            self.remember(|known| known.az = Some((self.real_az.to_owned(), state.text, true)));
-        }
+        let az = self.known_az(self.recall().az).map(|az| KnownAz { renames: true, ..az });
+        self.remember(|known| known.az = az);
     }
 
     fn memo(&self) -> Memo<'_> {

@@ -25,7 +25,9 @@ use crate::azure::command::{AccountEffect, Subject};
 use crate::azure::known_az::KnownAz;
 use crate::azure::{Command, TokenStorage};
 use crate::failure::Result;
-use crate::run::exposure::in_place::{Extent, InPlace};
+use crate::run::exposure::in_place::{Extent, InPlace, Medium};
+#[cfg(target_os = "linux")]
+use crate::run::exposure::memory;
 use crate::run::exposure::policy::{self, Plan, Policy};
 #[cfg(target_os = "linux")]
 use crate::run::exposure::private::{Entrance, PrivateCopy};
@@ -122,8 +124,8 @@ impl<'a> Launch<'a> {
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
     pub(super) fn begin(self) -> Result<Begun<'a>> {
         let mut plan = if self.storage.is_file() { self.policy.plan(self.command) } else { Plan::Nothing };
-        if plan == Plan::Private && self.given() != GivenCredentials::None && self.store.has_nothing() {
-            plan = Plan::InPlace("there is nothing to hand over yet".to_owned());
+        if plan == Plan::Private {
+            plan = self.instead_of_private();
         }
         // What an unwrapped az left in the real file is not to lie there for as long as the run takes, and of two refresh
         // tokens it is to be known which is good before az is handed one. What keeps it there now is told when the secrets
@@ -131,6 +133,7 @@ impl<'a> Launch<'a> {
         let _ = self.store.sweep();
         let begun = match plan {
             Plan::Private => self.begin_privately()?,
+            Plan::Memory => self.begin_in_memory()?,
             plan => self.begin_in_place(self.extent(&plan))?,
         };
         if self.streams == Streams::Callers {
@@ -154,23 +157,55 @@ impl<'a> Launch<'a> {
                 let az = self.pending(ExposureKind::Private, |program| PendingAz::within(&mount, program))?;
                 Ok(Begun { launch: self, az, way: Way::Private(lock) })
             }
-            Err(reason) => self.begin_instead(reason),
+            Err(reason) => self.begin_instead(ExposureKind::Private, reason),
         }
     }
 
     #[cfg(not(target_os = "linux"))]
     fn begin_privately(self) -> Result<Begun<'a>> {
-        self.begin_instead(policy::NO_NAMESPACES.to_owned())
+        self.begin_instead(ExposureKind::Private, policy::NO_NAMESPACES.to_owned())
     }
 
-    /// Does what is done where private exposure was planned and cannot be had.
-    fn begin_instead(self, reason: String) -> Result<Begun<'a>> {
-        let plan = self.plan_instead(reason);
-        self.begin_in_place(self.extent(&plan))
+    /// What is done where private exposure was planned, which may be another for want of something to be handed over.
+    fn instead_of_private(&self) -> Plan {
+        #[cfg(target_os = "linux")]
+        if self.store.is_in_memory() {
+            // What is mounted over a file in memory would go with it.
+            return self.policy.instead(ExposureKind::Private, "another az has the token cache in memory".to_owned());
+        }
+        match self.given() != GivenCredentials::None && self.store.has_nothing() {
+            true => Plan::InPlace("there is nothing to hand over yet".to_owned()),
+            false => Plan::Private,
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn begin_in_memory(self) -> Result<Begun<'a>> {
+        let store = self.store;
+        match memory::place(&store.app.context, store.config_dir) {
+            Ok(place) => {
+                let extent = self.extent(&Plan::Memory);
+                self.begin_certainly(Box::new(InPlace::new(extent, self.given(), Medium::Memory(place))))
+            }
+            Err(reason) => self.begin_instead(ExposureKind::Memory, reason),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn begin_in_memory(self) -> Result<Begun<'a>> {
+        self.begin_instead(ExposureKind::Memory, policy::NO_MEMORY.to_owned())
+    }
+
+    /// Does what is done where `planned` cannot be had.
+    fn begin_instead(self, planned: ExposureKind, reason: String) -> Result<Begun<'a>> {
+        match self.plan_instead(planned, reason) {
+            Plan::Memory => self.begin_in_memory(),
+            plan => self.begin_in_place(self.extent(&plan)),
+        }
     }
 
     fn begin_in_place(self, extent: Extent) -> Result<Begun<'a>> {
-        self.begin_certainly(Box::new(InPlace::new(extent, self.given())))
+        self.begin_certainly(Box::new(InPlace::new(extent, self.given(), Medium::Disk)))
     }
 
     /// Makes ready an az whose exposure nothing can refuse any more.
@@ -179,9 +214,9 @@ impl<'a> Launch<'a> {
         Ok(Begun { launch: self, az, way: Way::Certain(exposure) })
     }
 
-    fn plan_instead(&self, reason: String) -> Plan {
+    fn plan_instead(&self, planned: ExposureKind, reason: String) -> Plan {
         let refused = policy::refused(&reason);
-        let plan = self.policy.instead(reason);
+        let plan = self.policy.instead(planned, reason);
         if plan == Plan::Nothing {
             self.store.app.journal.warn(self.store.app.context.now(), &refused);
         }
@@ -195,7 +230,7 @@ impl<'a> Launch<'a> {
             _ if !self.storage.is_file() => Extent::Nothing,
             (_, AccountEffect::SignIn) | (Plan::Nothing, AccountEffect::Clear) => Extent::Nothing,
             (Plan::Nothing, _) => Extent::Withheld,
-            (Plan::InPlace(_) | Plan::Private, _) => Extent::All,
+            (Plan::InPlace(_) | Plan::Memory | Plan::Private, _) => Extent::All,
         }
     }
 
@@ -267,7 +302,7 @@ impl<'a> Begun<'a> {
                 Ok(copy) => Ok(Held { launch, az, exposure: Box::new(copy) }),
                 Err(refused) => {
                     drop(az);
-                    launch.begin_instead(refused)?.hold()
+                    launch.begin_instead(ExposureKind::Private, refused)?.hold()
                 }
             },
         }
@@ -305,7 +340,7 @@ impl<'a> Held<'a> {
         {
             // What the real file has is better than a copy with nothing in it.
             let launch = self.launch;
-            launch.plan_instead(failure.what.clone());
+            launch.plan_instead(ExposureKind::Private, failure.what.clone());
             drop(self);
             self = launch.begin_in_place(Extent::Nothing)?.hold()?;
             self.exposure.expose(&launch.recipient(self.az.process()), &[])?;

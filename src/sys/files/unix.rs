@@ -8,7 +8,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::{CWD, RenameFlags, fstatfs, renameat_with};
+
 use super::FileState;
+#[cfg(target_os = "linux")]
+use super::directory::Directory;
 
 /// Makes a new file with `mode`; a file or a link already there is an error.
 ///
@@ -146,4 +151,23 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 /// The operating system's.
 pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
+}
+
+/// Exchanges what two names stand for, in one step. What is mounted over either in another namespace goes with it.
+///
+/// # Errors
+/// The operating system's: `InvalidInput` where the file system cannot do it, `ResourceBusy` for a mount point.
+#[cfg(target_os = "linux")]
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Whether what is in a directory is in memory and on no disk (statfs(2): tmpfs, ramfs).
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_in_memory(directory: &Directory) -> bool {
+    const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+    // The type's width differs by machine, its magic numbers have 32 bits everywhere.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits of it count")]
+    fstatfs(directory.as_file()).is_ok_and(|system| IN_MEMORY.contains(&(system.f_type as u32)))
 }

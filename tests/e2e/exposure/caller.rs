@@ -15,7 +15,7 @@ const TOLD: &str = "AZURE_CORE_ENCRYPT_TOKEN_CACHE=false";
 
 /// The same facts with what a user namespace is known to change left out, and what azward tells az: the kernel shows a group
 /// that is not mapped as the overflow group.
-fn lines(text: &str, caller: Caller) -> Vec<String> {
+pub(super) fn lines(text: &str, caller: Caller) -> Vec<String> {
     let is_kept = |line: &&str| (caller != Caller::UserInGroups || !line.starts_with("Groups:")) && *line != TOLD;
     let public = |line: &str| match line.split_once(":\t").filter(|(name, _)| name.starts_with("Sig")) {
         Some((name, mask)) => format!("{name} {:x}", u64::from_str_radix(mask, 16).unwrap() & !INTERNAL),

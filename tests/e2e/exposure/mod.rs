@@ -1,5 +1,5 @@
-//! Private exposure: what az sees, what nobody else ever sees, and what happens where the system or az does not go along
-//! with it. Everything here needs a machine that allows mount namespaces; `refused` takes them away again.
+//! Private and memory exposure: what az sees, what nobody else ever sees, and what happens where the system or az does not go
+//! along with it. Everything here needs a machine that allows mount namespaces; `refused` takes them away again.
 
 #![cfg(target_os = "linux")]
 
@@ -7,6 +7,7 @@ mod caller;
 mod company;
 mod facts;
 mod login;
+mod memory;
 mod on_disk;
 mod places;
 mod refused;

@@ -169,8 +169,8 @@ fn walk(exposure: Option<&str>) -> Vec<(String, End, Files)> {
 
 #[test]
 fn every_command_leaves_the_directory_as_az_alone_does() {
-    let [alone, private, in_place] = std::thread::scope(|scope| {
-        [None, Some("private"), Some("in-place")]
+    let [alone, private, memory, in_place] = std::thread::scope(|scope| {
+        [None, Some("private"), Some("memory"), Some("in-place")]
             .map(|exposure| {
                 std::thread::Builder::new()
                     .name(format!("{exposure:?}"))
@@ -180,7 +180,7 @@ fn every_command_leaves_the_directory_as_az_alone_does() {
             .map(|walk| walk.join().unwrap())
     });
     let mut differences = Vec::new();
-    for (exposure, ours) in [("private", private), ("in place", in_place)] {
+    for (exposure, ours) in [("private", private), ("in memory", memory), ("in place", in_place)] {
         for ((words, their_end, theirs), (_, our_end, ours)) in alone.iter().zip(&ours) {
             if their_end != our_end {
                 differences.push(format!("{exposure}: {words}: ended {our_end:?}, alone {their_end:?}"));

@@ -80,6 +80,10 @@ impl Entrance {
             Ok((stage, store.lease.mount_lock()?))
         };
         let (stage, lock) = made().map_err(|failure| failure.what)?;
+        // Nobody brings it into memory unseen from here on: see `PrivateMount`.
+        if store.is_in_memory() {
+            return Err("another az has the token cache in memory".to_owned());
+        }
         let target = store.cache.target();
         // Each file that az keeps credentials in; the files of the mount come in this order.
         let covered = [CoveredFile { path: &target, name: "msal_token_cache.json", mode: 0o600 }];
@@ -255,7 +259,8 @@ impl CredentialStore<'_> {
     fn remove_placeholder(&self, _locked: &CacheSection<'_>) -> Result<()> {
         let path = self.cache.path();
         let Some(_no_mounts) = self.lease.no_mounts() else { return Ok(()) };
-        if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        // A link is somebody's, or leads into memory for another run.
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
             std::fs::remove_file(path).map_err(|error| Failure::storage("remove", path, &error))?;
         }
         Ok(())

@@ -1,0 +1,225 @@
+//! A credential file that is in memory for a while. Its name is a symbolic link of azward's then, to a file on a tmpfs with the
+//! whole text; the regular file, in which no credential is, lies beside it (`.azward-disk`) and gets its name back at the end,
+//! with whatever has changed. Names are exchanged in one step, so that whoever opens the file finds the one or the other, and
+//! what other namespaces have mounted over the regular file stays with it. Whoever does any of this holds the file's lock.
+//!
+//! Of a process that was killed on the way, a link that leads nowhere, a link beside the file or a file of that name are
+//! left; whoever gets the lock next clears them up. After a reboot the regular file is there, beside a link that leads nowhere.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::credentials::file::{DRAFT, WholeFile};
+use crate::credentials::overwriting::{beside, overwrite_safely, read_whole, repair};
+use crate::sys::{self, Access};
+use crate::user_file::{self, Readers};
+
+/// The ending of the regular file, while its name leads into memory.
+pub(super) const DISK: &str = ".azward-disk";
+
+/// What the name of a directory for such files begins with.
+pub(crate) const DIRECTORY: &str = "azward";
+
+/// More links than any chain of them has.
+const LINKS: usize = 40;
+
+/// Whether a rename may take away what is mounted over the file in other namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mounts {
+    /// There is none.
+    None,
+    /// There may be some.
+    Some,
+}
+
+/// Where the file's name leads.
+struct Place {
+    /// The name itself, or where links of the user's own lead.
+    path: PathBuf,
+    /// The file in memory, where that is a link of azward's.
+    memory: Option<PathBuf>,
+}
+
+impl Place {
+    fn disk(&self) -> PathBuf {
+        beside(&self.path, DISK)
+    }
+}
+
+impl WholeFile {
+    /// Whether it is in memory, or was when the machine went down.
+    #[must_use]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.place().memory.is_some()
+    }
+
+    /// The file in memory that its name leads to, be it there or not.
+    #[must_use]
+    pub(crate) fn memory(&self) -> Option<PathBuf> {
+        self.place().memory
+    }
+
+    /// Whether something of it lies beside it.
+    pub(super) fn has_memory_leftover(&self) -> bool {
+        let place = self.place();
+        place.memory.is_some() || place.disk().symlink_metadata().is_ok()
+    }
+
+    /// Puts `bytes` into the file `memory`, and has the name lead there. No credential may be in the regular file; where there
+    /// is none and nothing to put, there is none in memory either until az makes it.
+    ///
+    /// # Errors
+    /// The operating system's: then nothing has changed.
+    pub(crate) fn move_into_memory(&self, memory: &Path, bytes: &[u8], mounts: Mounts) -> io::Result<()> {
+        let place = self.place();
+        let disk = place.disk();
+        symlink(memory, &disk)?;
+        // Before there is something in memory somebody can find out that there is.
+        let is_there = place.path.symlink_metadata().is_ok();
+        let written = if is_there || !bytes.is_empty() { self.write_in_memory(memory, bytes) } else { Ok(()) };
+        let moved = written.and_then(|()| match is_there {
+            true => exchange(&disk, &place.path, mounts),
+            false => sys::rename_over(&disk, &place.path),
+        });
+        if moved.is_err() {
+            let _ = std::fs::remove_file(memory);
+            let _ = std::fs::remove_file(&disk);
+        }
+        moved
+    }
+
+    /// Writes the file `memory`, whole before it has its name.
+    ///
+    /// # Errors
+    /// The operating system's.
+    #[expect(clippy::unused_self, reason = "it is this file's text")]
+    pub(crate) fn write_in_memory(&self, memory: &Path, bytes: &[u8]) -> io::Result<()> {
+        let draft = beside(memory, DRAFT);
+        user_file::write_draft(&draft, memory, bytes, Readers::Owner)
+            .and_then(|_| sys::rename_over(&draft, memory))
+            .inspect_err(|_| _ = std::fs::remove_file(&draft))
+    }
+
+    /// Puts `bytes` into the regular file, or leaves that as it is where there are none to put, and gives it its name back.
+    ///
+    /// # Errors
+    /// The operating system's: then the name leads to the file in memory still.
+    pub(crate) fn bring_back(&self, bytes: Option<&[u8]>, mounts: Mounts) -> io::Result<()> {
+        let place = self.place();
+        let Some(memory) = &place.memory else { return Ok(()) };
+        let disk = place.disk();
+        let _ = repair(&disk);
+        let is_there = is_regular(&disk);
+        if let Some(bytes) = bytes
+            && !(is_there && user_file::open(&disk, Access::Read).and_then(read_whole).is_ok_and(|own| **own == *bytes))
+        {
+            let draft = beside(&place.path, DRAFT);
+            let file = user_file::write_draft(&draft, &place.path, bytes, Readers::Owner)?;
+            // An az that does not see the change at once sees it a little later.
+            let _ = sys::set_modified_ahead(&file);
+            match mounts {
+                Mounts::Some if is_there => overwrite_safely(&draft, &disk, bytes)?,
+                _ => sys::rename_over(&draft, &disk)?,
+            }
+        }
+        restore(&place)?;
+        let _ = std::fs::remove_file(memory);
+        Ok(())
+    }
+
+    /// Clears up what a killed process left of this; `id` is that of the file's own directory, whose links are its own, and
+    /// those of others were copied. What leads nowhere stays for as long as somebody may see more of it than we do.
+    pub(crate) fn clear_memory_leftovers(&self, id: &str, mounts: Mounts, is_needed: impl FnOnce() -> bool) {
+        let place = self.place();
+        let disk = place.disk();
+        // What cannot be cleared up now is the next one's.
+        let _ = match &place.memory {
+            Some(memory) => {
+                let _ = std::fs::remove_file(beside(&place.path, DRAFT));
+                let is_copied = directory_of(memory) != Some(OsStr::new(id));
+                if is_copied || (memory.symlink_metadata().is_err() && !is_needed()) { restore(&place) } else { Ok(()) }
+            }
+            None => match disk.symlink_metadata() {
+                Ok(link) if link.is_symlink() => {
+                    let memory = std::fs::read_link(&disk).ok();
+                    let own =
+                        memory.filter(|memory| self.is_memory(memory) && directory_of(memory) == Some(OsStr::new(id)));
+                    own.map_or(Ok(()), remove_if_there).and_then(|()| std::fs::remove_file(&disk))
+                }
+                // Over which something may be mounted.
+                Ok(_) if mounts == Mounts::Some => Ok(()),
+                Ok(_) => std::fs::remove_file(&disk),
+                Err(_) => Ok(()),
+            },
+        };
+    }
+
+    fn place(&self) -> Place {
+        let mut path = self.path().to_owned();
+        for _ in 0..LINKS {
+            let Ok(next) = std::fs::read_link(&path) else { break };
+            if self.is_memory(&next) {
+                return Place { path, memory: Some(next) };
+            }
+            path = path.parent().map_or(next.clone(), |parent| parent.join(next));
+        }
+        Place { path, memory: None }
+    }
+
+    /// Whether a path is that of such a file in memory: a directory of azward's, one with an id for its name, and its own name.
+    fn is_memory(&self, path: &Path) -> bool {
+        let is_id = |name: &OsStr| name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let above = path.parent().and_then(Path::parent).and_then(Path::file_name).and_then(OsStr::to_str);
+        path.is_absolute()
+            && path.file_name() == self.path().file_name()
+            && directory_of(path).is_some_and(is_id)
+            && above.is_some_and(|name| {
+                name == DIRECTORY || name.strip_prefix(DIRECTORY).is_some_and(|rest| rest.starts_with('-'))
+            })
+    }
+}
+
+/// Gives the regular file its name back; where there is none, nothing has that name any more.
+fn restore(place: &Place) -> io::Result<()> {
+    let disk = place.disk();
+    let _ = repair(&disk);
+    match is_regular(&disk) {
+        true => sys::rename_over(&disk, &place.path),
+        false => std::fs::remove_file(&place.path),
+    }
+}
+
+/// Exchanges the link at `disk` and the regular file at `path`; where the system cannot, the one takes the other's place.
+fn exchange(disk: &Path, path: &Path, mounts: Mounts) -> io::Result<()> {
+    match sys::exchange(disk, path) {
+        Err(error) if mounts == Mounts::None && error.kind() == io::ErrorKind::InvalidInput => {
+            let draft = beside(path, DRAFT);
+            sys::rename_over(disk, &draft)?;
+            let taken = std::fs::hard_link(path, disk).and_then(|()| sys::rename_over(&draft, path));
+            if taken.is_err() {
+                let _ = std::fs::remove_file(&draft);
+            }
+            taken
+        }
+        exchanged => exchanged,
+    }
+}
+
+fn remove_if_there(path: PathBuf) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| Metadata::is_file(&metadata))
+}
+
+/// The name of the directory that a path is in.
+fn directory_of(path: &Path) -> Option<&OsStr> {
+    path.parent().and_then(Path::file_name)
+}

@@ -1,0 +1,158 @@
+//! A config directory's token cache while it is in memory: how it gets there and back, in the critical section. What other
+//! processes have mounted over the regular file meanwhile is left to them.
+
+use std::io;
+use std::path::Path;
+
+use crate::credentials::in_memory::Mounts;
+use crate::credentials::merge::Base;
+use crate::credentials::msal::{Entry, Section};
+use crate::credentials::{Credential, CredentialFile};
+use crate::failure::{Failure, Result, persist};
+use crate::store::CredentialStore;
+use crate::store::lease::{NoMounts, NobodyNeedsIt};
+use crate::store::section::CacheSection;
+use crate::user_file;
+
+impl CredentialStore<'_> {
+    /// Whether the token cache is in memory, or was when a run was killed.
+    #[must_use]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.cache.file().is_in_memory()
+    }
+
+    /// Clears up what a killed run left of a cache in memory. The caller holds its lock.
+    pub(super) fn clear_memory_leftovers(&self) {
+        let (_no_mounts, mounts) = self.mounts();
+        let is_needed = || self.is_needed().unwrap_or(true);
+        self.cache.file().clear_memory_leftovers(&self.config_dir.id(), mounts, is_needed);
+    }
+
+    /// Whether it is, and has no refresh token in it, as far as can be seen without a lock.
+    #[must_use]
+    pub(crate) fn is_unexposed_in_memory(&self) -> bool {
+        self.is_in_memory() && self.exposed_tokens().is_ok_and(|count| count == 0)
+    }
+
+    /// Has a cache in which no refresh token is be in memory, in the file `memory`.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; it is where it was.
+    pub(crate) fn move_unexposed(&self, memory: &Path) -> Result<()> {
+        let failed = |error| Failure::storage("bring into memory", self.cache.path(), &error);
+        user_file::make_dir(self.config_dir.path()).map_err(failed)?;
+        let section = self.lock_cache()?;
+        if self.is_in_memory() && (self.cache.path().exists() || section.text().is_empty()) {
+            return Ok(());
+        }
+        match section.parse()?.has_refresh_token()? {
+            // It is in place already, for another.
+            true => Ok(()),
+            false => section.put_into_memory(memory, section.text()).map_err(failed),
+        }
+    }
+
+    /// Brings a cache back from memory in which no refresh token is: no vault is needed for that.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so.
+    pub(crate) fn bring_back_unexposed(&self, nobody: &NobodyNeedsIt) -> Result<()> {
+        let section = self.lock_cache()?;
+        match section.parse()?.has_refresh_token()? {
+            true => Ok(()),
+            false => section.bring_back(section.text(), nobody),
+        }
+    }
+
+    /// Brings a cache back whose vault does not open now: what the run stored in it goes to the disk, as az would have left
+    /// it, and what was handed to it the vault has.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; it is in memory still.
+    pub(crate) fn bring_back_unsettled(&self, handed: &Base) -> Result<()> {
+        let Some(nobody) = self.lease.nobody()? else { return Ok(()) };
+        let section = self.lock_cache()?;
+        let cache = section.parse()?;
+        let homeless = handed.stored_since(&cache)?;
+        let homeless: Vec<Entry<'_>> = homeless.iter().map(Credential::as_entry).collect();
+        section.bring_back(&cache.with_entries(Section::RefreshToken, &homeless), &nobody)
+    }
+
+    /// Removes the file `memory` where nothing leads to it any more: az has removed its cache, or replaced it.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so.
+    pub(crate) fn forget_memory(&self, memory: &Path) -> Result<()> {
+        if self.is_in_memory() || memory.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let _section = self.lock_cache()?;
+        if self.is_in_memory() || self.is_needed()? {
+            return Ok(());
+        }
+        std::fs::remove_file(memory).map_err(|error| Failure::storage("remove", memory, &error))
+    }
+
+    /// Whether somebody has, or is about to have, something mounted over the file; nobody comes while this is held.
+    fn mounts(&self) -> (Option<NoMounts>, Mounts) {
+        let no_mounts = self.lease.no_mounts();
+        let mounts = if no_mounts.is_some() { Mounts::None } else { Mounts::Some };
+        (no_mounts, mounts)
+    }
+}
+
+impl CacheSection<'_> {
+    /// Has the cache be in memory, in the file `memory` or where it is already, with `text`.
+    ///
+    /// # Errors
+    /// The operating system's: then it is where it was.
+    pub(crate) fn put_into_memory(&self, memory: &Path, text: &str) -> io::Result<()> {
+        let store = self.store;
+        let file = store.cache.file();
+        let payload = store.cache.codec().encode(text).map_err(io::Error::other)?;
+        match file.memory() {
+            Some(there) if there.symlink_metadata().is_ok() => {
+                self.write(text).map(drop).map_err(|failure| io::Error::other(failure.what))
+            }
+            // Another machine's, or gone with the last session of its user.
+            Some(there) if there == memory => file.write_in_memory(memory, &payload),
+            there => {
+                let (_no_mounts, mounts) = store.mounts();
+                if there.is_some() {
+                    file.bring_back(None, mounts)?;
+                }
+                file.move_into_memory(memory, &payload, mounts)
+            }
+        }
+    }
+
+    /// Has the regular file take its name back, with `text`, where it is in memory; what is lost there leaves it as it was.
+    ///
+    /// # Errors
+    /// `Storage`; it is in memory still.
+    pub(crate) fn bring_back(&self, text: &str, _nobody: &NobodyNeedsIt) -> Result<()> {
+        let store = self.store;
+        // Whoever signs in holds no lease, and is about to store something.
+        if store.lease.login_since()?.is_some() {
+            return if text == self.text() { Ok(()) } else { self.write(text).map(drop) };
+        }
+        let payload = store.cache.codec().encode(text).map_err(|reason| store.cache.file().foreign(&reason))?;
+        // An empty text is a write cut short, or nothing at all.
+        let payload = (!text.trim().is_empty()).then_some(&*payload);
+        let (_no_mounts, mounts) = store.mounts();
+        persist(|| {
+            let brought = store.cache.file().bring_back(payload, mounts);
+            brought.map_err(|error| Failure::storage("bring back", store.cache.path(), &error))
+        })
+    }
+
+    /// Whose it is.
+    pub(crate) fn store(&self) -> &CredentialStore<'_> {
+        self.store
+    }
+
+    /// Whether it is in memory.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.store.is_in_memory()
+    }
+}
