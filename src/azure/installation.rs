@@ -78,6 +78,13 @@ impl Installation {
         Some((version.ok()?, metadata))
     }
 
+    /// The directory of its libraries.
+    #[must_use]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what is exposed privately"))]
+    pub(crate) fn site_packages(&self) -> &Path {
+        &self.site_packages
+    }
+
     /// The source of one of its modules.
     #[must_use]
     pub(crate) fn source(&self, module: &str) -> Option<String> {

@@ -36,6 +36,17 @@ pub(crate) fn logged_in_exposed(exposure: &str) -> Sandbox {
     with_alice(sandbox)
 }
 
+impl Sandbox {
+    /// Has the az behind the shim be one of which it is known what it starts, by the package beside it.
+    pub(crate) fn with_package(self) -> Self {
+        let packages = self.root().join("lib/python3.11/site-packages");
+        std::fs::create_dir_all(packages.join("azure/cli/core")).expect("the box can be written");
+        std::fs::create_dir_all(packages.join("azure_cli-2.91.0.dist-info")).expect("the box can be written");
+        std::fs::write(packages.join("azure_cli-2.91.0.dist-info/METADATA"), "Version: 2.91.0\n").expect("it can");
+        self
+    }
+}
+
 /// Logs alice in.
 pub(crate) fn with_alice(sandbox: Sandbox) -> Sandbox {
     sandbox.az(["login", ALICE]).run().ok().silent();

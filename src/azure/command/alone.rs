@@ -2,7 +2,7 @@
 //! kept beside this file. What is not on it, an extension's command or one of a later az, may start any; so may each command
 //! of an az whose source is not found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::azure::installation::Installation;
 use crate::azure::version::Version;
@@ -19,10 +19,12 @@ pub(super) fn is_listed(words: &str) -> bool {
     !words.is_empty() && LIST.lines().skip(1).any(|line| line == words || line == first)
 }
 
-/// Whether the list is that of the az at `az`, or of a later one.
-pub(crate) fn is_of(az: &Path) -> bool {
-    let version = Installation::of(az).and_then(|az| az.package()).map(|(version, _)| version);
-    version.zip(own_version()).is_some_and(|(version, own)| version <= own)
+/// The directory of the libraries of the az at `az` and the file that names its version, if the list is that of this version
+/// or of a later one.
+pub(crate) fn package_of(az: &Path) -> Option<(PathBuf, PathBuf)> {
+    let installation = Installation::of(az)?;
+    let (version, metadata) = installation.package()?;
+    (version <= own_version()?).then(|| (installation.site_packages().to_owned(), metadata))
 }
 
 fn own_version() -> Option<Version> {

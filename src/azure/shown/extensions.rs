@@ -14,6 +14,9 @@ use crate::context::Context;
 /// Those that az loads whatever the command is (azure-cli-core 2.91.0, `__init__.py`, `ALWAYS_LOADED_EXTENSIONS`).
 const ALWAYS_LOADED: [&str; 2] = ["azext_ai_examples", "azext_next"];
 
+/// The directory of those that are for all users, among az's libraries.
+pub(super) const SYSTEM: &str = "azure-cli-extensions";
+
 /// The versions of metadata that nothing is said about on stderr (pkginfo 2.0, `distribution.py`).
 const METADATA: [&str; 5] = ["1.0", "1.1", "1.2", "2.0", "2.1"];
 
@@ -30,6 +33,33 @@ struct Extension {
     description: PathBuf,
 }
 
+/// Whether an az whose system-wide extensions would be in `system` has none at all, as far as can be seen at a glance.
+pub(super) fn are_none(system: &Path, context: &Context, config_dir: &ConfigDir, config: &Ini) -> bool {
+    let own = directory(context, config_dir, config).and_then(|directory| entries(&directory));
+    own.is_some_and(|own| own.is_empty()) && system.symlink_metadata().is_err()
+}
+
+/// Where a user's extensions are; `None` where az looks elsewhere too, or azward cannot tell.
+fn directory(context: &Context, config_dir: &ConfigDir, config: &Ini) -> Option<PathBuf> {
+    let is_told = |option: &str| {
+        context.has_variable(&format!("AZURE_EXTENSION_{}", option.to_uppercase()))
+            || config.get("extension", option).is_some()
+    };
+    if is_told("sys_dir") || is_told("dev_sources") {
+        return None;
+    }
+    let named = match context.has_variable("AZURE_EXTENSION_DIR") {
+        true => context.variable("AZURE_EXTENSION_DIR").map(PathBuf::from),
+        false => config.get("extension", "dir").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+    };
+    match named {
+        // Another user's home, and what is relative to a directory that may be gone, are Python's to find.
+        Some(named) if !named.is_absolute() && !named.starts_with("~") => None,
+        Some(named) => Some(context.expand_user(&named)),
+        None => Some(config_dir.path().join("cliextensions")),
+    }
+}
+
 impl Extensions {
     /// Looks where az looks; `None` where one is not plain.
     pub(super) fn read(
@@ -38,23 +68,10 @@ impl Extensions {
         config_dir: &ConfigDir,
         config: &Ini,
     ) -> Option<Self> {
-        let is_told = |option: &str| {
-            context.has_variable(&format!("AZURE_EXTENSION_{}", option.to_uppercase()))
-                || config.get("extension", option).is_some()
-        };
-        if is_told("sys_dir") || is_told("dev_sources") || installation.has("azure-cli-extensions") {
+        if installation.has(SYSTEM) {
             return None;
         }
-        let named = match context.has_variable("AZURE_EXTENSION_DIR") {
-            true => context.variable("AZURE_EXTENSION_DIR").map(PathBuf::from),
-            false => config.get("extension", "dir").filter(|dir| !dir.is_empty()).map(PathBuf::from),
-        };
-        let directory = match named {
-            // Another user's home, and what is relative to a directory that may be gone, are Python's to find.
-            Some(named) if !named.is_absolute() && !named.starts_with("~") => return None,
-            Some(named) => context.expand_user(&named),
-            None => config_dir.path().join("cliextensions"),
-        };
+        let directory = directory(context, config_dir, config)?;
         let mut extensions = Vec::new();
         for entry in entries(&directory)? {
             if entry.1.is_dir()

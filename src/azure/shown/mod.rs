@@ -68,6 +68,21 @@ impl Az {
     }
 }
 
+/// Whether a command that begins with `word` is the own one of the az at `real_az`, whose libraries are in `site_packages`, and
+/// no extension has a part in it.
+#[must_use]
+pub(crate) fn is_own_command(
+    real_az: &Path,
+    site_packages: &Path,
+    context: &Context,
+    config_dir: &ConfigDir,
+    word: &str,
+) -> bool {
+    let config = Ini::read(&config_dir.path().join("config")).unwrap_or_default();
+    extensions::are_none(&site_packages.join(extensions::SYSTEM), context, config_dir, &config)
+        || Az::at(real_az, context, config_dir, &config).is_some_and(|az| az.has_to_itself(word, config_dir))
+}
+
 /// The version that a package's source says it has.
 fn version_in(source: &str) -> Option<String> {
     let version = source.lines().find_map(|line| line.strip_prefix("__version__ = \""))?.strip_suffix('"')?;

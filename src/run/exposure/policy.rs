@@ -2,10 +2,14 @@
 //! each where the system allows it and nothing speaks against it (`refusals`); in place last.
 
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 use crate::app::App;
 use crate::azure::Command;
 use crate::azure::command::{AccountEffect, Programs};
+#[cfg(target_os = "linux")]
+use crate::azure::{ConfigDir, shown};
 use crate::failure::{Failure, Kind};
 #[cfg(target_os = "linux")]
 use crate::run::exposure::refusals::Refusals;
@@ -51,7 +55,25 @@ impl<'a> Policy<'a> {
     pub(crate) fn plan(&self, command: &Command<'_>) -> Plan {
         match command.effect() {
             AccountEffect::Clear => Plan::Nothing,
-            _ => self.plan_for(command.programs()),
+            _ => self.plan_for(self.programs(command)),
+        }
+    }
+
+    /// The programs that a command of this az may start: one of az's own that starts none is another's where an extension has
+    /// a part in it.
+    fn programs(&self, command: &Command<'_>) -> Programs {
+        #[cfg(target_os = "linux")]
+        let App { context, .. } = self.app;
+        match command.programs() {
+            #[cfg(target_os = "linux")]
+            Programs::None if self.choice == ExposureChoice::Auto => {
+                let word = command.group().as_str().split(' ').next().unwrap_or_default();
+                let is_own = |libraries: PathBuf| {
+                    shown::is_own_command(self.real_az, &libraries, context, &ConfigDir::of(context), word)
+                };
+                if self.refusals().listed().is_some_and(is_own) { Programs::None } else { Programs::Any }
+            }
+            programs => programs,
         }
     }
 

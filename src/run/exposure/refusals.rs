@@ -40,8 +40,29 @@ struct KnownAz {
     state: String,
     /// Whether it replaces its cache by rename.
     renames: bool,
-    /// Whether its source is that of which it is known what starts no program.
-    is_listed: bool,
+    /// Where its version is one of which it is known what starts no program.
+    listed: Option<Listed>,
+}
+
+/// An az of such a version.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Listed {
+    libraries: PathBuf,
+    /// The file that names the version, and how that looked: an upgrade takes it away.
+    metadata: PathBuf,
+    state: String,
+}
+
+impl Listed {
+    fn of(az: &Path) -> Option<Self> {
+        let (libraries, metadata) = alone::package_of(az)?;
+        let state = sys::file_state(&metadata).ok()?.text;
+        Some(Self { libraries, metadata, state })
+    }
+
+    fn is_still(&self) -> bool {
+        sys::file_state(&self.metadata).is_ok_and(|now| now.text == self.state)
+    }
 }
 
 impl Refusals<'_> {
@@ -56,19 +77,26 @@ impl Refusals<'_> {
             return Some(reason);
         }
         let az = self.known_az(known.az)?;
-        if kind == ExposureKind::Private && !az.is_listed {
+        if kind == ExposureKind::Private && az.listed.is_none() {
             return Some(format!("it is not known what `{}` starts", self.real_az.display()));
         }
         az.renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
     }
 
+    /// The libraries of this az, where it is known which of its own commands start no program.
+    #[must_use]
+    pub(crate) fn listed(&self) -> Option<PathBuf> {
+        Some(self.known_az(self.recall().az)?.listed?.libraries)
+    }
+
     /// What is known of this az, looked at where it is another than last time; `None` where it is not there.
     fn known_az(&self, known: Option<KnownAz>) -> Option<KnownAz> {
         let state = sys::file_state(self.real_az).ok()?.text;
-        let known = known.filter(|az| az.path == self.real_az && az.state == state);
+        let is_same = |az: &KnownAz| az.path == self.real_az && az.state == state;
+        let known = known.filter(|az| is_same(az) && az.listed.as_ref().is_none_or(Listed::is_still));
         known.or_else(|| {
             let (path, renames) = (self.real_az.to_owned(), replaces_by_rename(self.real_az));
-            let az = KnownAz { path, state, renames, is_listed: alone::is_of(self.real_az) };
+            let az = KnownAz { path, state, renames, listed: Listed::of(self.real_az) };
             self.remember(|known| known.az = Some(az.clone()));
             Some(az)
         })

@@ -18,7 +18,7 @@ mod watcher;
 use serde_json::Value;
 
 use crate::support::Sandbox;
-use crate::support::fake_az::{ALICE, BOB, logged_in_exposed as logged_in};
+use crate::support::fake_az::{ALICE, BOB, logged_in_exposed as logged_in, with_alice};
 
 /// The last time that an az looked around.
 fn last_look(sandbox: &Sandbox) -> Value {
@@ -37,6 +37,20 @@ fn look(sandbox: &Sandbox) -> (String, u64) {
     sandbox.az(["look"]).run().ok().silent();
     let line = last_look(sandbox);
     (exposure_of(&line), line["cache"]["refresh_tokens"].as_u64().unwrap_or(0))
+}
+
+/// The same for one of az's own commands that starts no other program.
+fn look_alone(sandbox: &Sandbox) -> (String, u64) {
+    sandbox.az(["tag", "list"]).env("FAKE_AZ_DO", "look").run().ok().silent();
+    let line = last_look(sandbox);
+    (exposure_of(&line), line["cache"]["refresh_tokens"].as_u64().unwrap_or(0))
+}
+
+/// A box with alice's login, and an az of which it is known what it starts.
+fn logged_in_to_known_az() -> Sandbox {
+    let sandbox = Sandbox::new().with_fake_az().with_package();
+    sandbox.set_exposure("auto");
+    with_alice(sandbox)
 }
 
 /// Which refresh tokens the last az that looked around saw.
