@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::credentials::file::{DRAFT, WholeFile};
-use crate::credentials::overwriting::{beside, overwrite_safely, read_whole, repair};
+use crate::credentials::overwriting::{WHOLE, beside, overwrite_safely, read_whole, repair};
 use crate::sys::{self, Access};
 use crate::user_file::{self, Readers};
 
@@ -85,8 +85,7 @@ impl WholeFile {
             false => sys::rename_over(&disk, &place.path),
         });
         if moved.is_err() {
-            let _ = std::fs::remove_file(memory);
-            let _ = std::fs::remove_file(&disk);
+            let _ = remove_memory(memory).and_then(|()| std::fs::remove_file(&disk));
         }
         moved
     }
@@ -125,8 +124,18 @@ impl WholeFile {
                 _ => sys::rename_over(&draft, &disk)?,
             }
         }
-        restore(&place)?;
-        let _ = std::fs::remove_file(memory);
+        match sys::exchange(&disk, &place.path) {
+            // The link tells of what is in memory for as long as that is there.
+            Ok(()) => _ = remove_memory(memory).and_then(|()| std::fs::remove_file(&disk)),
+            Err(_) => {
+                // Nothing is going to tell of it.
+                if let Some(bytes) = bytes {
+                    let _ = self.write_in_memory(memory, bytes);
+                }
+                restore(&place)?;
+                let _ = remove_memory(memory);
+            }
+        }
         Ok(())
     }
 
@@ -147,7 +156,7 @@ impl WholeFile {
                     let memory = std::fs::read_link(&disk).ok();
                     let own =
                         memory.filter(|memory| self.is_memory(memory) && directory_of(memory) == Some(OsStr::new(id)));
-                    own.map_or(Ok(()), remove_if_there).and_then(|()| std::fs::remove_file(&disk))
+                    own.map_or(Ok(()), |memory| remove_memory(&memory)).and_then(|()| std::fs::remove_file(&disk))
                 }
                 // Over which something may be mounted.
                 Ok(_) if mounts == Mounts::Some => Ok(()),
@@ -208,11 +217,14 @@ fn exchange(disk: &Path, path: &Path, mounts: Mounts) -> io::Result<()> {
     }
 }
 
-fn remove_if_there(path: PathBuf) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+/// Removes a file that is in memory, and what a killed process left beside it.
+pub(crate) fn remove_memory(memory: &Path) -> io::Result<()> {
+    [beside(memory, DRAFT), beside(memory, WHOLE), memory.to_owned()].iter().try_for_each(|path| {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    })
 }
 
 fn is_regular(path: &Path) -> bool {

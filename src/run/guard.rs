@@ -8,6 +8,7 @@ use crate::azure::ConfigDir;
 use crate::azure::command::{AccountEffect, Group};
 use crate::context::Context;
 use crate::credentials::origin::Origin;
+use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::Result;
 use crate::journal::{Action, Event};
 use crate::run::exposure::kind::ExposureKind;
@@ -80,6 +81,10 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
     store.blank_kept_answers();
     let Some(exposure) = exposure::handed_over(manifest.exposure, given, &mut files) else { return Ok(()) };
     let settled = exposure.settle(store, ending).map(drop);
+    if MsalLock::is_taken(store.cache.path()) {
+        // The shim was killed with it in hand, where there is nothing to settle: whoever takes it over gives it up.
+        drop(store.lock_cache());
+    }
     if settled.is_err() && !manifest.exposure.is_shared() {
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
         let in_place = exposure::handed_over(ExposureKind::InPlace, given, &mut Files::default());

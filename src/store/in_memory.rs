@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::credentials::in_memory::Mounts;
+use crate::credentials::in_memory::{Mounts, remove_memory};
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section};
 use crate::credentials::{Credential, CredentialFile};
@@ -90,7 +90,7 @@ impl CredentialStore<'_> {
         if self.is_in_memory() || self.is_needed()? {
             return Ok(());
         }
-        std::fs::remove_file(memory).map_err(|error| Failure::storage("remove", memory, &error))
+        remove_memory(memory).map_err(|error| Failure::storage("remove", memory, &error))
     }
 
     /// Whether somebody has, or is about to have, something mounted over the file; nobody comes while this is held.

@@ -51,6 +51,10 @@ impl Ground {
         let home = self.sandbox.home();
         fs::remove_dir_all(&home).expect("the box can be emptied");
         copy(&self.saved(), &home);
+        for entry in self.sandbox.memory().and_then(|memory| fs::read_dir(memory).ok()).into_iter().flatten().flatten()
+        {
+            fs::remove_dir_all(entry.path()).expect("the box can be emptied");
+        }
         (self.scenario.before)(&self.sandbox);
         self.entra.clear_journal();
     }
@@ -59,10 +63,9 @@ impl Ground {
         self.sandbox.root().join("saved")
     }
 
-    /// Has the exposure hold again where the settings went with the azward home. Private is what is had by default; a kernel
-    /// that refuses it must not keep az from its secrets.
+    /// Has the exposure hold again where the settings went with the azward home.
     pub(crate) fn set_exposure(&self) {
-        self.sandbox.set_exposure(if self.exposure == "private" { "auto" } else { self.exposure });
+        self.sandbox.set_exposure(self.exposure);
     }
 
     /// Whether az has its secrets where nobody else sees them.
@@ -75,6 +78,11 @@ impl Ground {
         let (own, used) = (self.sandbox.home().join(".azure"), self.sandbox.config_dir());
         let directories = if own == used { vec![used] } else { vec![own, used] };
         directories.iter().flat_map(|directory| Search::below(directory, &[]).found).collect()
+    }
+
+    /// The files in memory with a refresh token in the clear.
+    pub(crate) fn in_memory(&self) -> Vec<PathBuf> {
+        self.sandbox.memory().map(|memory| Search::below(memory, &[]).found).unwrap_or_default()
     }
 
     pub(crate) fn msal_lock(&self) -> PathBuf {

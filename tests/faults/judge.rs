@@ -105,6 +105,11 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
         again(ground, &mut verdict);
     }
     next(ground, known, number, &mut verdict);
+    // The next az has cleared up, if there was something to clear up.
+    let in_memory = ground.in_memory();
+    if !in_memory.is_empty() {
+        verdict.find(Wrong::Clear, format!("after the next az, in memory, in {in_memory:?}"));
+    }
     if let Some(user) = ground.scenario.logs_out {
         gone(ground, user, &mut verdict);
     }

@@ -35,7 +35,8 @@ impl Plan {
     /// The scenarios of which at least one fault may be chosen, each with each exposure.
     pub(crate) fn grounds(&self) -> Vec<(&'static Scenario, &'static str)> {
         let only = std::env::var("AZWARD_TEST_EXPOSURE").unwrap_or_default();
-        let exposures = ["in-place", "private"].into_iter().filter(|exposure| only.is_empty() || only == *exposure);
+        let exposures =
+            ["in-place", "memory", "private"].into_iter().filter(|exposure| only.is_empty() || only == *exposure);
         let all = exposures.flat_map(|exposure| SCENARIOS.iter().map(move |scenario| (scenario, exposure)));
         let is_chosen = |name: &str| {
             self.names()

@@ -108,6 +108,11 @@ fn a_race_in_place() {
 }
 
 #[test]
+fn a_race_in_memory() {
+    race("memory");
+}
+
+#[test]
 fn a_race_in_private() {
     race("private");
 }
