@@ -34,7 +34,7 @@ pub use files::{
     set_mode_of, set_modified_ahead, sync_dir,
 };
 #[cfg(target_os = "linux")]
-pub use files::{exchange, is_in_memory, state_of};
+pub use files::{exchange, is_in_memory, open_unnoticed, set_never_read, state_of, was_never_read};
 #[cfg(target_os = "linux")]
 pub use kernel_keyring::{cache_key, cached_key, forget_first_version_key, forget_key};
 pub use local_time::local_time;

@@ -7,7 +7,7 @@
 #[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(target_os = "linux")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::azure::profile::Profile;
 #[cfg(target_os = "linux")]
@@ -17,6 +17,8 @@ use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Failure, Result, persist};
+#[cfg(target_os = "linux")]
+use crate::run::exposure::AzEnd;
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
 use crate::run::sweep_record::SweepRecord;
@@ -28,7 +30,7 @@ use crate::store::section::CacheSection;
 use crate::store::section::Prepared;
 use crate::store::{CredentialStore, Forgetting, is_covered};
 #[cfg(target_os = "linux")]
-use crate::sys::Watch;
+use crate::sys::{self, Watch};
 use crate::vault::Owner;
 
 /// How much of the real token cache's credentials is exposed.
@@ -55,17 +57,22 @@ pub(crate) enum Medium {
 }
 
 #[cfg(target_os = "linux")]
-impl Medium {
-    /// What az did with the name that led into memory. Where another run has brought the cache back, the file there is gone.
-    fn finding(&self, store: &CredentialStore<'_>) -> Finding {
+impl InPlace {
+    /// What az did with the name that led into memory, and with the file. Where another run has brought the cache back, the
+    /// file in memory is gone.
+    fn finding(&self, store: &CredentialStore<'_>, az: AzEnd) -> Finding {
+        let is_given = self.extent == Extent::All && self.given == GivenCredentials::All;
+        let is_never_opened = |path: &Path| az == AzEnd::Error && is_given && sys::was_never_read(path);
         let is_replaced = |memory: &PathBuf| {
             !store.is_in_memory()
                 && memory.exists()
                 && store.cache.path().symlink_metadata().is_ok_and(|file| file.is_file())
         };
-        match self {
-            Self::Memory(memory) if is_replaced(memory) => Finding::Renames,
-            Self::Memory(_) | Self::Disk => Finding::Nothing,
+        match &self.medium {
+            Medium::Memory(memory) if is_replaced(memory) => Finding::Renames,
+            Medium::Memory(memory) if is_never_opened(memory) => Finding::NeverOpened(ExposureKind::Memory),
+            Medium::Disk if is_never_opened(store.cache.path()) => Finding::NeverOpened(ExposureKind::InPlace),
+            Medium::Memory(_) | Medium::Disk => Finding::Nothing,
         }
     }
 }
@@ -245,6 +252,8 @@ impl InPlace {
         }
         if let Some(text) = injected {
             section.cache.write(&text)?;
+            #[cfg(target_os = "linux")]
+            sys::set_never_read(store.cache.path());
         }
         Ok(accounts)
     }
@@ -260,7 +269,11 @@ impl InPlace {
         let reason = match !section.is_in_memory() && cache.has_refresh_token()? {
             true => "another az has it in place".to_owned(),
             false => match section.put_into_memory(memory, whole) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    // Told from here on is who opens it.
+                    sys::set_never_read(memory);
+                    return Ok(true);
+                }
                 Err(error) => format!("the token cache cannot be in memory: {error}"),
             },
         };
@@ -319,15 +332,15 @@ impl Exposure for InPlace {
         let _ = store.harvest_in_place(origin);
     }
 
-    fn settle(self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
-        let Some(held) = self.held else { return Ok(Finding::Nothing) };
+    fn settle(mut self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
+        let Some(held) = self.held.take() else { return Ok(Finding::Nothing) };
         // The guardian has the same lease, and scrubs when ours cannot be given up; it goes with its last holder.
         let given_up = held.lease.map_or(Ok(()), SharedLock::give_up);
         if self.extent == Extent::OfAnother {
             return Ok(Finding::Nothing);
         }
         #[cfg(target_os = "linux")]
-        let finding = self.medium.finding(store);
+        let finding = self.finding(store, ending.az);
         #[cfg(not(target_os = "linux"))]
         let finding = Finding::Nothing;
         let settled = store.settle_in_place(&held.before, ending.forgetting, ending.origin);

@@ -48,6 +48,8 @@ impl GivenCredentials {
 pub(crate) enum AzEnd {
     /// With exit code 0.
     Succeeded,
+    /// With exit code 1: az's own, for an error that it has put in words.
+    Error,
     /// With another one, or by a signal, or nobody knows how.
     Failed,
     /// It was never let go.
@@ -55,10 +57,14 @@ pub(crate) enum AzEnd {
 }
 
 impl AzEnd {
-    /// Where it is known whether it did what it was told.
+    /// That of a process with this exit code, if it had one.
     #[must_use]
-    pub(crate) fn of(has_succeeded: bool) -> Self {
-        if has_succeeded { Self::Succeeded } else { Self::Failed }
+    pub(crate) fn of(code: Option<i32>) -> Self {
+        match code {
+            Some(0) => Self::Succeeded,
+            Some(1) => Self::Error,
+            _ => Self::Failed,
+        }
     }
 }
 
@@ -108,6 +114,9 @@ pub(crate) enum Finding {
     /// It replaces its token cache by rename.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "private exposure finds it"))]
     Renames,
+    /// It failed, and nobody has opened the file with the credentials that it was to have.
+    #[cfg(target_os = "linux")]
+    NeverOpened(ExposureKind),
 }
 
 /// One exposure of one run.

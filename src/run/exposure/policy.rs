@@ -129,8 +129,10 @@ impl Policy<'_> {
 
     /// Remembers what came to light about this az.
     pub(crate) fn note(&self, finding: Finding) {
-        if finding == Finding::Renames {
-            self.refusals().note_rename();
+        match finding {
+            Finding::Nothing => {}
+            Finding::Renames => self.refusals().note_rename(),
+            Finding::NeverOpened(kind) => self.refusals().note_never_opened(kind),
         }
     }
 

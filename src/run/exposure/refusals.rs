@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::azure::cache_writer::replaces_by_rename;
 use crate::azure::command::alone;
+use crate::azure::installation::Installation;
 use crate::context::Context;
 use crate::memo::Memo;
 use crate::run::exposure::kind::ExposureKind;
@@ -40,6 +41,9 @@ struct KnownAz {
     state: String,
     /// Whether it replaces its cache by rename.
     renames: bool,
+    /// Whether it did not open the file in memory: it runs where that is not to be seen.
+    #[serde(default)]
+    is_elsewhere: bool,
     /// Where its version is one of which it is known what starts no program.
     listed: Option<Listed>,
 }
@@ -80,6 +84,9 @@ impl Refusals<'_> {
         if kind == ExposureKind::Private && az.listed.is_none() {
             return Some(format!("it is not known what `{}` starts", self.real_az.display()));
         }
+        if az.is_elsewhere {
+            return Some(format!("`{}` runs where it does not see what is in memory", self.real_az.display()));
+        }
         az.renames.then(|| format!("`{}` replaces its token cache by rename", self.real_az.display()))
     }
 
@@ -96,7 +103,7 @@ impl Refusals<'_> {
         let known = known.filter(|az| is_same(az) && az.listed.as_ref().is_none_or(Listed::is_still));
         known.or_else(|| {
             let (path, renames) = (self.real_az.to_owned(), replaces_by_rename(self.real_az));
-            let az = KnownAz { path, state, renames, listed: Listed::of(self.real_az) };
+            let az = KnownAz { path, state, renames, is_elsewhere: false, listed: Listed::of(self.real_az) };
             self.remember(|known| known.az = Some(az.clone()));
             Some(az)
         })
@@ -149,6 +156,15 @@ impl Refusals<'_> {
     pub(crate) fn note_rename(&self) {
         let az = self.known_az(self.recall().az).map(|az| KnownAz { renames: true, ..az });
         self.remember(|known| known.az = az);
+    }
+
+    /// Remembers that this az did not open the file with its credentials, or forgets it where it did not open the real one
+    /// either. An az whose libraries are here runs here, whatever it did not come to.
+    pub(crate) fn note_never_opened(&self, kind: ExposureKind) {
+        let az = self.known_az(self.recall().az).filter(|_| Installation::of(self.real_az).is_none());
+        if let Some(az) = az.filter(|az| az.is_elsewhere != (kind == ExposureKind::Memory)) {
+            self.remember(|known| known.az = Some(KnownAz { is_elsewhere: kind == ExposureKind::Memory, ..az }));
+        }
     }
 
     fn memo(&self) -> Memo<'_> {

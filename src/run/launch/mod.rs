@@ -378,7 +378,7 @@ impl<'a> Exposed<'a> {
     pub(super) fn run_within(self, deadline: Duration) -> Ended<'a> {
         let Going { launch, exposure, az } = self.start();
         let has_succeeded = az.is_ok_and(|az| supervise::succeeds_within(az, deadline));
-        Ended { launch, exposure, az: AzEnd::of(has_succeeded) }
+        Ended { launch, exposure, az: AzEnd::of(has_succeeded.then_some(0)) }
     }
 
     /// Ends what is not going to be az, and settles.
@@ -396,7 +396,7 @@ impl<'a> Going<'a> {
         let Self { launch, exposure, az } = self;
         let status = az.and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
         let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
-        let az = AzEnd::of(status.as_ref().is_ok_and(ExitStatus::success));
+        let az = AzEnd::of(status.as_ref().ok().and_then(ExitStatus::code));
         (Ended { launch, exposure, az }, status)
     }
 }

@@ -18,7 +18,7 @@ pub use platform::{
     link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
 };
 #[cfg(target_os = "linux")]
-pub use platform::{exchange, is_in_memory, state_of};
+pub use platform::{exchange, is_in_memory, open_unnoticed, set_never_read, state_of, was_never_read};
 
 /// What a file in a directory is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 #[cfg(target_os = "linux")]
-use rustix::fs::{CWD, RenameFlags, fstatfs, renameat_with};
+use rustix::fs::{CWD, RenameFlags, StatVfsMountFlags, fstatfs, renameat_with, statvfs};
 
 use super::FileState;
 #[cfg(target_os = "linux")]
@@ -170,4 +170,32 @@ pub fn is_in_memory(directory: &Directory) -> bool {
     // The type's width differs by machine, its magic numbers have 32 bits everywhere.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits of it count")]
     fstatfs(directory.as_file()).is_ok_and(|system| IN_MEMORY.contains(&(system.f_type as u32)))
+}
+
+/// Opens a file to read it, without its time of access telling of that where the system allows it.
+///
+/// # Errors
+/// The operating system's.
+#[cfg(target_os = "linux")]
+pub fn open_unnoticed(path: &Path) -> io::Result<File> {
+    // Somebody else's file may not be read so.
+    let open = OpenOptions::new().read(true).custom_flags(libc::O_NOATIME).open(path);
+    open.or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { File::open(path) } else { Err(error) })
+}
+
+/// Has a file tell whether it is read from now on; see [`was_never_read`]. What cannot be done tells nothing.
+#[cfg(target_os = "linux")]
+pub fn set_never_read(path: &Path) {
+    let times = std::fs::FileTimes::new().set_accessed(SystemTime::UNIX_EPOCH);
+    let _ = File::open(path).and_then(|file| file.set_times(times));
+}
+
+/// Whether a file was certainly not read since [`set_never_read`], as its time of access tells: it is before every change, so
+/// that the first reader sets it (mount(8), `relatime`), unless the file system keeps no such times.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn was_never_read(path: &Path) -> bool {
+    let is_unread = |metadata: Metadata| metadata.accessed().is_ok_and(|accessed| accessed == SystemTime::UNIX_EPOCH);
+    let keeps_times = || statvfs(path).is_ok_and(|system| !system.f_flag.contains(StatVfsMountFlags::NOATIME));
+    std::fs::metadata(path).is_ok_and(is_unread) && keeps_times()
 }

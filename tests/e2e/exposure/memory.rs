@@ -360,3 +360,55 @@ fn a_directory_of_somebody_else_s_is_not_used() {
     }
     assert!(!Path::new("/dev/shm").join(format!("azward-{uid}")).join("home").exists());
 }
+
+/// Has the az behind the shim run where another directory is in the place of the one in memory, as in a container.
+fn move_elsewhere(sandbox: &Sandbox, before: &str) {
+    let fake = sandbox.wrapped_az().with_file_name("fake");
+    fs::rename(sandbox.wrapped_az(), &fake).unwrap();
+    let within = format!("mount -t tmpfs none /dev/shm && {before} exec {} \"$@\"", in_shell(&fake));
+    let script = format!("exec unshare --map-root-user --mount sh -c {} sh \"$@\"", in_shell(Path::new(&within)));
+    sandbox.make_script(sandbox.wrapped_az(), &script);
+}
+
+#[test]
+fn an_az_that_runs_elsewhere_is_served_in_place_once_that_has_come_to_light() {
+    let sandbox = logged_in("auto");
+    move_elsewhere(&sandbox, "");
+    // What needs no credential says nothing of it.
+    sandbox.az(["print", "done"]).run().ok().silent();
+    assert!(status_of_exposure(&sandbox).starts_with("in memory: "));
+    let failed = sandbox.az(["roll"]).run().exited(1);
+    assert!(failed.err().starts_with("ERROR: Can't find token"), "{failed:?}");
+    assert_back(&sandbox);
+    let az = sandbox.wrapped_az().display();
+    let status = format!("in place, while az runs: `{az}` runs where it does not see what is in memory");
+    assert_eq!(status_of_exposure(&sandbox), status);
+    sandbox.az(["roll", "look"]).run().ok().silent();
+    assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 1);
+    assert_back(&sandbox);
+    // It stays so, whatever fails for other reasons.
+    sandbox.az(["look", "exit", "1"]).run().exited(1);
+    assert_eq!(status_of_exposure(&sandbox), status);
+    // Another az is another.
+    sandbox.make_script(sandbox.wrapped_az(), "exit 0");
+    assert!(status_of_exposure(&sandbox).starts_with("in memory: "));
+}
+
+#[test]
+fn an_az_that_opens_no_file_at_all_is_not_taken_for_one_that_runs_elsewhere() {
+    let sandbox = logged_in("auto");
+    // The file itself is a link to one that all boxes have.
+    fs::remove_file(sandbox.wrapped_az()).unwrap();
+    sandbox.make_script(sandbox.wrapped_az(), "echo no network >&2; exit 1");
+    for _ in 0..2 {
+        sandbox.az(["any"]).run().exited(1);
+        // In place it opens none either, so that nothing speaks for it any more.
+        sandbox.az(["any"]).run().exited(1);
+        assert!(status_of_exposure(&sandbox).starts_with("in memory: "));
+        assert_back(&sandbox);
+    }
+    // One that did open it, and failed.
+    let sandbox = logged_in("auto");
+    sandbox.az(["look", "exit", "1"]).run().exited(1);
+    assert!(status_of_exposure(&sandbox).starts_with("in memory: "));
+}

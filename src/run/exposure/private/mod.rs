@@ -211,7 +211,7 @@ impl Exposure for PrivateCopy {
             return Ok(Finding::Nothing);
         }
         let temp_caches = match ending.az {
-            AzEnd::Failed => temp_cache::left_behind(store, &self.base),
+            AzEnd::Error | AzEnd::Failed => temp_cache::left_behind(store, &self.base),
             AzEnd::Succeeded | AzEnd::NeverBegan => Vec::new(),
         };
         for temp_cache in &temp_caches {
