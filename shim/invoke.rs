@@ -87,7 +87,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         return Err(pass());
     }
     // Inside a private mount, whoever took the run variable away, the secrets are at hand as well.
-    if is_covered(&config_dir.token_cache()) {
+    if is_covered(&config_dir.token_cache()) && !CredentialStore::new(app, &config_dir).is_left_behind() {
         return Err(inside(passer()));
     }
     home::close_files(context);

@@ -97,6 +97,13 @@ impl<'a> CredentialStore<'a> {
         self.cache.has_leftover() || self.exposed_tokens().is_ok_and(|count| count > 0)
     }
 
+    /// Whether what covers the cache for this process was left by a run that is over, in the mount where something that its az
+    /// started lives on: nobody has a mount, or there is nothing in it of what the vault has.
+    #[must_use]
+    pub fn is_left_behind(&self) -> bool {
+        self.lease.no_mounts().is_some() || self.vault.exists() && self.exposed_tokens().is_ok_and(|count| count == 0)
+    }
+
     /// How many refresh tokens are in the file at this moment.
     ///
     /// # Errors

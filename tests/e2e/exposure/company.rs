@@ -236,3 +236,33 @@ fn what_an_unwrapped_az_left_is_taken_in_before_a_run_begins() {
     run.finish();
     sandbox.assert_nothing_in_the_clear();
 }
+
+#[test]
+fn what_outlives_a_run_makes_runs_of_its_own() {
+    let sandbox = logged_in("private");
+    let later = "FAKE look; (while [ ! -e \"$HOME/go\" ]; do sleep 0.02; done; az \"$@\"; : >\"$HOME/done\") \
+        >\"$HOME/said\" 2>&1 </dev/null &";
+    with_outer(&sandbox, &later.replace("FAKE", &in_shell(sandbox.wrapped_az().with_file_name("fake"))));
+    for (exposure, words) in [
+        ("private", &["look", "roll", "look"][..]),
+        ("auto", &["look", "roll", "look"]),
+        ("in-place", &["roll", "look"]),
+    ] {
+        for name in ["go", "done"] {
+            let _ = fs::remove_file(sandbox.home().join(name));
+        }
+        sandbox.set_exposure("private");
+        sandbox.az(["outer"]).args(words).run().ok().silent();
+        sandbox.assert_nothing_in_the_clear();
+        sandbox.set_exposure(exposure);
+        fs::write(sandbox.home().join("go"), "").unwrap();
+        wait_until("what was left behind has run az", || sandbox.home().join("done").exists());
+        assert_eq!(fs::read_to_string(sandbox.home().join("said")).unwrap(), "", "{exposure}");
+        assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 1, "{exposure}");
+        let rolled = fingerprint(&sandbox);
+        // What it got is the login's.
+        look(&sandbox);
+        assert_eq!(fingerprint(&sandbox), rolled, "{exposure}");
+        sandbox.assert_nothing_in_the_clear();
+    }
+}
