@@ -8,7 +8,9 @@
 //!
 //! A directory in the file's place is [`Kind::CacheForeign`] and is left alone.
 
-use std::fs::{File, Metadata};
+#[cfg(not(target_os = "linux"))]
+use std::fs::File;
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -56,8 +58,7 @@ impl WholeFile {
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         // Asked before opening: opening a pipe would wait for its other end.
         let mut metadata = std::fs::symlink_metadata(&self.path);
-        let is_link = metadata.as_ref().is_ok_and(Metadata::is_symlink);
-        if is_link {
+        if metadata.as_ref().is_ok_and(Metadata::is_symlink) {
             if user_file::is_foreign_link(&self.path) {
                 return Err(self.foreign(FOREIGN_LINK));
             }
@@ -70,8 +71,8 @@ impl WholeFile {
             Err(error) => return Err(Failure::storage("read", &self.path, &error)),
         }
         #[cfg(target_os = "linux")]
-        // Who reads what is in memory for an az is to be told.
-        let file = if is_link { sys::open_unnoticed(&self.path) } else { File::open(&self.path) };
+        // It is told whether an az has read what it was given (`was_never_read`).
+        let file = sys::open_unnoticed(&self.path);
         #[cfg(not(target_os = "linux"))]
         let file = File::open(&self.path);
         let bytes = file.and_then(read_whole);

@@ -29,6 +29,8 @@ use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
 use crate::store::lease::Lease;
+#[cfg(target_os = "linux")]
+use crate::sys;
 use crate::vault::{Contents, Owner, Vault};
 
 /// How long to wait for the vault's lock and for MSAL's. az gives up on the latter after 5 s.
@@ -95,6 +97,12 @@ impl<'a> CredentialStore<'a> {
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         self.cache.has_leftover() || self.exposed_tokens().is_ok_and(|count| count > 0)
+    }
+
+    /// Whether root is at work in the config directory of somebody else.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_another_user_s(&self) -> bool {
+        self.config_dir.path().metadata().is_ok_and(|directory| sys::owner_id(&directory) != sys::user_id())
     }
 
     /// Whether what covers the cache for this process was left by a run that is over, in the mount where something that its az

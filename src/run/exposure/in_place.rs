@@ -165,6 +165,10 @@ impl InPlace {
         #[cfg(target_os = "linux")]
         if self.extent == Extent::Nothing {
             self.move_as_it_is(store);
+            if self.medium == Medium::Disk && store.is_another_user_s() {
+                // What root's az makes would be root's; what is there stays its owner's. Without it they sign in again.
+                let _ = store.make_placeholder();
+            }
             self.watch(store);
         }
         self.note_accounts(store.accounts());
@@ -432,6 +436,10 @@ impl CredentialStore<'_> {
             return nobody.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
         }
         if self.has_nothing() {
+            #[cfg(target_os = "linux")]
+            if self.is_another_user_s() && self.config_dir.path().is_dir() {
+                self.remove_placeholder(&self.lock_cache()?)?;
+            }
             return Ok(());
         }
         self.settle_file(before, forgetting, by, nobody.as_ref())

@@ -20,6 +20,7 @@ const SHARED: &str = "/dev/shm";
 /// Why there is none, in words.
 pub(crate) fn place(context: &Context, config_dir: &ConfigDir) -> Result<PathBuf, String> {
     if config_dir.path().metadata().is_ok_and(|metadata| sys::owner_id(&metadata) != sys::user_id()) {
+        // Who has it is not to find a link to what only root can read.
         return Err("the config directory is another user's".to_owned());
     }
     let directory = directory(context).map_err(|error| format!("there is no directory in memory: {error}"))?;
