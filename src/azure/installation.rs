@@ -80,7 +80,6 @@ impl Installation {
 
     /// The directory of its libraries.
     #[must_use]
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what is exposed privately"))]
     pub(crate) fn site_packages(&self) -> &Path {
         &self.site_packages
     }

@@ -37,7 +37,6 @@ pub struct MsalLock {
 
 impl MsalLock {
     /// Whether somebody has the lock of the token cache at `cache`, or died with it.
-    #[cfg(target_os = "linux")]
     pub(crate) fn is_taken(cache: &Path) -> bool {
         path_of(cache).symlink_metadata().is_ok()
     }

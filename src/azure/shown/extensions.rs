@@ -34,6 +34,7 @@ struct Extension {
 }
 
 /// Whether an az whose system-wide extensions would be in `system` has none at all, as far as can be seen at a glance.
+#[cfg(target_os = "linux")]
 pub(super) fn are_none(system: &Path, context: &Context, config_dir: &ConfigDir, config: &Ini) -> bool {
     let own = directory(context, config_dir, config).and_then(|directory| entries(&directory));
     own.is_some_and(|own| own.is_empty()) && system.symlink_metadata().is_err()

@@ -70,6 +70,7 @@ impl Az {
 
 /// Whether a command that begins with `word` is the own one of the az at `real_az`, whose libraries are in `site_packages`, and
 /// no extension has a part in it.
+#[cfg(target_os = "linux")]
 #[must_use]
 pub(crate) fn is_own_command(
     real_az: &Path,

@@ -32,6 +32,7 @@ pub(crate) enum Plan {
 /// Decides for one run.
 #[derive(Debug)]
 pub(crate) struct Policy<'a> {
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what is exposed privately"))]
     app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
