@@ -27,7 +27,7 @@ impl Bench<'_> {
             let above = format!("{:+.2} ms", ours.median() - alone.median());
             row(what, &ours.show(), &format!("the same az alone {}", alone.show()), &above);
         };
-        for exposure in ["private", "in-place"] {
+        for exposure in ["private", "memory", "in-place"] {
             self.sandbox.set_exposure(exposure);
             row_above(&format!("a wrapped run, {exposure}"), &["group", "list"]);
         }
