@@ -146,8 +146,9 @@ impl<'a> Answer<'a> {
         let text = std::mem::take(&mut *store.cache.read().map_err(no)?.unwrap_or_default());
         match TokenCache::parse(&text) {
             Ok(cache) if !text.is_empty() => self.text_from(&cache, store, renew),
-            // Somebody may be writing it at this moment.
+            // Somebody may be writing it at this moment, or it was in memory when the power went.
             _ => {
+                store.bring_back_lost();
                 let text = store.read_settled().map_err(no)?;
                 self.text_from(&TokenCache::parse(&text).map_err(no)?, store, renew)
             }

@@ -112,6 +112,14 @@ impl<'a> CredentialStore<'a> {
         self.lease.no_mounts().is_some() || self.vault.exists() && self.exposed_tokens().is_ok_and(|count| count == 0)
     }
 
+    /// Has a cache come back whose name leads to what is in memory no more; what keeps it away is the next run's to tell.
+    pub fn bring_back_lost(&self) {
+        #[cfg(target_os = "linux")]
+        if self.is_in_memory() && !self.cache.path().exists() {
+            let _ = self.sweep();
+        }
+    }
+
     /// How many refresh tokens are in the file at this moment.
     ///
     /// # Errors

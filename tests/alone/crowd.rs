@@ -45,7 +45,7 @@ fn an_uninstall_beside_any_az_loses_no_login() {
     let _alone = alone();
     for race in 0..RACES {
         let sandbox = logged_in();
-        sandbox.set_exposure(if race % 2 == 0 { "private" } else { "in-place" });
+        sandbox.set_exposure(["private", "memory", "in-place"][usize::try_from(race % 3).unwrap()]);
         // In the clear as soon as the uninstall has given it back, or while az runs in place.
         sandbox.expect_clear(sandbox.config().token_cache_path());
         let lines = ["az version", "az account get-access-token", "az sleep 20 roll", "az account show"];

@@ -14,7 +14,7 @@ use crate::support::fake_az::ALICE;
 use crate::support::proc::Process;
 use crate::support::{Running, Sandbox, Signal, canary, wait_until};
 
-const EXPOSURES: [&str; 2] = ["private", "in-place"];
+const EXPOSURES: [&str; 3] = ["private", "memory", "in-place"];
 
 /// A box with a login and an az that says `running` and waits for the file `stop`.
 fn waiting(exposure: &str) -> (Sandbox, Entra) {

@@ -51,10 +51,7 @@ impl Ground {
         let home = self.sandbox.home();
         fs::remove_dir_all(&home).expect("the box can be emptied");
         copy(&self.saved(), &home);
-        for entry in self.sandbox.memory().and_then(|memory| fs::read_dir(memory).ok()).into_iter().flatten().flatten()
-        {
-            fs::remove_dir_all(entry.path()).expect("the box can be emptied");
-        }
+        self.sandbox.lose_memory();
         (self.scenario.before)(&self.sandbox);
         self.entra.clear_journal();
     }

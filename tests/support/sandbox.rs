@@ -353,6 +353,13 @@ impl Sandbox {
         self.memory.as_ref().map(tempfile::TempDir::path)
     }
 
+    /// Empties the directory in memory, as the loss of power does.
+    pub(crate) fn lose_memory(&self) {
+        for entry in self.memory().and_then(|memory| fs::read_dir(memory).ok()).into_iter().flatten().flatten() {
+            fs::remove_dir_all(entry.path()).expect("the box can be emptied");
+        }
+    }
+
     fn changing(&self) -> MutexGuard<'_, Changing> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }

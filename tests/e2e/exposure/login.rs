@@ -9,7 +9,7 @@ use entra::{SERVICE_PRINCIPAL, SUBSCRIPTION_3, TENANT_A, User};
 use super::{ALICE, BOB, last_look, logged_in, look};
 use crate::support::{BY_AZ, Sandbox, Signal, in_shell, wait_until};
 
-const EXPOSURES: [&str; 2] = ["private", "in-place"];
+const EXPOSURES: [&str; 3] = ["private", "memory", "in-place"];
 
 /// How many refresh tokens the az's that looked around saw, oldest first.
 fn seen(sandbox: &Sandbox, before: usize) -> Vec<u64> {

@@ -111,7 +111,7 @@ fn what_az_stores_is_in_the_vault_before_it_ends() {
     running.signal_group(Signal::KILL);
     kill_guardians(&sandbox);
     running.finish();
-    lose_memory(&sandbox);
+    sandbox.lose_memory();
     assert_eq!(look(&sandbox), ("run".to_owned(), 1));
     assert_eq!(fingerprint(&sandbox), rolled);
     assert_back(&sandbox);
@@ -130,13 +130,6 @@ fn kill_guardians(sandbox: &Sandbox) {
     }
 }
 
-/// Empties the directory in memory, as a reboot does.
-fn lose_memory(sandbox: &Sandbox) {
-    for entry in fs::read_dir(sandbox.memory().unwrap()).unwrap().flatten() {
-        fs::remove_dir_all(entry.path()).unwrap();
-    }
-}
-
 #[test]
 fn after_a_reboot_in_the_middle_everything_is_there() {
     for words in ["look", "sleep 20000"] {
@@ -146,7 +139,7 @@ fn after_a_reboot_in_the_middle_everything_is_there() {
         running.signal_group(Signal::KILL);
         kill_guardians(&sandbox);
         running.finish();
-        lose_memory(&sandbox);
+        sandbox.lose_memory();
         if memory_of(&sandbox).is_some() {
             assert!(!sandbox.config().token_cache_path().exists(), "it leads nowhere");
         }

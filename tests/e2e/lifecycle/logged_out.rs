@@ -82,7 +82,7 @@ fn nothing_less_is_taken_for_a_logout() {
 #[test]
 fn a_login_that_goes_on_is_not_taken_for_a_logout() {
     let sandbox = logged_in();
-    for exposure in ["private", "in-place"] {
+    for exposure in ["private", "memory", "in-place"] {
         sandbox.set_exposure(exposure);
         let bob = "bob@fabrikam.example";
         let login = sandbox.az(["login", bob, "print", "stored", "sleep", "4000"]).start();

@@ -69,7 +69,7 @@ fn wait_for_guardian(sandbox: &Sandbox) {
 
 #[test]
 fn what_az_rolls_after_the_shim_was_killed_is_stored_by_the_guardian() {
-    for exposure in ["private", "in-place"] {
+    for exposure in ["private", "memory", "in-place"] {
         let sandbox = logged_in();
         sandbox.set_exposure(exposure);
         let az = sandbox.az(["look", "sleep", "1500", "roll", "look"]).start();
@@ -89,7 +89,7 @@ fn what_az_rolls_after_the_shim_was_killed_is_stored_by_the_guardian() {
 #[test]
 fn a_killed_group_is_cleaned_up_after() {
     let sandbox = logged_in();
-    for exposure in ["private", "in-place"] {
+    for exposure in ["private", "memory", "in-place"] {
         sandbox.set_exposure(exposure);
         let looks = sandbox.fake_log().iter().filter(|line| line["event"] == "look").count();
         let az = sandbox.az(["roll", "look", "sleep", "20000"]).start();

@@ -63,7 +63,7 @@ fn assert_listens<'a>(what: &str, command: impl Fn() -> Invocation<'a>) {
 
 #[test]
 fn for_every_lock() {
-    for exposure in ["private", "in-place"] {
+    for exposure in ["private", "memory", "in-place"] {
         let sandbox = logged_in();
         sandbox.set_exposure(exposure);
         sandbox.az(["roll", "look"]).run().ok();
@@ -217,7 +217,7 @@ fn what_is_ignored_ends_no_wait() {
 
 #[test]
 fn after_az_s_end_a_signal_leaves_the_rest_to_the_guardian() {
-    for exposure in ["private", "in-place"] {
+    for exposure in ["private", "memory", "in-place"] {
         let sandbox = logged_in();
         sandbox.set_exposure(exposure);
         sandbox.az(["look"]).run().ok();
