@@ -13,6 +13,7 @@ mod launch;
 mod logged_out;
 mod manifest;
 pub mod run_variable;
+mod settling;
 pub mod supervise;
 mod sweep_record;
 mod through_az;

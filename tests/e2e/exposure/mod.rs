@@ -14,6 +14,7 @@ mod refused;
 mod rename;
 mod same;
 mod watcher;
+mod without_memory;
 
 use serde_json::Value;
 

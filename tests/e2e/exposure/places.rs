@@ -31,7 +31,7 @@ fn a_symlinked_cache_is_mounted_where_it_is_and_stays_a_link() {
 /// As containers have it: one file of the host's over another, which no rename can replace.
 #[test]
 fn a_cache_that_is_a_mount_point_is_written_over() {
-    for exposure in ["private", "memory", "in-place"] {
+    for exposure in ["private", "auto", "in-place"] {
         let sandbox = logged_in(exposure);
         let cache = sandbox.config().token_cache_path();
         let before = fs::metadata(&cache).unwrap().ino();

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use entra::Entra;
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+use rustix::fs::{Mode, OFlags};
 
 use crate::support::canary;
 
@@ -59,7 +61,13 @@ impl Seen {
         let path = directory.join(name);
         self.names.insert(name.to_owned());
         // What a link leads to is elsewhere.
-        if !path.is_symlink() && fs::read(&path).is_ok_and(|text| canary::is_in(&text)) {
+        let read = || {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut text = Vec::new();
+            fs::File::from(rustix::fs::open(&path, flags, Mode::empty())?).read_to_end(&mut text)?;
+            Ok::<_, std::io::Error>(text)
+        };
+        if read().is_ok_and(|text| canary::is_in(&text)) {
             self.found.insert(path);
         }
     }

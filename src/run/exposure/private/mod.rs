@@ -239,7 +239,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `Storage`.
-    pub(super) fn make_placeholder(&self) -> Result<()> {
+    pub(in crate::run) fn make_placeholder(&self) -> Result<()> {
         let path = self.cache.path();
         if path.exists() {
             return Ok(());
@@ -256,7 +256,7 @@ impl CredentialStore<'_> {
     }
 
     /// Removes that file if nothing was ever put into it.
-    pub(super) fn remove_placeholder(&self, _locked: &CacheSection<'_>) -> Result<()> {
+    pub(in crate::run) fn remove_placeholder(&self, _locked: &CacheSection<'_>) -> Result<()> {
         let path = self.cache.path();
         let Some(_no_mounts) = self.lease.no_mounts() else { return Ok(()) };
         // A link is somebody's, or leads into memory for another run.

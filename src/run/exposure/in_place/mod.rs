@@ -1,34 +1,29 @@
 //! The exposures in the token cache that all see, in place and in memory: the refresh tokens go into it for as long as a run
 //! needs them, which a share in the lease says. In memory that cache is on no disk meanwhile (`credentials::in_memory`); where
-//! it cannot be, the run is exposed in place, unless that is not wanted. And the sweep, which scrubs what a dead run or an
-//! unwrapped az left behind. Critical section and order are those of `section`. What az stores in memory, or where the login
-//! has other config directories, goes into the vault at once, and from there to whoever has the old one exposed.
+//! it cannot be, the run is exposed in place, unless that is not wanted. Critical section and order are those of `section`, and
+//! the end is `settling`. What az stores in memory, or where the login has other config directories, goes into the vault at once,
+//! and from there to whoever has the old one exposed.
+
+#[cfg(target_os = "linux")]
+mod medium;
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(target_os = "linux")]
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::azure::profile::Profile;
 #[cfg(target_os = "linux")]
 use crate::credentials::merge::Base;
 use crate::credentials::msal;
-use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document};
-use crate::failure::{Failure, Result, persist};
-#[cfg(target_os = "linux")]
-use crate::run::exposure::AzEnd;
+use crate::failure::{Failure, Result};
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
-use crate::run::sweep_record::SweepRecord;
-#[cfg(target_os = "linux")]
-use crate::settings::ExposureChoice;
-use crate::store::lease::{NobodyNeedsIt, SharedLock, WriterLock};
-#[cfg(target_os = "linux")]
-use crate::store::section::CacheSection;
+use crate::store::CredentialStore;
+use crate::store::lease::SharedLock;
 use crate::store::section::Prepared;
-use crate::store::{CredentialStore, Forgetting, is_covered};
 #[cfg(target_os = "linux")]
 use crate::sys::{self, Watch};
 use crate::vault::Owner;
@@ -54,27 +49,6 @@ pub(crate) enum Medium {
     /// In this file, in memory.
     #[cfg(target_os = "linux")]
     Memory(PathBuf),
-}
-
-#[cfg(target_os = "linux")]
-impl InPlace {
-    /// What az did with the name that led into memory, and with the file. Where another run has brought the cache back, the
-    /// file in memory is gone.
-    fn finding(&self, store: &CredentialStore<'_>, az: AzEnd) -> Finding {
-        let is_given = self.extent == Extent::All && self.given == GivenCredentials::All;
-        let is_never_opened = |path: &Path| az == AzEnd::Error && is_given && sys::was_never_read(path);
-        let is_replaced = |memory: &PathBuf| {
-            !store.is_in_memory()
-                && memory.exists()
-                && store.cache.path().symlink_metadata().is_ok_and(|file| file.is_file())
-        };
-        match &self.medium {
-            Medium::Memory(memory) if is_replaced(memory) => Finding::Renames,
-            Medium::Memory(memory) if is_never_opened(memory) => Finding::NeverOpened(ExposureKind::Memory),
-            Medium::Disk if is_never_opened(store.cache.path()) => Finding::NeverOpened(ExposureKind::InPlace),
-            Medium::Memory(_) | Medium::Disk => Finding::Nothing,
-        }
-    }
 }
 
 /// One run's exposure in the token cache that all see.
@@ -174,29 +148,6 @@ impl InPlace {
         self.note_accounts(store.accounts());
     }
 
-    /// Has az store what it may store in memory, where there is nothing to expose to it.
-    #[cfg(target_os = "linux")]
-    fn move_as_it_is(&mut self, store: &CredentialStore<'_>) {
-        if let Medium::Memory(memory) = &self.medium
-            && let Err(failure) = store.move_unexposed(memory)
-        {
-            store.app.journal.warn(store.app.context.now(), &failure);
-            self.medium = Medium::Disk;
-        }
-    }
-
-    /// Begins to watch what az stores, where that is not on a disk or concerns others.
-    #[cfg(target_os = "linux")]
-    fn watch(&mut self, store: &CredentialStore<'_>) {
-        let directory = match &self.medium {
-            Medium::Memory(_) => store.cache.file().memory(),
-            Medium::Disk if store.siblings().is_empty() => None,
-            Medium::Disk => Some(store.config_dir.token_cache()),
-        };
-        // Without it the end of the run takes it in.
-        self.watch = directory.and_then(|file| Watch::of_files_in(file.parent()?).ok());
-    }
-
     fn expose_all(&mut self, az: &Recipient<'_>) -> Result<()> {
         let store = az.store;
         // No lock is held while a keyring waits for a person. Where there is nothing no key is needed.
@@ -260,32 +211,6 @@ impl InPlace {
             sys::set_never_read(store.cache.path());
         }
         Ok(accounts)
-    }
-
-    /// Has the cache be in memory, with the text `whole`, and says whether it is; what cannot be there is exposed in place.
-    #[cfg(target_os = "linux")]
-    fn put_into_memory(&mut self, section: &CacheSection<'_>, cache: &TokenCache<'_>, whole: &str) -> Result<bool> {
-        let Medium::Memory(memory) = &self.medium else { return Ok(false) };
-        if let Some(held) = &mut self.held {
-            held.handed = Some(Base::of(cache, &TokenCache::parse(whole)?, section.store().app.context.now())?);
-        }
-        // What is exposed in place already, or could not be stored, is on the disk.
-        let reason = match !section.is_in_memory() && cache.has_refresh_token()? {
-            true => "another az has it in place".to_owned(),
-            false => match section.put_into_memory(memory, whole) {
-                Ok(()) => {
-                    // Told from here on is who opens it.
-                    sys::set_never_read(memory);
-                    return Ok(true);
-                }
-                Err(error) => format!("the token cache cannot be in memory: {error}"),
-            },
-        };
-        if section.store().app.settings.exposure.value == ExposureChoice::Memory {
-            return Err(policy::refused(&reason));
-        }
-        self.medium = Medium::Disk;
-        Ok(false)
     }
 
     fn note_accounts(&mut self, accounts: Vec<Owner>) {
@@ -360,133 +285,5 @@ impl Exposure for InPlace {
         }
         given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
         Ok(finding)
-    }
-}
-
-impl CredentialStore<'_> {
-    /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; nothing is lost.
-    pub fn sweep(&self) -> Result<()> {
-        let record = SweepRecord::of(&self.app.context, self.config_dir);
-        // What a run above us has for itself alone is not lying anywhere.
-        if is_covered(self.cache.path()) {
-            return Ok(());
-        }
-        self.forget_logged_out();
-        self.blank_kept_answers();
-        if record.is_valid(&self.cache) && !self.cache.has_leftover() {
-            return Ok(());
-        }
-        if !self.is_in_the_clear() {
-            record.renew(&self.cache);
-            return Ok(());
-        }
-        if self.lease.nobody()?.is_none() {
-            return Ok(());
-        }
-        #[cfg(target_os = "linux")]
-        if self.is_unexposed_in_memory() {
-            return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
-        }
-        // Nobody is waited for with a lock in hand.
-        self.prepare_vault()?;
-        let _presence = self.app.context.home_lock.enter()?;
-        persist(|| match self.lease.nobody()? {
-            Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
-            None => Ok(()),
-        })
-    }
-
-    /// Takes what a living run's az has stored in the file into the vault.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; the file still has it.
-    #[cfg(target_os = "linux")]
-    fn harvest_in_place(&self, by: Origin<'_>) -> Result<()> {
-        let section = self.prepared()?.enter_vault()?;
-        // Not before: who was signed out meanwhile is in it no more.
-        let text = self.cache.read()?.unwrap_or_default();
-        let cache = TokenCache::parse(&text)?;
-        if !cache.has_refresh_token()? {
-            return Ok(());
-        }
-        let mut opened = section.open_or_replace(&cache)?;
-        opened.harvest(&cache, by, Order::Ran)?;
-        opened.commit().stored
-    }
-
-    /// See [`Lease::writer_lock`].
-    #[must_use]
-    pub fn writer_lock(&self) -> Option<WriterLock> {
-        self.lease.writer_lock()
-    }
-
-    /// Ends a run's exposure, whose lease was given up: takes what it changed into the vault, and scrubs the file if no other
-    /// run needs it.
-    ///
-    /// # Errors
-    /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
-    fn settle_in_place(&self, before: &[Owner], forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
-        let _presence = self.app.context.home_lock.enter()?;
-        let nobody = self.lease.nobody()?;
-        #[cfg(target_os = "linux")]
-        if !self.vault.exists() && self.is_unexposed_in_memory() {
-            return nobody.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
-        }
-        if self.has_nothing() {
-            #[cfg(target_os = "linux")]
-            if self.is_another_user_s() && self.config_dir.path().is_dir() {
-                self.remove_placeholder(&self.lock_cache()?)?;
-            }
-            return Ok(());
-        }
-        self.settle_file(before, forgetting, by, nobody.as_ref())
-    }
-
-    fn settle_file(
-        &self,
-        before: &[Owner],
-        forgetting: Forgetting,
-        by: Origin<'_>,
-        nobody: Option<&NobodyNeedsIt>,
-    ) -> Result<()> {
-        let section = self.prepared()?.enter()?;
-        let cache = section.cache.parse()?;
-        let is_removed = section.cache.is_missing();
-        let is_empty = section.cache.text().trim().is_empty();
-        let mut opened = section.vault.open_or_replace(&cache)?;
-        opened.harvest(&cache, by, by.order_at_the_end())?;
-        match forgetting {
-            Forgetting::Never => {}
-            // An empty text is a write cut short, not a logout.
-            Forgetting::Vanished if is_empty => {}
-            Forgetting::IfProven if is_empty && !is_removed => {}
-            Forgetting::Removed if !is_removed => {}
-            Forgetting::Vanished | Forgetting::Removed => opened.forget(before, &cache)?,
-            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
-            // What this cache has is nobody's any more.
-            Forgetting::Unlisted => opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?,
-        }
-        let committed = opened.commit();
-        if by == Origin::Sweep && committed.stored.is_ok() {
-            self.note_adoption(committed.taken);
-        }
-        let stored = committed.stored.clone();
-        let Some(nobody) = nobody else { return stored };
-        // What the vault has on disk may be scrubbed, what it could not take may not.
-        let scrubbed = committed.on_disk().scrub(self, &cache)?;
-        #[cfg(target_os = "linux")]
-        if section.cache.is_in_memory() {
-            section.cache.bring_back(scrubbed.as_deref().map_or(section.cache.text(), String::as_str), nobody)?;
-            return stored;
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = nobody;
-        if let Some(text) = scrubbed {
-            section.cache.write(&text)?;
-        }
-        stored
     }
 }

@@ -1,0 +1,142 @@
+//! The end of what was exposed in the token cache that all see: the sweep, which scrubs what a dead run or an unwrapped az left
+//! behind, and the settling of a run, which takes what it changed into the vault and scrubs what no other run needs. A cache
+//! that is in memory comes back from there with it. What fails is tried again by the next sweep, and nothing is lost.
+
+use crate::credentials::CredentialFile;
+use crate::credentials::msal::TokenCache;
+#[cfg(target_os = "linux")]
+use crate::credentials::origin::Order;
+use crate::credentials::origin::Origin;
+use crate::failure::{Result, persist};
+use crate::run::sweep_record::SweepRecord;
+use crate::store::lease::{NobodyNeedsIt, WriterLock};
+use crate::store::{CredentialStore, Forgetting, is_covered};
+use crate::vault::Owner;
+
+impl CredentialStore<'_> {
+    /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; nothing is lost.
+    pub fn sweep(&self) -> Result<()> {
+        let record = SweepRecord::of(&self.app.context, self.config_dir);
+        // What a run above us has for itself alone is not lying anywhere.
+        if is_covered(self.cache.path()) {
+            return Ok(());
+        }
+        self.forget_logged_out();
+        self.blank_kept_answers();
+        if record.is_valid(&self.cache) && !self.cache.has_leftover() {
+            return Ok(());
+        }
+        if !self.is_in_the_clear() {
+            record.renew(&self.cache);
+            return Ok(());
+        }
+        if self.lease.nobody()?.is_none() {
+            return Ok(());
+        }
+        #[cfg(target_os = "linux")]
+        if self.is_unexposed_in_memory() {
+            return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
+        }
+        // Nobody is waited for with a lock in hand.
+        self.prepare_vault()?;
+        let _presence = self.app.context.home_lock.enter()?;
+        persist(|| match self.lease.nobody()? {
+            Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
+            None => Ok(()),
+        })
+    }
+
+    /// Takes what a living run's az has stored in the file into the vault.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the file still has it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn harvest_in_place(&self, by: Origin<'_>) -> Result<()> {
+        let section = self.prepared()?.enter_vault()?;
+        // Not before: who was signed out meanwhile is in it no more.
+        let text = self.cache.read()?.unwrap_or_default();
+        let cache = TokenCache::parse(&text)?;
+        if !cache.has_refresh_token()? {
+            return Ok(());
+        }
+        let mut opened = section.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, Order::Ran)?;
+        opened.commit().stored
+    }
+
+    /// See [`Lease::writer_lock`].
+    #[must_use]
+    pub fn writer_lock(&self) -> Option<WriterLock> {
+        self.lease.writer_lock()
+    }
+
+    /// Ends a run's exposure, whose lease was given up: takes what it changed into the vault, and scrubs the file if no other
+    /// run needs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
+    pub(super) fn settle_in_place(&self, before: &[Owner], forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
+        let _presence = self.app.context.home_lock.enter()?;
+        let nobody = self.lease.nobody()?;
+        #[cfg(target_os = "linux")]
+        if !self.vault.exists() && self.is_unexposed_in_memory() {
+            return nobody.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
+        }
+        if self.has_nothing() {
+            #[cfg(target_os = "linux")]
+            if self.is_another_user_s() && self.config_dir.path().is_dir() {
+                self.remove_placeholder(&self.lock_cache()?)?;
+            }
+            return Ok(());
+        }
+        self.settle_file(before, forgetting, by, nobody.as_ref())
+    }
+
+    fn settle_file(
+        &self,
+        before: &[Owner],
+        forgetting: Forgetting,
+        by: Origin<'_>,
+        nobody: Option<&NobodyNeedsIt>,
+    ) -> Result<()> {
+        let section = self.prepared()?.enter()?;
+        let cache = section.cache.parse()?;
+        let is_removed = section.cache.is_missing();
+        let is_empty = section.cache.text().trim().is_empty();
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, by, by.order_at_the_end())?;
+        match forgetting {
+            Forgetting::Never => {}
+            // An empty text is a write cut short, not a logout.
+            Forgetting::Vanished if is_empty => {}
+            Forgetting::IfProven if is_empty && !is_removed => {}
+            Forgetting::Removed if !is_removed => {}
+            Forgetting::Vanished | Forgetting::Removed => opened.forget(before, &cache)?,
+            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
+            // What this cache has is nobody's any more.
+            Forgetting::Unlisted => opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?,
+        }
+        let committed = opened.commit();
+        if by == Origin::Sweep && committed.stored.is_ok() {
+            self.note_adoption(committed.taken);
+        }
+        let stored = committed.stored.clone();
+        let Some(nobody) = nobody else { return stored };
+        // What the vault has on disk may be scrubbed, what it could not take may not.
+        let scrubbed = committed.on_disk().scrub(self, &cache)?;
+        #[cfg(target_os = "linux")]
+        if section.cache.is_in_memory() {
+            section.cache.bring_back(scrubbed.as_deref().map_or(section.cache.text(), String::as_str), nobody)?;
+            return stored;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = nobody;
+        if let Some(text) = scrubbed {
+            section.cache.write(&text)?;
+        }
+        stored
+    }
+}
