@@ -14,6 +14,7 @@
 //! | [`provision`], [`releases`], [`fake_az`] | the real az, older ones and a fake one, made once |
 //! | [`encrypting`] | an az that keeps its tokens in a keyring |
 //! | [`earned`] | what azward has found out about the real az before a test begins |
+//! | [`libraries`] | the Azure libraries that get their tokens from az, made once |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
@@ -31,6 +32,7 @@ pub(crate) mod installed;
 pub(crate) mod invocation;
 pub(crate) mod isolated;
 pub(crate) mod keyring;
+pub(crate) mod libraries;
 pub(crate) mod native;
 pub(crate) mod outcome;
 #[cfg(target_os = "linux")]

@@ -1,20 +1,16 @@
 //! The Azure SDKs as they come from their registries, azure-identity for Python and @azure/identity for JavaScript, get their
 //! tokens through the shim without noticing it, and say properly that nobody is logged in.
 //!
-//! They are installed once below `target/`, like the real az (`support/provision.rs`); that needs Python, Node.js and the
-//! network (or a mirror in `pip.conf` and `.npmrc`).
+//! They are installed once, like the real az (`support/libraries.rs`); that needs Python, Node.js and the network (or a mirror
+//! in `pip.conf` and `.npmrc`). What else there is of their kind is in `tests/callers`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entra::{Entra, SUBSCRIPTION_2, TENANT_A, TENANT_B};
 use serde_json::Value;
 
-use crate::support::{Invocation, LOUD, Sandbox, provision};
-
-const PYTHON_VERSION: &str = "1.27.0";
-const JAVASCRIPT_VERSION: &str = "4.13.1";
+use crate::support::{Invocation, LOUD, Sandbox, libraries};
 
 const ARM: &str = "https://management.core.windows.net//.default";
 const VAULT: &str = "https://vault.azure.net/.default";
@@ -62,49 +58,6 @@ const { AzureCliCredential, CredentialUnavailableError } = require("@azure/ident
 })();
 "#;
 
-/// The Python of a virtual environment with azure-identity in it.
-fn python() -> PathBuf {
-    let venv = provision::cache_dir()
-        .join(format!("azure-identity-python-{PYTHON_VERSION}-python{}", provision::python_version()));
-    let is_whole = |venv: &Path| provision::has_stamp(venv, PYTHON_VERSION) && venv.join("bin/python3").exists();
-    provision::make_once(&venv, PYTHON_VERSION, is_whole, |venv| {
-        provision::announce(&format!("installing azure-identity {PYTHON_VERSION} for Python: some seconds, once"));
-        let need = "the SDK's test needs python3 with its venv module (Debian: apt-get install python3-venv) and PyPI";
-        step(Command::new("python3").args(["-m", "venv"]).arg(venv), need);
-        let package = format!("azure-identity=={PYTHON_VERSION}");
-        let pip = ["-m", "pip", "install", "--quiet", "--progress-bar=off", &package];
-        step(Command::new(venv.join("bin/python3")).args(pip), need);
-    });
-    venv.join("bin/python3")
-}
-
-/// A directory whose `node_modules` has @azure/identity in it.
-fn node_modules() -> PathBuf {
-    let directory = provision::cache_dir().join(format!("azure-identity-javascript-{JAVASCRIPT_VERSION}"));
-    let is_whole = |directory: &Path| provision::has_stamp(directory, JAVASCRIPT_VERSION);
-    provision::make_once(&directory, JAVASCRIPT_VERSION, is_whole, |directory| {
-        provision::announce(&format!(
-            "installing @azure/identity {JAVASCRIPT_VERSION} for Node.js: some seconds, once"
-        ));
-        let need = "the SDK's test needs Node.js 20 or newer with npm (Debian: apt-get install nodejs npm) and the npm registry";
-        std::fs::create_dir_all(directory).unwrap_or_else(|error| panic!("`{}`: {error}", directory.display()));
-        let package = format!("@azure/identity@{JAVASCRIPT_VERSION}");
-        let npm = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", &package];
-        step(Command::new("npm").args(npm).arg("--prefix").arg(directory), need);
-    });
-    directory.join("node_modules")
-}
-
-fn step(command: &mut Command, need: &str) {
-    for variable in ["PYTHONHOME", "PYTHONPATH"] {
-        command.env_remove(variable);
-    }
-    let output = command.stdin(Stdio::null()).env("PIP_USER", "0").output();
-    let output = output.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}\n{need}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}\n{need}", output.status);
-}
-
 /// An SDK asking through the shim.
 struct Sdk {
     name: &'static str,
@@ -119,17 +72,27 @@ impl Sdk {
     fn python(sandbox: &Sandbox) -> Self {
         let script = sandbox.root().join("ask.py");
         std::fs::write(&script, PYTHON).unwrap();
-        Self { name: "azure-identity for Python", program: python(), script, ways: 2, modules: PathBuf::new() }
+        Self {
+            name: "azure-identity for Python",
+            program: libraries::python(),
+            script,
+            ways: 2,
+            modules: PathBuf::new(),
+        }
     }
 
     fn javascript(sandbox: &Sandbox) -> Self {
         let script = sandbox.root().join("ask.js");
         std::fs::write(&script, JAVASCRIPT).unwrap();
-        // That of the person who runs the tests, wherever it is: a box has the system's directories only.
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let node = std::env::split_paths(&path).map(|directory| directory.join("node")).find(|node| node.is_file());
-        let node = node.expect("there is no `node` on PATH: the test of @azure/identity needs Node.js 20 or newer");
-        Self { name: "@azure/identity for JavaScript", program: node, script, ways: 1, modules: node_modules() }
+        let node = libraries::on_path("node")
+            .expect("there is no `node` on PATH: the test of @azure/identity needs Node.js 20 or newer");
+        Self {
+            name: "@azure/identity for JavaScript",
+            program: node,
+            script,
+            ways: 1,
+            modules: libraries::javascript(),
+        }
     }
 
     fn ask(&self, sandbox: &Sandbox, wanted: &[&str]) -> Vec<Value> {

@@ -1,0 +1,68 @@
+//! The programs that get their tokens from az, unmodified and as they come from their registries, each through azward and beside
+//! that through the bare az: when all is well, when a token is due, expired (thirty ask at once), of another tenant, when the
+//! endpoint is slow, tokens are short-lived, the refresh token is refused, nobody is logged in. Where azward is worse than az
+//! in any of it the test fails; the outcomes of both are printed in one table.
+//!
+//! `cargo test` does a sample. In full, as `.ci/run` has it: `AZWARD_CALLERS=full cargo test --test callers -- --nocapture`. A
+//! caller whose language is missing on this machine is told as missing. With the beginnings of names, between commas, in place
+//! of `full` it is about those callers.
+
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table and the progress are for people")]
+
+mod caller;
+mod scenario;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod verdict;
+mod world;
+
+use caller::{CALLERS, Caller, Means};
+use scenario::{Place, SCENARIOS};
+use table::Table;
+use world::World;
+
+#[test]
+fn callers_are_served_as_by_az_or_better() {
+    let (callers, scenarios) = plan();
+    assert!(!callers.is_empty(), "no caller has such a name");
+    let callers: Vec<(Caller, Option<Means>)> = callers.into_iter().map(|caller| (caller, caller.means())).collect();
+    let world = World::new();
+    let mut table = Table::new(&scenarios);
+    let mut findings = Vec::new();
+    for scenario in scenarios {
+        for (caller, means) in &callers {
+            let Some(means) = means else { continue };
+            if !scenario.is_for(caller) {
+                table.leave_out(caller, scenario);
+                continue;
+            }
+            let [ours, theirs] = [Place::Azward, Place::BareAz].map(|place| scenario.play(&world, means, place));
+            findings.extend(
+                verdict::worse(&ours, &theirs).map(|what| format!("{}, {}: {what}", caller.name, scenario.name)),
+            );
+            eprintln!("  {}, {}: {ours} | {theirs}", caller.name, scenario.name);
+            table.enter(caller, scenario, &ours, &theirs);
+        }
+    }
+    for (caller, _) in callers.iter().filter(|(_, means)| means.is_none()) {
+        table.miss(caller);
+    }
+    println!("{}", table.to_markdown());
+    assert!(findings.is_empty(), "worse than with the bare az:\n{}", findings.join("\n"));
+}
+
+/// Which callers, and in which scenarios: `AZWARD_CALLERS` says so.
+fn plan() -> (Vec<Caller>, Vec<scenario::Scenario>) {
+    let wanted = std::env::var("AZWARD_CALLERS").unwrap_or_default();
+    let all = |scenarios: Vec<scenario::Scenario>, is_wanted: &dyn Fn(&Caller) -> bool| {
+        (CALLERS.into_iter().filter(|caller| is_wanted(caller)).collect(), scenarios)
+    };
+    match wanted.as_str() {
+        // What the other tests have installed already, and what takes a second.
+        "" => all(SCENARIOS.into_iter().filter(|s| s.is_quick).collect(), &|caller| caller.is_cheap),
+        "full" => all(SCENARIOS.to_vec(), &|_| true),
+        names => all(SCENARIOS.to_vec(), &|caller| names.split(',').any(|name| caller.name.starts_with(name))),
+    }
+}
