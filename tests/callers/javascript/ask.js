@@ -9,7 +9,10 @@ async function byIdentity(tenant) {
 
 async function byNodeauth() {
   const { AzureCliCredentials } = require("@azure/ms-rest-nodeauth");
-  const credentials = await AzureCliCredentials.create({ resource: "https://vault.azure.net" });
+  const credentials = await AzureCliCredentials.create({ resource: "https://vault.azure.net" }).catch((error) => {
+    // It starts two az at once, and begins with which of them failed first: az's own words are the same.
+    throw new Error(/ERROR: [^]*?(?=\n\s+at )/.exec(String(error))?.[0] ?? String(error));
+  });
   const token = await credentials.getToken();
   return { token: token.accessToken, expires_on: Math.floor(token.expiresOn.getTime() / 1000) };
 }
