@@ -101,7 +101,7 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         return Err(pass());
     }
     let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Supervisor, &real_az);
-    let run = Run { app, config_dir: &config_dir, real_az, run_variable };
+    let run = Run { app, config_dir: &config_dir, program: real_az.clone(), real_az: Some(real_az), run_variable };
     let has_answered = Cell::new(false);
     // What another found out about this az while this one waited counts.
     let answer_instead = || answer(&az.anew(), Renew::Never) == Answered::Yes;

@@ -71,6 +71,12 @@ pub(crate) enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Run any program as az is run: with the refresh tokens at hand for as long as it takes
+    Exec {
+        /// The program, found on PATH, and its arguments
+        #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Make the config directory that az uses here a view of the login that it is a copy of
     Adopt {
         /// The config directory of that login

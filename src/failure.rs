@@ -11,7 +11,9 @@ use crate::text;
 pub enum Kind {
     /// No real az was found: exit 127, as a shell says it.
     NoRealAz,
-    /// The real az was found and could not be started: exit 126, as a shell says it.
+    /// A program of that name was not found: exit 127, as a shell says it.
+    NoProgram,
+    /// The real az, or another program, was found and could not be started: exit 126, as a shell says it.
     NotStarted,
     /// The key store did not answer, is locked, or cannot be read: the vault may be fine.
     KeyUnavailable,
@@ -89,7 +91,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::NoRealAz => 127,
+            Kind::NoRealAz | Kind::NoProgram => 127,
             Kind::NotStarted => 126,
             Kind::Usage => 2,
             Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,

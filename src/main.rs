@@ -72,6 +72,7 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             };
             refresh::refresh(app, ui, which)
         }
+        Command::Exec { words } => commands::exec::exec(app, ui, &words),
         Command::Adopt { from } => {
             let here = ConfigDir::of(&app.context);
             commands::view::add(app, ui, here.path(), Some(&from))

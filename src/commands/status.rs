@@ -14,7 +14,7 @@ use crate::commands::clear::Clear;
 use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
 use crate::journal::{Action, Event};
-use crate::run::exposure::policy::{Plan, Policy};
+use crate::run::exposure::policy::{Plan, Policy, Started};
 use crate::settings::Provenance;
 use crate::store::CredentialStore;
 use crate::tokens::renewal::Renewal;
@@ -118,7 +118,7 @@ fn shim_line(app: &App) -> String {
 fn exposure_line(app: &App) -> String {
     let App { context, settings, .. } = app;
     let real_az = real_az::find(context, settings, &[]).unwrap_or_default();
-    let policy = Policy::new(app, &real_az);
+    let policy = Policy::new(app, &real_az, Started::Az);
     let words = |programs| match policy.try_out(programs) {
         Plan::Private => "private: az gets the refresh tokens in a file in memory, on no disk".to_owned(),
         Plan::Memory => "in memory: the token cache is on no disk while az runs".to_owned(),

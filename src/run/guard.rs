@@ -73,7 +73,7 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
     let effect = manifest.command.as_ref().map_or(AccountEffect::Nothing, Group::effect);
     // How az ended is only told to its parent.
     let forgetting = match effect {
-        AccountEffect::SignOut | AccountEffect::Clear => Forgetting::IfProven,
+        AccountEffect::SignOut | AccountEffect::Clear | AccountEffect::Unknown => Forgetting::IfProven,
         AccountEffect::Nothing | AccountEffect::SignIn => Forgetting::Never,
     };
     let given = GivenCredentials::to(effect);

@@ -29,7 +29,7 @@ use crate::azure::command::{AccountEffect, TokenRequest};
 use crate::azure::{Command, ConfigDir, TokenStorage};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
-use crate::run::exposure::policy::Policy;
+use crate::run::exposure::policy::{Policy, Started};
 use crate::run::exposure::{AzEnd, ExposureKind};
 use crate::run::guardian::Guardian;
 use crate::run::launch::{Launch, Streams};
@@ -49,8 +49,10 @@ pub struct Run<'a> {
     pub app: &'a App,
     /// The config directory that az will use.
     pub config_dir: &'a ConfigDir,
-    /// The real az.
-    pub real_az: PathBuf,
+    /// What is executed: the real az, or a program that uses az.
+    pub program: PathBuf,
+    /// The real az, which renews tokens where only it can; where there is none, nobody does.
+    pub real_az: Option<PathBuf>,
     /// The run variable for what is started.
     pub run_variable: RunVariable,
 }
@@ -84,7 +86,8 @@ impl Run<'_> {
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
         let storage = store.token_storage();
-        let policy = Policy::new(self.app, &self.real_az);
+        let started = if command.name().is_some() { Started::Program } else { Started::Az };
+        let policy = Policy::new(self.app, &self.program, started);
         let guardian = Guardian::start();
         let launch = Launch {
             store: &store,
@@ -98,10 +101,11 @@ impl Run<'_> {
         let begun = launch.begin()?;
         let request = command.likely_request();
         let wanted = self.wanted(&store, command, request.as_ref()).filter(|_| storage.is_file());
-        let tokens = Tokens { store: &store, real_az: Some(&self.real_az), command: command.group() };
+        let tokens = Tokens { store: &store, real_az: self.real_az.as_deref(), command: command.group() };
         let is_for_a_token = command.group().is_for_a_token();
         let to_renew = wanted.as_ref().filter(|_| asked == Asked::Not);
         let left_to_az = to_renew.and_then(|wanted| Self::renew_if_due(&tokens, wanted, is_for_a_token));
+        let left_to_az = left_to_az.filter(|_| self.real_az.is_some());
         let (waited, since) = (Instant::now(), self.app.context.now());
         let mut turn = if is_for_a_token || left_to_az.is_some() { store.writer_lock() } else { None };
         let has_waited = turn.is_some() && waited.elapsed() > SHORTEST_WAIT;
@@ -124,7 +128,8 @@ impl Run<'_> {
         let renew_through_az = |wanted: &TokenKey, flight: &Flight| {
             let arguments = through_az::arguments(request.as_ref());
             let command = Command::parse(&arguments);
-            let quiet = Launch { command: &command, streams: Streams::Nobodys, ..launch };
+            let policy = Policy::new(self.app, self.real_az.as_deref().unwrap_or(&self.program), Started::Az);
+            let quiet = Launch { command: &command, policy: &policy, streams: Streams::Nobodys, ..launch };
             self.renew_through_az(wanted, flight, &tokens, quiet, kind);
         };
         if kind == ExposureKind::Private
@@ -192,7 +197,7 @@ impl Run<'_> {
         command: &Command<'_>,
         request: Option<&TokenRequest>,
     ) -> Option<TokenKey> {
-        if command.effect() != AccountEffect::Nothing || !store.vault.exists() {
+        if !matches!(command.effect(), AccountEffect::Nothing | AccountEffect::Unknown) || !store.vault.exists() {
             return None;
         }
         let App { context, .. } = self.app;
@@ -288,6 +293,8 @@ fn forgetting(command: &Command<'_>, end: AzEnd, storage: TokenStorage) -> Forge
         (AccountEffect::Clear | AccountEffect::SignOut, AzEnd::Succeeded) if !storage.is_file() => Forgetting::Unlisted,
         (AccountEffect::Clear, AzEnd::Succeeded) => Forgetting::Removed,
         (AccountEffect::SignOut, AzEnd::Succeeded) => Forgetting::Vanished,
+        // What it started did, or did not, and its own end tells nothing of that.
+        (AccountEffect::Unknown, AzEnd::Succeeded | AzEnd::Failed) => Forgetting::IfProven,
         _ => Forgetting::Never,
     }
 }

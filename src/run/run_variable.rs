@@ -93,6 +93,18 @@ impl RunVariable {
         }
     }
 
+    /// The run variable for a program that is no az: every az is still to be tried.
+    #[must_use]
+    pub fn of_program(given: Option<&Self>, config_dir: &ConfigDir) -> Self {
+        Self { tried: Vec::new(), ..Self::of_this_process(given, config_dir, Role::Supervisor, Path::new("")) }
+    }
+
+    /// The same for a program inside a live run.
+    #[must_use]
+    pub fn passed_to_program(&self) -> Self {
+        Self { tried: Vec::new(), ..self.passed_on(Path::new("")) }
+    }
+
     /// The same run variable for an az in this exposure.
     #[must_use]
     pub(super) fn within(&self, kind: ExposureKind) -> Self {

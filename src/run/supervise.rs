@@ -1,7 +1,7 @@
 //! The real az as a child that was let go: waited for, with what goes on beside it; and this process as az itself. We never
 //! stand between it and its caller. An az that cannot be started is [`Kind::NotStarted`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -13,6 +13,7 @@ use crate::failure::{Failure, Kind};
 use crate::run::keep_alive::End;
 use crate::run::run_variable::{self, RunVariable};
 use crate::sys::{self, ChildProcess};
+use crate::text;
 use crate::wait;
 
 /// Waits for the end of `az`, which has its signals handed on; `meanwhile` runs beside it, on a thread of its own, and is told
@@ -79,6 +80,21 @@ pub fn become_az(mut az: Command, arguments: &[OsString]) -> Failure {
     az.args(arguments);
     let error = sys::replace_process(&mut az);
     not_started(Path::new(az.get_program()), &error)
+}
+
+/// Becomes the program at `path`, called `name`; returns only if that failed.
+#[must_use]
+pub fn become_program(mut program: Command, name: &OsStr, arguments: &[OsString]) -> Failure {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut program, name);
+    program.args(arguments);
+    program_not_started(name, &sys::replace_process(&mut program))
+}
+
+/// The failure of a program that cannot be started.
+pub(super) fn program_not_started(name: &OsStr, error: &io::Error) -> Failure {
+    let shown = text::path(Path::new(name));
+    Failure::new(Kind::NotStarted, format!("cannot start `{shown}`: {error}"), "check that program, or name another")
 }
 
 /// The failure of an az that cannot be started.

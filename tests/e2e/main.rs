@@ -8,6 +8,7 @@
 //!   - `copied`: a copy of a config directory says whose login it lacks, and adopts it.
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `encryption`: an az that would keep its tokens in a keyring of its own.
+//!   - `exec`: any program gets what az gets.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
@@ -62,6 +63,7 @@ mod runs {
     mod copied;
     mod denials;
     mod encryption;
+    mod exec;
     mod journal;
     mod keep_alive;
     mod login;

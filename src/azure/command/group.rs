@@ -26,6 +26,8 @@ pub enum AccountEffect {
     SignOut,
     /// `az account clear`: it removes them all.
     Clear,
+    /// Any of that, or nothing: it is no az, and may start several.
+    Unknown,
 }
 
 /// The commands of one word: the next may be a value that az complains about, or that it searches for.
@@ -62,6 +64,11 @@ impl Group {
             _ => AccountEffect::Nothing,
         };
         Self { words, effect }
+    }
+
+    /// What is told of a program that is none of az's commands, whatever it is.
+    pub(super) fn of_program() -> Self {
+        Self { words: "azward exec".to_owned(), effect: AccountEffect::Unknown }
     }
 
     /// What the command does to the accounts.

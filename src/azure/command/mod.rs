@@ -14,7 +14,7 @@ mod options;
 mod question;
 mod token_request;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 pub use group::{AccountEffect, Group};
 pub use question::{Extent, Fact, Question};
@@ -23,6 +23,7 @@ pub use token_request::TokenRequest;
 /// One invocation of az.
 #[derive(Clone, Debug)]
 pub struct Command<'a> {
+    name: Option<&'a OsStr>,
     arguments: &'a [OsString],
     group: Group,
     possible_effect: AccountEffect,
@@ -58,6 +59,7 @@ impl<'a> Command<'a> {
         let group = Group::of(arguments);
         let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
         Self {
+            name: None,
             arguments,
             possible_effect: possible_effect(arguments),
             programs: if alone::is_listed(group.as_str()) { Programs::None } else { Programs::Any },
@@ -69,12 +71,38 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Any program, by the name that it is called by and its arguments: none of them says anything here, whatever it looks like.
+    /// It may use az's libraries, start an az or several, and do with the accounts what these can do.
+    #[must_use]
+    pub fn of_program(name: &'a OsStr, arguments: &'a [OsString]) -> Self {
+        let group = Group::of_program();
+        Self {
+            name: Some(name),
+            arguments,
+            possible_effect: group.effect(),
+            programs: Programs::Any,
+            subject: Subject::Person,
+            needs_credentials: true,
+            token_request: None,
+            question: None,
+            group,
+        }
+    }
+
+    /// What it is called by, where it is no command of az's.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a OsStr> {
+        self.name
+    }
+
     /// The token that a `get-access-token` is about to hand out, in whatever form it is, or that another command uses which
     /// names a subscription; `None` for the default one of any other command, and where only az understands it.
     #[must_use]
     pub fn likely_request(&self) -> Option<TokenRequest> {
         let words: Option<Vec<&str>> = self.arguments.iter().map(|argument| argument.to_str()).collect();
         match self.group.is_for_a_token() {
+            // A program's are not az's.
+            _ if self.name.is_some() => None,
             true => TokenRequest::likely(&words?),
             false => TokenRequest::for_subscription(&words?),
         }
@@ -180,6 +208,26 @@ mod tests {
             ("group list", AccountEffect::Nothing),
         ] {
             assert_eq!(Command::parse(&arguments(line)).possible_effect(), effect, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_is_told_says_nothing() {
+        for line in [
+            "logout",
+            "account clear",
+            "account get-access-token",
+            "login --service-principal",
+            "version --help",
+            "group list --subscription s",
+        ] {
+            let arguments = arguments(line);
+            let command = Command::of_program(OsStr::new("az"), &arguments);
+            assert_eq!((command.effect(), command.possible_effect()), (AccountEffect::Unknown, AccountEffect::Unknown));
+            assert_eq!((command.group().as_str(), command.programs()), ("azward exec", Programs::Any));
+            assert!(
+                command.needs_credentials() && command.token_request().is_none() && command.likely_request().is_none()
+            );
         }
     }
 

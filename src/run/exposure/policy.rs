@@ -36,13 +36,23 @@ pub(crate) struct Policy<'a> {
     app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
+    started: Started,
+}
+
+/// What is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// The real az, of which it is remembered what comes to light.
+    Az,
+    /// Another program in its place, of which nothing is.
+    Program,
 }
 
 impl<'a> Policy<'a> {
     /// Nothing is asked yet.
     #[must_use]
-    pub(crate) fn new(app: &'a App, real_az: &'a Path) -> Self {
-        Self { app, choice: app.settings.exposure.value, real_az }
+    pub(crate) fn new(app: &'a App, real_az: &'a Path, started: Started) -> Self {
+        Self { app, choice: app.settings.exposure.value, real_az, started }
     }
 
     /// The az that all this is about.
@@ -131,6 +141,7 @@ impl Policy<'_> {
     /// Remembers what came to light about this az.
     pub(crate) fn note(&self, finding: Finding) {
         match finding {
+            _ if self.started == Started::Program => {}
             Finding::Nothing => {}
             Finding::Renames => self.refusals().note_rename(),
             Finding::NeverOpened(kind) => self.refusals().note_never_opened(kind),
@@ -138,6 +149,9 @@ impl Policy<'_> {
     }
 
     fn objection(&self, kind: ExposureKind) -> Option<String> {
+        if self.started == Started::Program && kind == ExposureKind::Memory {
+            return None;
+        }
         self.refusals().objection(kind)
     }
 

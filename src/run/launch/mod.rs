@@ -25,7 +25,7 @@ use pending::PendingAz;
 use crate::azure::command::Subject;
 use crate::azure::known_az::KnownAz;
 use crate::azure::{Command, TokenStorage};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::run::exposure::in_place::Extent;
 use crate::run::exposure::policy::{Plan, Policy};
 #[cfg(target_os = "linux")]
@@ -34,7 +34,7 @@ use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, GivenCredentia
 use crate::run::guardian::Guardian;
 use crate::run::keep_alive::End;
 use crate::run::run_variable::{self, RunVariable};
-use crate::run::supervise::{self, not_started};
+use crate::run::supervise::{self, not_started, program_not_started};
 #[cfg(target_os = "linux")]
 use crate::store::lease::SharedLock;
 use crate::store::{CredentialStore, Forgetting};
@@ -166,7 +166,18 @@ impl<'a> Launch<'a> {
             Streams::Callers => program,
             Streams::Nobodys => program.and_then(Program::quietly),
         };
-        program.and_then(make).map_err(|error| not_started(real_az, &error))
+        let program = match self.command.name() {
+            Some(name) => program.and_then(|program| program.called(name)),
+            None => program,
+        };
+        program.and_then(make).map_err(|error| self.not_started(&error))
+    }
+
+    fn not_started(&self, error: &io::Error) -> Failure {
+        match self.command.name() {
+            Some(name) => program_not_started(name, error),
+            None => not_started(self.policy.real_az(), error),
+        }
     }
 
     /// Whether azward has the login that it uses, or is going to have the one that it makes. An application's alone is az's own
@@ -310,7 +321,7 @@ impl<'a> Going<'a> {
     pub(super) fn wait(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
         let Self { launch, exposure, az } = self;
         let status = az.and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
-        let status = status.map_err(|error| not_started(launch.policy.real_az(), &error));
+        let status = status.map_err(|error| launch.not_started(&error));
         let az = AzEnd::of(status.as_ref().ok().and_then(ExitStatus::code));
         (Ended { launch, exposure, az }, status)
     }

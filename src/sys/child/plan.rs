@@ -58,6 +58,15 @@ impl Program {
         Ok(Self { path, arguments, shell_arguments, environment, nowhere: None })
     }
 
+    /// The same under another name than that of its file.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a NUL byte.
+    pub fn called(mut self, name: &OsStr) -> io::Result<Self> {
+        self.arguments[0] = CString::new(name.as_bytes())?;
+        Ok(self)
+    }
+
     /// The same without the caller's standard streams.
     ///
     /// # Errors

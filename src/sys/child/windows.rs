@@ -30,6 +30,14 @@ impl Program {
         Ok(Self { command })
     }
 
+    /// The same under another name than that of its file, which there is none of here.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn called(self, _name: &OsStr) -> io::Result<Self> {
+        Ok(self)
+    }
+
     /// The same without the caller's standard streams.
     ///
     /// # Errors
