@@ -41,7 +41,17 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
         let what = format!("az keeps its tokens in the system's keyring itself, because {}", clue.words());
         bail!(Failure::new(Kind::Usage, what, format!("az renews those; for azward to do so, {}", clue.remedy())));
     }
+    // What an unwrapped az has signed in for is taken in first.
+    store.sweep()?;
     let wanted = wanted(app, &config_dir, &store, which)?;
+    if !store.vault.exists() {
+        // Nothing could replace the tokens that are there.
+        let failure = store.login_of_the_original().unwrap_or_else(|| {
+            let what = format!("azward has no login for `{}`", text::path(config_dir.path()));
+            Failure::new(Kind::Usage, what, "sign in with az first")
+        });
+        bail!(failure);
+    }
     let arguments = ["account", "get-access-token"].map(OsString::from);
     let command = Command::parse(&arguments);
     let tokens = Tokens { store: &store, real_az: None, command: command.group() };

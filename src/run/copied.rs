@@ -11,7 +11,7 @@ use crate::vault;
 
 impl CredentialStore<'_> {
     /// Whose login the accounts of this directory are, where it has none itself.
-    pub(super) fn login_of_the_original(&self) -> Option<Failure> {
+    pub(crate) fn login_of_the_original(&self) -> Option<Failure> {
         if self.vault.exists() || self.is_in_the_clear() {
             return None;
         }

@@ -46,3 +46,33 @@ fn a_copy_says_whose_login_it_lacks_and_adopts_it() {
     assert!(copy.access_token(TENANT_A.id, &format!("{VAULT}/.default")).is_some());
     sandbox.assert_nothing_in_the_clear();
 }
+
+#[test]
+fn what_only_the_original_s_login_could_replace_stays() {
+    let (sandbox, entra) = Sandbox::logged_in();
+    let copy = copy(&sandbox);
+    let before = copy.entries("AccessToken").len();
+    for words in [&["refresh"][..], &["refresh", "--all"]] {
+        let refused = sandbox.azward(words).env("AZURE_CONFIG_DIR", copy.path()).run().exited(2);
+        assert!(refused.err().contains("azward adopt --from"), "{refused:?}");
+    }
+    assert_eq!(copy.entries("AccessToken").len(), before);
+    // Two copies, one of them of a view, are views of the one login.
+    let adopt = |copy: &ConfigDir, from: &Path| {
+        let words: [&std::ffi::OsStr; 3] = ["adopt".as_ref(), "--from".as_ref(), from.as_os_str()];
+        sandbox.azward(words).env("AZURE_CONFIG_DIR", copy.path()).run().ok();
+    };
+    adopt(&copy, &sandbox.config_dir());
+    let second = copy.copy_to(sandbox.home().join("job2"));
+    let failed = token(sandbox.az(["account", "get-access-token"]), second.path()).run().exited(1);
+    let hint = format!("azward adopt --from {}`", sandbox.config_dir().display());
+    assert!(failed.err().contains(&hint), "{failed:?}");
+    adopt(&second, copy.path());
+    entra.clear_journal();
+    for directory in [second.path(), copy.path(), &sandbox.config_dir()] {
+        token(sandbox.az(["account", "get-access-token"]), directory).run().ok().silent();
+    }
+    assert_eq!(entra.refreshes(), 1);
+    sandbox.azward(["refresh"]).env("AZURE_CONFIG_DIR", second.path()).run().ok();
+    sandbox.assert_nothing_in_the_clear();
+}
