@@ -18,7 +18,7 @@ pub struct Context {
     pub executable: Option<PathBuf>,
     /// The working directory, where the system tells.
     pub directory: PathBuf,
-    /// The user's home directory as Python's `os.path.expanduser` finds it.
+    /// The user's home directory as Python's `os.path.expanduser` finds it, which leaves what it does not find as it is.
     pub home: PathBuf,
     /// `$AZWARD_HOME`: where the vaults, locks, settings and the journal are.
     pub azward_home: PathBuf,
@@ -79,12 +79,22 @@ impl Context {
             .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
 
+    /// Whether nobody knows where the user is at home: no `HOME`, and no entry in the passwd database. az's config directory is
+    /// then below one of the name `~` in the working directory.
+    #[must_use]
+    pub fn is_home_unknown(&self) -> bool {
+        self.home == Path::new(UNKNOWN_HOME)
+    }
+
     /// Expands a leading `~` as Python's `os.path.expanduser` does for the user's own home.
     #[must_use]
     pub fn expand_user(&self, path: &Path) -> PathBuf {
         path.strip_prefix("~").map_or_else(|_| path.to_owned(), |rest| self.home.join(rest))
     }
 }
+
+/// What stands for the home directory, and is taken as it stands where nobody knows that.
+const UNKNOWN_HOME: &str = "~";
 
 /// What a variable is set to: the last word on it, should it be there twice.
 fn value_in<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
@@ -97,7 +107,7 @@ fn home_directory(environment: &[(OsString, OsString)]) -> PathBuf {
     match value_in(environment, variable) {
         Some(home) if home.is_empty() => PathBuf::from("/"),
         Some(home) => PathBuf::from(home),
-        None => sys::home_from_passwd().unwrap_or_else(|| PathBuf::from("/")),
+        None => sys::home_from_passwd().unwrap_or_else(|| PathBuf::from(UNKNOWN_HOME)),
     }
 }
 

@@ -63,9 +63,10 @@ fn candidates(context: &Context, settings: &Settings) -> impl Iterator<Item = Pa
         let chosen = settings.real_az.iter().filter(move |setting| (setting.provenance == Provenance::File) == is_pin);
         chosen.map(|setting| setting.value.clone())
     };
-    let own = context.home.join(".local/bin");
+    // One in the working directory is nobody's own.
+    let own = (!context.is_home_unknown()).then(|| context.home.join(".local/bin"));
     let names = if cfg!(windows) { ["az.cmd", "az.exe"].as_slice() } else { &["az"] };
-    let well_known = WELL_KNOWN.iter().map(PathBuf::from).chain([own]);
+    let well_known = WELL_KNOWN.iter().map(PathBuf::from).chain(own);
     let well_known = well_known.flat_map(move |directory| names.iter().map(move |name| directory.join(name)));
     let on_path = std::iter::once_with(|| on_path(context)).flatten();
     set(false).chain(on_path).chain(set(true)).chain(well_known)

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::real_az;
 use crate::commands::start_up_files::{self, start_up_files};
+use crate::failure::{Failure, Kind};
 use crate::home_lock::SHIM_TAKEN_OUT;
 use crate::private;
 use crate::settings::Settings;
@@ -49,6 +50,10 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
     // What cannot be done is refused before anything is.
+    if context.is_home_unknown() && (start_up == StartUp::Edit || !context.has_variable("AZWARD_HOME")) {
+        let what = "nobody knows where this user is at home: HOME is not set, and the passwd database has no entry";
+        bail!(Failure::new(Kind::Usage, what, "set HOME; or name a directory in AZWARD_HOME, with --no-modify-path"));
+    }
     start_up_files::check(&directory)?;
     if let Some(failure) = settings_failure {
         // They would be written anew, without what they say.

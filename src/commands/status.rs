@@ -40,6 +40,9 @@ pub fn status(app: &App, ui: &Ui) -> Result<()> {
     let store = CredentialStore::new(app, config_dir);
     let state = store.vault.describe();
     ui.row("config directory", &config_dir.path().display().to_string());
+    if context.is_home_unknown() {
+        ui.row("home", "not known, so az takes the working directory for it, and azward does: set HOME");
+    }
     let login = store.vault.login();
     if login.is_viewed_in(config_dir) {
         ui.row("view of", &format!("the login of {}", login.directory().display()));

@@ -80,8 +80,12 @@ impl TokenKey {
         scope: String,
     ) -> Option<Self> {
         let is_special = ["COPILOT_AGENT_SESSION_ID", "ACC_CLOUD"].iter().any(|name| context.has_variable(name));
-        let tenant = tenant.unwrap_or(&subscription.tenant_id).to_lowercase();
-        if is_special || !subscription.user.is_person() || !is_guid(&tenant) {
+        // To an AD FS a tenant means nothing, and MSAL files its tokens under its own name (azure-cli-core 2.91.0,
+        // `auth/identity.py`, `_get_authority_url`; msal 1.39.0, `authority.py`).
+        let is_adfs = cloud.active_directory.path() == "/adfs";
+        let tenant = if is_adfs { "adfs" } else { tenant.unwrap_or(&subscription.tenant_id) };
+        let tenant = tenant.to_lowercase();
+        if is_special || !subscription.user.is_person() || !(is_adfs || is_guid(&tenant)) {
             return None;
         }
         Some(Self {

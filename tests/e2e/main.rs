@@ -3,6 +3,7 @@
 //! secrets in place, what is below a module `signals`, and the harness, with signals ignored.
 //!
 //! - `runs`: az runs, however it is handed the secrets.
+//!   - `adfs`: an AD FS in the place of Entra ID.
 //!   - `adoption`: a login that azward did not put there itself is taken into the vault.
 //!   - `adversity`: keyrings, disks, vaults, locks, modes and clocks in disorder.
 //!   - `copied`: a copy of a config directory says whose login it lacks, and adopts it.
@@ -28,7 +29,7 @@
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
-//! - `surroundings`: an environment of PATH alone, a real keyring, files of other owners.
+//! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
 //! - `harness`: what the tests themselves stand on.
 //!
@@ -58,6 +59,7 @@ mod answers {
 }
 
 mod runs {
+    mod adfs;
     mod adoption;
     mod adversity;
     mod copied;
@@ -84,4 +86,5 @@ mod surroundings {
     mod keyring;
     mod minimal_environment;
     mod owners;
+    mod unknown_home;
 }

@@ -1,7 +1,6 @@
 //! Rotation by azward itself: when it asks, what it sends, what it writes down and where, and what becomes of a caller when
 //! the endpoint refuses, is slow, broken or not there.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -252,16 +251,4 @@ fn where_azward_cannot_ask_the_real_az_does() {
         assert_ne!(arm_token(&sandbox.config()), old);
         sandbox.assert_nothing_in_the_clear();
     }
-    // An AD FS is not spoken to by azward.
-    let log = sandbox.root().join("log");
-    sandbox.wrap_script(&format!("echo \"$*\" >>'{}'", log.display()));
-    let clouds = sandbox.config_dir().join("clouds.config");
-    let text = fs::read_to_string(&clouds).unwrap();
-    let here = format!("endpoint_active_directory = {}", entra.origin());
-    fs::write(&clouds, text.replace(&format!("{here}\n"), &format!("{here}/adfs\n"))).unwrap();
-    age(&sandbox, &entra, 19 * 60);
-    sandbox.az(["group", "list"]).run().ok();
-    assert_eq!((last_rotation(), entra.journal()), ("renewed by the real az".into(), vec![]));
-    let asked = fs::read_to_string(&log).unwrap();
-    assert_eq!(asked, "account get-access-token --output none --only-show-errors\ngroup list\n");
 }

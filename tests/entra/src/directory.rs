@@ -185,6 +185,8 @@ pub(crate) enum Authority {
     Tenant(&'static Tenant),
     /// `organizations` or `common`: the home tenant of whoever logs in.
     Home(&'static str),
+    /// `adfs`: an AD FS in the place of Entra ID, which knows everybody at home, and no tenants.
+    Adfs,
 }
 
 impl Authority {
@@ -192,6 +194,7 @@ impl Authority {
         match segment.to_ascii_lowercase().as_str() {
             "organizations" => Some(Self::Home("organizations")),
             "common" => Some(Self::Home("common")),
+            "adfs" => Some(Self::Adfs),
             name => TENANTS.into_iter().find(|t| t.id == name || t.domain == name).map(Self::Tenant),
         }
     }
@@ -201,13 +204,19 @@ impl Authority {
         match self {
             Self::Tenant(tenant) => tenant.id,
             Self::Home(name) => name,
+            Self::Adfs => "adfs",
         }
+    }
+
+    /// What stands before the name of an endpoint: AD FS has no versions.
+    pub(crate) fn endpoints(self) -> &'static str {
+        if self == Self::Adfs { "oauth2" } else { "oauth2/v2.0" }
     }
 
     pub(crate) fn tenant_for(self, user: User) -> &'static Tenant {
         match self {
             Self::Tenant(tenant) => tenant,
-            Self::Home(_) => user.home(),
+            Self::Home(_) | Self::Adfs => user.home(),
         }
     }
 }

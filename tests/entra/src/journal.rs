@@ -48,7 +48,8 @@ pub struct Request {
 impl Request {
     /// Tells whether this is a POST to a token endpoint.
     pub fn is_token_request(&self) -> bool {
-        self.method == "POST" && self.path.ends_with("/oauth2/v2.0/token")
+        let is_endpoint = self.path.ends_with("/oauth2/v2.0/token") || self.path == "/adfs/oauth2/token";
+        self.method == "POST" && is_endpoint
     }
 }
 

@@ -105,7 +105,10 @@ impl<'a> Call<'a> {
         let path = self.request.path.to_ascii_lowercase();
         let segments: Vec<_> = path.split('/').skip(1).collect();
         Some(match (self.request.method.as_str(), segments.as_slice()) {
-            ("POST", [tenant, "oauth2", "v2.0", "token"]) => return token_endpoint::answer(self, tenant),
+            ("POST", [tenant, "oauth2", "v2.0", "token"]) if *tenant != "adfs" => {
+                return token_endpoint::answer(self, tenant);
+            }
+            ("POST", ["adfs", "oauth2", "token"]) => return token_endpoint::answer(self, "adfs"),
             (_, ["tenants" | "subscriptions" | "metadata", ..]) => resource_manager::answer(self, &segments),
             (_, ["v1.0" | "beta", ..]) => graph::answer(self, &segments[1..]),
             _ => sign_in::answer(self, &segments),

@@ -22,8 +22,12 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
         ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"])
         | ("GET", [tenant, ".well-known", "openid-configuration"]) => with_authority(call, tenant, configuration),
         ("GET", [_, "discovery", "v2.0", "keys"]) => Response::json(200, &json!({"keys": []})),
-        ("POST", [tenant, "oauth2", "v2.0", "devicecode"]) => with_authority(call, tenant, device_code),
-        ("GET", [tenant, "oauth2", "v2.0", "authorize"]) => with_authority(call, tenant, authorize),
+        ("POST", [tenant, "oauth2", "v2.0", "devicecode"] | [tenant @ "adfs", "oauth2", "devicecode"]) => {
+            with_authority(call, tenant, device_code)
+        }
+        ("GET", [tenant, "oauth2", "v2.0", "authorize"] | [tenant @ "adfs", "oauth2", "authorize"]) => {
+            with_authority(call, tenant, authorize)
+        }
         _ => call.fail(404, "NotFound", "There is nothing here."),
     }
 }
@@ -69,14 +73,16 @@ fn user_realm(username: &str) -> Response {
 fn configuration(call: &mut Call<'_>, authority: Authority) -> Response {
     let origin = &call.shared.origin;
     let base = format!("{origin}/{}", authority.segment());
+    let endpoints = format!("{base}/{}", authority.endpoints());
     let issuer = match authority {
         Authority::Tenant(_) => format!("{base}/v2.0"),
         Authority::Home(_) => format!("{origin}/{{tenantid}}/v2.0"),
+        Authority::Adfs => base.clone(),
     };
     Response::json(
         200,
         &json!({
-            "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+            "token_endpoint": format!("{endpoints}/token"),
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "jwks_uri": format!("{base}/discovery/v2.0/keys"),
             "response_modes_supported": ["query", "fragment", "form_post"],
@@ -86,10 +92,10 @@ fn configuration(call: &mut Call<'_>, authority: Authority) -> Response {
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": issuer,
             "request_uri_parameter_supported": false,
-            "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
-            "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
+            "authorization_endpoint": format!("{endpoints}/authorize"),
+            "device_authorization_endpoint": format!("{endpoints}/devicecode"),
             "http_logout_supported": true,
-            "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),
+            "end_session_endpoint": format!("{endpoints}/logout"),
             "tenant_region_scope": "EU",
             "cloud_instance_name": "localhost",
         }),

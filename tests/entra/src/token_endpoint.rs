@@ -270,15 +270,22 @@ fn issue(call: &mut Call<'_>, proof: &Proof) -> Result<Response, OauthError> {
             let (token, generation) = ledger.issue_refresh(user);
             issued_generation = Some(generation);
             put("refresh_token", json!(token));
-            put("foci", json!("1"));
+            if proof.authority != Authority::Adfs {
+                put("foci", json!("1"));
+            }
         }
     }
     if let Principal::User(user) = proof.principal {
         put("scope", json!(scopes.granted()));
+        let nonce = proof.nonce.as_deref();
+        let id_token = match proof.authority {
+            Authority::Adfs => tokens::adfs_id_token(user, &grant, &call.shared.origin, nonce),
+            _ => tokens::id_token(user, &grant, &call.shared.origin, nonce),
+        };
         if scopes.wants_id_token {
-            put("id_token", json!(tokens::id_token(user, &grant, &call.shared.origin, proof.nonce.as_deref())));
+            put("id_token", json!(id_token));
         }
-        if call.field("client_info") == Some("1") {
+        if call.field("client_info") == Some("1") && proof.authority != Authority::Adfs {
             put("client_info", json!(tokens::client_info(user)));
         }
     }

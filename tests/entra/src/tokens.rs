@@ -158,6 +158,25 @@ pub(crate) fn id_token(user: User, grant: &Grant<'_>, origin: &str, nonce: Optio
     jwt(&claims)
 }
 
+/// Makes the id token of an AD FS: of who it is it says `upn` and `sub`; without a tenant az would not take it.
+pub(crate) fn adfs_id_token(user: User, grant: &Grant<'_>, origin: &str, nonce: Option<&str>) -> String {
+    let mut claims = json!({
+        "aud": grant.client_id,
+        "iss": format!("{origin}/adfs"),
+        "iat": grant.issued_at,
+        "exp": grant.issued_at + 3900,
+        "auth_time": grant.issued_at,
+        "sub": URL_SAFE_NO_PAD.encode(user.home_object_id()),
+        "tid": user.home().id,
+        "upn": user.username(),
+        "unique_name": user.username(),
+    });
+    if let (Some(nonce), Some(claims)) = (nonce, claims.as_object_mut()) {
+        claims.insert("nonce".to_owned(), json!(nonce));
+    }
+    jwt(&claims)
+}
+
 /// Makes the `client_info` of a user: where the account is at home.
 pub(crate) fn client_info(user: User) -> String {
     URL_SAFE_NO_PAD.encode(json!({"uid": user.home_object_id(), "utid": user.home().id}).to_string())
