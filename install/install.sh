@@ -2,9 +2,10 @@
 # Installs azward for this user, without root: builds it if need be, then lets `azward install` do the rest (programs into
 # $AZWARD_HOME/bin, real az pinned, PATH, adoption of the login that is there). Run twice it changes nothing.
 #
-#   install/install.sh [--no-modify-path]
+#   install/install.sh [--no-modify-path | --system]
 #
-# AZWARD_HOME names another home than ~/.azward; AZWARD_BUILD a directory with programs that are built already.
+# --system is for all users of the machine, and root's to do. AZWARD_HOME names another home than ~/.azward; AZWARD_BUILD a
+# directory with programs that are built already.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -12,15 +13,15 @@ root=$(dirname -- "$here")
 
 for option in "$@"; do
     case $option in
-        --no-modify-path) ;;
+        --no-modify-path | --system) ;;
         -h | --help)
-            sed -n '2,7s/^# \{0,1\}//p' "$0"
+            sed -n '2,8s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         *)
             shown=$(printf '%s' "$option" | LC_ALL=C tr -d '\000-\037\177')
             printf "azward: unknown option \`%s\`\n" "$shown" >&2
-            echo "hint: the only one is --no-modify-path" >&2
+            echo "hint: there are --no-modify-path and --system" >&2
             exit 2
             ;;
     esac

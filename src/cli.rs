@@ -41,6 +41,9 @@ pub(crate) enum Command {
         /// Leave the shells' start-up files alone
         #[arg(long)]
         no_modify_path: bool,
+        /// For all users of this machine: for cron, services and `ssh host az`; only root can
+        #[arg(long, conflicts_with = "no_modify_path")]
+        system: bool,
     },
     /// Give everything back: PATH, and the refresh tokens to the Azure CLI
     Uninstall {
@@ -50,6 +53,9 @@ pub(crate) enum Command {
         /// With --forget: those as well whose key is another machine's, or lost
         #[arg(long, requires = "forget")]
         others: bool,
+        /// What `install --system` did; logins are given back by each user
+        #[arg(long, conflicts_with = "forget")]
+        system: bool,
     },
     /// Make a directory a view of a login: another config directory for az, with the same refresh token
     View {

@@ -44,6 +44,12 @@ fn main() -> ExitCode {
 }
 
 fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
+    // What is for all users has nothing to do with anybody's home.
+    match command {
+        Command::Install { system: true, .. } => return commands::system::install(&app.context, ui),
+        Command::Uninstall { system: true, .. } => return commands::system::uninstall(&app.context, ui),
+        _ => {}
+    }
     match &app.home_failure {
         None => home::close_files(&app.context),
         // Only `status` has something to say about a home that is not believed.
@@ -54,11 +60,11 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::Status => commands::status::status(app, ui),
         Command::Scrub => commands::scrub::scrub(app, ui),
         Command::Lock => commands::lock::lock(app, ui),
-        Command::Install { no_modify_path } => {
+        Command::Install { no_modify_path, .. } => {
             let start_up = if no_modify_path { StartUp::LeaveAlone } else { StartUp::Edit };
             commands::install::install(app, ui, start_up)
         }
-        Command::Uninstall { forget, others } => {
+        Command::Uninstall { forget, others, .. } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
             commands::uninstall::uninstall(app, ui, leftovers)
         }

@@ -19,6 +19,9 @@ use crate::sys;
 #[used]
 static MARK: [u8; 40] = *b"azward shim 7c0d8a52-6f0b-4d53-9f0e-91b4";
 
+/// What a packaged az is called that gave its place to the shim: as dpkg-divert(1) names what it puts aside.
+pub(crate) const DIVERTED: &str = "az.distrib";
+
 /// Where installers put az: packages, Homebrew, snap, Microsoft's own for Windows.
 #[cfg(unix)]
 const WELL_KNOWN: [&str; 5] =
@@ -45,7 +48,17 @@ pub(super) fn find_by<T>(
     tried: &[PathBuf],
     real: impl Fn(&Path) -> Option<T>,
 ) -> Result<T> {
-    let mut untried = candidates(context, settings).filter(|candidate| !tried.contains(candidate));
+    let all = candidates(context, settings).flat_map(|candidate| {
+        let diverted = candidate.with_file_name(DIVERTED);
+        // In whose place a shim stands there.
+        let in_place_of = candidate.clone();
+        // To look for our mark costs more than to find out that there is nothing beside it.
+        let is_there = move || diverted.symlink_metadata().is_ok() && is_shim(context, &in_place_of);
+        let diverted = candidate.with_file_name(DIVERTED);
+        let diverted = std::iter::once_with(move || is_there().then_some(diverted)).flatten();
+        std::iter::once(candidate).chain(diverted)
+    });
+    let mut untried = all.filter(|candidate| !tried.contains(candidate));
     untried.find_map(|candidate| real(&candidate)).ok_or_else(none_found)
 }
 
@@ -146,6 +159,25 @@ mod tests {
         assert_eq!(find(&context, &Settings::default(), &[]).unwrap(), at("real"));
         let failure = find(&context, &Settings::default(), &[at("real")]).map(|path| path.starts_with(dir.path()));
         assert!(!failure.unwrap_or(false), "what was tried is not tried again");
+    }
+
+    #[test]
+    fn a_packaged_az_that_gave_its_place_to_the_shim_is_found_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shim, first) = (dir.path().join("shim/az"), dir.path().join("usr"));
+        executable(&shim, b"#!/bin/sh\n");
+        executable(&first.join(DIVERTED), b"#!/bin/sh\n");
+        executable(&dir.path().join("other/az"), b"#!/bin/sh\n");
+        executable(&dir.path().join("other").join(DIVERTED), b"#!/bin/sh\n");
+        std::os::unix::fs::symlink(&shim, first.join("az")).unwrap();
+        let path = |names: &[&str]| {
+            names.iter().map(|n| dir.path().join(n).display().to_string()).collect::<Vec<_>>().join(":")
+        };
+        let found = |names: &[&str]| find(&context(dir.path(), &path(names), &[]), &Settings::default(), &[]).unwrap();
+        assert_eq!(found(&["shim", "usr", "other"]), first.join(DIVERTED));
+        assert_eq!(found(&["other", "usr"]), dir.path().join("other/az"));
+        let pinned = Settings::default().pinning(Some(first.join("az")));
+        assert_eq!(find(&context(dir.path(), "/nonexistent", &[]), &pinned, &[]).unwrap(), first.join(DIVERTED));
     }
 
     #[test]

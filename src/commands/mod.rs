@@ -12,6 +12,7 @@ pub mod refresh;
 pub mod scrub;
 mod start_up_files;
 pub mod status;
+pub mod system;
 pub mod uninstall;
 pub mod view;
 

@@ -36,6 +36,7 @@ pub(crate) struct Policy<'a> {
     app: &'a App,
     choice: ExposureChoice,
     real_az: &'a Path,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what is exposed privately"))]
     started: Started,
 }
 

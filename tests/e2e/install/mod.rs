@@ -3,6 +3,7 @@
 mod held_back;
 mod homes;
 mod round_trip;
+mod system;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
