@@ -59,6 +59,10 @@ impl WholeFile {
         // Asked before opening: opening a pipe would wait for its other end.
         let mut metadata = std::fs::symlink_metadata(&self.path);
         if metadata.as_ref().is_ok_and(Metadata::is_symlink) {
+            #[cfg(target_os = "linux")]
+            if self.is_lost() {
+                return Ok(None);
+            }
             if user_file::is_foreign_link(&self.path) {
                 return Err(self.foreign(FOREIGN_LINK));
             }

@@ -47,6 +47,18 @@ impl Place {
     fn disk(&self) -> PathBuf {
         beside(&self.path, DISK)
     }
+
+    /// Whether the file in memory is there, and with its directories the link's owner's: whoever reads where a link leads that
+    /// a reboot left could make one there.
+    fn has_memory(&self) -> bool {
+        let Some(memory) = &self.memory else { return false };
+        let Ok(link) = self.path.symlink_metadata() else { return false };
+        let is_own = |path: &Path| {
+            let metadata = path.symlink_metadata();
+            metadata.is_ok_and(|metadata| !metadata.is_symlink() && sys::have_one_owner(&metadata, &link))
+        };
+        memory.ancestors().take(3).all(is_own)
+    }
 }
 
 impl WholeFile {
@@ -60,6 +72,18 @@ impl WholeFile {
     #[must_use]
     pub(crate) fn memory(&self) -> Option<PathBuf> {
         self.place().memory
+    }
+
+    /// Whether it is in memory, and there.
+    #[must_use]
+    pub(crate) fn is_there_in_memory(&self) -> bool {
+        self.place().has_memory()
+    }
+
+    /// Whether its name leads into memory, and to nothing there that is its owner's.
+    pub(super) fn is_lost(&self) -> bool {
+        let place = self.place();
+        place.memory.is_some() && !place.has_memory()
     }
 
     /// Whether something of it lies beside it.
@@ -149,7 +173,7 @@ impl WholeFile {
             Some(memory) => {
                 let _ = std::fs::remove_file(beside(&place.path, DRAFT));
                 let is_copied = directory_of(memory) != Some(OsStr::new(id));
-                if is_copied || (memory.symlink_metadata().is_err() && !is_needed()) { restore(&place) } else { Ok(()) }
+                if is_copied || (!place.has_memory() && !is_needed()) { restore(&place) } else { Ok(()) }
             }
             None => match disk.symlink_metadata() {
                 Ok(link) if link.is_symlink() => {

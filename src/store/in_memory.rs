@@ -42,7 +42,7 @@ impl CredentialStore<'_> {
         let failed = |error| Failure::storage("bring into memory", self.cache.path(), &error);
         user_file::make_dir(self.config_dir.path()).map_err(failed)?;
         let section = self.lock_cache()?;
-        if self.is_in_memory() && (self.cache.path().exists() || section.text().is_empty()) {
+        if self.is_in_memory() && (self.cache.file().is_there_in_memory() || section.text().is_empty()) {
             return Ok(());
         }
         match section.parse()?.has_refresh_token()? {
@@ -111,7 +111,7 @@ impl CacheSection<'_> {
         let file = store.cache.file();
         let payload = store.cache.codec().encode(text).map_err(io::Error::other)?;
         match file.memory() {
-            Some(there) if there.symlink_metadata().is_ok() => {
+            Some(_) if file.is_there_in_memory() => {
                 self.write(text).map(drop).map_err(|failure| io::Error::other(failure.what))
             }
             // Another machine's, or gone with the last session of its user.

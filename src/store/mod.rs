@@ -115,7 +115,7 @@ impl<'a> CredentialStore<'a> {
     /// Has a cache come back whose name leads to what is in memory no more; what keeps it away is the next run's to tell.
     pub fn bring_back_lost(&self) {
         #[cfg(target_os = "linux")]
-        if self.is_in_memory() && !self.cache.path().exists() {
+        if self.is_in_memory() && !self.cache.file().is_there_in_memory() {
             let _ = self.sweep();
         }
     }

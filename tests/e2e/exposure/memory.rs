@@ -151,6 +151,35 @@ fn after_a_reboot_in_the_middle_everything_is_there() {
     }
 }
 
+/// Whoever can read where the link leads that a power cut left could make something there, where that is in `/dev/shm`.
+#[test]
+fn what_somebody_else_makes_where_the_link_leads_is_not_read() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root, so there is no second user: what is another's is not tested");
+        return;
+    }
+    let sandbox = logged_in("memory");
+    let before = fs::read(sandbox.config().token_cache_path()).unwrap();
+    let running = waiting(&sandbox, "sleep 20000");
+    let memory = memory_of(&sandbox).unwrap();
+    running.signal_group(Signal::KILL);
+    kill_guardians(&sandbox);
+    running.finish();
+    let text = fs::read_to_string(&memory).unwrap().replace(ALICE, BOB);
+    sandbox.lose_memory();
+    sandbox.expect_clear(&memory);
+    fs::create_dir_all(memory.parent().unwrap()).unwrap();
+    fs::write(&memory, text).unwrap();
+    for path in memory.ancestors().take(3) {
+        std::os::unix::fs::chown(path, Some(54_321), None).unwrap();
+    }
+    assert_eq!(look(&sandbox), ("run".to_owned(), 1));
+    assert_eq!(sandbox.config().accounts(), [ALICE], "it was in memory elsewhere");
+    assert_eq!(fs::read(sandbox.config().token_cache_path()).unwrap(), before);
+    fs::remove_file(&memory).unwrap();
+    sandbox.assert_nothing_in_the_clear();
+}
+
 #[test]
 fn a_killed_shim_s_guardian_brings_it_back() {
     let sandbox = logged_in("memory");
