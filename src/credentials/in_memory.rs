@@ -51,13 +51,7 @@ impl Place {
     /// Whether the file in memory is there, and with its directories the link's owner's: whoever reads where a link leads that
     /// a reboot left could make one there.
     fn has_memory(&self) -> bool {
-        let Some(memory) = &self.memory else { return false };
-        let Ok(link) = self.path.symlink_metadata() else { return false };
-        let is_own = |path: &Path| {
-            let metadata = path.symlink_metadata();
-            metadata.is_ok_and(|metadata| !metadata.is_symlink() && sys::have_one_owner(&metadata, &link))
-        };
-        memory.ancestors().take(3).all(is_own)
+        self.memory.as_ref().is_some_and(|memory| are_own(&self.path, memory.ancestors().take(3)))
     }
 }
 
@@ -134,6 +128,9 @@ impl WholeFile {
         let place = self.place();
         let Some(memory) = &place.memory else { return Ok(()) };
         let disk = place.disk();
+        // What is somebody else's there is theirs.
+        let is_own = is_in_own_directory(&place.path, memory);
+        let remove_memory = || if is_own { remove_memory(memory) } else { Ok(()) };
         let _ = repair(&disk);
         let is_there = is_regular(&disk);
         if let Some(bytes) = bytes
@@ -150,14 +147,14 @@ impl WholeFile {
         }
         match sys::exchange(&disk, &place.path) {
             // The link tells of what is in memory for as long as that is there.
-            Ok(()) => _ = remove_memory(memory).and_then(|()| std::fs::remove_file(&disk)),
+            Ok(()) => _ = remove_memory().and_then(|()| std::fs::remove_file(&disk)),
             Err(_) => {
                 // Nothing is going to tell of it.
-                if let Some(bytes) = bytes {
+                if let Some(bytes) = bytes.filter(|_| is_own) {
                     let _ = self.write_in_memory(memory, bytes);
                 }
                 restore(&place)?;
-                let _ = remove_memory(memory);
+                let _ = remove_memory();
             }
         }
         Ok(())
@@ -178,8 +175,11 @@ impl WholeFile {
             None => match disk.symlink_metadata() {
                 Ok(link) if link.is_symlink() => {
                     let memory = std::fs::read_link(&disk).ok();
-                    let own =
-                        memory.filter(|memory| self.is_memory(memory) && directory_of(memory) == Some(OsStr::new(id)));
+                    let own = memory.filter(|memory| {
+                        self.is_memory(memory)
+                            && directory_of(memory) == Some(OsStr::new(id))
+                            && is_in_own_directory(&disk, memory)
+                    });
                     own.map_or(Ok(()), |memory| remove_memory(&memory)).and_then(|()| std::fs::remove_file(&disk))
                 }
                 // Over which something may be mounted.
@@ -248,6 +248,19 @@ pub(crate) fn remove_memory(memory: &Path) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    })
+}
+
+/// Whether a file in memory is, or would be, in directories of the owner of the link to it.
+fn is_in_own_directory(link: &Path, memory: &Path) -> bool {
+    are_own(link, memory.ancestors().skip(1).take(2))
+}
+
+fn are_own<'p>(link: &Path, mut paths: impl Iterator<Item = &'p Path>) -> bool {
+    let Ok(link) = link.symlink_metadata() else { return false };
+    paths.all(|path| {
+        let metadata = path.symlink_metadata();
+        metadata.is_ok_and(|metadata| !metadata.is_symlink() && sys::have_one_owner(&metadata, &link))
     })
 }
 

@@ -162,10 +162,11 @@ fn what_somebody_else_makes_where_the_link_leads_is_not_read() {
     let before = fs::read(sandbox.config().token_cache_path()).unwrap();
     let running = waiting(&sandbox, "sleep 20000");
     let memory = memory_of(&sandbox).unwrap();
-    running.signal_group(Signal::KILL);
-    kill_guardians(&sandbox);
-    running.finish();
     let text = fs::read_to_string(&memory).unwrap().replace(ALICE, BOB);
+    // The guardian first: it would bring it back.
+    kill_guardians(&sandbox);
+    running.signal_group(Signal::KILL);
+    running.finish();
     sandbox.lose_memory();
     sandbox.expect_clear(&memory);
     fs::create_dir_all(memory.parent().unwrap()).unwrap();
