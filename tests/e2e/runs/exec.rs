@@ -82,6 +82,8 @@ fn its_words_steer_nothing_and_what_it_does_to_the_accounts_is_found_out() {
     assert!(kept().contains(ALICE) && kept().contains(BOB), "{}", kept());
     exec(&sandbox, ["sh", "-c", &format!("az logout {ALICE}; exit 3")]).run().exited(3).silent();
     assert!(!kept().contains(ALICE) && kept().contains(BOB), "{}", kept());
+    // What is mounted over the cache, where private exposure is set, nobody can remove there.
+    sandbox.set_exposure("auto");
     exec(&sandbox, ["az", "account", "clear"]).run().ok().silent();
     assert!(!kept().contains(BOB), "{}", kept());
     sandbox.assert_nothing_in_the_clear();
