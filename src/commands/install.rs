@@ -100,7 +100,11 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     let store = CredentialStore::new(app, config_dir);
     let found = store.exposed_tokens().unwrap_or(0);
     let waiting = ui.waiting_for("the vault and its key");
-    store.sweep().context("azward is installed, but the login that is here was not adopted")?;
+    match store.sweep() {
+        // An uninstall came right behind: nothing is installed by now.
+        Err(failure) if failure.kind == Kind::Gone => bail!(failure),
+        swept => swept.context("azward is installed, but the login that is here was not adopted")?,
+    }
     drop(waiting);
     if let Some(clue) = store.token_storage().clue() {
         ui.say(format!("left az's tokens in the system's keyring, where it keeps them itself: {}", clue.words()));

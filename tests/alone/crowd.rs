@@ -95,7 +95,10 @@ fn installs_and_uninstalls_side_by_side_end_as_one_of_them() {
         let second = script(&sandbox, if race % 2 == 0 { "install.sh" } else { "uninstall.sh" }).start();
         for running in [first, second] {
             let outcome = running.finish();
-            assert!(outcome.status.success() || outcome.err().contains("nothing is installed"), "{outcome:?}");
+            // An uninstall that comes right behind an install undoes it before that is done.
+            let is_undone = outcome.err().starts_with("azward: azward was uninstalled from ");
+            let is_told = outcome.err().contains("nothing is installed") || (is_undone && race % 2 == 0);
+            assert!(outcome.status.success() || is_told, "{outcome:?}");
         }
         let is_given_back = sandbox.config().refresh_token_count() == 1;
         if sandbox.azward_home().join("bin/az").exists() {
