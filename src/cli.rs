@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use azward::ui::Ui;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Keeps the Azure CLI's refresh tokens off the disk.
 #[derive(Debug, Parser)]
@@ -27,11 +27,42 @@ pub(crate) fn parse(ui: &Ui) -> Result<Cli, ExitCode> {
     })
 }
 
+/// What `azward log` sums up by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum By {
+    /// The process that asked.
+    Caller,
+    /// The scope that was asked for.
+    Scope,
+}
+
 /// What `azward` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the vault, the logins in it, and whether anything lies in the clear
-    Status,
+    Status {
+        /// As JSON, in the schema of docs/json.md
+        #[arg(long)]
+        json: bool,
+        /// For scripts: say nothing but what is wrong; 0 for good, 3 where a person has to sign in, 1 for trouble
+        #[arg(long)]
+        check: bool,
+    },
+    /// Show who got which token when, and what else happened
+    Log {
+        /// Go on telling until it is interrupted; of what was before the last ten, or what --since says
+        #[arg(long, conflicts_with = "by")]
+        follow: bool,
+        /// Only what is no older than this: 30s, 15m, 1h, 2d
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        since: Option<std::time::Duration>,
+        /// A summary instead: the tokens that each caller got, or that were got for each scope
+        #[arg(long, value_name = "WHAT")]
+        by: Option<By>,
+        /// As JSON, in the schema of docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
     /// Take what lies in the clear into the vault and scrub it, now
     Scrub,
     /// End the keys that the kernel keeps for a while: the next command asks the keyring again

@@ -35,6 +35,10 @@ pub enum Kind {
     Storage,
     /// The token endpoint refused, or could not be asked.
     Refused,
+    /// A person has to sign in: nobody is signed in, or the endpoint takes what there is no longer.
+    SignInNeeded,
+    /// What was only looked at is not as it should be.
+    Found,
     /// The command line or a setting makes no sense.
     Usage,
     /// A fault in azward itself.
@@ -94,6 +98,7 @@ impl Failure {
             Kind::NoRealAz | Kind::NoProgram => 127,
             Kind::NotStarted => 126,
             Kind::Usage => 2,
+            Kind::SignInNeeded => 3,
             Kind::KeyUnavailable | Kind::KeyLost | Kind::VaultDamaged => 4,
             Kind::CacheForeign
             | Kind::Busy
@@ -102,6 +107,7 @@ impl Failure {
             | Kind::Gone
             | Kind::Storage
             | Kind::Refused
+            | Kind::Found
             | Kind::Fault => 1,
         }
     }

@@ -12,6 +12,7 @@ use azward::azure::ConfigDir;
 use azward::commands;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
+use azward::commands::log;
 use azward::commands::refresh;
 use azward::commands::uninstall::Leftovers;
 use azward::context::Context;
@@ -20,7 +21,7 @@ use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::Extent;
-use cli::Command;
+use cli::{By, Command};
 
 #[global_allocator]
 static HEAP: sys::WipedHeap = sys::WipedHeap;
@@ -53,11 +54,26 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
     match &app.home_failure {
         None => home::close_files(&app.context),
         // Only `status` has something to say about a home that is not believed.
-        Some(_) if matches!(command, Command::Status) => {}
+        Some(_) if matches!(command, Command::Status { .. }) => {}
         Some(failure) => return Err(failure.clone().into()),
     }
     match command {
-        Command::Status => commands::status::status(app, ui),
+        Command::Status { json, check } => {
+            let form = if json { Form::Json } else { Form::Table };
+            match check {
+                true => commands::status::check(app, ui, form),
+                false => commands::status::status(app, ui, form),
+            }
+        }
+        Command::Log { follow, since, by, json } => {
+            let form = if json { Form::Json } else { Form::Table };
+            match by {
+                Some(By::Caller) => log::sum_up(app, ui, since, log::By::Caller, form),
+                Some(By::Scope) => log::sum_up(app, ui, since, log::By::Scope, form),
+                None if follow => log::follow(app, ui, since, form),
+                None => log::log(app, ui, since, form),
+            }
+        }
         Command::Scrub => commands::scrub::scrub(app, ui),
         Command::Lock => commands::lock::lock(app, ui),
         Command::Install { no_modify_path, .. } => {

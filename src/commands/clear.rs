@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::azure::clear_text::{Found, Survey};
 use crate::azure::credential_marks::Mark;
 use crate::context::Context;
@@ -73,6 +75,24 @@ impl Clear {
             unseen.map(|unseen| format!("`{}`: {}", self.name(&unseen.path), unseen.why.words())).collect(),
             "places",
         )
+    }
+
+    /// Each file with what is in it, for programs.
+    #[must_use]
+    pub(super) fn as_json(&self) -> Vec<Value> {
+        let found = self.survey.found.iter().map(|found| {
+            let has_token = found.marks.contains_key(&Mark::RefreshToken);
+            json!({ "path": text::path(&found.path), "what": found.words(),
+                    "is_needed": has_token && found.path == self.cache && self.is_needed })
+        });
+        found.collect()
+    }
+
+    /// Each thing that was not looked at, for programs.
+    #[must_use]
+    pub(super) fn unseen_as_json(&self) -> Vec<Value> {
+        let unseen = self.survey.unseen.iter();
+        unseen.map(|unseen| json!({ "path": text::path(&unseen.path), "why": unseen.why.words() })).collect()
     }
 
     /// Whether all is as it should be: no refresh token lies where no az needs it.

@@ -8,6 +8,7 @@ pub mod forget;
 pub mod install;
 pub mod list;
 pub mod lock;
+pub mod log;
 pub mod refresh;
 pub mod scrub;
 mod start_up_files;

@@ -277,8 +277,9 @@ impl Run<'_> {
         if let Some(wanted) = wanted {
             event.account = Some(wanted.username);
             event.tenant = Some(wanted.tenant);
-            // What stands in the arguments of a run is its caller's.
-            event.scope = (!command.group().is_for_a_token()).then_some(wanted.scope);
+            // What stands in the arguments of a run is its caller's, until az has a token for it.
+            let is_handed_out = command.token_request().is_some() && status.success();
+            event.scope = (is_handed_out || !command.group().is_for_a_token()).then_some(wanted.scope);
         }
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();

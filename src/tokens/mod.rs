@@ -9,6 +9,7 @@ pub mod entra;
 mod held;
 mod redeem;
 pub(crate) mod renewal;
+mod sign_in;
 mod single_flight;
 pub mod source;
 mod take_over;
@@ -17,5 +18,6 @@ mod told;
 
 pub use acquire::{Acquired, Renew, Renewed, Tokens};
 pub use held::{drop_held, held};
+pub use sign_in::sign_in_needed;
 pub use single_flight::Flight;
 pub use token_key::TokenKey;

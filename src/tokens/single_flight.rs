@@ -186,6 +186,14 @@ pub(super) fn az_failed_at(store: &CredentialStore<'_>, wanted: &TokenKey) -> i6
     last(store, wanted).az_failed_at
 }
 
+/// When the endpoint refused what has one of these fingerprints for this token, in seconds since the epoch, as long as that is
+/// remembered.
+pub(super) fn refused_at(store: &CredentialStore<'_>, wanted: &TokenKey, sources: &[String]) -> Option<i64> {
+    let last = last(store, wanted);
+    let is_ours = last.is_refused && sources.contains(&last.source);
+    (is_ours && last.holds(&last.source, store.app.context.now(), Patience::AsForAz)).then_some(last.noted_at)
+}
+
 fn last(store: &CredentialStore<'_>, wanted: &TokenKey) -> BackOff {
     File::open(lock_path(store, wanted)).map(BackOff::read).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
-use crate::sys::Stream;
+use crate::sys::{self, Stream};
 use crate::text;
 
 use look::{Look, Tone};
@@ -78,6 +78,17 @@ impl Ui {
     /// than text.
     pub fn json(&self, value: &Value) {
         self.print(&text::json(&format!("{value:#}")));
+    }
+
+    /// The same in one line, for what comes one by one.
+    pub fn json_line(&self, value: &Value) {
+        self.print(&text::json(&value.to_string()));
+    }
+
+    /// Whether nobody hears what is said on stdout from here on.
+    #[must_use]
+    pub fn is_unheard(&self) -> bool {
+        self.trouble.borrow().is_some() || sys::is_reader_gone(Stream::Stdout)
     }
 
     /// Says on stdout what a program's user asked to be told about it, in colour where there is any.

@@ -18,6 +18,7 @@
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
+//! | [`schema`] | what `--json` says is what `docs/json.md` tells |
 
 // Every test binary compiles these modules for itself and needs its own part of them only.
 #![allow(dead_code, unused_imports)]
@@ -41,6 +42,7 @@ pub(crate) mod provision;
 pub(crate) mod pty;
 pub(crate) mod releases;
 pub(crate) mod sandbox;
+pub(crate) mod schema;
 pub(crate) mod surroundings;
 pub(crate) mod vaults;
 

@@ -44,3 +44,9 @@ pub fn takes_escapes(stream: Stream) -> bool {
         Stream::Stderr => platform::takes_escapes(&std::io::stderr()),
     }
 }
+
+/// Whether whoever read what is written to a pipe or a socket has gone away; no where the system does not tell.
+#[must_use]
+pub fn is_reader_gone(stream: Stream) -> bool {
+    platform::is_reader_gone(stream)
+}

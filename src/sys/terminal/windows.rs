@@ -18,6 +18,11 @@ pub(super) fn is_terminal(stream: Stream) -> bool {
     }
 }
 
+/// What is written next finds out.
+pub(super) fn is_reader_gone(_stream: Stream) -> bool {
+    false
+}
+
 pub(super) fn width(stream: &impl AsHandle) -> Option<u16> {
     let handle = stream.as_handle().as_raw_handle();
     let mut info = CONSOLE_SCREEN_BUFFER_INFO::default();

@@ -4,9 +4,11 @@
 
 #![cfg(target_os = "linux")]
 
+mod checked;
 mod claims;
 mod directories;
 mod killed;
+mod log;
 mod logged_out;
 mod output;
 mod views;

@@ -1,11 +1,13 @@
 //! What happened, without secrets: one JSON line an event in `$AZWARD_HOME/journal.jsonl`, for `azward status` to show what
-//! must not be said on a wrapped command's stderr. Every text is bounded and escaped, when it is written and again when it is
+//! must not be said on a wrapped command's stderr, and for `azward log` (`reading`). Every text is bounded and escaped, when it is written and again when it is
 //! read. A line is appended with a single write; when the file passes its bound it becomes `journal.1.jsonl` and a new one
 //! begins, by whoever holds the full one's lock. Whatever goes wrong here is swallowed: a journal never slows or fails a
 //! command.
 
+mod reading;
+
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::private;
 use crate::sys;
 use crate::text;
+pub use reading::Follower;
 
 /// The size in bytes at which a journal is put by and a new one begun; two are kept.
 const BOUND: u64 = 1024 * 1024;
@@ -20,9 +23,6 @@ const BOUND: u64 = 1024 * 1024;
 /// No line is longer, in bytes: seven bounded texts, the most that each can need.
 #[cfg(test)]
 const LINE: usize = 16 * 1024;
-
-/// How much of the journal's end, in bytes, is read to show the last events.
-const TAIL: u64 = 64 * 1024;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -40,6 +40,9 @@ pub enum Action {
     Forgetting,
     /// Something that the user should know, and that no caller may be told.
     Warning,
+    /// What a later azward notes, and this one does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// One event. Only what is set is written.
@@ -146,12 +149,8 @@ impl Journal {
         let is_current =
             || matches!((sys::identity_of(full), sys::file_identity(&self.path)), (Ok(a), Ok(b)) if a == b);
         if full.try_lock().is_ok() && is_current() {
-            let _ = std::fs::rename(&self.path, self.previous());
+            let _ = std::fs::rename(&self.path, previous_of(&self.path));
         }
-    }
-
-    fn previous(&self) -> PathBuf {
-        self.path.with_file_name("journal.1.jsonl")
     }
 
     /// Appends a warning made of a failure's two lines.
@@ -160,31 +159,17 @@ impl Journal {
             Event { hint: Some(failure.hint.clone()), ..Event::new(now, Action::Warning, failure.what.clone()) };
         self.record(&event);
     }
-
-    /// The events at the journal's end, oldest first; lines that are not events (a write cut short) are left out. Whoever
-    /// wrote them, their texts may be shown.
-    #[must_use]
-    pub fn recent(&self) -> Vec<Event> {
-        let mut text = end_of(&self.previous());
-        text.push(b'\n');
-        text.extend(end_of(&self.path));
-        let events = text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-        events.map(Event::presentable).collect()
-    }
 }
 
-fn end_of(path: &Path) -> Vec<u8> {
-    let mut text = Vec::new();
-    if let Ok(mut file) = private::open_read(path) {
-        let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let _ = file.seek(SeekFrom::Start(length.saturating_sub(TAIL)));
-        let _ = file.take(TAIL).read_to_end(&mut text);
-    }
-    text
+/// The full generation's second name.
+fn previous_of(path: &Path) -> PathBuf {
+    path.with_file_name("journal.1.jsonl")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, SeekFrom};
+
     use super::*;
 
     #[test]
@@ -209,7 +194,7 @@ mod tests {
             full.set_len(BOUND).unwrap();
             full.seek(SeekFrom::End(0)).unwrap();
             full.write_all(b"\n").unwrap();
-            let _ = std::fs::remove_file(journal.previous());
+            let _ = std::fs::remove_file(previous_of(&journal.path));
             let start = std::sync::Barrier::new(WRITERS);
             std::thread::scope(|scope| {
                 for writer in 0..WRITERS {
@@ -220,7 +205,7 @@ mod tests {
                     });
                 }
             });
-            let length = journal.previous().metadata().map_or(0, |metadata| metadata.len());
+            let length = previous_of(&journal.path).metadata().map_or(0, |metadata| metadata.len());
             assert!(length > BOUND, "round {round}: the full generation is gone, {length} bytes are in its place");
             let mut writers: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
             writers.sort_unstable();
@@ -233,7 +218,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let journal = Journal::at(home.path());
         journal.record(&Event::new(1, Action::Warning, "the disk is full"));
-        std::fs::rename(&journal.path, journal.previous()).unwrap();
+        std::fs::rename(&journal.path, previous_of(&journal.path)).unwrap();
         journal.record(&Event::new(2, Action::Run, "exit 0"));
         assert_eq!(journal.recent().iter().map(|event| event.time).collect::<Vec<_>>(), [1, 2]);
     }
