@@ -18,7 +18,7 @@ shown=$(printf '%s' "$home" | LC_ALL=C tr -d '\000-\037\177')
 
 if [ ! -x "$home/bin/azward" ] && [ -e "$home/home.lock" ] && [ ! -e "$home/vaults" ] && [ ! -e "$home/bin/az" ]; then
     # An uninstall was killed after its last program was gone.
-    rm -f "$home/config.json" "$home/home.lock" "$home/azward-home" "$home/journal.jsonl"
+    rm -f "$home/config.toml" "$home/config.json" "$home/config.json.taken-over" "$home/home.lock" "$home/azward-home" "$home/journal.jsonl"
     rmdir "$home/bin" 2>/dev/null || true
     # Another one may be at the same, and be done with it.
     if rmdir "$home" 2>/dev/null || [ ! -e "$home" ]; then

@@ -43,7 +43,7 @@ impl App {
     #[must_use]
     pub fn with(context: Context, settings: Settings) -> Self {
         let settings = settings.with_environment(&context);
-        let journal = Journal::at(&context.azward_home);
+        let journal = Journal::at(&context.azward_home).keeping(settings.journal.value);
         Self { context, settings, journal, home_failure: None, settings_failure: None }
     }
 }

@@ -126,6 +126,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show and change the settings: what holds, and where that comes from
+    Config {
+        #[command(subcommand)]
+        deed: Option<Config>,
+    },
     /// Drop logins from every file of azward's, without giving them back
     #[command(group(clap::ArgGroup::new("which").required(true)))]
     Forget {
@@ -144,5 +149,39 @@ pub(crate) enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+}
+
+/// What `azward config` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every setting (so does `azward config` alone)
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one
+    Get {
+        /// Its name
+        #[arg(value_name = "KEY")]
+        name: String,
+        /// Its value alone, for scripts
+        #[arg(long)]
+        value: bool,
+    },
+    /// Set one in the file
+    Set {
+        /// Its name
+        #[arg(value_name = "KEY")]
+        name: String,
+        /// What it is to be
+        value: String,
+    },
+    /// Take one out of the file: the default holds again
+    Unset {
+        /// Its name
+        #[arg(value_name = "KEY")]
+        name: String,
     },
 }

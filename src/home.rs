@@ -14,21 +14,23 @@
 //! `azward status` says why.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::Journal;
 use crate::marker;
 use crate::private;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::sys::{self, Directory};
 use crate::text;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 10] = [
+const CONTENTS: [&str; 12] = [
     "bin",
-    "config.json",
+    settings::FIRST_VERSION,
+    settings::TAKEN_OVER,
+    settings::NAME,
     "home.lock",
     "journal.1.jsonl",
     "journal.jsonl",
@@ -142,20 +144,24 @@ fn hint_for(path: &Path) -> &'static str {
 /// Others could have written the settings, and so have named a program of theirs as the real az: they are kept under
 /// another name, and the defaults hold.
 fn set_aside_settings(context: &Context, home_mode: u32) {
-    let path = Settings::path(&context.azward_home);
-    let Ok(file) = private::open_read(&path) else { return };
-    let mode = file.metadata().map_or(0, |metadata| sys::mode_of(&metadata));
-    if (mode | home_mode) & OTHERS_WRITE == 0 {
+    let paths = Settings::paths(&context.azward_home);
+    let mode_of =
+        |path: &PathBuf| private::open_read(path).ok()?.metadata().ok().map(|metadata| sys::mode_of(&metadata));
+    // Where one of them goes, the other is not to count in its place.
+    if (home_mode | paths.iter().filter_map(mode_of).fold(0, |all, mode| all | mode)) & OTHERS_WRITE == 0 {
         return;
     }
-    let aside = path.with_file_name(format!("config.json.set-aside-{}", context.now()));
-    if std::fs::rename(&path, &aside).is_ok() {
-        let failure = Failure::new(
-            Kind::Storage,
-            format!("other users could write the settings in `{}`: the defaults hold", text::path(&path)),
-            format!("they are in `{}` now: put them back if they are yours", text::path(&aside)),
-        );
-        Journal::at(&context.azward_home).warn(context.now(), &failure);
+    for path in paths.iter().filter(|path| mode_of(path).is_some()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = path.with_file_name(format!("{name}.set-aside-{}", context.now()));
+        if std::fs::rename(path, &aside).is_ok() {
+            let failure = Failure::new(
+                Kind::Storage,
+                format!("other users could write the settings in `{}`: the defaults hold", text::path(path)),
+                format!("they are in `{}` now: put them back if they are yours", text::path(&aside)),
+            );
+            Journal::at(&context.azward_home).warn(context.now(), &failure);
+        }
     }
 }
 

@@ -17,7 +17,6 @@ mod private;
 pub mod run;
 pub mod secret;
 pub mod settings;
-mod settings_file;
 pub mod store;
 pub mod sys;
 mod text;

@@ -10,6 +10,7 @@ use anyhow::Result;
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::commands;
+use azward::commands::config;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::log;
@@ -21,7 +22,7 @@ use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::Extent;
-use cli::{By, Command};
+use cli::{By, Command, Config};
 
 #[global_allocator]
 static HEAP: sys::WipedHeap = sys::WipedHeap;
@@ -103,6 +104,8 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             let form = if json { Form::Json } else { Form::Table };
             commands::list::list(app, ui, form)
         }
+        Command::Config { deed: None } => config::list(app, ui, Form::Table),
+        Command::Config { deed: Some(deed) } => configure(deed, app, ui),
         Command::Forget { directory, gone, others, yes, .. } => {
             let which = match directory {
                 Some(directory) => Which::Directory(directory),
@@ -112,6 +115,18 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             let asking = if yes { Asking::Never } else { Asking::OnATerminal };
             forget::forget(app, ui, &which, extent(others), asking)
         }
+    }
+}
+
+fn configure(deed: Config, app: &App, ui: &Ui) -> Result<()> {
+    match deed {
+        Config::List { json } => config::list(app, ui, if json { Form::Json } else { Form::Table }),
+        Config::Get { name, value } => {
+            let shown = if value { config::Shown::Value } else { config::Shown::Whole };
+            config::get(app, ui, &name, shown)
+        }
+        Config::Set { name, value } => config::set(app, ui, &name, &value),
+        Config::Unset { name } => config::unset(app, ui, &name),
     }
 }
 

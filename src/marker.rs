@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::settings_file::InFile;
+use crate::settings::{self, FirstVersion};
 use crate::sys::{self, Access, Directory};
 
 /// The marker's name.
@@ -124,11 +124,11 @@ pub(crate) fn has_vault(home: &Path) -> bool {
 /// Whether the settings are those that the first version's `install` wrote: it always named these two.
 fn is_installed_by_first_version(home: &Directory) -> bool {
     let mut text = Vec::new();
-    open_ours(home, OsStr::new("config.json"))
+    open_ours(home, OsStr::new(settings::FIRST_VERSION))
         .and_then(|file| file.take(1 << 20).read_to_end(&mut text).ok())
         // What was not read is not parsed: an error of the parser's asks the processor what it can, and that takes its time.
         .and_then(|_| serde_json::from_slice(&text).ok())
-        .is_some_and(|file: InFile| file.key_store.is_some() && file.exposure.is_some())
+        .is_some_and(|file: FirstVersion| file.key_store.is_some() && file.exposure.is_some())
 }
 
 /// A plain file that the directory's owner owns too.

@@ -63,7 +63,7 @@ fn install(screen: &mut Screen, scratch: &Scratch) -> Result<()> {
     let azward_home = scratch.azward_home();
     std::fs::create_dir(&azward_home)?;
     // A session's keyring would keep the key of a home that is gone in a minute.
-    std::fs::write(azward_home.join("config.json"), "{\"key_store\": \"key-file\"}\n")?;
+    std::fs::write(azward_home.join("config.toml"), "key_store = \"key-file\"\n")?;
     let answer = scratch.azward(screen, &scratch.programs.join("azward"), &["install", "--no-modify-path"])?;
     screen.claim(answer.stdout.contains("adopted 1 login(s)"), "it says that it adopted 1 login")?;
     let bin = azward_home.join("bin");

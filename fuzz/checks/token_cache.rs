@@ -1,6 +1,8 @@
 //! MSAL's token cache: what azward reads in it is there, what it edits is changed as meant and nothing else is, what it takes
 //! out comes back, and a token that it would answer with is one that MSAL would use.
 
+use std::time::Duration;
+
 use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::edit;
 use azward::credentials::msal::{self, Additions, Entry, Section, TokenCache};
@@ -149,13 +151,16 @@ fn answers_are_msal_s(cache: &TokenCache<'_>, document: &Json) {
     }
 }
 
+/// How long before its expiry a token is due.
+const WINDOW: Duration = Duration::from_secs(20 * 60);
+
 fn compare(cache: &TokenCache<'_>, document: &Json, wanted: &TokenKey, now: i64) {
     // Whatever these come to, they come to an end.
-    let _ = wanted.due(cache, now);
+    let _ = wanted.due(cache, now, WINDOW);
     let Ok(Some(account)) = wanted.account(cache) else { return };
     assert_eq!(accounts_of(document, wanted), std::slice::from_ref(&account.home_account_id), "{wanted:?}");
     let Ok(Some(found)) = wanted.find(cache, &account, now) else { return };
-    let _ = found.is_due(now);
+    let _ = found.is_due(now, WINDOW);
     let used = tokens_of(document, wanted, &account, now);
     let secret = parsed(found.secret);
     let is_used = used

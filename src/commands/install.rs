@@ -13,9 +13,9 @@ use crate::azure::ConfigDir;
 use crate::azure::real_az;
 use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Kind};
-use crate::home_lock::SHIM_TAKEN_OUT;
+use crate::home_lock::{Alone, SHIM_TAKEN_OUT};
 use crate::private;
-use crate::settings::Settings;
+use crate::settings::{self, Change, Key, Settings, Value};
 use crate::store::CredentialStore;
 use crate::text;
 use crate::ui::Ui;
@@ -71,7 +71,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
     drop(waiting);
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
-    pin_real_az(app, ui)?;
+    pin_real_az(app, ui, &alone)?;
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
         let changed = copy_program(&source.join(program), &directory.join(program))?;
@@ -119,7 +119,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
 }
 
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.
-fn pin_real_az(app: &App, ui: &Ui) -> Result<()> {
+fn pin_real_az(app: &App, ui: &Ui, alone: &Alone) -> Result<()> {
     let App { context, settings, .. } = app;
     let unpinned = settings.pinning(None);
     let found = real_az::find(context, &unpinned, &[]).ok();
@@ -129,12 +129,15 @@ fn pin_real_az(app: &App, ui: &Ui) -> Result<()> {
         Some(path) => ui.say(format!("the real az is `{}`", path.display())),
         None => ui.say("no Azure CLI is installed yet: the shim will look for it when it is called"),
     }
-    let pinned = settings.pinning(real_az);
-    let path = Settings::path(&context.azward_home);
-    if path.exists() && pinned == *settings {
+    if Settings::file(&context.azward_home).is_some() && settings.pinned() == real_az.as_deref() {
         return Ok(());
     }
-    write(&path, &pinned.to_json()?, 0o600)
+    let change = match real_az.as_deref().and_then(Path::to_str) {
+        Some(path) => Change::Set(Key::RealAz, Value::Text(path.to_owned())),
+        None => Change::Unset(Key::RealAz.name()),
+    };
+    settings::edit(&context.azward_home, &change, alone)?;
+    Ok(())
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<bool> {

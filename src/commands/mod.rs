@@ -3,6 +3,7 @@
 //! the [`Failure`] that this comes to ([`failure_of`]).
 
 mod clear;
+pub mod config;
 pub mod exec;
 pub mod forget;
 pub mod install;

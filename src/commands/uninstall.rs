@@ -19,7 +19,7 @@ use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::marker;
 use crate::private;
 use crate::run::idle;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::store::CredentialStore;
 use crate::sys;
 use crate::text;
@@ -253,8 +253,9 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
         }
     }
     let _ = std::fs::remove_dir(shim_directory(home));
-    let settings = Settings::path(home);
-    for path in [private::draft_of(&settings), settings, home.join(marker::FRESH_MARKER)] {
+    let [settings, first_version] = Settings::paths(home);
+    let others = [settings::TAKEN_OVER, marker::FRESH_MARKER].map(|name| home.join(name));
+    for path in [private::draft_of(&settings), settings, first_version].into_iter().chain(others) {
         let _ = std::fs::remove_file(path);
     }
     // Where something of the user's own or another machine's is in it, it stays.

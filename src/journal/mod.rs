@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::private;
+use crate::settings::JournalChoice;
 use crate::sys;
 use crate::text;
 pub use reading::Follower;
@@ -115,17 +116,28 @@ impl Event {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    kept: JournalChoice,
 }
 
 impl Journal {
     /// The journal of `azward_home`; nothing is opened yet.
     #[must_use]
     pub fn at(azward_home: &Path) -> Self {
-        Self { path: azward_home.join("journal.jsonl") }
+        Self { path: azward_home.join("journal.jsonl"), kept: JournalChoice::On }
     }
 
-    /// Appends an event, its texts bounded and escaped, or does nothing where that is not possible.
+    /// The same, which keeps what `kept` says.
+    #[must_use]
+    pub fn keeping(self, kept: JournalChoice) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// Appends an event, its texts bounded and escaped, or does nothing where that is not possible. A warning is kept in any
+    /// case: nobody else tells it.
     pub fn record(&self, event: &Event) {
+        if self.kept == JournalChoice::Off && event.action != Action::Warning {
+            return;
+        }
         let Ok(mut line) = serde_json::to_vec(&event.clone().presentable()) else { return };
         line.push(b'\n');
         // A generation may have been put by, and another after it, since the file was opened.
@@ -181,6 +193,16 @@ mod tests {
         journal.record(&Event::new(3, Action::Warning, "the disk is full"));
         let times: Vec<i64> = journal.recent().iter().map(|event| event.time).collect();
         assert_eq!(times, [1, 3]);
+    }
+
+    #[test]
+    fn one_that_is_off_keeps_warnings_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::at(home.path()).keeping(JournalChoice::Off);
+        journal.record(&Event::new(1, Action::Answer, "exit 0"));
+        assert!(!journal.path.exists());
+        journal.record(&Event::new(2, Action::Warning, "the disk is full"));
+        assert_eq!(journal.recent().iter().map(|event| event.time).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn rotate_privately(
 ) -> Result<bool> {
     let held = launch.begin()?.hold()?;
     let Some(text) = store.cache.read()? else { return Ok(false) };
-    let due = wanted.due(&TokenCache::parse(&text)?, now)?.unwrap_or_default();
+    let due = wanted.due(&TokenCache::parse(&text)?, now, store.app.settings.window())?.unwrap_or_default();
     if due.is_empty() {
         return Ok(false);
     }
@@ -86,7 +86,7 @@ fn set_aside(wanted: &TokenKey, store: &CredentialStore<'_>, now: i64) -> Result
         return Ok(None);
     }
     let cache = section.parse()?;
-    let Some(keys) = wanted.due(&cache, now)? else { return Ok(None) };
+    let Some(keys) = wanted.due(&cache, now, store.app.settings.window())? else { return Ok(None) };
     let (aside, kept): (Vec<_>, Vec<_>) =
         cache.entries(Section::AccessToken)?.into_iter().partition(|entry| keys.iter().any(|key| key == entry.key));
     section.write(&cache.with_entries(Section::AccessToken, &kept))?;

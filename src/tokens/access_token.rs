@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::credentials::msal::Entry;
 use crate::failure::{Failure, Kind, Result};
-
-/// A token with less than this left, in seconds, is rotated; one that lives less than three times as long, with less than a
-/// third of its lifetime.
-const WINDOW: i64 = 20 * 60;
 
 /// For how many seconds after its grant a token is not rotated, unless its issuer says so: another would be no better.
 const NEW: i64 = 60;
@@ -63,17 +60,19 @@ impl CachedToken<'_> {
         self.expires_on.saturating_sub(now)
     }
 
-    /// Whether the token is to be rotated: it expires within the window, or its issuer wants it refreshed by now, or it was
-    /// stored by a clock that was ahead, so that its times mean nothing.
+    /// Whether the token is to be rotated: it expires within `window`, or, if it lives less than three times as long, within a
+    /// third of its lifetime; or its issuer wants it refreshed by now, or it was stored by a clock that was ahead, so that its
+    /// times mean nothing.
     #[must_use]
-    pub fn is_due(&self, now: i64) -> bool {
-        now > self.last_second() || self.cached_at > now.saturating_add(SKEW)
+    pub fn is_due(&self, now: i64, window: Duration) -> bool {
+        now > self.last_second(window) || self.cached_at > now.saturating_add(SKEW)
     }
 
     /// The last second, since the epoch, at which it is not due.
-    fn last_second(&self) -> i64 {
+    fn last_second(&self, window: Duration) -> i64 {
+        let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
         let lifetime = self.expires_on.saturating_sub(self.cached_at);
-        let window = if self.cached_at > 0 && lifetime > 0 { WINDOW.min(lifetime / 3) } else { WINDOW };
+        let window = if self.cached_at > 0 && lifetime > 0 { window.min(lifetime / 3) } else { window };
         let due = self.expires_on.saturating_sub(window).max(self.cached_at.saturating_add(NEW));
         // Whoever keeps one fresh renews it before it is of no use to az.
         let due = due.min(self.expires_on.saturating_sub(USELESS));
@@ -81,17 +80,17 @@ impl CachedToken<'_> {
     }
 
     /// The seconds until the first at which it counts as due. Its times are a file's, and may be any.
-    fn due_in(&self, now: i64) -> u64 {
-        if self.is_due(now) {
+    fn due_in(&self, now: i64, window: Duration) -> u64 {
+        if self.is_due(now, window) {
             return 0;
         }
-        u64::try_from(self.last_second().saturating_add(1).saturating_sub(now)).unwrap_or(0)
+        u64::try_from(self.last_second(window).saturating_add(1).saturating_sub(now)).unwrap_or(0)
     }
 
     /// The same, to keep.
-    pub(super) fn to_token(self, now: i64) -> AccessToken {
+    pub(super) fn to_token(self, now: i64, window: Duration) -> AccessToken {
         let secret = Zeroizing::new(self.secret.to_owned());
-        AccessToken { secret, expires_on: self.expires_on, due_in: self.due_in(now) }
+        AccessToken { secret, expires_on: self.expires_on, due_in: self.due_in(now, window) }
     }
 }
 
@@ -179,9 +178,12 @@ mod tests {
     #[test]
     fn whatever_a_file_says_of_times_there_is_an_answer() {
         let now = 1_000_000;
-        let until = |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
-            CachedToken { secret: "", expires_on, refresh_on, cached_at }.due_in(now)
+        let within = |minutes: u64, expires_on: i64, refresh_on: Option<i64>, cached_at: i64| {
+            let token = CachedToken { secret: "", expires_on, refresh_on, cached_at };
+            token.due_in(now, Duration::from_secs(minutes * 60))
         };
+        let until =
+            |expires_on: i64, refresh_on: Option<i64>, cached_at: i64| within(20, expires_on, refresh_on, cached_at);
         assert_eq!((until(now + 3600, None, now - 100), until(now + 3600, Some(now + 5), now - 100)), (2401, 6));
         // What lives shorter is due later; what was just granted is not; what az would not use is.
         let lives = |lifetime: i64, ago: i64| until(now + lifetime - ago, None, now - ago);
@@ -190,6 +192,10 @@ mod tests {
         assert_eq!((lives(600, 0), lives(600, 300), lives(600, 301)), (301, 1, 0));
         assert_eq!((lives(600, 10), until(now + 600, Some(now - 1), now - 10)), (291, 0));
         assert_eq!((lives(300, 0), lives(200, 0), until(now + 700, None, 0)), (1, 0, 0));
+        // Another window, within the same bounds.
+        let day = |minutes: u64| within(minutes, now + 86_400, None, now);
+        assert_eq!((day(5), day(60), day(720)), (86_400 - 299, 86_400 - 3599, 57_601));
+        assert_eq!((within(60, now + 3600, None, now), within(5, now + 3600, None, now)), (2401, 3301));
         for time in [i64::MIN, i64::MIN + 1, -1, 0, now, i64::MAX - 1, i64::MAX] {
             for other in [i64::MIN, 0, now, i64::MAX] {
                 // Whatever it comes to, it comes to an end.

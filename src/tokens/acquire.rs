@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::app::App;
 use crate::azure::command::Group;
 use crate::azure::{Owner, real_az};
 use crate::credentials::CredentialFile;
@@ -87,18 +88,18 @@ impl Tokens<'_> {
     /// The same, for who has read the cache.
     #[must_use]
     pub fn acquire_from(&self, cache: &TokenCache<'_>, wanted: &TokenKey, renew: Renew) -> Acquired {
-        let now = self.store.app.context.now();
+        let (now, window) = (self.store.app.context.now(), self.store.app.settings.window());
         let Ok(Some(account)) = wanted.account(cache) else { return Acquired::Denied(None) };
         let Ok(serving) = wanted.serving(cache, &account) else { return Acquired::Denied(None) };
         let found = serving.first(now);
         let is_to_be_renewed = match renew {
-            Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now)),
-            Renew::IfDue => found.is_some_and(|found| found.is_due(now)),
-            Renew::IfAllAreDue => serving.are_due(now) || source::is_uncertain(self.store, wanted),
+            Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now, window)),
+            Renew::IfDue => found.is_some_and(|found| found.is_due(now, window)),
+            Renew::IfAllAreDue => serving.are_due(now, window) || source::is_uncertain(self.store, wanted),
             Renew::Now => true,
             Renew::Never => false,
         };
-        let token = |found: CachedToken<'_>| found.to_token(now);
+        let token = |found: CachedToken<'_>| found.to_token(now, window);
         if !is_to_be_renewed {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
         }
@@ -122,7 +123,8 @@ impl Tokens<'_> {
             return None;
         }
         let text = self.store.read_settled().ok()?;
-        let due = wanted.due(&TokenCache::parse(&text).ok()?, self.store.app.context.now());
+        let App { context, settings, .. } = self.store.app;
+        let due = wanted.due(&TokenCache::parse(&text).ok()?, context.now(), settings.window());
         due.ok()?.map(|_| flight)
     }
 
@@ -230,14 +232,15 @@ impl Tokens<'_> {
         let cache = TokenCache::parse(&text)?;
         let now = self.store.app.context.now();
         let Some(account) = wanted.account(&cache)? else { return Ok(true) };
-        Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now)))
+        let window = self.store.app.settings.window();
+        Ok(wanted.find(&cache, &account, now)?.is_none_or(|found| found.is_due(now, window)))
     }
 
     fn read_anew(&self, wanted: &TokenKey, account: &Owner) -> Option<AccessToken> {
         let text = self.store.read_settled().ok()?;
         let now = self.store.app.context.now();
         let found = wanted.find(&TokenCache::parse(&text).ok()?, account, now).ok()??;
-        Some(found.to_token(now))
+        Some(found.to_token(now, self.store.app.settings.window()))
     }
 
     /// Notes in the journal what became of a renewal.

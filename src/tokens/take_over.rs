@@ -14,13 +14,13 @@ use crate::tokens::TokenKey;
 /// # Errors
 /// Whatever kept the own cache from being read or written.
 pub(super) fn take_over(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<bool> {
-    let now = store.app.context.now();
+    let (now, window) = (store.app.context.now(), store.app.settings.window());
     for config_dir in &store.siblings() {
         let Ok(Some(text)) = CredentialStore::new(store.app, config_dir).cache.read() else { continue };
         let Ok(theirs) = TokenCache::parse(&text) else { continue };
         let Ok(Some(account)) = wanted.account(&theirs) else { continue };
         let Ok(serving) = wanted.serving(&theirs, &account) else { continue };
-        let Some(fresh) = serving.fresh(now) else { continue };
+        let Some(fresh) = serving.fresh(now, window) else { continue };
         let section = store.lock_cache()?;
         let own = section.parse()?;
         if wanted.account(&own)?.as_ref() == Some(&account) {

@@ -3,6 +3,8 @@
 //! `_acquire_token_silent_from_cache_and_possibly_refresh_it`). What is not understood is an error, and whoever asks then
 //! leaves the matter to the real az.
 
+use std::time::Duration;
+
 use memchr::memmem::Finder;
 
 use crate::azure::clouds::Cloud;
@@ -125,15 +127,15 @@ impl TokenKey {
         Ok(self.serving(cache, account)?.first(now))
     }
 
-    /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation, or
+    /// The keys of the tokens that would serve, if there are any and the last of them to expire is due for rotation (`window` before that), or
     /// has expired: runs that start together then find one fresh token instead of each asking for its own.
     ///
     /// # Errors
     /// `CacheForeign` when an entry is not what it should be.
-    pub fn due(&self, cache: &TokenCache<'_>, now: i64) -> Result<Option<Vec<String>>> {
+    pub fn due(&self, cache: &TokenCache<'_>, now: i64, window: Duration) -> Result<Option<Vec<String>>> {
         let Some(account) = self.account(cache)? else { return Ok(None) };
         let serving = self.serving(cache, &account)?;
-        Ok(serving.are_due(now).then(|| serving.0.iter().map(|(entry, _)| entry.key.to_owned()).collect()))
+        Ok(serving.are_due(now, window).then(|| serving.0.iter().map(|(entry, _)| entry.key.to_owned()).collect()))
     }
 
     /// Every token that serves: the one with the very scopes as MSAL's key first, then the others in the file's order.
@@ -215,14 +217,14 @@ impl<'a> Serving<'a> {
     }
 
     /// The entry of the first that is not due.
-    pub(super) fn fresh(&self, now: i64) -> Option<Entry<'a>> {
-        self.0.iter().find(|(_, found)| !found.is_due(now)).map(|(entry, _)| *entry)
+    pub(super) fn fresh(&self, now: i64, window: Duration) -> Option<Entry<'a>> {
+        self.0.iter().find(|(_, found)| !found.is_due(now, window)).map(|(entry, _)| *entry)
     }
 
     /// Whether there are any, and the last of them to expire is due or has expired.
-    pub(super) fn are_due(&self, now: i64) -> bool {
+    pub(super) fn are_due(&self, now: i64, window: Duration) -> bool {
         let last = self.0.iter().map(|(_, found)| *found).max_by_key(|found| found.expires_on);
-        last.is_some_and(|last| last.is_due(now))
+        last.is_some_and(|last| last.is_due(now, window))
     }
 }
 
@@ -273,7 +275,10 @@ pub(super) mod tests {
 
     fn due(tokens: &[(i64, &str)], scope: &str) -> usize {
         let text = cache(tokens);
-        wanted(scope).due(&TokenCache::parse(&text).unwrap(), 1000).unwrap().map_or(0, |keys| keys.len())
+        wanted(scope)
+            .due(&TokenCache::parse(&text).unwrap(), 1000, Duration::from_secs(1200))
+            .unwrap()
+            .map_or(0, |keys| keys.len())
     }
 
     fn found(tokens: &[(i64, &str)], scope: &str) -> Option<String> {

@@ -29,6 +29,7 @@
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
+//! - `settings`: what is set, and by whom.
 //! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
 //! - `harness`: what the tests themselves stand on.
@@ -46,6 +47,7 @@ mod harness;
 mod install;
 mod lifecycle;
 mod releases;
+mod settings;
 
 mod answers {
     mod destination;

@@ -108,14 +108,14 @@ impl<'a> Upheaval<'a> {
     /// The exposure of this race: the settings went with the azward home. In one piece: there are readers.
     fn write_settings(&self) {
         let home = self.sandbox.azward_home();
-        if home.join("config.json").exists() {
+        if home.join("config.toml").exists() {
             return;
         }
         let draft = self.sandbox.root().join("settings");
-        fs::write(&draft, format!("{{\"exposure\": \"{}\"}}", self.exposure)).expect("the box can be written");
+        fs::write(&draft, format!("exposure = \"{}\"\n", self.exposure)).expect("the box can be written");
         let _ = fs::create_dir(&home);
         let _ = fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        fs::rename(&draft, home.join("config.json")).expect("the box can be written");
+        fs::rename(&draft, home.join("config.toml")).expect("the box can be written");
     }
 
     /// One of them has ended, somehow.

@@ -107,11 +107,11 @@ impl Sandbox {
     /// Has the secrets handed over `private`, `in-place`, or as the machine allows (`auto`). Without a word, what the
     /// variable `AZWARD_TEST_EXPOSURE` says holds, so that the whole suite can be run either way.
     pub(crate) fn set_exposure(&self, exposure: &str) {
-        let path = self.made_azward_home().join("config.json");
-        let text = fs::read(&path).unwrap_or_else(|_| b"{}".to_vec());
-        let mut settings: Value = serde_json::from_slice(&text).expect("the settings are JSON");
-        settings["exposure"] = exposure.into();
-        fs::write(&path, settings.to_string()).expect("the box can be written");
+        let path = self.made_azward_home().join("config.toml");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let others = text.lines().filter(|line| !line.starts_with("exposure ")).map(str::to_owned);
+        let lines: Vec<String> = others.chain([format!("exposure = {exposure:?}\n")]).collect();
+        fs::write(&path, lines.join("\n")).expect("the box can be written");
         // As azward makes it: one that others can read is closed, and that is told.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     }

@@ -95,7 +95,7 @@ impl<'a> Policy<'a> {
         match self.choice {
             ExposureChoice::Private => Plan::Private,
             ExposureChoice::Memory => Plan::Memory,
-            ExposureChoice::InPlace => Plan::InPlace("it is set so in config.json".to_owned()),
+            ExposureChoice::InPlace => Plan::InPlace("it is set so".to_owned()),
             ExposureChoice::Auto => match programs {
                 Programs::None if self.objection(ExposureKind::Private).is_none() => Plan::Private,
                 Programs::None | Programs::Any => {
@@ -201,6 +201,6 @@ pub(crate) fn refused(reason: &str) -> Failure {
     Failure::new(
         Kind::Storage,
         format!("nothing was handed to az, because {reason}"),
-        "set `exposure` to `auto` in azward's config.json, or see the README on what each exposure needs",
+        "run `azward config set exposure auto`, or see the README on what each exposure needs",
     )
 }

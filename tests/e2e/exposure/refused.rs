@@ -108,7 +108,7 @@ fn where_private_is_set_and_refused_nothing_is_handed_over() {
 fn what_is_set_holds() {
     let sandbox = logged_in("in-place");
     assert_eq!(look(&sandbox), ("run".to_owned(), 1));
-    assert_eq!(status_of_exposure(&sandbox), "in place, while az runs: it is set so in config.json");
+    assert_eq!(status_of_exposure(&sandbox), "in place, while az runs: it is set so");
     assert_eq!(memory(&sandbox)["refused"], Value::Null, "nobody was asked");
     sandbox.set_exposure("private");
     assert_eq!(look(&sandbox), ("private".to_owned(), 1));

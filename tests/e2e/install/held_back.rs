@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{contents, install, machine, open_new_terminal, settings, uninstall};
+use super::{contents, install, machine, open_new_terminal, pinned, uninstall};
 use crate::support::installed::script;
 use crate::support::{Sandbox, provision};
 
@@ -71,7 +71,7 @@ fn without_an_az_it_is_installed_and_says_so() {
     let sandbox = sandbox.with_script_az("echo \"$1 of the real az\"");
     assert_eq!(sandbox.az(["version"]).run().ok().silent().out(), "version of the real az\n");
     install(&sandbox);
-    assert_eq!(settings(&sandbox)["real_az"], sandbox.wrapped_az().to_str().unwrap());
+    assert_eq!(pinned(&sandbox), sandbox.wrapped_az().to_str().unwrap());
     uninstall(&sandbox);
     assert!(!sandbox.azward_home().exists());
 }

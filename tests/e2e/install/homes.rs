@@ -97,11 +97,11 @@ fn what_cannot_be_edited_is_refused_before_anything_changes() {
 
     // Settings that say something, if not in words that are understood, are not written anew.
     install(&sandbox);
-    let settings = sandbox.azward_home().join("config.json");
-    fs::write(&settings, "{\"exposure\": \"privat\"}").unwrap();
+    let settings = sandbox.azward_home().join("config.toml");
+    fs::write(&settings, "exposure = \"privat\"\n").unwrap();
     let refused = script(&sandbox, "install.sh").run().exited(2);
     assert!(refused.err().contains("cannot be understood"), "{refused:?}");
-    assert_eq!(fs::read_to_string(&settings).unwrap(), "{\"exposure\": \"privat\"}");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "exposure = \"privat\"\n");
 
     // A file that is read-only, or that is no text, is edited all the same and given back.
     fs::remove_file(&settings).unwrap();

@@ -12,8 +12,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::support::installed::script;
 use crate::support::{Outcome, Sandbox};
 
@@ -89,9 +87,10 @@ fn furnish(home: &Path) {
     fs::set_permissions(home.join(".bashrc"), fs::Permissions::from_mode(0o600)).expect("the file is ours");
 }
 
-fn settings(sandbox: &Sandbox) -> Value {
-    let text = fs::read(sandbox.azward_home().join("config.json")).expect("it was installed");
-    serde_json::from_slice(&text).expect("the settings are JSON")
+fn pinned(sandbox: &Sandbox) -> String {
+    let text = fs::read_to_string(sandbox.azward_home().join("config.toml")).expect("it was installed");
+    let settings: toml_edit::DocumentMut = text.parse().expect("the settings are TOML");
+    settings["real_az"].as_str().expect("it is a path").to_owned()
 }
 
 fn assert_is_shim(sandbox: &Sandbox, found: &str, shell: &str) {

@@ -8,7 +8,7 @@ use std::fs;
 use entra::User;
 
 use super::{
-    KEY_VAULT, STORAGE, assert_is_shim, bin, contents, files, furnish, install, machine, open_new_terminal, settings,
+    KEY_VAULT, STORAGE, assert_is_shim, bin, contents, files, furnish, install, machine, open_new_terminal, pinned,
     uninstall,
 };
 use crate::support::installed::script;
@@ -73,7 +73,7 @@ fn a_login_is_adopted_and_given_back() {
     sandbox.plain_login(&entra, User::Alice);
     let said = install(&sandbox).out();
     assert!(said.contains("adopted 1 login(s)"), "{said}");
-    assert_eq!(settings(&sandbox)["real_az"], sandbox.wrapped_az().to_str().unwrap());
+    assert_eq!(pinned(&sandbox), sandbox.wrapped_az().to_str().unwrap());
     sandbox.assert_nothing_in_the_clear();
 
     open_new_terminal(&sandbox);

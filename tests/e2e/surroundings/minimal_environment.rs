@@ -92,7 +92,7 @@ fn an_installed_shim_knows_its_home_and_its_az() {
         }
         sandbox.know_real_az();
         sandbox.azward(["install", "--no-modify-path"]).run().ok();
-        assert!(azward_home.join("config.json").is_file());
+        assert!(azward_home.join("config.toml").is_file());
         let shim = azward_home.join("bin/az");
         // With neither the shim of the box nor the real az on PATH: it was pinned.
         sandbox.set_env(

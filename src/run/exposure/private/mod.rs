@@ -271,6 +271,6 @@ fn unusable(error: &std::io::Error) -> Failure {
     Failure::new(
         Kind::Storage,
         format!("the run's private token cache cannot be used: {error}"),
-        "set `exposure` to `in-place` in azward's config.json if this goes on",
+        "run `azward config set exposure in-place` if this goes on",
     )
 }

@@ -70,9 +70,12 @@ fn a_clock_that_jumps_loses_nothing() {
 #[test]
 fn settings_that_make_no_sense_are_said_and_passed_over() {
     let sandbox = logged_in();
-    let path = sandbox.azward_home().join("config.json");
-    for text in ["{\"key_store\": \"teapot\"}", "{", "", "[]", "\u{feff}{}"] {
-        fs::write(&path, text).unwrap();
+    let first_version = ["{\"key_store\": \"teapot\"}", "{", "", "[]", "\u{feff}{}"].map(|text| ("config.json", text));
+    let now = ["key_store = \"teapot\"", "{", "\0", "[]", "teapot = 1"].map(|text| ("config.toml", text));
+    let path = sandbox.azward_home().join("config.toml");
+    for (name, text) in first_version.into_iter().chain(now) {
+        let _ = fs::remove_file(&path);
+        fs::write(sandbox.azward_home().join(name), text).unwrap();
         assert_kept(&sandbox, 1);
         sandbox.az(["version"]).run().ok().silent();
         let report = status(&sandbox);

@@ -212,7 +212,7 @@ fn a_lock_that_a_dead_process_left() {
 #[test]
 fn settings_that_are_none() {
     let (sandbox, _entra) = logged_in();
-    std::fs::write(sandbox.azward_home().join("config.json"), "{").unwrap();
+    std::fs::write(sandbox.azward_home().join("config.toml"), "{").unwrap();
     sandbox.az(NEW_SCOPE).run().ok().silent();
     assert!(status(&sandbox).contains("cannot be understood"), "{}", status(&sandbox));
 }

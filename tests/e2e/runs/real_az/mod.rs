@@ -55,7 +55,7 @@ fn log_in(sandbox: &Sandbox) {
 
 fn settings(sandbox: &Sandbox, text: &str) {
     fs::create_dir_all(sandbox.azward_home()).unwrap();
-    fs::write(sandbox.azward_home().join("config.json"), text).unwrap();
+    fs::write(sandbox.azward_home().join("config.toml"), text).unwrap();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn it_is_called_by_the_path_that_was_found() {
 fn path_decides_the_pin_serves_who_has_none_and_the_variable_wins() {
     let sandbox = with_az_in(&["real", "pinned", "named"]);
     let at = |name: &str| sandbox.root().join(name).join("az");
-    settings(&sandbox, &format!("{{\"real_az\": {:?}}}", at("pinned")));
+    settings(&sandbox, &format!("real_az = {:?}\n", at("pinned")));
     assert_eq!(reached(&sandbox, |az| az), "real");
     assert_eq!(reached(&sandbox, |az| az.env("AZWARD_REAL_AZ", at("named"))), "named");
     // Neither one that is ourselves nor one that is not there is any use.

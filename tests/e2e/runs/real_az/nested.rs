@@ -168,7 +168,8 @@ fn a_bypass_touches_nothing() {
     let both = || [snapshot(&sandbox.azward_home()), snapshot(&sandbox.config_dir())];
     let mut before = both();
     assert!(before[0].is_empty() && before[1].len() > 2, "{:?}", before[1].keys());
-    for (state, text) in [("nothing of azward's", None), ("a broken setting", Some("{")), ("a vault", Some("{}"))] {
+    for (state, text) in [("nothing of azward's", None), ("a broken setting", Some("{")), ("a vault", Some("# none\n"))]
+    {
         if let Some(text) = text {
             settings(&sandbox, text);
         }

@@ -27,7 +27,7 @@ fn a_shim_that_leads_back_to_us_is_passed_over() {
         sandbox.assert_nothing_in_the_clear();
     }
     // The same with the shim that bounces pinned, and with one that has nothing behind it.
-    settings(&sandbox, &format!("{{\"real_az\": {:?}}}", sandbox.root().join("pyenv/az")));
+    settings(&sandbox, &format!("real_az = {:?}\n", sandbox.root().join("pyenv/az")));
     sandbox.az(["roll"]).env("PATH", path(&sandbox, &["pyenv", "real"])).run().ok().silent();
     let sandbox = Sandbox::new();
     make(&sandbox, "pyenv", BOUNCE);

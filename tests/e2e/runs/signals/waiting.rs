@@ -183,8 +183,8 @@ fn for_a_keyring_that_waits_for_a_person() {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::create_dir_all(sandbox.azward_home()).unwrap();
     sandbox.set_exposure("in-place");
-    let text = r#"{"exposure": "in-place", "key_store": "keyring"}"#;
-    fs::write(sandbox.azward_home().join("config.json"), text).unwrap();
+    let text = "exposure = \"in-place\"\nkey_store = \"keyring\"\n";
+    fs::write(sandbox.azward_home().join("config.toml"), text).unwrap();
     sandbox.expect_clear(sandbox.config_dir());
     sandbox.plain_az(["login", super::ALICE]).run().ok();
     let bus = bus_address(&socket);

@@ -112,7 +112,7 @@ fn scene() {
             assert_eq!(forget_cached_key(&keyring.context), 0, "what is locked is not kept");
         }
         "never cached" => {
-            let never = Settings { key_cache_minutes: Setting::in_file(Some(0)), ..keyring.settings.clone() };
+            let never = Settings { key_cache_minutes: Setting::in_file(0), ..keyring.settings.clone() };
             let vault = || Vault::of(&keyring.context, &never, &ConfigDir::of(&keyring.context));
             forget_cached_key(&keyring.context);
             assert_eq!(vault().load().unwrap(), contents("one"));

@@ -125,9 +125,9 @@ fn settings_that_others_could_write_name_no_real_az() {
     let sandbox = logged_in();
     let (az, trace) = trap(&sandbox);
     let home = sandbox.azward_home();
-    let settings = home.join("config.json");
+    let settings = home.join("config.toml");
     for (home_mode, settings_mode) in [(0o755, 0o666), (0o711, 0o620), (0o777, 0o644), (0o770, 0o600)] {
-        fs::write(&settings, serde_json::json!({ "real_az": az }).to_string()).unwrap();
+        fs::write(&settings, format!("real_az = {az:?}\n")).unwrap();
         set_mode(&settings, settings_mode);
         set_mode(&home, home_mode);
         for _ in 0..2 {
@@ -140,7 +140,7 @@ fn settings_that_others_could_write_name_no_real_az() {
         assert!(!settings.exists(), "they are set aside");
     }
     // Where others do not get to, a file's mode is of no use to them: a group of one's own, as umask 002 has it.
-    fs::write(&settings, serde_json::json!({ "real_az": az }).to_string()).unwrap();
+    fs::write(&settings, format!("real_az = {az:?}\n")).unwrap();
     set_mode(&settings, 0o664);
     sandbox.az(["look"]).run().ok();
     assert!(trace.exists() && mode(&settings) == 0o600);
@@ -153,8 +153,8 @@ fn what_another_user_owns_is_not_believed() {
     }
     let sandbox = logged_in();
     let (az, trace) = trap(&sandbox);
-    let (home, settings) = (sandbox.azward_home(), sandbox.azward_home().join("config.json"));
-    fs::write(&settings, serde_json::json!({ "real_az": az }).to_string()).unwrap();
+    let (home, settings) = (sandbox.azward_home(), sandbox.azward_home().join("config.toml"));
+    fs::write(&settings, format!("real_az = {az:?}\n")).unwrap();
     chown(&settings, Some(USER), None).unwrap();
     sandbox.az(["look"]).run().ok().silent();
     assert_eq!((trace.exists(), seen(&sandbox)), (false, 1.into()));
@@ -169,7 +169,7 @@ fn what_another_user_owns_is_not_believed() {
     chown(&key, Some(0), None).unwrap();
 
     // The whole home, with a real az in it.
-    fs::write(&settings, serde_json::json!({ "real_az": az }).to_string()).unwrap();
+    fs::write(&settings, format!("real_az = {az:?}\n")).unwrap();
     give_all(&home);
     let before = fs::read(home.join("journal.jsonl")).unwrap();
     sandbox.az(["look"]).run().ok().silent();

@@ -33,6 +33,7 @@ fn root_in_a_user_s_home_follows_none_of_their_links_and_leaves_them_what_it_mak
         ("journal.jsonl", "new"),
         ("journal.jsonl", "there"),
         ("journal.1.jsonl", "there"),
+        ("config.toml", "there"),
         ("config.json", "there"),
         (&key, "there"),
         ("key.lock", "new"),
