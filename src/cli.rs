@@ -3,8 +3,13 @@
 
 use std::process::ExitCode;
 
+use azward::commands::completions::Shell;
+use azward::settings::Key;
 use azward::ui::Ui;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+
+use crate::examples;
 
 /// Keeps the Azure CLI's refresh tokens off the disk.
 #[derive(Debug, Parser)]
@@ -14,10 +19,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What the command line, its help, its completions and its manual are made of.
+pub(crate) fn definition() -> clap::Command {
+    examples::added_to(Cli::command())
+}
+
 /// Reads this process's command line. Where there is nothing to do for it, because it makes no sense or asks for help, that is
 /// said, and what is returned is the exit code.
 pub(crate) fn parse(ui: &Ui) -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
+    let parsed = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
         let text = error.render();
         match error.use_stderr() {
             true => ui.usage(&text.to_string()),
@@ -131,6 +142,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         deed: Option<Config>,
     },
+    /// Print what has a shell complete this command's line (`azward install` puts it where the shells look)
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page of azward, or of a subcommand
+    Man {
+        /// The subcommand's words
+        #[arg(value_name = "SUBCOMMAND")]
+        words: Vec<String>,
+    },
     /// Drop logins from every file of azward's, without giving them back
     #[command(group(clap::ArgGroup::new("which").required(true)))]
     Forget {
@@ -164,7 +186,7 @@ pub(crate) enum Config {
     /// Show one
     Get {
         /// Its name
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
         name: String,
         /// Its value alone, for scripts
         #[arg(long)]
@@ -173,15 +195,28 @@ pub(crate) enum Config {
     /// Set one in the file
     Set {
         /// Its name
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
         name: String,
         /// What it is to be
+        #[arg(add = ArgValueCandidates::new(values))]
         value: String,
     },
     /// Take one out of the file: the default holds again
     Unset {
         /// Its name
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
         name: String,
     },
+}
+
+fn keys() -> Vec<CompletionCandidate> {
+    Key::ALL.iter().map(|(name, _)| CompletionCandidate::new(name)).collect()
+}
+
+/// A shell that asks does not say of which setting.
+fn values() -> Vec<CompletionCandidate> {
+    let mut words: Vec<&str> = Key::ALL.iter().flat_map(|(_, key)| key.words()).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.into_iter().map(CompletionCandidate::new).collect()
 }

@@ -26,7 +26,7 @@ use crate::sys::{self, Directory};
 use crate::text;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 12] = [
+const CONTENTS: [&str; 14] = [
     "bin",
     settings::FIRST_VERSION,
     settings::TAKEN_OVER,
@@ -36,9 +36,11 @@ const CONTENTS: [&str; 12] = [
     "journal.jsonl",
     "key",
     "key.lock",
+    "man",
     "run",
     "vaults",
     "views",
+    "zsh",
 ];
 
 /// What others may do with a directory or file, by its mode.

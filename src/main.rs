@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod examples;
 
 use std::process::ExitCode;
 
@@ -10,6 +11,8 @@ use anyhow::Result;
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::commands;
+use azward::commands::aids::Aids;
+use azward::commands::completions;
 use azward::commands::config;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
@@ -36,6 +39,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let ui = Ui::new(&context);
+    if completions::are_asked_for(&context) {
+        // A shell at a Tab has no use for a failure's words.
+        let arguments = std::env::args_os().collect();
+        let is_answered = completions::answer(&context, &ui, cli::definition(), arguments).is_ok();
+        return if is_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match cli::parse(&ui) {
         Ok(cli) => {
             let app = App::new(context, Care::Mend);
@@ -48,14 +57,16 @@ fn main() -> ExitCode {
 fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
     // What is for all users has nothing to do with anybody's home.
     match command {
-        Command::Install { system: true, .. } => return commands::system::install(&app.context, ui),
+        Command::Install { system: true, .. } => {
+            return commands::system::install(&app.context, ui, &Aids::of(cli::definition())?);
+        }
         Command::Uninstall { system: true, .. } => return commands::system::uninstall(&app.context, ui),
         _ => {}
     }
     match &app.home_failure {
         None => home::close_files(&app.context),
-        // Only `status` has something to say about a home that is not believed.
-        Some(_) if matches!(command, Command::Status { .. }) => {}
+        // Only `status` has something to say about a home that is not believed; some have nothing to do with it.
+        Some(_) if matches!(command, Command::Status { .. } | Command::Completions { .. } | Command::Man { .. }) => {}
         Some(failure) => return Err(failure.clone().into()),
     }
     match command {
@@ -79,7 +90,7 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::Lock => commands::lock::lock(app, ui),
         Command::Install { no_modify_path, .. } => {
             let start_up = if no_modify_path { StartUp::LeaveAlone } else { StartUp::Edit };
-            commands::install::install(app, ui, start_up)
+            commands::install::install(app, ui, start_up, &Aids::of(cli::definition())?)
         }
         Command::Uninstall { forget, others, .. } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
@@ -104,6 +115,8 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             let form = if json { Form::Json } else { Form::Table };
             commands::list::list(app, ui, form)
         }
+        Command::Completions { shell } => completions::completions(ui, shell),
+        Command::Man { words } => commands::man::man(ui, cli::definition(), &words),
         Command::Config { deed: None } => config::list(app, ui, Form::Table),
         Command::Config { deed: Some(deed) } => configure(deed, app, ui),
         Command::Forget { directory, gone, others, yes, .. } => {

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::real_az;
+use crate::commands::aids::Aids;
 use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Kind};
 use crate::home_lock::{Alone, SHIM_TAKEN_OUT};
@@ -45,7 +46,7 @@ pub enum StartUp {
 ///
 /// # Errors
 /// `Storage` when a file cannot be written.
-pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
+pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()> {
     let App { context, settings_failure, .. } = app;
     let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
@@ -94,6 +95,10 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp) -> Result<()> {
         }
     } else {
         ui.say(format!("left PATH alone: put `{}` first on it", directory.display()));
+    }
+    aids.put_in_home(&context.azward_home, ui);
+    if start_up == StartUp::Edit {
+        aids.put_for_shells(context, ui);
     }
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);

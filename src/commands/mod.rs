@@ -2,7 +2,9 @@
 //! stdout, a failure's two lines on stderr. A subcommand ends in an [`anyhow::Error`], which tells what it was about; shown is
 //! the [`Failure`] that this comes to ([`failure_of`]).
 
+pub mod aids;
 mod clear;
+pub mod completions;
 pub mod config;
 pub mod exec;
 pub mod forget;
@@ -10,6 +12,7 @@ pub mod install;
 pub mod list;
 pub mod lock;
 pub mod log;
+pub mod man;
 pub mod refresh;
 pub mod scrub;
 mod start_up_files;

@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::app::App;
 use crate::azure::token_storage::{self, Say};
 use crate::azure::{ConfigDir, TokenStorage, real_az};
+use crate::commands::aids;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
@@ -74,6 +75,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
             ui.say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
+    aids::remove_for_shells(context, ui);
     if let Some(failure) = kept {
         // It stays as well if it may be needed; that of another machine always does.
         let _ = vault::remove_master_key(context, settings);
@@ -241,7 +243,9 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
         let _ = std::fs::remove_file(home.join(name));
     }
     try_again(|| std::fs::remove_dir_all(home.join("run")));
-    try_again(|| std::fs::remove_dir_all(home.join("views")));
+    for name in ["views", aids::MAN, aids::ZSH] {
+        try_again(|| std::fs::remove_dir_all(home.join(name)));
+    }
     remove_vault_locks(&home.join("vaults"));
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         let _ = std::fs::remove_file(private::draft_of(&program));

@@ -10,7 +10,7 @@ use crate::marker;
 use crate::sys::{self, Directory};
 
 /// The directories below an azward home.
-const BELOW: [&str; 5] = ["bin", "run", "stage", "vaults", "views"];
+const BELOW: [&str; 8] = ["bin", "man", "man1", "run", "stage", "vaults", "views", "zsh"];
 
 /// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
 /// others can look into is closed to them; one elsewhere is somebody's own business.

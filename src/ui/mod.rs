@@ -91,6 +91,13 @@ impl Ui {
         self.trouble.borrow().is_some() || sys::is_reader_gone(Stream::Stdout)
     }
 
+    /// Says on stdout a text of ours for a program, as it is; nothing where there is none.
+    pub fn text(&self, text: &str) {
+        if !text.is_empty() {
+            self.print(text.trim_end_matches('\n'));
+        }
+    }
+
     /// Says on stdout what a program's user asked to be told about it, in colour where there is any.
     pub fn help(&self, plain: &str, coloured: &str) {
         self.print(self.stdout.choose(plain, coloured).trim_end_matches('\n'));

@@ -31,6 +31,7 @@
 //! - `releases`: older az, each against itself.
 //! - `settings`: what is set, and by whom.
 //! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
+//! - `transcripts`: what the README shows is what is said.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
 //! - `harness`: what the tests themselves stand on.
 //!
@@ -48,6 +49,7 @@ mod install;
 mod lifecycle;
 mod releases;
 mod settings;
+mod transcripts;
 
 mod answers {
     mod destination;

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use crate::commands::aids;
+
 pub(super) const BEGIN: &str = "# >>> azward >>>";
 pub(super) const END: &str = "# <<< azward <<<";
 /// Notes that the file was made for the block.
@@ -12,11 +14,16 @@ pub(super) const MADE: &str = "# (this file was made for it)";
 /// Notes that the line above had no end, and was given one.
 pub(super) const ENDED: &str = "# (the line above had no end)";
 
+/// What has zsh find its completions in a directory that stands between the two: now, or when it begins to look for them.
+const FPATH: &str = "fpath=(";
+const COMPDEF: &str = " $fpath); if (( $+functions[compdef] )); then autoload -Uz _azward; compdef _azward azward; fi";
+
 /// The language of a shell's start-up file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
-    /// Of bash, zsh and sh.
+    /// Of bash and sh.
     Posix,
+    Zsh,
     Fish,
 }
 
@@ -27,12 +34,17 @@ pub(super) fn block(language: Language, directory: &Path, note: Option<&str>) ->
     let mut lines = vec![BEGIN.to_owned()];
     lines.extend(note.map(str::to_owned));
     match language {
-        Language::Posix => {
-            let quoted = format!("'{}'", directory.replace('\'', r"'\''"));
+        Language::Posix | Language::Zsh => {
+            let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+            let quoted = quote(directory);
             lines.push("case \"$PATH:\" in".to_owned());
             lines.push(format!("    {quoted}:*) ;;"));
             lines.push(format!("    *) export PATH={quoted}\":$PATH\" ;;"));
             lines.push("esac".to_owned());
+            if language == Language::Zsh {
+                let completions = Path::new(directory).with_file_name(aids::ZSH);
+                lines.push(format!("{FPATH}{}{COMPDEF}", quote(completions.to_str().unwrap_or_default())));
+            }
         }
         Language::Fish => {
             let quoted = format!("'{}'", directory.replace('\\', r"\\").replace('\'', r"\'"));
@@ -54,10 +66,14 @@ fn is_block(lines: &[&[u8]]) -> bool {
     };
     let is = |line: &[u8], begin: &str, end: &str| line.starts_with(begin.as_bytes()) && line.ends_with(end.as_bytes());
     match lines {
-        [case, there, export, esac] => {
+        // zsh's has one line more, which earlier ones had not.
+        [case, there, export, esac, rest @ ..] if rest.len() <= 1 => {
             let is_now = *case == b"case \"$PATH:\" in" && is(there, "    '", "':*) ;;");
             let is_earlier = *case == b"case \":$PATH:\" in" && is(there, "    *:'", "':*) ;;");
-            (is_now || is_earlier) && is(export, "    *) export PATH='", "'\":$PATH\" ;;") && *esac == b"esac"
+            (is_now || is_earlier)
+                && is(export, "    *) export PATH='", "'\":$PATH\" ;;")
+                && *esac == b"esac"
+                && rest.iter().all(|line| is(line, FPATH, COMPDEF))
         }
         [test, set, end] => {
             (is(test, "if test \"$PATH[1]\" != '", "'") || is(test, "if not contains -- '", "' $PATH"))

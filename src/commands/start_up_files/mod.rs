@@ -1,5 +1,5 @@
-//! The shells' start-up files: one marked block in each that puts the shim directory first on PATH, added once and removed
-//! whole. A file is edited by atomic replacement, keeps its mode, and is followed where it is a link, but not where root
+//! The shells' start-up files: one marked block in each that puts the shim directory first on PATH (and has zsh find its
+//! completions), added once and removed whole. A file is edited by atomic replacement, keeps its mode, and is followed where it is a link, but not where root
 //! would write through a user's link to what is not the user's. Nothing outside the block is touched: a block is whole
 //! lines (`block`), and removing it leaves every byte as it was. Files are bytes: they need not be text.
 //!
@@ -75,7 +75,7 @@ pub(super) fn start_up_files(context: &Context) -> Vec<StartUpFile> {
     // A login bash reads the first of these that is there.
     let login = [".bash_profile", ".bash_login", ".profile"].map(|name| home.join(name));
     add(login.iter().find(|path| path.exists()).unwrap_or(&login[2]).clone(), "bash", Language::Posix);
-    add(named("ZDOTDIR").unwrap_or_else(|| home.clone()).join(".zshrc"), "zsh", Language::Posix);
+    add(named("ZDOTDIR").unwrap_or_else(|| home.clone()).join(".zshrc"), "zsh", Language::Zsh);
     let fish = named("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
     add(fish.join("fish/conf.d/azward.fish"), "fish", Language::Fish);
     files

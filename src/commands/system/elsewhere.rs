@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::commands::aids::Aids;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::ui::Ui;
@@ -10,7 +11,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// `Usage`, always.
-pub fn install(_context: &Context, _ui: &Ui) -> Result<()> {
+pub fn install(_context: &Context, _ui: &Ui, _aids: &Aids) -> Result<()> {
     bail!(not_here())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::diversion::{self, Diversion};
 use super::places::{self, DIRECTORY, FILES};
+use crate::commands::aids::{self, Aids};
 use crate::commands::install::PROGRAMS;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
@@ -18,7 +19,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// `Usage` for who is not root, `Storage` when something cannot be written.
-pub fn install(context: &Context, ui: &Ui) -> Result<()> {
+pub fn install(context: &Context, ui: &Ui, aids: &Aids) -> Result<()> {
     require_root()?;
     let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
@@ -31,6 +32,14 @@ pub fn install(context: &Context, ui: &Ui) -> Result<()> {
         match places::is_free(Path::new(path), text) {
             true => say(ui, places::put(Path::new(path), text.as_bytes(), 0o644)?, "wrote", Path::new(path)),
             false => ui.say(format!("left `{path}`: it is not azward's")),
+        }
+    }
+    for (path, text) in places::of_aids(aids) {
+        // Another version's is replaced.
+        let is_free = places::is_free(&path, text) || std::fs::read(&path).is_ok_and(|bytes| aids::is_ours(&bytes));
+        match is_free {
+            true => say(ui, places::put(&path, text.as_bytes(), 0o644)?, "wrote", &path),
+            false => ui.say(format!("left `{}`: it is not azward's", path.display())),
         }
     }
     match Diversion::install(&Path::new(DIRECTORY).join(PROGRAMS[0]))? {
@@ -63,6 +72,11 @@ pub fn uninstall(_context: &Context, ui: &Ui) -> Result<()> {
             places::Taken::Away => ui.say(format!("removed `{path}`")),
             places::Taken::Left => ui.say(format!("left `{path}`: it was changed")),
             places::Taken::WasNot => {}
+        }
+    }
+    for path in places::all_aids() {
+        if std::fs::read(&path).is_ok_and(|bytes| aids::is_ours(&bytes)) && places::remove(&path)? {
+            ui.say(format!("removed `{}`", path.display()));
         }
     }
     let mut programs = PROGRAMS.iter().map(|program| Path::new(DIRECTORY).join(program)).collect::<Vec<_>>();

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::commands::aids::Aids;
 use crate::failure::{Failure, Result};
 use crate::sys;
 
@@ -26,6 +27,30 @@ pub(super) const FILES: [(&str, &str); 2] = [
         "# azward stands first on PATH (azward uninstall --system takes this away)\nPATH=/opt/azward/bin:$PATH\n",
     ),
 ];
+
+/// Where the shells of all users look for completions: of bash, zsh, fish.
+const COMPLETIONS: [&str; 3] = [
+    "/usr/local/share/bash-completion/completions/azward",
+    "/usr/local/share/zsh/site-functions/_azward",
+    "/usr/local/share/fish/vendor_completions.d/azward.fish",
+];
+
+/// Where `man` looks.
+const PAGES: &str = "/usr/local/share/man/man1";
+
+/// Each completion and manual page, and its place.
+pub(super) fn of_aids(aids: &Aids) -> impl Iterator<Item = (PathBuf, &str)> {
+    let completions = COMPLETIONS.iter().map(PathBuf::from).zip([&*aids.bash, &aids.zsh, &aids.fish]);
+    completions.chain(aids.pages.iter().map(|(name, page)| (Path::new(PAGES).join(name), page.as_str())))
+}
+
+/// Where any version put one.
+#[must_use]
+pub(super) fn all_aids() -> Vec<PathBuf> {
+    let pages = std::fs::read_dir(PAGES).into_iter().flatten().flatten();
+    let pages = pages.filter(|page| page.file_name().to_string_lossy().starts_with("azward"));
+    COMPLETIONS.iter().map(PathBuf::from).chain(pages.map(|page| page.path())).collect()
+}
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `install.sh` and `uninstall.sh` in a home with start-up files of three shells.
 
+mod aids;
 mod held_back;
 mod homes;
 mod round_trip;

@@ -1,4 +1,4 @@
-//! `install --system`, with the real dpkg, in a mount namespace in which `/etc`, `/opt`, `/usr/bin` and dpkg's database are the
+//! `install --system`, with the real dpkg, in a mount namespace in which `/etc`, `/opt`, `/usr/bin`, `/usr/local` and dpkg's database are the
 //! machine's own under a layer that goes with the test.
 
 #![cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ const LAYERS: &str = r#"
     set -e
     mount --make-rprivate /
     mount -t tmpfs none "$1"
-    for place in etc opt usr/bin var/lib/dpkg; do
+    for place in etc opt usr/bin usr/local var/lib/dpkg; do
         mkdir -p "$1/$place/upper" "$1/$place/work"
         mount -t overlay none -o "lowerdir=/$place,upperdir=$1/$place/upper,workdir=$1/$place/work" "/$place"
     done
@@ -27,7 +27,7 @@ const LAYERS: &str = r#"
 "#;
 
 /// What is where: names, modes, links, what is in files that the test changed, and diversions.
-const STATE: &str = "places='/etc /opt /usr/bin /var/lib/dpkg/info'; find $places -printf '%y %m %p %l\\n' | sort; \
+const STATE: &str = "places='/etc /opt /usr/bin /usr/local /var/lib/dpkg/info'; find $places -printf '%y %m %p %l\\n' | sort; \
     find $places -type f -newer \"$0\" -exec cksum {} + | sort; dpkg-divert --list '*/az'";
 
 /// A machine of its own.
@@ -130,6 +130,10 @@ fn everybody_s_az_is_the_shim_and_the_package_s_again_afterwards() {
     assert!(said.contains("already diverted") && !said.contains("wrote"), "{said}");
     assert_same(&machine.state(), &installed);
 
+    let aids =
+        "cd /usr/local/share; ls bash-completion/completions/azward zsh/site-functions/_azward man/man1/azward-list.1";
+    assert_eq!(machine.said(aids).lines().count(), 3);
+
     // With the PATH of cron or of `ssh host az`, in a login shell, and among the variables of users' services.
     assert_eq!(machine.said("az which; readlink /usr/bin/az"), "1\n/opt/azward/bin/az\n");
     machine.shell(&format!("az login {ALICE}")).run().ok().silent();
@@ -183,7 +187,10 @@ fn a_package_that_comes_later_gives_way_and_one_that_goes_leaves_nothing() {
 fn what_is_somebody_else_s_is_left() {
     let sandbox = Sandbox::new();
     let Some(machine) = Machine::new(&sandbox) else { return };
-    machine.said("echo '#!/bin/sh' >/usr/bin/az; chmod 755 /usr/bin/az; echo mine >/etc/profile.d/zz-azward.sh");
+    machine.said(
+        "echo '#!/bin/sh' >/usr/bin/az; chmod 755 /usr/bin/az; echo mine >/etc/profile.d/zz-azward.sh; \
+         mkdir -p /usr/local/share/zsh/site-functions; echo mine >/usr/local/share/zsh/site-functions/_azward",
+    );
     let said = machine.azward("install --system").run().ok().silent().out();
     assert!(
         said.contains("`/usr/bin/az` is no package's") && said.contains("left `/etc/profile.d/zz-azward.sh`"),
@@ -191,7 +198,10 @@ fn what_is_somebody_else_s_is_left() {
     );
     let said = machine.azward("uninstall --system").run().ok().silent().out();
     assert!(said.contains("left `/etc/profile.d/zz-azward.sh`"), "{said}");
-    assert_eq!(machine.said("cat /etc/profile.d/zz-azward.sh /usr/bin/az"), "mine\n#!/bin/sh\n");
+    assert_eq!(
+        machine.said("cat /etc/profile.d/zz-azward.sh /usr/bin/az /usr/local/share/zsh/site-functions/_azward"),
+        "mine\n#!/bin/sh\nmine\n"
+    );
     machine.said("rm /usr/bin/az; dpkg-divert --quiet --local --no-rename --divert /usr/bin/az.mine --add /usr/bin/az");
     let said = machine.azward("install --system").run().ok().silent().out();
     assert!(said.contains("is diverted to `/usr/bin/az.mine`"), "{said}");

@@ -1,0 +1,168 @@
+//! The examples in the help and the man page of each subcommand: a command line, and what comes of it. A subcommand without any,
+//! or a line that makes no sense, is found by a test.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+
+/// The words after `azward`, and what they do.
+type Example = (&'static str, &'static str);
+
+/// Those of each subcommand, by its words; of a subcommand that has subcommands, theirs are in it.
+const ALL: &[(&str, &[Example])] = &[
+    ("", &[("status", "what azward does here, and what lies in the clear"), ("help config", "what `config` can do")]),
+    (
+        "status",
+        &[
+            ("status", "all there is to know of this config directory"),
+            ("status --check", "for scripts: 0 good, 3 a person has to sign in, 1 trouble"),
+            ("status --json", "the same for programs"),
+        ],
+    ),
+    (
+        "log",
+        &[
+            ("log --since 1h", "who got which token in the last hour"),
+            ("log --follow", "as it happens, until Ctrl-C"),
+            ("log --by caller", "how many tokens each program got"),
+        ],
+    ),
+    ("scrub", &[("scrub", "what lies in the clear goes into the vault now")]),
+    ("lock", &[("lock", "before you leave your desk: the next az asks the keyring")]),
+    (
+        "install",
+        &[
+            ("install", "for you: programs, PATH, completions, man pages"),
+            ("install --no-modify-path", "nothing outside the azward home is written"),
+            ("install --system", "for all users, by root"),
+        ],
+    ),
+    (
+        "uninstall",
+        &[
+            ("uninstall", "az has its logins back"),
+            ("uninstall --forget", "logins whose directory is gone as well"),
+            ("uninstall --system", "what `install --system` did, by root"),
+        ],
+    ),
+    (
+        "view",
+        &[
+            ("view ~/work/.azure", "for AZURE_CONFIG_DIR=~/work/.azure: the same login, another subscription"),
+            ("view ~/work/.azure --remove", "that directory has no login any more"),
+        ],
+    ),
+    (
+        "refresh",
+        &[
+            ("refresh", "after you were given a role: for Resource Manager"),
+            ("refresh --resource https://vault.azure.net", "for Key Vault"),
+        ],
+    ),
+    (
+        "exec",
+        &[
+            ("exec -- ansible-playbook site.yml", "a program that uses azure-cli-core as a library"),
+            ("exec -- sh -c 'az group list; az vm list'", "one run for several az"),
+        ],
+    ),
+    ("adopt", &[("adopt --from ~/.azure", "after AZURE_CONFIG_DIR was made by copying it")]),
+    ("list", &[("list", "every login of yours"), ("list --json", "the same for programs")]),
+    (
+        "config",
+        &[
+            ("config", "what holds, and where that comes from"),
+            ("config set exposure memory", "for every az from now on"),
+            ("config unset exposure", "the default again"),
+        ],
+    ),
+    ("config list", &[("config list --json", "for programs")]),
+    ("config get", &[("config get window_minutes --value", "the value alone")]),
+    (
+        "config set",
+        &[
+            ("config set window_minutes 30", "tokens are renewed earlier"),
+            ("config set key_store keyring", "a new vault has its key there or nowhere"),
+            ("config set journal off", "only warnings are kept"),
+        ],
+    ),
+    ("config unset", &[("config unset real_az", "whatever PATH has, or the usual places")]),
+    (
+        "forget",
+        &[
+            ("forget --gone", "the logins of directories that were removed"),
+            ("forget ~/work/.azure --yes", "one, without being asked"),
+        ],
+    ),
+    (
+        "completions",
+        &[
+            ("completions bash > ~/.local/share/bash-completion/completions/azward", "what `azward install` does"),
+            ("completions powershell >> $PROFILE", "in PowerShell"),
+        ],
+    ),
+    ("man", &[("man > azward.1", "the page of azward"), ("man config set | man -l -", "one to read now")]),
+];
+
+/// The command with its examples, and those of everything below it.
+pub(crate) fn added_to(command: Command) -> Command {
+    added_below(command, "")
+}
+
+fn added_below(mut command: Command, words: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    for name in names {
+        let below = format!("{words} {name}");
+        command = command.mut_subcommand(name, |command| added_below(command, below.trim_start()));
+    }
+    match ALL.iter().find(|(known, _)| *known == words) {
+        Some((_, examples)) => command.after_help(text(examples)),
+        None => command,
+    }
+}
+
+fn text(examples: &[Example]) -> String {
+    let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
+    let mut text = "Examples:".to_owned();
+    for (line, what) in examples {
+        // What does not fit beside a long one stands below it.
+        let _ = match width > 44 {
+            true => write!(text, "\n  azward {line}\n      {what}"),
+            false => write!(text, "\n  azward {line:<width$}  {what}"),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli;
+
+    fn all_below(command: &Command, words: &str, found: &mut Vec<String>) {
+        found.push(words.to_owned());
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
+            all_below(below, format!("{words} {}", below.get_name()).trim_start(), found);
+        }
+    }
+
+    #[test]
+    fn every_subcommand_has_examples_and_each_makes_sense() {
+        let mut found = Vec::new();
+        all_below(&cli::definition(), "", &mut found);
+        let known: Vec<&str> = ALL.iter().map(|(words, _)| *words).collect();
+        let missing: Vec<_> = found.iter().filter(|words| !known.contains(&words.as_str())).collect();
+        assert!(missing.is_empty(), "without an example: {missing:?}");
+        for (words, examples) in ALL {
+            assert!(found.iter().any(|found| found == words), "there is no `{words}`");
+            for (line, _) in *examples {
+                assert!(line.starts_with(words), "{line}");
+                let line = line.split([';', '|', '>']).next().unwrap_or_default();
+                let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+                let parsed = cli::definition().try_get_matches_from(["azward"].into_iter().chain(words));
+                let is_help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+                assert!(parsed.as_ref().is_ok() || parsed.as_ref().is_err_and(is_help), "{line}: {parsed:?}");
+            }
+        }
+    }
+}
