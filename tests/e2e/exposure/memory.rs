@@ -31,7 +31,7 @@ pub(super) fn assert_back(sandbox: &Sandbox) {
 }
 
 /// An az that looks and then waits for `$HOME/go` and does `words`.
-fn waiting<'a>(sandbox: &'a Sandbox, words: &str) -> Running<'a> {
+pub(super) fn waiting<'a>(sandbox: &'a Sandbox, words: &str) -> Running<'a> {
     let fake = sandbox.wrapped_az().with_file_name("fake");
     if !fake.exists() {
         fs::rename(sandbox.wrapped_az(), &fake).unwrap();
@@ -45,7 +45,7 @@ fn waiting<'a>(sandbox: &'a Sandbox, words: &str) -> Running<'a> {
     running
 }
 
-fn go(sandbox: &Sandbox, running: Running<'_>) {
+pub(super) fn go(sandbox: &Sandbox, running: Running<'_>) {
     fs::write(sandbox.home().join("go"), "").unwrap();
     running.finish().ok();
 }
@@ -253,26 +253,6 @@ fn a_private_run_beside_it_has_its_own_and_keeps_it() {
     assert_eq!(look(&sandbox), ("run".to_owned(), 1));
     go(&sandbox, running);
     assert_back(&sandbox);
-}
-
-#[test]
-fn a_copy_made_in_the_middle_is_a_directory_of_its_own() {
-    let sandbox = logged_in("memory");
-    let before = fs::read(sandbox.config().token_cache_path()).unwrap();
-    let running = waiting(&sandbox, "look");
-    let copy = sandbox.home().join("copy");
-    let copied = std::process::Command::new("cp").arg("-r").arg(sandbox.config_dir()).arg(&copy).status().unwrap();
-    assert!(copied.success());
-    // What leads to another's memory is not its own; the regular file beside it is.
-    sandbox.az(["look"]).env("AZURE_CONFIG_DIR", &copy).run().ok().silent();
-    assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 0);
-    assert_eq!(fs::read(copy.join("msal_token_cache.json")).unwrap(), before);
-    assert!(!copy.join("msal_token_cache.json").is_symlink());
-    sandbox.plain_az(["look"]).run().ok();
-    assert_eq!(last_look(&sandbox)["cache"]["refresh_tokens"], 1, "the original has what it had");
-    go(&sandbox, running);
-    assert_back(&sandbox);
-    assert_eq!(look(&sandbox), ("run".to_owned(), 1));
 }
 
 #[test]

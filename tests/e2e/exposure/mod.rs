@@ -5,6 +5,7 @@
 
 mod caller;
 mod company;
+mod copies;
 mod facts;
 mod login;
 mod memory;
