@@ -8,6 +8,7 @@ pub mod clouds;
 pub mod command;
 mod config_dir;
 pub(crate) mod credential_marks;
+pub mod encryption_setting;
 pub(crate) mod https_url;
 pub mod ini;
 pub(crate) mod installation;

@@ -8,24 +8,25 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::azure::encryption_setting::{By, SETTING, Told, mentioned_in, told};
 use crate::azure::ini::Ini;
 use crate::azure::installation::Installation;
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
 use crate::settings::Settings;
 
-/// Tells az whether to use a keyring.
-const VARIABLE: &str = "AZURE_CORE_ENCRYPT_TOKEN_CACHE";
-
-/// The same in its `config`.
-const OPTION: &str = "encrypt_token_cache";
-
-/// The variable, and what has az use the file.
-const IN_THE_FILE: (&str, &str) = (VARIABLE, "false");
+/// The variable, and what has az use the file. One that does not know it does so by itself.
+const IN_THE_FILE: (&str, &str) = (SETTING.variable, "false");
 
 /// What az touches when it has written to the keyring: as msal-extensions 1.3.1 has it (`persistence.py`) with the name that az
 /// gives it, and with the name that a later az does. On Windows the first has the tokens themselves in it.
 const SIGNS: [&str; 2] = ["msal_token_cache.bin", "msal_token_cache.sig"];
+
+/// Where an az decides what it does if nobody tells it anything: since 2.37, and before.
+const DECIDED_IN: [(&str, &str); 2] = [
+    ("azure/cli/core/util.py", "def should_encrypt_token_cache("),
+    ("azure/cli/core/_profile.py", "def _create_identity_instance("),
+];
 
 /// Where az keeps its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +49,8 @@ pub enum Say {
 /// How it is known that az uses a keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clue {
-    /// It was told to, in the environment.
-    Variable,
-    /// It was told to, in its `config`.
-    Option,
+    /// It was told to.
+    Told(By),
     /// What it touches then is newer than the token cache.
     Sign(&'static str),
 }
@@ -61,18 +60,17 @@ impl Clue {
     #[must_use]
     pub fn words(self) -> String {
         match self {
-            Self::Variable => format!("`{VARIABLE}` is set"),
-            Self::Option => format!("`{OPTION}` is set"),
+            Self::Told(by) => by.words(),
             Self::Sign(name) => format!("there is a `{name}`"),
         }
     }
 
     /// What has az use the file again.
     #[must_use]
-    pub fn remedy(self) -> &'static str {
+    pub fn remedy(self) -> String {
         match self {
-            Self::Variable => "unset that variable",
-            Self::Option | Self::Sign(_) => "run `az config set core.encrypt_token_cache=false`",
+            Self::Told(by) => by.remedy(),
+            Self::Sign(_) => use_the_file(),
         }
     }
 }
@@ -84,25 +82,25 @@ impl TokenStorage {
         let path = config_dir.path().join("config");
         match Ini::read(&path) {
             Some(config) => Self::by(context, settings, config_dir, &config),
-            None => Self::decide(context, settings, config_dir, mentioned_in(&path).as_deref()),
+            None => Self::decide(context, settings, config_dir, |option| mentioned_in(&path, option)),
         }
     }
 
     /// The same where az's `config` was read already.
     #[must_use]
     pub fn by(context: &Context, settings: &Settings, config_dir: &ConfigDir, config: &Ini) -> Self {
-        Self::decide(context, settings, config_dir, config.get("core", OPTION))
+        Self::decide(context, settings, config_dir, |option| config.get("core", option).map(str::to_owned))
     }
 
-    fn decide(context: &Context, settings: &Settings, config_dir: &ConfigDir, configured: Option<&str>) -> Self {
-        // The environment wins (knack 0.13, `config.py`, `CLIConfig.get`). What is no boolean has az fail, in its own words.
-        let told = match context.has_variable(VARIABLE) {
-            true => Some((Clue::Variable, context.variable(VARIABLE).map_or(Some(""), |value| value.to_str()))),
-            false => configured.map(|value| (Clue::Option, Some(value))),
-        };
-        match told {
-            Some((_, Some(value))) if is_off(value) => Self::File(Say::Nothing),
-            Some((clue, _)) => Self::Keyring(clue),
+    fn decide(
+        context: &Context,
+        settings: &Settings,
+        config_dir: &ConfigDir,
+        configured: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        match told(context, settings, configured) {
+            Some(Told::UseTheFile) => Self::File(Say::Nothing),
+            Some(Told::UseAKeyring(by)) => Self::Keyring(Clue::Told(by)),
             None => match newer_sign(config_dir).filter(|_| may_default_to_keyring(context, settings)) {
                 Some(sign) => Self::Keyring(Clue::Sign(sign)),
                 None => Self::File(Say::IsToBeSaid),
@@ -142,29 +140,24 @@ pub(crate) fn written_before_a_sign(config_dir: &ConfigDir) -> Option<SystemTime
 /// Whether the az at `az` uses a keyring if nobody tells it anything; `None` where its source is not found.
 #[must_use]
 pub(crate) fn is_keyring_the_default(az: &Path) -> Option<bool> {
-    let source = Installation::of(az)?.source("azure/cli/core/util.py")?;
-    let (_, body) = source.split_once("def should_encrypt_token_cache(")?;
-    let body = body.split("\ndef ").next().unwrap_or_default();
-    Some(cfg!(windows) || !body.contains("startswith('win"))
+    let installation = Installation::of(az)?;
+    DECIDED_IN.into_iter().find_map(|(file, function)| {
+        let source = installation.source(file)?;
+        let (_, body) = source.split_once(function)?;
+        let body = body.split("\ndef ").next().unwrap_or_default();
+        Some(cfg!(windows) || !body.contains("startswith('win"))
+    })
+}
+
+/// What has an az use the file that uses a keyring by default.
+#[must_use]
+pub(crate) fn use_the_file() -> String {
+    SETTING.remedy()
 }
 
 /// Whether the real az may use a keyring if nobody tells it anything.
 fn may_default_to_keyring(context: &Context, settings: &Settings) -> bool {
     real_az::find(context, settings, &[]).ok().and_then(|az| is_keyring_the_default(&az)) != Some(false)
-}
-
-fn is_off(value: &str) -> bool {
-    ["false", "no", "0", "off"].contains(&value.to_lowercase().as_str())
-}
-
-/// What a `config` that is more than is understood says of it: the last word.
-fn mentioned_in(config: &Path) -> Option<String> {
-    let bytes = std::fs::read(config).ok()?;
-    let text = String::from_utf8_lossy(&bytes).to_lowercase();
-    text.lines().rev().find_map(|line| {
-        let rest = line.strip_prefix(OPTION)?.trim_start();
-        Some(rest.strip_prefix(['=', ':'])?.trim().to_owned())
-    })
 }
 
 /// The file that says that az wrote to the keyring after the token cache was written.
@@ -209,17 +202,20 @@ mod tests {
         let config = |text: &str| fs::write(dir.path().join("config"), text).unwrap();
         assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::IsToBeSaid));
         for (value, is_file) in [("False", true), ("0", true), ("true", false), ("", false), ("teapot", false)] {
-            assert_eq!(at(dir.path(), &[(VARIABLE, value)]).is_file(), is_file, "{value}");
+            assert_eq!(at(dir.path(), &[(SETTING.variable, value)]).is_file(), is_file, "{value}");
         }
         config("[core]\nencrypt_token_cache = on\n");
-        assert_eq!(at(dir.path(), &[]), TokenStorage::Keyring(Clue::Option));
-        assert_eq!(at(dir.path(), &[(VARIABLE, "no")]), TokenStorage::File(Say::Nothing));
+        assert_eq!(at(dir.path(), &[]), TokenStorage::Keyring(Clue::Told(By::Option(SETTING))));
+        assert_eq!(at(dir.path(), &[(SETTING.variable, "no")]), TokenStorage::File(Say::Nothing));
         config("[core]\nencrypt_token_cache = off\n");
         assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::Nothing));
-        assert_eq!(at(dir.path(), &[(VARIABLE, "yes")]), TokenStorage::Keyring(Clue::Variable));
+        assert_eq!(
+            at(dir.path(), &[(SETTING.variable, "yes")]),
+            TokenStorage::Keyring(Clue::Told(By::Variable(SETTING)))
+        );
         // More than is understood, and understood in this.
         config("[DEFAULT]\nx = 1\n[core]\nEncrypt_Token_Cache: yes\n");
-        assert_eq!(at(dir.path(), &[]), TokenStorage::Keyring(Clue::Option));
+        assert_eq!(at(dir.path(), &[]), TokenStorage::Keyring(Clue::Told(By::Option(SETTING))));
         config("[a]\nx = %(y)s\n[core]\nencrypt_token_cache=no\n");
         assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::Nothing));
     }
@@ -248,7 +244,7 @@ mod tests {
             touch(sign, "what Windows encrypts", 0);
             assert_eq!(storage(), TokenStorage::File(Say::IsToBeSaid));
             touch(sign, "", 0);
-            assert_eq!(at(dir.path(), &[(VARIABLE, "false")]), TokenStorage::File(Say::Nothing));
+            assert_eq!(at(dir.path(), &[(SETTING.variable, "false")]), TokenStorage::File(Say::Nothing));
             fs::remove_file(dir.path().join(sign)).unwrap();
         }
     }
@@ -269,6 +265,11 @@ mod tests {
             fs::write(core.join("util.py"), source).unwrap();
             assert_eq!(is_keyring_the_default(&az), is_default, "{fallback}");
         }
+        // Before it had a function of its own.
+        fs::write(core.join("util.py"), "def other():\n    pass\n").unwrap();
+        let source = "def _create_identity_instance(cli_ctx):\n    fallback = sys.platform.startswith('win32')\n";
+        fs::write(core.join("_profile.py"), source).unwrap();
+        assert_eq!(is_keyring_the_default(&az), Some(false));
         assert_eq!(is_keyring_the_default(Path::new("/nowhere/az")), None);
     }
 }

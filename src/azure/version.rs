@@ -13,6 +13,10 @@ pub struct Version(u32, u32, u32);
 /// The first that keeps its tokens in MSAL's cache; those before it have `accessTokens.json`.
 const MSAL: Version = Version(2, 30, 0);
 
+/// The first that `core.encrypt_token_cache` tells whether to encrypt its tokens; `core.token_encryption` told 2.30
+/// (azure-cli-core, `_profile.py`, `_create_identity_instance`).
+const ENCRYPT_TOKEN_CACHE: Version = Version(2, 31, 0);
+
 /// The first whose `account` commands take `--name` and `-n`.
 const NAME_OPTION: Version = Version(2, 32, 0);
 
@@ -36,6 +40,12 @@ impl Version {
     #[must_use]
     pub fn keeps_an_msal_cache(self) -> bool {
         self >= MSAL
+    }
+
+    /// Whether it is told to encrypt its tokens by the name that this has now, and not by the first one.
+    #[must_use]
+    pub(crate) fn reads_encrypt_token_cache(self) -> bool {
+        self >= ENCRYPT_TOKEN_CACHE
     }
 
     /// Whether `az account` takes `--name` for `--subscription`.
@@ -93,14 +103,20 @@ mod tests {
     fn what_a_version_does() {
         let does = |text: &str| {
             let version: Version = text.parse().unwrap();
-            [version.keeps_an_msal_cache(), version.takes_name(), version.declares_cp1(), version.says_expires_on()]
+            [
+                version.keeps_an_msal_cache(),
+                version.reads_encrypt_token_cache(),
+                version.takes_name(),
+                version.declares_cp1(),
+                version.says_expires_on(),
+            ]
         };
-        assert_eq!(does("2.29.2"), [false; 4]);
-        assert_eq!(does("2.30.0"), [true, false, false, false]);
-        assert_eq!(does("2.31.0"), [true, false, false, false]);
-        assert_eq!(does("2.40.0"), [true, true, false, false]);
-        assert_eq!(does("2.53.1"), [true, true, true, false]);
-        assert_eq!(does("2.54.0"), [true; 4]);
-        assert_eq!(does("3.0.0"), [true; 4]);
+        assert_eq!(does("2.29.2"), [false; 5]);
+        assert_eq!(does("2.30.0"), [true, false, false, false, false]);
+        assert_eq!(does("2.31.0"), [true, true, false, false, false]);
+        assert_eq!(does("2.40.0"), [true, true, true, false, false]);
+        assert_eq!(does("2.53.1"), [true, true, true, true, false]);
+        assert_eq!(does("2.54.0"), [true; 5]);
+        assert_eq!(does("3.0.0"), [true; 5]);
     }
 }

@@ -217,19 +217,20 @@ fn give_all_back(
 
 /// A login that was given back to an az that reads the system's keyring instead is of no use there, and lies in the clear.
 fn tell_who_reads_it(app: &App, ui: &Ui, config_dir: &ConfigDir) {
-    let is_read = match TokenStorage::of(&app.context, &app.settings, config_dir) {
-        TokenStorage::Keyring(_) => false,
-        TokenStorage::File(Say::Nothing) => true,
+    let remedy = match TokenStorage::of(&app.context, &app.settings, config_dir) {
+        TokenStorage::Keyring(clue) => clue.remedy(),
+        TokenStorage::File(Say::Nothing) => return,
         TokenStorage::File(Say::IsToBeSaid) => {
             let real_az = real_az::find(&app.context, &app.settings, &[]);
-            real_az.ok().and_then(|az| token_storage::is_keyring_the_default(&az)) != Some(true)
+            match real_az.ok().and_then(|az| token_storage::is_keyring_the_default(&az)) {
+                Some(true) => token_storage::use_the_file(),
+                _ => return,
+            }
         }
     };
-    if !is_read {
-        let cache = config_dir.token_cache();
-        ui.say("    az keeps its tokens in the system's keyring: `az config set core.encrypt_token_cache=false` has it use this");
-        ui.say(format!("    login; or sign in anew, and remove `{}`", text::path(&cache)));
-    }
+    let cache = config_dir.token_cache();
+    ui.say(format!("    az keeps its tokens in the system's keyring: to have it use this login, {remedy};"));
+    ui.say(format!("    or sign in anew, and remove `{}`", text::path(&cache)));
 }
 
 /// Whether waiting would not help: the directory or its users are gone, or no key opens the vault.

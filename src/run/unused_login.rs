@@ -2,6 +2,7 @@
 //! says why, and what has it use them again.
 
 use crate::azure::TokenStorage;
+use crate::azure::encryption_setting::By;
 use crate::azure::token_storage::Clue;
 use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
@@ -10,7 +11,7 @@ use crate::text;
 impl CredentialStore<'_> {
     /// Why the login in the vault was of no use to an az with this `storage`, if there is one. Who says so to this very az knows.
     pub(super) fn login_left_unused(&self, storage: TokenStorage) -> Option<Failure> {
-        let clue = storage.clue().filter(|clue| *clue != Clue::Variable && self.vault.exists())?;
+        let clue = storage.clue().filter(|clue| !matches!(clue, Clue::Told(By::Variable(_))) && self.vault.exists())?;
         Some(Failure::new(
             Kind::Usage,
             format!(
