@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs azward for this user, without root: builds it if need be, then lets `azward install` do the rest (programs into
-# $AZWARD_HOME/bin, real az pinned, PATH, adoption of the login that is there). Run twice it changes nothing.
+# $AZWARD_HOME/bin, real az pinned, PATH, completions, manual, adoption of the login that is there). Run twice
+# it changes nothing.
 #
 #   install/install.sh [--no-modify-path | --system]
 #
@@ -15,7 +16,7 @@ for option in "$@"; do
     case $option in
         --no-modify-path | --system) ;;
         -h | --help)
-            sed -n '2,8s/^# \{0,1\}//p' "$0"
+            sed -n '2,9s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         *)

@@ -3,7 +3,11 @@
 
 use std::process::ExitCode;
 
+use azward::app::App;
 use azward::commands::completions::Shell;
+use azward::commands::list;
+use azward::context::Context;
+use azward::home::Care;
 use azward::settings::Key;
 use azward::ui::Ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -104,7 +108,7 @@ pub(crate) enum Command {
         /// The directory, which is made if it is not there
         directory: std::path::PathBuf,
         /// The config directory whose login it is to have; without it, the one that az uses here
-        #[arg(long, value_name = "DIRECTORY", conflicts_with = "remove")]
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "remove", add = ArgValueCandidates::new(directories))]
         of: Option<std::path::PathBuf>,
         /// Take it back: the directory has no login from then on
         #[arg(long)]
@@ -207,6 +211,12 @@ pub(crate) enum Config {
         #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
         name: String,
     },
+}
+
+/// The directories of the logins that azward keeps, for a shell that asks: nothing is mended or asked for.
+fn directories() -> Vec<CompletionCandidate> {
+    let app = App::new(Context::from_process(), Care::Look);
+    list::directories(&app).into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn keys() -> Vec<CompletionCandidate> {

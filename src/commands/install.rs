@@ -1,7 +1,8 @@
-//! `azward install`: puts the two programs into the shim directory, pins the real az, puts the shim first on PATH and
-//! adopts the login that is there. What cannot be done (a directory that cannot stand in PATH, a start-up file that cannot be
-//! edited, settings that are not understood) is refused before anything is changed. Each step can be done again and then
-//! changes nothing; one that fails leaves the steps before it standing and az working.
+//! `azward install`: puts the two programs into the shim directory, pins the real az, puts the shim first on PATH, completions
+//! and manual pages where shells and `man` look, and adopts the login that is there. What cannot be done (a directory that
+//! cannot stand in PATH, a start-up file that cannot be edited, settings that are not understood) is refused before anything
+//! is changed. Each step can be done again and then changes nothing; one that fails leaves the steps before it standing and
+//! az working.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -40,6 +40,13 @@ pub(super) fn listed(app: &App) -> Result<Vec<Listed>> {
     Ok(all)
 }
 
+/// The config directories that have one; none where the azward home is not believed.
+#[must_use]
+pub fn directories(app: &App) -> Vec<PathBuf> {
+    let all = if app.home_failure.is_some() { Vec::new() } else { listed(app).unwrap_or_default() };
+    all.into_iter().map(|login| login.directory).collect()
+}
+
 /// Lists them.
 ///
 /// # Errors

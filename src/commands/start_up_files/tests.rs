@@ -103,6 +103,7 @@ fn an_earlier_block_gives_way_to_one_that_puts_the_directory_first() {
     std::fs::create_dir_all(home.path().join(".config/fish/conf.d")).unwrap();
     let earlier = [
         (".bashrc", "case \":$PATH:\" in\n    *:'/x':*) ;;\n    *) export PATH='/x'\":$PATH\" ;;\nesac"),
+        (".zshrc", "case \"$PATH:\" in\n    '/x':*) ;;\n    *) export PATH='/x'\":$PATH\" ;;\nesac"),
         (".config/fish/conf.d/azward.fish", "if not contains -- '/x' $PATH\n    set -gx PATH '/x' $PATH\nend"),
     ];
     for (name, lines) in earlier {

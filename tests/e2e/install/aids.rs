@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{bin, contents, furnish, install, machine, open_new_terminal, uninstall};
+use crate::support::fake_az::ALICE;
 use crate::support::{Invocation, Sandbox, Terminal, provision};
 
 const BASH: &str = ".local/share/bash-completion/completions/azward";
@@ -42,6 +43,8 @@ fn bash_completes_subcommands_options_and_names() {
     assert_eq!(completed("azward", "uni"), ["uninstall"]);
     assert_eq!(completed("azward config get", "key"), ["key_store", "key_cache_minutes"]);
     assert_eq!(completed("azward config set exposure", "mem"), ["memory"]);
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    assert_eq!(completed("azward view x --of", "/"), [sandbox.config_dir().to_str().unwrap()], "names of one's own");
     assert!(completed("azward list", "--").contains(&"--json".to_owned()));
     assert_eq!(completed("azward teapot", "x"), [""], "what makes no sense has no answer");
 }

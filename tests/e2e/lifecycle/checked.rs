@@ -81,9 +81,9 @@ fn a_token_in_the_clear_no_az_and_settings_that_mean_nothing_are_trouble() {
     assert_eq!(said["in_the_clear"][0]["path"], loose.to_str().unwrap());
     fs::remove_file(&loose).unwrap();
 
-    let settings = sandbox.azward_home().join("config.json");
-    let text = fs::read(&settings).unwrap();
-    fs::write(&settings, "{\"key_store\": \"teapot\"}").unwrap();
+    let settings = sandbox.azward_home().join("config.toml");
+    let text = fs::read(&settings).unwrap_or_default();
+    fs::write(&settings, "key_store = \"teapot\"\n").unwrap();
     assert_checked(&sandbox, 1, "cannot be understood");
     fs::write(&settings, text).unwrap();
 
