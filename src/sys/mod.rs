@@ -47,7 +47,7 @@ pub use process::{
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
 pub use tee::{Passage, PassageEnd, Tee};
-pub use terminal::{Stream, is_reader_gone, is_terminal, takes_escapes, terminal_width};
+pub use terminal::{Stream, ask_unseen, is_asking, is_reader_gone, is_terminal, takes_escapes, terminal_width};
 #[cfg(unix)]
 pub use users::keep_lookups_built_in;
 pub use users::{

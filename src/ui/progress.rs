@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::look::Look;
 use super::table;
+use crate::sys;
 
 /// How long something may take before it is named, and how long after something else was written it is named again.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -65,7 +66,7 @@ impl LastLine {
     fn show_until(&self, stopped: &Receiver<()>, what: &str) {
         while stopped.recv_timeout(MOMENT) == Err(RecvTimeoutError::Timeout) {
             let mut is_shown = self.lock();
-            if !*is_shown {
+            if !*is_shown && !sys::is_asking() {
                 put(what);
                 *is_shown = true;
             }

@@ -1,11 +1,22 @@
-//! What the standard streams lead to: a terminal or not, how wide it is, whether it understands escapes. It only asks;
-//! `ui` writes. What the system does not tell is `None` or no.
+//! What the standard streams lead to: a terminal or not, how wide it is, whether it understands escapes; and a secret that is
+//! asked for on the terminal itself, where it is not shown. All else that is written `ui` writes. What the system does not
+//! tell is `None` or no.
 
 #![allow(clippy::disallowed_methods, reason = "asks what a stream leads to and writes nothing")]
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use zeroize::Zeroizing;
+
+/// Longer than any passphrase: what is typed beyond it is not taken.
+const LONGEST: usize = 1024;
+
+/// Whether somebody is being asked.
+static IS_ASKING: AtomicBool = AtomicBool::new(false);
 
 /// One of the streams that a process is started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,4 +60,22 @@ pub fn takes_escapes(stream: Stream) -> bool {
 #[must_use]
 pub fn is_reader_gone(stream: Stream) -> bool {
     platform::is_reader_gone(stream)
+}
+
+/// Asks for a line on this process's terminal that is not shown there, whatever the standard streams lead to; `None` when
+/// none was typed, or `is_over` said so meanwhile. Ctrl-C ends the question, and then does to the whole job what it does.
+///
+/// # Errors
+/// The operating system's, and where this is not the terminal's foreground job: it would be stopped.
+pub fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    IS_ASKING.store(true, Ordering::SeqCst);
+    let typed = platform::ask_unseen(question, is_over);
+    IS_ASKING.store(false, Ordering::SeqCst);
+    typed
+}
+
+/// Whether somebody is being asked on the terminal: then nothing else is to be written there.
+#[must_use]
+pub fn is_asking() -> bool {
+    IS_ASKING.load(Ordering::SeqCst)
 }
