@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::Context;
+use crate::home_lock::HomeLock;
 use crate::private;
 
 /// One such file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memo<'a> {
     name: &'static str,
-    context: &'a Context,
+    home: &'a HomeLock,
 }
 
 impl<'a> Memo<'a> {
-    /// The one of that name.
+    /// The one of that name in an azward home.
     #[must_use]
-    pub(crate) fn named(name: &'static str, context: &'a Context) -> Self {
-        Self { name, context }
+    pub(crate) fn named(name: &'static str, home: &'a HomeLock) -> Self {
+        Self { name, home }
     }
 
     /// What is remembered; nothing where that cannot be read.
@@ -33,11 +33,11 @@ impl<'a> Memo<'a> {
     /// Remembers `known` in the place of what was remembered before.
     pub(crate) fn remember(&self, known: &impl Serialize) {
         // An azward home that is being uninstalled is not made anew.
-        let Ok(_presence) = self.context.home_lock.enter() else { return };
+        let Ok(_presence) = self.home.enter() else { return };
         private::note(&self.path(), &serde_json::to_vec(known).unwrap_or_default());
     }
 
     fn path(&self) -> PathBuf {
-        self.context.azward_home.join("run").join(self.name)
+        self.home.azward_home().join("run").join(self.name)
     }
 }

@@ -89,6 +89,12 @@ pub(crate) fn is_beside(has_ended: Arc<AtomicBool>) {
     RUN_HAS_ENDED.set(Some(has_ended));
 }
 
+/// Whether this thread works beside a run: the terminal is az's then, and nobody is asked anything there.
+#[must_use]
+pub(crate) fn is_terminal_az_s() -> bool {
+    RUN_HAS_ENDED.with_borrow(Option::is_some)
+}
+
 /// The failure of a wait that lost its point. Nobody reads it but the journal: the process is about to end.
 #[must_use]
 pub(crate) fn interrupted(what: &str) -> Failure {

@@ -268,7 +268,7 @@ fn recall(context: &Context, stamp: &str) -> Option<Known> {
 }
 
 fn memo(context: &Context) -> Memo<'_> {
-    Memo::named("az.json", context)
+    Memo::named("az.json", &context.home_lock)
 }
 
 fn package_of(az: &Path) -> Option<(Version, PathBuf)> {

@@ -24,18 +24,27 @@ pub trait Choice: Copy + Default + PartialEq + 'static {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyStoreChoice {
-    /// The OS keyring where it answers, else the key file.
+    /// The OS keyring where it answers, else systemd-creds where that seals for this user, else the key file.
     #[default]
     Auto,
     /// The OS keyring and nothing else.
     Keyring,
+    /// systemd-creds: the host's key or its TPM.
+    SystemdCreds,
+    /// A passphrase.
+    Passphrase,
     /// The key file bound to this machine and user.
     KeyFile,
 }
 
 impl Choice for KeyStoreChoice {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("keyring", Self::Keyring), ("key-file", Self::KeyFile)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("keyring", Self::Keyring),
+        ("systemd-creds", Self::SystemdCreds),
+        ("passphrase", Self::Passphrase),
+        ("key-file", Self::KeyFile),
+    ];
 }
 
 /// How the secrets are handed to a run.

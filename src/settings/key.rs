@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(Key::named(name).unwrap(), key);
             let (good, bad): (&[&str], &[&str]) = match key {
                 Key::Exposure => (&["auto", "private", "memory", "in-place"], &["", "Auto", "1"]),
-                Key::KeyStore => (&["auto", "keyring", "key-file"], &["key_file"]),
+                Key::KeyStore => (&["auto", "keyring", "systemd-creds", "passphrase", "key-file"], &["key_file"]),
                 Key::Journal => (&["on", "off"], &["yes"]),
                 Key::KeyCacheMinutes => (&["0", "60", "4294967295"], &["-1", "4294967296", "1.5", "", "8h"]),
                 Key::WindowMinutes => (&["5", "720"], &["4", "721", "twenty"]),

@@ -100,7 +100,7 @@ impl Renewal<'_> {
     }
 
     fn memo(&self) -> Memo<'_> {
-        Memo::named("renewal.json", self.context)
+        Memo::named("renewal.json", &self.context.home_lock)
     }
 
     fn recall(&self) -> Vec<Note> {

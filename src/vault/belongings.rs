@@ -80,7 +80,7 @@ pub fn forget_unclaimed(
     extent: Extent,
     _alone: &Alone,
 ) -> Result<Vec<PathBuf>> {
-    let here = KeyStores::new(&context.home_lock, settings, context.now()).keys_here();
+    let here = KeyStores::new(context, settings).keys_here();
     let mut found = super::unclaimed_files(context, settings);
     found.retain(|path| extent == Extent::Everyones || is_ours(path, &here));
     for path in &found {

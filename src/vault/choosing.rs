@@ -53,7 +53,7 @@ impl Vault {
     }
 
     /// The only vault that there is, if its key is the one that was got before, the own key file's, or one that is noted to be
-    /// in the keyring: no key makes another vault more this machine's, so the others need not be looked for. Nearly always
+    /// in another store here: no key makes another vault more this machine's, so the others need not be looked for. Nearly always
     /// it is so.
     fn plainly_ours(&self) -> Option<Candidate> {
         let [stem] = <[String; 1]>::try_from(stems(&self.vaults, self.login.id())).ok()?;
@@ -63,7 +63,11 @@ impl Vault {
             return Some(candidate);
         }
         self.home.note();
-        self.hold(KeyStoreKind::KeyFile, self.stores.find_in_own_key_file(id)?);
+        match self.stores.find_in_own_key_file(id) {
+            Some(key) => drop(self.hold(KeyStoreKind::KeyFile, key)),
+            None if self.stores.is_sealed_here(id) => {}
+            None => return None,
+        }
         Some(candidate)
     }
 

@@ -92,9 +92,13 @@ impl Vault {
     pub(super) fn write_first(&self, contents: &Contents) -> Result<Files> {
         let key = self.key_for_new()?;
         let files = self.files_of(key.key.id());
-        let highest = candidates(&self.vaults, self.login.id()).iter().map(|candidate| candidate.generation).max();
-        self.write(&files, contents, &key, highest.unwrap_or(0).saturating_add(1))?;
+        self.write(&files, contents, &key, self.highest_generation().saturating_add(1))?;
         Ok(files)
+    }
+
+    /// The highest generation of all vaults of this login, whosever they are; 0 where there is none.
+    pub(super) fn highest_generation(&self) -> u64 {
+        candidates(&self.vaults, self.login.id()).iter().map(|candidate| candidate.generation).max().unwrap_or(0)
     }
 
     /// Gives a vault with a first version's name, and the key file with one, the names that they have now.

@@ -44,6 +44,11 @@ impl Files {
         }
     }
 
+    /// The current and the previous generation, be they there or not.
+    pub(super) fn generations(self) -> [PathBuf; 2] {
+        [self.current, self.previous]
+    }
+
     /// Whether there is a current or a previous generation.
     pub(super) fn is_there(&self) -> bool {
         [&self.current, &self.previous].iter().any(|path| path.symlink_metadata().is_ok())

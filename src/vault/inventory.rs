@@ -14,6 +14,7 @@ use super::{Contents, KeyStoreKind, Login, Vault};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::Settings;
+use crate::sys;
 
 /// What `azward status` shows of a vault.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct VaultState {
     pub key_store: Option<KeyStoreKind>,
     /// Where its key is and what that is bound to, in words that claim no more than holds.
     pub key: Option<&'static str>,
+    /// Whether the kernel keeps its key for this session.
+    pub is_kept: bool,
     /// How many times it has been committed, where its header can be read.
     pub generation: Option<u64>,
     /// What it holds, when it opens.
@@ -62,6 +65,7 @@ impl Vault {
             elsewhere: elsewhere.collect(),
             key_store: ours.as_ref().and_then(|ours| ours.kind),
             key: ours.as_ref().and_then(|ours| self.key_in_words(ours.kind, ours.key_id?)),
+            is_kept: ours.as_ref().and_then(|ours| ours.key_id).is_some_and(|id| self.stores.is_kept(id)),
             generation: ours.filter(|ours| ours.kind.is_some()).map(|ours| ours.generation),
             contents,
             trouble,
@@ -73,21 +77,26 @@ impl Vault {
     fn key_in_words(&self, kind: Option<KeyStoreKind>, id: KeyId) -> Option<&'static str> {
         let key_file = match (kind, self.stores.bound_where(id)) {
             (Some(KeyStoreKind::Keyring), _) => return Some("in the OS keyring"),
+            (Some(KeyStoreKind::SystemdCreds), _) => return Some(sealed_in_words()),
+            (Some(KeyStoreKind::Passphrase), _) => return Some("behind a passphrase"),
             (Some(KeyStoreKind::KeyFile), bound) => bound?,
             (None, Some(bound)) => bound,
             (None, None) => return self.stores.is_noted(id).then_some("in the OS keyring"),
         };
         Some(match (key_file, self.stores.has_machine_id()) {
-            (BoundWhere::MachineAndUser, _) => {
-                "in a key file bound to this machine and user, because no OS keyring answered"
-            }
-            (BoundWhere::User, false) => {
-                "in a key file bound to this user only, because this system has no machine id and no OS keyring answered"
-            }
+            (BoundWhere::MachineAndUser, _) => "in a key file bound to this machine and user",
+            (BoundWhere::User, false) => "in a key file bound to this user only, because this system has no machine id",
             (BoundWhere::User, true) => {
                 "in a key file bound to this user only, because there was no machine id when it was made"
             }
         })
+    }
+}
+
+fn sealed_in_words() -> &'static str {
+    match sys::user_id().as_str() {
+        "0" => "sealed by systemd-creds for root on this system",
+        _ => "sealed by systemd-creds for this user on this system",
     }
 }
 
@@ -136,7 +145,7 @@ pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
 
 /// Has the kernel forget the master keys, where it keeps them for a session, and says how many there were.
 pub fn forget_cached_key(context: &Context) -> usize {
-    KeyStores::new(&context.home_lock, &Settings::default(), context.now()).forget_cached()
+    KeyStores::new(context, &Settings::default()).forget_cached()
 }
 
 /// Removes this machine's master keys from every key store: the last step of an uninstall. Other machines' keys, and
@@ -147,7 +156,7 @@ pub fn forget_cached_key(context: &Context) -> usize {
 /// [`Kind::KeyUnavailable`] when the keyring has it and does not let it go.
 pub fn remove_master_key(context: &Context, settings: &Settings) -> Result<()> {
     let prompting = if context.is_interactive { Prompting::Allowed } else { Prompting::Never };
-    let stores = KeyStores::new(&context.home_lock, settings, context.now());
+    let stores = KeyStores::new(context, settings);
     let here = stores.keys_here();
     let is_elsewhere =
         |path: &Path| key_of(path).is_some_and(|id| !here.own.contains(&id) && !here.shared.contains(&id));

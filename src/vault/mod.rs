@@ -27,12 +27,14 @@ mod inventory;
 mod json;
 mod keys;
 mod login;
+mod moving;
 mod reading;
 mod record;
 mod sealed;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod unlocking;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +46,9 @@ pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};
 pub use keys::KeyStoreKind;
 pub use login::{Login, unregister_view};
+pub use moving::{Move, MovedVault, OldKey};
 pub use record::{CredentialKind, Owner, Record, Rival};
+pub use unlocking::{Unlocked, unlock};
 
 use self::keys::{KeyStores, LostKey, MasterKey, Prompting};
 use self::sealed::Header;
@@ -100,7 +104,7 @@ impl Vault {
             lock: vaults.join(format!("{}.lock", login.id())),
             vaults,
             login,
-            stores: KeyStores::new(&context.home_lock, settings, now),
+            stores: KeyStores::new(context, settings),
             home: context.home_lock.clone(),
             is_interactive: context.is_interactive,
             now,

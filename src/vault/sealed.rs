@@ -7,7 +7,8 @@
 //! ciphertext  tag [16]                                                                 (integers little-endian)
 //! ```
 //! The magic and the version never move, so that every later azward, and every earlier one, can tell them. Version 1 had the
-//! same header, and its contents were of the first [`Format`]: it is opened, and what is sealed is version 2.
+//! same header, and its contents were of the first [`Format`]: it is opened, and what is sealed is version 2; or 3, which is
+//! the same for a key store that came later, so that an azward that does not know that store leaves the vault as it is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::sys;
 
 const MAGIC: &[u8] = b"azward vault\n";
 const VERSION: u16 = 2;
+const LATER_STORE_VERSION: u16 = 3;
 const FIRST_VERSION: u16 = 1;
 const TAG: usize = 16;
 
@@ -73,8 +75,9 @@ impl Header {
         if reader.take(MAGIC.len()) != Ok(MAGIC) {
             return Err(Flaw::Damaged("does not begin as a vault does"));
         }
-        let format = match u16::from_le_bytes(reader.array()?) {
-            VERSION => Format::Second,
+        let version = u16::from_le_bytes(reader.array()?);
+        let format = match version {
+            VERSION | LATER_STORE_VERSION => Format::Second,
             FIRST_VERSION => Format::First,
             0 => return Err(Flaw::Damaged("has no version")),
             version => return Err(Flaw::Newer(version)),
@@ -86,13 +89,18 @@ impl Header {
         let nonce = reader.array()?;
         let length = u16::from_le_bytes(reader.array()?);
         let directory = sys::path_from_bytes(reader.take(usize::from(length))?);
-        Ok((Self { kind, key_id, generation, directory, format, nonce }, bytes.len() - reader.0.len()))
+        let header = Self { kind, key_id, generation, directory, format, nonce };
+        if header.version() != version {
+            return Err(Flaw::Damaged("names a key store that its version does not have"));
+        }
+        Ok((header, bytes.len() - reader.0.len()))
     }
 
     fn version(&self) -> u16 {
-        match self.format {
-            Format::First => FIRST_VERSION,
-            Format::Second => VERSION,
+        match (self.format, self.kind) {
+            (Format::First, _) => FIRST_VERSION,
+            (Format::Second, KeyStoreKind::Keyring | KeyStoreKind::KeyFile) => VERSION,
+            (Format::Second, KeyStoreKind::SystemdCreds | KeyStoreKind::Passphrase) => LATER_STORE_VERSION,
         }
     }
 
@@ -188,6 +196,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn one_of_a_later_key_store_is_of_a_later_version() {
+        let key = MasterKey::generate().unwrap();
+        for kind in [KeyStoreKind::SystemdCreds, KeyStoreKind::Passphrase] {
+            let bytes = seal(&sample("canary"), kind, &key, 1, Path::new("/a")).unwrap();
+            assert_eq!((bytes[MAGIC.len()], Header::parse(&bytes).unwrap().0.kind), (3, kind));
+            assert_eq!(open(&bytes, &key).unwrap(), sample("canary"));
+        }
+    }
+
+    #[test]
     fn the_same_contents_are_never_the_same_bytes() {
         let key = MasterKey::generate().unwrap();
         let seal = || seal(&Contents::default(), KeyStoreKind::Keyring, &key, 1, Path::new("/a")).unwrap();
@@ -213,9 +231,13 @@ pub(super) mod tests {
     #[test]
     fn another_version_is_told_from_damage() {
         let (mut bytes, key) = sealed();
-        for newer in [3, 4, 255] {
+        for newer in [4, 5, 255] {
             bytes[MAGIC.len()] = newer;
             assert_eq!(open(&bytes, &key), Err(Flaw::Newer(newer.into())));
+        }
+        for (version, kind) in [(3, 2), (2, 3), (2, 4), (3, 5)] {
+            (bytes[MAGIC.len()], bytes[MAGIC.len() + 2]) = (version, kind);
+            assert!(matches!(open(&bytes, &key), Err(Flaw::Damaged(_))), "{version} {kind}");
         }
         bytes[MAGIC.len()] = 0;
         assert_eq!(open(&bytes, &key), Err(Flaw::Damaged("has no version")));

@@ -119,19 +119,11 @@ fn vault(state: &VaultState) -> Option<Value> {
             "path": text::path(&state.path),
             "opens": state.contents.is_some(),
             "generation": state.generation,
-            "key_store": state.key_store.map(key_store),
+            "key_store": state.key_store.map(KeyStoreKind::word),
             "key": state.key,
             "logins": logins.collect::<Vec<_>>(),
         })
     })
-}
-
-/// As the setting of that name calls it.
-fn key_store(kind: KeyStoreKind) -> &'static str {
-    match kind {
-        KeyStoreKind::Keyring => "keyring",
-        KeyStoreKind::KeyFile => "key-file",
-    }
 }
 
 fn warning(event: &Event) -> Value {

@@ -168,7 +168,7 @@ impl Refusals<'_> {
     }
 
     fn memo(&self) -> Memo<'_> {
-        Memo::named("exposure.json", self.context)
+        Memo::named("exposure.json", &self.context.home_lock)
     }
 
     fn recall(&self) -> Known {

@@ -1,9 +1,9 @@
-//! On Linux a key that the keyring gave is kept in the kernel's keyring for this login session, for as long as is set, so
-//! that the next runs need not read it again; where the kernel refuses, nothing is kept and nothing is said. It is used
-//! while the Secret Service does not say that it is locked: a service that is locked ends it, and so does `azward lock`, in
-//! every session.
+//! On Linux a key that a store gave is kept in the kernel's keyring for this login session, for as long as is set, so that
+//! the next runs need not ask for it again; where the kernel refuses, nothing is kept and nothing is said. `azward lock`
+//! ends it in every session.
+//!
+//! That of the OS keyring is used while the Secret Service does not say that it is locked: a service that is locked ends it.
 
-#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
@@ -25,36 +25,52 @@ use crate::sys;
 #[cfg(target_os = "linux")]
 const LOCKED_OR_NOT: Duration = Duration::from_millis(500);
 
+/// The kernel, as the keeper of keys for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KernelCache {
+    /// How long it keeps one; zero for not at all.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux keeps keys for a while"))]
+    pub(super) lifetime: Duration,
+}
+
 #[cfg(target_os = "linux")]
-impl Keyring {
-    /// The key called `id`, if the kernel has it and the Secret Service is not locked.
-    pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
-        // The first version's is where every session of the user can read it.
-        self.forget_cached_of_first_version();
+impl KernelCache {
+    /// The key called `id`, if the kernel has it for this session.
+    pub(super) fn get(self, id: KeyId) -> Option<MasterKey> {
         if self.lifetime.is_zero() {
             return None;
         }
         let key = sys::cached_key(&description(id), MasterKey::LENGTH)?;
-        let key = MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)?;
-        let user = user_of(id);
-        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
-        if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
-            self.forget_cached(id);
-            return None;
-        }
-        Some(key)
+        MasterKey::from_secret(Secret::new(key)).filter(|key| key.id() == id)
     }
 
-    /// Has the kernel keep the key.
-    pub(super) fn cache(&self, key: &MasterKey) {
+    /// Has the kernel keep the key, from now on for the whole lifetime.
+    pub(super) fn keep(self, key: &MasterKey) {
         if !self.lifetime.is_zero() {
             sys::cache_key(&description(key.id()), key.expose(), self.lifetime);
         }
     }
 
     /// Has the kernel forget the key called `id`, in every session. Says how many there were.
-    pub(super) fn forget_cached(&self, id: KeyId) -> usize {
+    pub(super) fn forget(self, id: KeyId) -> usize {
         sys::forget_key(&description(id))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Keyring {
+    /// The key called `id`, if the kernel has it and the Secret Service is not locked.
+    pub(super) fn cached(&self, id: KeyId) -> Option<MasterKey> {
+        // The first version's is where every session of the user can read it.
+        self.forget_cached_of_first_version();
+        let key = self.kernel.get(id)?;
+        let user = user_of(id);
+        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
+        if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
+            self.kernel.forget(id);
+            return None;
+        }
+        Some(key)
     }
 
     /// Has the kernel forget the key that the first version had it keep.
@@ -69,18 +85,26 @@ fn description(id: KeyId) -> String {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Keyring {
+impl KernelCache {
     /// See the Linux version above.
-    pub(super) fn cached(&self, _id: KeyId) -> Option<MasterKey> {
+    pub(super) fn get(self, _id: KeyId) -> Option<MasterKey> {
         None
     }
 
     /// See the Linux version above.
-    pub(super) fn cache(&self, _key: &MasterKey) {}
+    pub(super) fn keep(self, _key: &MasterKey) {}
 
     /// See the Linux version above.
-    pub(super) fn forget_cached(&self, _id: KeyId) -> usize {
+    pub(super) fn forget(self, _id: KeyId) -> usize {
         0
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Keyring {
+    /// See the Linux version above.
+    pub(super) fn cached(&self, _id: KeyId) -> Option<MasterKey> {
+        None
     }
 
     /// See the Linux version above.

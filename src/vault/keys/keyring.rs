@@ -11,6 +11,7 @@ use std::time::Duration;
 use keyring::{Entry, Error};
 
 use super::Prompting;
+use super::kernel_cache::KernelCache;
 use super::making::KeyLock;
 use super::master_key::{KeyId, MasterKey, hex};
 use super::refusal::Refusal;
@@ -31,9 +32,8 @@ const NOBODY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Keyring {
     azward_home: PathBuf,
-    /// How long the kernel keeps a key; zero for not at all.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux keeps keys for a while"))]
-    pub(super) lifetime: Duration,
+    pub(super) kernel: KernelCache,
 }
 
 /// What a look for a key of which it is not known whether the keyring has it came to.
@@ -48,8 +48,8 @@ pub(super) enum Found {
 }
 
 impl Keyring {
-    pub(super) fn of(azward_home: &Path, lifetime: Duration) -> Self {
-        Self { azward_home: azward_home.to_owned(), lifetime }
+    pub(super) fn of(azward_home: &Path, kernel: KernelCache) -> Self {
+        Self { azward_home: azward_home.to_owned(), kernel }
     }
 
     /// The user of the first version's entry.
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn the_first_version_s_entry_is_one_for_each_azward_home() {
         let homes = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let user = |home: &Path| Keyring::of(home, Duration::ZERO).first_version_user();
+        let user = |home: &Path| Keyring::of(home, KernelCache { lifetime: Duration::ZERO }).first_version_user();
         assert_ne!(user(homes.0.path()), user(homes.1.path()));
         assert_eq!(user(homes.0.path()), user(&homes.0.path().join(".")));
     }

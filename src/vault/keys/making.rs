@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use super::{KeyStoreKind, KeyStores, LostKey, MasterKey, Prompting};
-use crate::failure::{Kind, Result};
+use super::opening::is_ours;
+use super::{KeyStoreKind, KeyStores, LostKey, MasterKey, Prompting, named_files, passphrase_file, systemd_creds};
+use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Presence;
 use crate::lock::{Lock, Mode};
 use crate::settings::KeyStoreChoice;
+use crate::vault::files;
 
 /// How long the making of a key waits for another process that makes it.
 const KEY_LOCK_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,19 +28,120 @@ impl KeyStores {
         prompting: Prompting,
         on_lost: LostKey,
     ) -> Result<(KeyStoreKind, MasterKey)> {
-        // An uninstall from here on is noticed before anything is sealed with the key.
-        drop(self.home.enter()?);
-        let key_file = || Ok((KeyStoreKind::KeyFile, self.key_file_or_new(on_lost)?));
-        let keyring = |prompting| Ok((KeyStoreKind::Keyring, self.keyring_or_new(prompting)?));
+        let of = |kind, prompting| Ok((kind, self.for_new_in(kind, prompting, on_lost)?));
         match self.choice {
-            KeyStoreChoice::KeyFile => key_file(),
-            KeyStoreChoice::Keyring => keyring(prompting),
+            KeyStoreChoice::Keyring => of(KeyStoreKind::Keyring, prompting),
+            KeyStoreChoice::SystemdCreds => of(KeyStoreKind::SystemdCreds, prompting),
+            KeyStoreChoice::Passphrase => of(KeyStoreKind::Passphrase, prompting),
+            KeyStoreChoice::KeyFile => of(KeyStoreKind::KeyFile, prompting),
             // A keyring that is locked now does not answer: nobody is asked to unlock what they did not choose.
-            KeyStoreChoice::Auto => match keyring(Prompting::Never) {
-                Err(failure) if failure.kind != Kind::Interrupted => key_file(),
+            KeyStoreChoice::Auto => match of(KeyStoreKind::Keyring, Prompting::Never) {
+                Err(failure) if failure.kind != Kind::Interrupted => self.without_keyring(on_lost),
                 other => other,
             },
         }
+    }
+
+    /// The key that a new vault is sealed with where there is no keyring and nobody chose.
+    fn without_keyring(&self, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
+        if is_ours(&self.azward_home) && systemd_creds::is_to_be_had(&self.home, self.search_path.as_ref())? {
+            let kind = KeyStoreKind::SystemdCreds;
+            match self.for_new_in(kind, Prompting::Never, on_lost) {
+                Err(failure) if failure.kind != Kind::Interrupted => {}
+                other => return Ok((kind, other?)),
+            }
+        }
+        Ok((KeyStoreKind::KeyFile, self.for_new_in(KeyStoreKind::KeyFile, Prompting::Never, on_lost)?))
+    }
+
+    /// The key that this machine has in the store of `kind`, made if there is none yet.
+    pub(in crate::vault) fn for_new_in(
+        &self,
+        kind: KeyStoreKind,
+        prompting: Prompting,
+        on_lost: LostKey,
+    ) -> Result<MasterKey> {
+        // An uninstall from here on is noticed before anything is sealed with the key.
+        drop(self.home.enter()?);
+        match kind {
+            KeyStoreKind::Keyring => self.keyring_or_new(prompting),
+            KeyStoreKind::KeyFile => self.key_file_or_new(on_lost),
+            KeyStoreKind::SystemdCreds | KeyStoreKind::Passphrase => self.sealed_or_new(kind, prompting, on_lost),
+        }
+    }
+
+    /// Whether the store of `kind` can be had here. Nobody is asked, and nothing is made.
+    pub(in crate::vault) fn try_out(&self, kind: KeyStoreKind) -> Result<()> {
+        match kind {
+            KeyStoreKind::KeyFile | KeyStoreKind::Passphrase => Ok(()),
+            KeyStoreKind::Keyring => self.noted_in_keyring(Prompting::Never).map(drop),
+            KeyStoreKind::SystemdCreds => systemd_creds::try_out(self.search_path.as_ref()),
+        }
+    }
+
+    /// Has a person unlock, or choose, what the making of a key in the store of `kind` needs.
+    pub(in crate::vault) fn ask_for_new(&self, kind: KeyStoreKind, prompting: Prompting) -> Result<()> {
+        match kind {
+            KeyStoreKind::KeyFile => Ok(()),
+            KeyStoreKind::Passphrase => self.passphrases.choose(prompting),
+            KeyStoreKind::Keyring => self.noted_in_keyring(prompting).map(drop),
+            KeyStoreKind::SystemdCreds => systemd_creds::try_out(self.search_path.as_ref()),
+        }
+    }
+
+    /// The first key that a store of sealed files has here and opens, or a new one.
+    fn sealed_or_new(&self, kind: KeyStoreKind, prompting: Prompting, on_lost: LostKey) -> Result<MasterKey> {
+        match self.first_sealed(kind, prompting, LostKey::Keep) {
+            Ok(Some(key)) => return Ok(key),
+            Err(failure) if failure.kind == Kind::KeyLost && on_lost == LostKey::Replace => {}
+            other => drop(other?),
+        }
+        if kind == KeyStoreKind::Passphrase {
+            self.passphrases.choose(prompting)?;
+        }
+        let _lock = self.lock_keys()?;
+        // What another process made meanwhile nobody is asked for under the lock.
+        if let Some(key) = self.first_sealed(kind, Prompting::Never, on_lost)? {
+            return Ok(key);
+        }
+        let key = MasterKey::generate()?;
+        let id = key.id();
+        // What counts is what the next run will read.
+        let read_back = match kind {
+            KeyStoreKind::Passphrase => {
+                let (file, passphrase) = (self.passphrase_file(id), self.passphrases.chosen(prompting)?);
+                file.make(&key, &passphrase)?;
+                file.open(&passphrase)?
+            }
+            _ => {
+                self.credential(id).make(self.search_path.as_ref(), &key)?;
+                Some(self.credential(id).open(self.search_path.as_ref())?)
+            }
+        };
+        let key = read_back.filter(|key| key.id() == id).ok_or_else(|| not_read_back(kind))?;
+        self.keep_open(&key);
+        Ok(key)
+    }
+
+    fn first_sealed(&self, kind: KeyStoreKind, prompting: Prompting, on_lost: LostKey) -> Result<Option<MasterKey>> {
+        let ending = match kind {
+            KeyStoreKind::Passphrase => passphrase_file::ENDING,
+            _ => systemd_creds::ENDING,
+        };
+        let mut lost = None;
+        for id in named_files::ids_of(&self.azward_home, &self.binding(), ending) {
+            match self.find(kind, id, prompting) {
+                Ok(key) => return Ok(Some(key)),
+                Err(failure) if failure.kind == Kind::KeyLost && on_lost == LostKey::Replace => {
+                    let path = named_files::path_of(&self.azward_home, &self.binding(), id, ending);
+                    std::fs::rename(&path, files::free_name(&path, self.now))
+                        .map_err(|error| Failure::storage("set aside", &path, &error))?;
+                }
+                Err(failure) if failure.kind == Kind::KeyLost => lost = lost.or(Some(failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        lost.map_or(Ok(None), Err)
     }
 
     fn keyring_or_new(&self, prompting: Prompting) -> Result<MasterKey> {
@@ -60,7 +163,7 @@ impl KeyStores {
                 }
             }
         };
-        keyring.cache(&key);
+        self.kernel.keep(&key);
         Ok(key)
     }
 
@@ -116,11 +219,18 @@ impl KeyStores {
     }
 }
 
+fn not_read_back(kind: KeyStoreKind) -> Failure {
+    Failure::new(
+        Kind::KeyUnavailable,
+        format!("the {kind} did not give back the key that it was given"),
+        "run the command again; nothing was sealed with that key",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::stores::tests::stores;
     use super::*;
-    use crate::vault::files;
     use crate::vault::keys::KeyId;
 
     #[test]

@@ -34,6 +34,11 @@ impl MasterKey {
         (secret.expose().len() == Self::LENGTH).then_some(Self(secret))
     }
 
+    /// A second copy, for who hands one out and keeps one.
+    pub(super) fn duplicate(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+
     pub(in crate::vault) fn expose(&self) -> &[u8] {
         self.0.expose()
     }

@@ -1,10 +1,11 @@
-//! Where the master key is: the OS keyring or the key file. A vault's header says which of them sealed it and which key,
-//! and that one is asked for that key, whatever the settings say now; the settings only choose for a new vault. All
+//! Where the master key is: the OS keyring, systemd-creds, behind a passphrase, or in the key file. A vault's header says
+//! which of them sealed it and which key, and that one is asked for that key, whatever the settings say now; the settings only
+//! choose for a new vault, and `moving` for those that there are. All
 //! vaults that one machine begins in an azward home share one key per store. Making a key is serialised by
 //! `$AZWARD_HOME/key.lock`, and what was written is read back, so that two first runs end with one key.
 //!
-//! Which keys are this machine's can be told without asking a keyring: a key file is named by what it is bound to, and
-//! so is the note that the keyring of that machine and user has a key (`notes`).
+//! Which keys are this machine's can be told without asking a keyring, a person or a TPM: every file that has one is named by
+//! what it is bound to, and so is the note that the keyring of that machine and user has a key (`notes`).
 //!
 //! What fails: [`Kind::KeyUnavailable`] when a store does not answer, is locked or cannot be read (the key may be fine);
 //! [`Kind::KeyLost`] when it answers and does not have the key that is asked for.
@@ -18,12 +19,18 @@ mod key_file;
 mod keyring;
 mod making;
 mod master_key;
+mod named_files;
 mod notes;
+mod opening;
+mod passphrase;
+mod passphrase_file;
 mod refusal;
 mod removing;
 #[cfg(target_os = "linux")]
 mod secret_service;
 mod stores;
+mod systemd_creds;
+mod systemd_tool;
 
 use std::fmt;
 
@@ -42,6 +49,10 @@ pub enum KeyStoreKind {
     Keyring,
     /// The key file bound to this machine and user.
     KeyFile,
+    /// systemd-creds: the host's key or its TPM.
+    SystemdCreds,
+    /// A passphrase.
+    Passphrase,
 }
 
 /// Whether a person may be asked to unlock the store, which takes as long as it takes.
@@ -67,6 +78,8 @@ impl KeyStoreKind {
         match byte {
             1 => Some(Self::Keyring),
             2 => Some(Self::KeyFile),
+            3 => Some(Self::SystemdCreds),
+            4 => Some(Self::Passphrase),
             _ => None,
         }
     }
@@ -75,6 +88,19 @@ impl KeyStoreKind {
         match self {
             Self::Keyring => 1,
             Self::KeyFile => 2,
+            Self::SystemdCreds => 3,
+            Self::Passphrase => 4,
+        }
+    }
+
+    /// As it stands in the settings, and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keyring => "keyring",
+            Self::KeyFile => "key-file",
+            Self::SystemdCreds => "systemd-creds",
+            Self::Passphrase => "passphrase",
         }
     }
 }
@@ -84,6 +110,8 @@ impl fmt::Display for KeyStoreKind {
         formatter.write_str(match self {
             Self::Keyring => "OS keyring",
             Self::KeyFile => "key file",
+            Self::SystemdCreds => "sealed credential of systemd-creds",
+            Self::Passphrase => "passphrase's file",
         })
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::KeyStores;
 use super::binding::Binding;
-use super::master_key::{KeyId, hex, id_from_hex};
+use super::master_key::KeyId;
+use super::named_files;
 use crate::failure::{Failure, Result};
 use crate::private;
 use crate::sys;
@@ -17,20 +18,13 @@ pub(super) const NOTE: &str = ".keyring";
 
 /// The notes in an azward home: the binding's id, and the key's.
 pub(super) fn notes(azward_home: &Path) -> Vec<(String, KeyId)> {
-    let note = |path: &PathBuf| {
-        let (binding, id) = path.file_name()?.to_str()?.strip_suffix(NOTE)?.split_once('.')?;
-        Some((binding.to_owned(), id_from_hex(id)?))
-    };
-    let mut notes: Vec<_> = files::list(azward_home).iter().filter_map(note).collect();
-    notes.sort();
-    notes
+    named_files::named(azward_home, NOTE)
 }
 
 impl KeyStores {
     /// The keys that the keyring of `binding` is noted to have.
     pub(super) fn noted(&self, binding: &Binding) -> Vec<KeyId> {
-        let binding = binding.id();
-        notes(&self.azward_home).into_iter().filter(|(of, _)| *of == binding).map(|(_, id)| id).collect()
+        named_files::ids_of(&self.azward_home, binding, NOTE)
     }
 
     /// Whether the keyring here is noted to have the key called `id`.
@@ -39,7 +33,12 @@ impl KeyStores {
     }
 
     fn note_of(&self, id: KeyId) -> PathBuf {
-        self.azward_home.join(format!("{}.{}{NOTE}", self.binding().id(), hex(id)))
+        named_files::path_of(&self.azward_home, &self.binding(), id, NOTE)
+    }
+
+    /// Takes the note back.
+    pub(super) fn unnote(&self, id: KeyId) -> Result<()> {
+        files::remove(&self.note_of(id))
     }
 
     /// Notes that the keyring here has the key called `id`.
@@ -57,6 +56,7 @@ impl KeyStores {
 
 #[cfg(test)]
 mod tests {
+    use super::super::master_key::hex;
     use super::super::stores::tests::stores;
     use super::*;
 

@@ -1,17 +1,21 @@
 //! The key stores of one azward home, and which of them has a key.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use super::binding::{Binding, BoundWhere};
+use super::kernel_cache::KernelCache;
 use super::key_file::KeyFile;
-use super::keyring::{Found, Keyring};
+use super::keyring::Keyring;
 use super::master_key::{KeyId, MasterKey};
-use super::{KeyStoreKind, Prompting};
-use crate::failure::{Failure, Kind, Result};
+use super::passphrase::{self, Passphrases};
+use super::{named_files, passphrase_file, systemd_creds};
+use crate::context::Context;
+use crate::failure::{Failure, Kind};
 use crate::home_lock::HomeLock;
 use crate::settings::{KeyStoreChoice, Settings};
-use crate::sys;
+use crate::vault::files;
 
 /// The keys that are known to be this machine's.
 #[derive(Debug, Default)]
@@ -30,19 +34,55 @@ pub(in crate::vault) struct KeyStores {
     pub(super) azward_home: PathBuf,
     pub(super) home: HomeLock,
     pub(super) choice: KeyStoreChoice,
-    key_cache: Duration,
+    pub(super) kernel: KernelCache,
+    pub(super) passphrases: Passphrases,
+    /// Where programs are looked for.
+    pub(super) search_path: Option<OsString>,
+    /// The keys that took somebody a while to open, for this process: the kernel may keep none.
+    opened: Mutex<Vec<MasterKey>>,
     pub(super) now: i64,
 }
 
 impl KeyStores {
-    /// The stores of `azward_home`; a key file that must make room is set aside under the time `now`.
-    pub(in crate::vault) fn new(home: &HomeLock, settings: &Settings, now: i64) -> Self {
-        let (choice, key_cache) = (settings.key_store.value, settings.key_cache());
-        Self { azward_home: home.azward_home().to_owned(), home: home.clone(), choice, key_cache, now }
+    /// The stores of an azward home; a key file that must make room is set aside under the time that it is now.
+    pub(in crate::vault) fn new(context: &Context, settings: &Settings) -> Self {
+        Self {
+            azward_home: context.azward_home.clone(),
+            home: context.home_lock.clone(),
+            choice: settings.key_store.value,
+            kernel: KernelCache { lifetime: settings.key_cache() },
+            passphrases: Passphrases::new(context.variable(passphrase::VARIABLE).map(PathBuf::from)),
+            search_path: context.variable("PATH").map(OsString::from),
+            opened: Mutex::default(),
+            now: context.now(),
+        }
+    }
+
+    /// The directory of all vaults of this azward home.
+    pub(in crate::vault) fn vaults_directory(&self) -> PathBuf {
+        files::directory_of(&self.azward_home)
     }
 
     pub(super) fn keyring(&self) -> Keyring {
-        Keyring::of(&self.azward_home, self.key_cache)
+        Keyring::of(&self.azward_home, self.kernel)
+    }
+
+    /// A key that this process has opened, or the kernel has; not the keyring's, which may be locked by now.
+    pub(super) fn open_already(&self, id: KeyId) -> Option<MasterKey> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = opened.iter().find(|key| key.id() == id).map(MasterKey::duplicate);
+        own.or_else(|| self.kernel.get(id))
+    }
+
+    /// Whether the kernel keeps the key called `id` for this session.
+    pub(in crate::vault) fn is_kept(&self, id: KeyId) -> bool {
+        self.kernel.get(id).is_some()
+    }
+
+    /// Keeps a key open for this process, and has the kernel keep it for the session.
+    pub(in crate::vault) fn keep_open(&self, key: &MasterKey) {
+        self.kernel.keep(key);
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(key.duplicate());
     }
 
     pub(super) fn binding(&self) -> Binding {
@@ -77,6 +117,7 @@ impl KeyStores {
     pub(in crate::vault) fn keys_here(&self) -> KeysHere {
         let binding = self.binding();
         let mut keys = KeysHere { own: self.noted(&binding), ..KeysHere::default() };
+        keys.own.extend(self.sealed_here());
         let mut own_files = vec![self.key_file()];
         own_files.extend(self.first_version_key_files());
         for file in own_files {
@@ -110,109 +151,32 @@ impl KeyStores {
         self.key_file().read().ok().flatten().filter(|key| key.id() == id)
     }
 
-    /// The key called `id` from the store of `kind`.
-    pub(in crate::vault) fn find(&self, kind: KeyStoreKind, id: KeyId, prompting: Prompting) -> Result<MasterKey> {
-        match kind {
-            KeyStoreKind::KeyFile => self.find_in_key_files(id),
-            KeyStoreKind::Keyring => self.find_in_keyring(id, prompting),
-        }
+    /// The keys that systemd-creds or a passphrase has for this machine and user.
+    pub(super) fn sealed_here(&self) -> Vec<KeyId> {
+        let endings = [systemd_creds::ENDING, passphrase_file::ENDING].into_iter();
+        endings.flat_map(|ending| named_files::ids_of(&self.azward_home, &self.binding(), ending)).collect()
     }
 
-    fn find_in_key_files(&self, id: KeyId) -> Result<MasterKey> {
-        let mut trouble = None;
-        let mut instead = Instead::Nothing;
-        for file in self.key_files() {
-            match file.read() {
-                Ok(Some(key)) if key.id() == id => return Ok(key),
-                Ok(Some(_)) => instead = Instead::AnotherKey,
-                Ok(None) => {}
-                Err(failure) if failure.kind == Kind::KeyLost => {}
-                Err(failure) => trouble = trouble.or(Some(failure)),
-            }
-        }
-        let place = format!("`{}`", self.key_file().path().display());
-        Err(trouble.unwrap_or_else(|| lost(instead, "key file", &place)))
+    /// Whether systemd-creds or a passphrase has the key called `id` for this machine and user. Two looks, and nothing is read.
+    pub(in crate::vault) fn is_sealed_here(&self, id: KeyId) -> bool {
+        let binding = self.binding();
+        let path = |ending| named_files::path_of(&self.azward_home, &binding, id, ending);
+        [systemd_creds::ENDING, passphrase_file::ENDING].map(path).iter().any(|path| path.symlink_metadata().is_ok())
     }
-
-    /// The key called `id` if the keyring turns out to have it; `None` where it does not, or does not answer. Nobody is
-    /// asked to unlock a keyring that shows nothing of it.
-    ///
-    /// # Errors
-    /// [`Kind::KeyUnavailable`] when the keyring has it and is locked.
-    pub(in crate::vault) fn find_unnoted(&self, id: KeyId, prompting: Prompting) -> Result<Option<MasterKey>> {
-        if let Some(key) = self.keyring().cached(id) {
-            return Ok(Some(key));
-        }
-        match self.keyring().look(id, prompting) {
-            Found::Key(key) => {
-                self.keyring().cache(&key);
-                Ok(Some(key))
-            }
-            Found::Locked(failure) => Err(failure),
-            Found::Nothing => Ok(None),
-        }
-    }
-
-    fn find_in_keyring(&self, id: KeyId, prompting: Prompting) -> Result<MasterKey> {
-        let keyring = self.keyring();
-        if let Some(key) = keyring.cached(id) {
-            return Ok(key);
-        }
-        let mut keys = keyring.read(id, prompting)?;
-        let instead = if keys.is_empty() { Instead::Nothing } else { Instead::AnotherKey };
-        if let Some(at) = keys.iter().position(|key| key.id() == id) {
-            let key = keys.swap_remove(at);
-            keyring.cache(&key);
-            return Ok(key);
-        }
-        // Root with the home of somebody else asks root's own keyring, which never had the key: nothing is lost.
-        if !is_ours(&self.azward_home) {
-            return Err(Failure::new(
-                Kind::KeyUnavailable,
-                format!("the key for `{}` is in the keyring of the user that owns it", self.azward_home.display()),
-                "run the command as that user",
-            ));
-        }
-        Err(lost(instead, "OS keyring", "the OS keyring"))
-    }
-}
-
-/// Whether the directory belongs to the user that we act as.
-fn is_ours(directory: &Path) -> bool {
-    directory.metadata().map_or(true, |metadata| sys::owner_id(&metadata) == sys::user_id())
-}
-
-/// What a key store has in the place of a key that is lost.
-#[derive(Clone, Copy, Debug)]
-enum Instead {
-    Nothing,
-    AnotherKey,
-}
-
-fn lost(instead: Instead, store: &str, place: &str) -> Failure {
-    let what = match instead {
-        Instead::AnotherKey => format!("{place} has another key than the one that sealed the vault"),
-        Instead::Nothing => format!("the key that sealed the vault is no longer in {place}"),
-    };
-    Failure::new(
-        Kind::KeyLost,
-        what,
-        format!("bring the {store} back as it was; or sign in to Azure again: the old vault stays beside the new one"),
-    )
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::LostKey;
+    use std::path::Path;
+
+    use super::super::{KeyStoreKind, LostKey, Prompting};
     use super::*;
     use crate::settings::Setting;
 
     pub(crate) fn stores(home: &Path) -> KeyStores {
-        KeyStores::new(
-            &HomeLock::of(home, None),
-            &Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() },
-            1000,
-        )
+        let context = Context::new([("AZWARD_HOME".into(), home.into())], None);
+        let settings = Settings { key_store: Setting::in_file(KeyStoreChoice::KeyFile), ..Settings::default() };
+        KeyStores { now: 1000, ..KeyStores::new(&context, &settings) }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod first_version;
 mod forgetting;
 mod generations;
 mod machines;
+mod moving;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
