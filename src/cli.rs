@@ -1,6 +1,8 @@
 //! The command line of `azward`: its subcommands and their options, and nothing that acts. What is wrong with one is said, and
 //! so is the help that is asked for, through [`Ui`].
 
+mod vault;
+
 use std::process::ExitCode;
 
 use azward::app::App;
@@ -12,6 +14,8 @@ use azward::settings::Key;
 use azward::ui::Ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+
+pub(crate) use vault::{Adopt, Forget, KeyStore, VaultCommand};
 
 use crate::examples;
 
@@ -80,8 +84,10 @@ pub(crate) enum Command {
     },
     /// Take what lies in the clear into the vault and scrub it, now
     Scrub,
-    /// End the keys that the kernel keeps for a while: the next command asks the keyring again
+    /// End the keys that the kernel keeps for a while: the next command asks the key store again
     Lock,
+    /// Ask for the keys of all vaults now, so that no later command has to, and say how long they are kept
+    Unlock,
     /// Put the shim first on PATH, pin the real az, adopt the login that is there
     Install {
         /// Leave the shells' start-up files alone
@@ -130,11 +136,7 @@ pub(crate) enum Command {
         words: Vec<std::ffi::OsString>,
     },
     /// Make the config directory that az uses here a view of the login that it is a copy of
-    Adopt {
-        /// The config directory of that login
-        #[arg(long, value_name = "DIRECTORY")]
-        from: std::path::PathBuf,
-    },
+    Adopt(Adopt),
     /// List every login: its directory, whether that still exists, when it was last used, where its key is
     List {
         /// As JSON
@@ -158,24 +160,10 @@ pub(crate) enum Command {
         words: Vec<String>,
     },
     /// Drop logins from every file of azward's, without giving them back
-    #[command(group(clap::ArgGroup::new("which").required(true)))]
-    Forget {
-        /// The config directory whose login goes, be it there or not
-        #[arg(group = "which")]
-        directory: Option<std::path::PathBuf>,
-        /// The logins of directories that were removed
-        #[arg(long, group = "which")]
-        gone: bool,
-        /// All logins
-        #[arg(long, group = "which")]
-        all: bool,
-        /// Those as well whose key is another machine's, or lost
-        #[arg(long)]
-        others: bool,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
+    Forget(Forget),
+    /// The vaults, and where their keys are
+    #[command(subcommand)]
+    Vault(VaultCommand),
 }
 
 /// What `azward config` can do.

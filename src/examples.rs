@@ -28,7 +28,8 @@ const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     ("scrub", &[("scrub", "what lies in the clear goes into the vault now")]),
-    ("lock", &[("lock", "before you leave your desk: the next az asks the keyring")]),
+    ("lock", &[("lock", "before you leave your desk: the next az asks the key store")]),
+    ("unlock", &[("unlock", "type the passphrase now, and for the rest of the session no az asks for it")]),
     (
         "install",
         &[
@@ -94,6 +95,17 @@ const ALL: &[(&str, &[Example])] = &[
             ("forget ~/work/.azure --yes", "one, without being asked"),
         ],
     ),
+    ("vault", &[("vault list", "the vaults"), ("vault move --to keyring", "their keys into the OS keyring")]),
+    ("vault list", &[("vault list", "where each vault's key is"), ("vault list --json", "the same for programs")]),
+    (
+        "vault move",
+        &[
+            ("vault move --to passphrase", "asks for a new passphrase, twice"),
+            ("vault move --to systemd-creds --dry-run", "whether that works here, and what it would do"),
+        ],
+    ),
+    ("vault adopt", &[("vault adopt --from ~/.azure", "after AZURE_CONFIG_DIR was made by copying it")]),
+    ("vault forget", &[("vault forget --gone", "the logins of directories that were removed")]),
     (
         "completions",
         &[

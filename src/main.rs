@@ -19,13 +19,14 @@ use azward::commands::install::StartUp;
 use azward::commands::log;
 use azward::commands::refresh;
 use azward::commands::uninstall::Leftovers;
+use azward::commands::vault_move::{self, Doing};
 use azward::context::Context;
 use azward::home::{self, Care};
 use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Form, Ui};
-use azward::vault::Extent;
-use cli::{By, Command, Config};
+use azward::vault::{Extent, KeyStoreKind};
+use cli::{Adopt, By, Command, Config, Forget, KeyStore, VaultCommand};
 
 #[global_allocator]
 static HEAP: sys::WipedHeap = sys::WipedHeap;
@@ -107,33 +108,27 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             refresh::refresh(app, ui, which)
         }
         Command::Exec { words } => commands::exec::exec(app, ui, &words),
-        Command::Adopt { from } => {
-            let here = ConfigDir::of(&app.context);
-            commands::view::add(app, ui, here.path(), Some(&from))
-        }
-        Command::List { json } => {
-            let form = if json { Form::Json } else { Form::Table };
-            commands::list::list(app, ui, form)
-        }
+        Command::Adopt(adopt) => perform_adopt(adopt, app, ui),
+        Command::List { json } => commands::list::list(app, ui, form(json)),
         Command::Completions { shell } => completions::completions(ui, shell),
         Command::Man { words } => commands::man::man(ui, cli::definition(), &words),
         Command::Config { deed: None } => config::list(app, ui, Form::Table),
         Command::Config { deed: Some(deed) } => configure(deed, app, ui),
-        Command::Forget { directory, gone, others, yes, .. } => {
-            let which = match directory {
-                Some(directory) => Which::Directory(directory),
-                None if gone => Which::Gone,
-                None => Which::All,
-            };
-            let asking = if yes { Asking::Never } else { Asking::OnATerminal };
-            forget::forget(app, ui, &which, extent(others), asking)
+        Command::Forget(forget) => perform_forget(forget, app, ui),
+        Command::Unlock => commands::unlock::unlock(app, ui),
+        Command::Vault(VaultCommand::List { json }) => commands::vault_list::list(app, ui, form(json)),
+        Command::Vault(VaultCommand::Move { to, dry_run }) => {
+            let doing = if dry_run { Doing::Tell } else { Doing::Move };
+            vault_move::move_to(app, ui, kind_of(to), doing)
         }
+        Command::Vault(VaultCommand::Adopt(adopt)) => perform_adopt(adopt, app, ui),
+        Command::Vault(VaultCommand::Forget(forget)) => perform_forget(forget, app, ui),
     }
 }
 
 fn configure(deed: Config, app: &App, ui: &Ui) -> Result<()> {
     match deed {
-        Config::List { json } => config::list(app, ui, if json { Form::Json } else { Form::Table }),
+        Config::List { json } => config::list(app, ui, form(json)),
         Config::Get { name, value } => {
             let shown = if value { config::Shown::Value } else { config::Shown::Whole };
             config::get(app, ui, &name, shown)
@@ -141,6 +136,21 @@ fn configure(deed: Config, app: &App, ui: &Ui) -> Result<()> {
         Config::Set { name, value } => config::set(app, ui, &name, &value),
         Config::Unset { name } => config::unset(app, ui, &name),
     }
+}
+
+fn perform_adopt(Adopt { from }: Adopt, app: &App, ui: &Ui) -> Result<()> {
+    let here = ConfigDir::of(&app.context);
+    commands::view::add(app, ui, here.path(), Some(&from))
+}
+
+fn perform_forget(Forget { directory, gone, others, yes, .. }: Forget, app: &App, ui: &Ui) -> Result<()> {
+    let which = match directory {
+        Some(directory) => Which::Directory(directory),
+        None if gone => Which::Gone,
+        None => Which::All,
+    };
+    let asking = if yes { Asking::Never } else { Asking::OnATerminal };
+    forget::forget(app, ui, &which, extent(others), asking)
 }
 
 /// Ends with `code` if all went well and all that was said is out.
@@ -152,6 +162,19 @@ fn end(ui: &Ui, outcome: Result<()>, code: ExitCode) -> ExitCode {
             ui.report(&failure);
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+fn form(json: bool) -> Form {
+    if json { Form::Json } else { Form::Table }
+}
+
+fn kind_of(store: KeyStore) -> KeyStoreKind {
+    match store {
+        KeyStore::Keyring => KeyStoreKind::Keyring,
+        KeyStore::SystemdCreds => KeyStoreKind::SystemdCreds,
+        KeyStore::Passphrase => KeyStoreKind::Passphrase,
+        KeyStore::KeyFile => KeyStoreKind::KeyFile,
     }
 }
 

@@ -19,6 +19,9 @@ mod start_up_files;
 pub mod status;
 pub mod system;
 pub mod uninstall;
+pub mod unlock;
+pub mod vault_list;
+pub mod vault_move;
 pub mod view;
 
 use crate::failure::Failure;

@@ -30,6 +30,7 @@
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
 //! - `settings`: what is set, and by whom.
+//! - `vaults`: every key store, moves from each to each, and what becomes of a vault whose key is locked, lost or replaced.
 //! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
 //! - `transcripts`: what the README shows is what is said.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
@@ -50,6 +51,7 @@ mod lifecycle;
 mod releases;
 mod settings;
 mod transcripts;
+mod vaults;
 
 mod answers {
     mod destination;

@@ -1,5 +1,7 @@
 //! What is done while it is broken: one command each, and the state that it begins in.
 
+use std::os::unix::fs::PermissionsExt;
+
 use entra::{Entra, User};
 
 use crate::support::{BY_AZ, Invocation, Sandbox};
@@ -78,7 +80,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 20] = [
+pub(crate) static SCENARIOS: [Scenario; 21] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -181,6 +183,21 @@ pub(crate) static SCENARIOS: [Scenario; 20] = [
         before: |sandbox| age(sandbox, 600),
         command: |sandbox| through_az(sandbox.az(TOKEN)),
         ..GUARDED
+    },
+    // From the key file to a passphrase, which is in a file beside the home.
+    Scenario {
+        name: "vault-move",
+        prepare: |sandbox, entra| {
+            let passphrase = sandbox.root().join("passphrase");
+            std::fs::write(&passphrase, "correct horse\n").expect("the box can be written");
+            std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600)).expect("the file is ours");
+            sandbox.set_env("AZWARD_PASSPHRASE_FILE", passphrase);
+            sandbox.set("key_store", "key-file");
+            log_in(sandbox, entra);
+        },
+        command: |sandbox| sandbox.azward(["vault", "move", "--to", "passphrase"]),
+        is_azward_s: true,
+        ..NONE
     },
     Scenario {
         name: "install",

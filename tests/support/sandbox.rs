@@ -30,6 +30,9 @@ use super::surroundings;
 /// How every box hands the secrets over, unless its test says otherwise.
 const EXPOSURE: &str = "AZWARD_TEST_EXPOSURE";
 
+/// A `systemd-creds` that can do nothing, first on PATH.
+const SYSTEMD_CREDS: &str = "bin/systemd-creds";
+
 /// One test's box.
 pub(crate) struct Sandbox {
     name: String,
@@ -65,6 +68,8 @@ impl Sandbox {
         }
         let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
         install(Path::new(env!("CARGO_BIN_EXE_az")), &shim);
+        // Whatever the machine's can: every box has the same key stores.
+        symlink("/bin/false", root.join(SYSTEMD_CREDS)).expect("the box is empty");
         let closed = fs::Permissions::from_mode(0o700);
         let memory = tempfile::Builder::new().prefix("azward-box-").permissions(closed).tempdir_in("/dev/shm").ok();
         let runtime = memory.as_ref().map_or_else(|| root.join("run"), |memory| memory.path().to_owned());
@@ -107,10 +112,16 @@ impl Sandbox {
     /// Has the secrets handed over `private`, `in-place`, or as the machine allows (`auto`). Without a word, what the
     /// variable `AZWARD_TEST_EXPOSURE` says holds, so that the whole suite can be run either way.
     pub(crate) fn set_exposure(&self, exposure: &str) {
+        self.set("exposure", exposure);
+    }
+
+    /// Has a setting hold.
+    pub(crate) fn set(&self, name: &str, value: impl Into<Value>) {
         let path = self.made_azward_home().join("config.toml");
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let others = text.lines().filter(|line| !line.starts_with("exposure ")).map(str::to_owned);
-        let lines: Vec<String> = others.chain([format!("exposure = {exposure:?}\n")]).collect();
+        let others = text.lines().filter(|line| !line.starts_with(&format!("{name} "))).map(str::to_owned);
+        // A word or a number is written as JSON writes it.
+        let lines: Vec<String> = others.chain([format!("{name} = {}\n", value.into())]).collect();
         fs::write(&path, lines.join("\n")).expect("the box can be written");
         // As azward makes it: one that others can read is closed, and that is told.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
@@ -144,6 +155,23 @@ impl Sandbox {
         path[1] = az.parent().expect("it is a file").to_owned();
         self.wrapped_az = az;
         self.with_env("PATH", std::env::join_paths(path).expect("no colon in it"))
+    }
+
+    /// Has the box's `systemd-creds` be the system's, and says whether that can seal and open here: as root with systemd's
+    /// host key, or with a systemd that seals for users.
+    pub(crate) fn with_systemd_creds(self) -> (Self, bool) {
+        fs::remove_file(self.root.join(SYSTEMD_CREDS)).expect("the box has it");
+        let user = if rustix::process::geteuid().is_root() { "" } else { "--user" };
+        let seal = format!("systemd-creds encrypt {user} --name=x - - | systemd-creds decrypt {user} --name=x - -");
+        let sealed = self.shell(&format!("printf sealed | ({seal})")).run();
+        let can = sealed.out() == "sealed";
+        if !can {
+            provision::announce(&format!(
+                "MISSING: systemd-creds does not seal here, so it is not tested: {}",
+                sealed.err()
+            ));
+        }
+        (self, can)
     }
 
     /// Has azward remember of every az what another azward home has in `run/az.json`.

@@ -13,7 +13,7 @@ enum Reason {
     NoRun,
 }
 
-const ELSEWHERE: [(&str, Reason); 11] = [
+const ELSEWHERE: [(&str, Reason); 13] = [
     ("alone/crowd", Reason::SaysItself),
     ("alone/hygiene", Reason::SaysItself),
     ("alone/signals", Reason::SaysItself),
@@ -24,7 +24,9 @@ const ELSEWHERE: [(&str, Reason); 11] = [
     ("e2e/install", Reason::NoRun),
     ("e2e/lifecycle", Reason::NoRun),
     ("e2e/releases", Reason::NoRun),
+    ("e2e/settings", Reason::NoRun),
     ("e2e/surroundings", Reason::NoRun),
+    ("e2e/vaults", Reason::NoRun),
 ];
 
 fn tests() -> PathBuf {

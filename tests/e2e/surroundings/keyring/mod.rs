@@ -38,9 +38,11 @@ impl Machine {
         // zbus reads `XDG_RUNTIME_DIR` as part of an address, where it is never escaped.
         let root = tempfile::tempdir_in("/tmp").unwrap();
         let machine = Self { root };
-        for directory in ["home", "data", "run"] {
+        for directory in ["home", "data", "run", "bin"] {
             std::fs::create_dir(machine.path(directory)).unwrap();
         }
+        // What this machine's own can has nothing to do with keyrings.
+        std::os::unix::fs::symlink("/bin/false", machine.path("bin/systemd-creds")).unwrap();
         std::fs::set_permissions(machine.path("run"), std::fs::Permissions::from_mode(0o700)).unwrap();
         machine
     }
@@ -68,7 +70,10 @@ impl Machine {
     fn run(&self, command: &mut Command, scene: &str) -> String {
         let kept: Vec<(OsString, OsString)> =
             command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-        command.env_clear().envs(kept).env("PATH", std::env::var_os("PATH").unwrap());
+        let mut path = self.path("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        command.env_clear().envs(kept).env("PATH", path);
         let output = command
             .args(["--exact", &scene::name(), "--nocapture"])
             .env("HOME", self.path("home"))
