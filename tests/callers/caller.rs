@@ -61,7 +61,7 @@ pub(crate) struct Means {
     program: PathBuf,
     arguments: Vec<OsString>,
     variable: (&'static str, OsString),
-    is_kubelogin: bool,
+    how: How,
 }
 
 /// What a caller was given: a token and when it expires, where it says so; or in which words it has none.
@@ -81,7 +81,7 @@ impl Caller {
             program,
             arguments,
             variable: ("CALLERS", OsString::new()),
-            is_kubelogin: false,
+            how: self.how,
         };
         Some(match self.how {
             How::Python(way) => means(libraries::python(), vec![source("python/ask.py"), way.into()]),
@@ -98,7 +98,7 @@ impl Caller {
                 let arguments = ["-XX:TieredStopAtLevel=1", "-cp", &class_path, "Ask"].map(OsString::from);
                 means(found("java"), arguments.into())
             }
-            How::Kubelogin => Means { is_kubelogin: true, ..means(libraries::kubelogin(), Vec::new()) },
+            How::Kubelogin => means(libraries::kubelogin(), Vec::new()),
         })
     }
 }
@@ -107,6 +107,15 @@ impl Caller {
 const KUBERNETES: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
 
 impl Means {
+    /// What the token is asked for.
+    pub(crate) fn resource(&self) -> &'static str {
+        match self.how {
+            How::Kubelogin => KUBERNETES,
+            How::Rust("object_store") => "https://storage.azure.com",
+            _ => "https://vault.azure.net",
+        }
+    }
+
     /// Has so many ask at once, in this environment.
     pub(crate) fn ask(
         &self,
@@ -120,7 +129,7 @@ impl Means {
             let (name, value) = &self.variable;
             environment.iter().fold(program.env(*name, value), |program, (name, value)| program.env(*name, value))
         };
-        if self.is_kubelogin {
+        if matches!(self.how, How::Kubelogin) {
             let mut arguments = vec!["get-token", "--login", "azurecli", "--server-id", KUBERNETES];
             arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant-id", tenant]));
             let all: Vec<_> = (0..count).map(|_| asking().args(&arguments).start()).collect();

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use entra::{Fault, Refusal, TENANT_B, Trouble};
+use entra::{Fault, Refusal, TENANT_A, TENANT_B, Trouble};
 
 use crate::caller::{Answer, Caller, Means};
+use crate::wanted::{Age, Wanted};
 use crate::world::World;
 
 /// What an endpoint takes that is slow: less than the ten seconds that most callers give az, Python and all.
@@ -57,6 +58,8 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) answers: Vec<Answer>,
+    /// What is wrong with the first of the tokens that is not as it was asked for.
+    pub(crate) wrong: Option<String>,
     /// From the first question to the last answer.
     pub(crate) took: Duration,
     /// How often the endpoint was asked for a token.
@@ -72,6 +75,7 @@ impl Scenario {
     /// Plays it.
     pub(crate) fn play(&self, world: &World, means: &Means, place: Place) -> Outcome {
         world.mend(place);
+        let issued_before = world.entra.access_tokens_issued().len();
         let environment = world.environment(place);
         let ask = |count, tenant| means.ask(&world.sandbox, &environment, count, tenant);
         // MSAL throws away what has expired, and then there is none, which comes to the same.
@@ -112,7 +116,27 @@ impl Scenario {
         world.entra.clear_journal();
         let began = Instant::now();
         let answers = ask(count, tenant);
-        Outcome { answers, took: began.elapsed(), requests: world.entra.token_requests() }
+        let took = began.elapsed();
+        let wanted = Wanted {
+            tenant: tenant.unwrap_or(TENANT_A.id),
+            resource: means.resource(),
+            age: self.age(place),
+            issued_before,
+        };
+        let fault = |(token, expires_on): &(String, _)| wanted.fault(&world.entra, token, *expires_on, now());
+        let wrong = answers.iter().flatten().find_map(fault);
+        Outcome { answers, wrong, took, requests: world.entra.token_requests() }
+    }
+
+    /// Which tokens may serve there.
+    fn age(self, place: Place) -> Age {
+        match (self.kind, place) {
+            (Kind::Well | Kind::OtherTenant, _) | (Kind::Due, Place::BareAz) => Age::Any,
+            // az hands out one that is due, azward does not.
+            (Kind::Due, Place::Azward) => Age::New,
+            (Kind::Expired | Kind::Slow | Kind::ShortLived | Kind::Refused, _) => Age::New,
+            (Kind::LoggedOut, _) => Age::None,
+        }
     }
 }
 
@@ -124,9 +148,8 @@ impl Outcome {
 
     /// How many minutes the shortest-lived of the tokens has left, where that is told.
     pub(crate) fn minutes_left(&self) -> Option<i64> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
         let expires = self.answers.iter().flatten().filter_map(|(_, expires_on)| *expires_on).min()?;
-        Some((expires - now + 30) / 60)
+        Some((expires - now() + 30) / 60)
     }
 
     /// What is said of one that has none, with whatever has the form of an id or of a time made equal.
@@ -156,9 +179,17 @@ impl fmt::Display for Outcome {
             (served, _) if served == all => write!(formatter, "{}", if all == 1 { "token" } else { "all" })?,
             (served, _) => write!(formatter, "{served} of {all}")?,
         }
+        if self.wrong.is_some() {
+            write!(formatter, ", WRONG")?;
+        }
         if let Some(minutes) = self.minutes_left() {
             write!(formatter, ", {minutes} min")?;
         }
         write!(formatter, ", {seconds:.1} s, {} asked", self.requests)
     }
+}
+
+/// In seconds since the epoch.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()
 }

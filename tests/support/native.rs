@@ -47,6 +47,14 @@ pub(crate) fn arm_token(config: &ConfigDir) -> String {
         .to_owned()
 }
 
+/// What an access token says of itself.
+pub(crate) fn claims(token: &str) -> Value {
+    use base64::Engine as _;
+    let claims = token.split('.').nth(1).unwrap_or_else(|| panic!("{token}"));
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).expect("they are in base64url");
+    serde_json::from_slice(&claims).expect("they are JSON")
+}
+
 impl Sandbox {
     /// A box with the real az in which alice is logged in; her refresh tokens roll strictly.
     pub(crate) fn logged_in() -> (Self, Entra) {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use entra::{Entra, SERVICE_PRINCIPAL, TENANT_A, User};
 
+use crate::support::native::claims;
 use crate::support::{Sandbox, SecretService, State};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -26,11 +27,8 @@ fn signs(sandbox: &Sandbox) -> Vec<String> {
 
 /// The user whose token it is.
 fn user(token: &str) -> &'static str {
-    use base64::Engine as _;
-    let claims = token.split('.').nth(1).unwrap();
-    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
-    let claims = String::from_utf8(claims).unwrap();
-    let is_of = |user: &&User| claims.contains(user.username());
+    let claims = claims(token);
+    let is_of = |user: &&User| claims["unique_name"] == user.username();
     User::ALL.iter().find(is_of).unwrap_or_else(|| panic!("{claims}")).username()
 }
 
