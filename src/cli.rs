@@ -82,6 +82,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look for what is not as it should be: PATH, the real az, secrets, modes, locks, vaults, the endpoint
+    Doctor {
+        /// Mend what can be mended safely, and look again; asks on a terminal before each
+        #[arg(long)]
+        fix: bool,
+        /// Do not ask
+        #[arg(long, requires = "fix")]
+        yes: bool,
+        /// As JSON, in the schema of docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
     /// Take what lies in the clear into the vault and scrub it, now
     Scrub,
     /// End the keys that the kernel keeps for a while: the next command asks the key store again

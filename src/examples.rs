@@ -27,6 +27,14 @@ const ALL: &[(&str, &[Example])] = &[
             ("log --by caller", "how many tokens each program got"),
         ],
     ),
+    (
+        "doctor",
+        &[
+            ("doctor", "what is not as it should be, and what mends it"),
+            ("doctor --fix", "mend what is safe to, after a question for each"),
+            ("doctor --fix --yes --json", "for programs, without a question"),
+        ],
+    ),
     ("scrub", &[("scrub", "what lies in the clear goes into the vault now")]),
     ("lock", &[("lock", "before you leave your desk: the next az asks the key store")]),
     ("unlock", &[("unlock", "type the passphrase now, and for the rest of the session no az asks for it")]),

@@ -118,7 +118,26 @@ pub fn examine(context: &Context, care: Care) -> Result<()> {
 
 /// Closes every file in the home that others can read or write, and tells it. Not for every answer: it looks at each.
 pub fn close_files(context: &Context) {
+    for (path, allowed) in open_files(context) {
+        if let Ok(Some(was)) = private::close(&path, allowed) {
+            tell(context, &path, was, hint_for(&path));
+        }
+    }
+}
+
+/// The home itself, if azward made it and others can look into it: one to be closed.
+#[must_use]
+pub(crate) fn is_open(context: &Context) -> bool {
+    let Ok(directory) = Directory::open(&context.azward_home) else { return false };
+    directory.metadata().is_ok_and(|metadata| sys::mode_of(&metadata) & OTHERS != 0)
+        && marker::line_of(&directory).as_deref() == Some(marker::MADE)
+}
+
+/// Every file in the home that others can read or write and should not, with the mode that it may have.
+#[must_use]
+pub(crate) fn open_files(context: &Context) -> Vec<(PathBuf, u32)> {
     let home = &context.azward_home;
+    let mut found = Vec::new();
     for directory in [home.clone(), home.join("vaults"), home.join("run"), home.join("views"), home.join("bin")] {
         // One that is a link or somebody else's is not opened by what wants to use it either.
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
@@ -127,11 +146,12 @@ pub fn close_files(context: &Context) {
             let is_open = entry
                 .metadata()
                 .is_ok_and(|metadata| metadata.is_file() && sys::mode_of(&metadata) & OTHERS & !allowed != 0);
-            if is_open && let Ok(Some(was)) = private::close(&entry.path(), allowed) {
-                tell(context, &entry.path(), was, hint_for(&entry.path()));
+            if is_open {
+                found.push((entry.path(), allowed));
             }
         }
     }
+    found
 }
 
 fn hint_for(path: &Path) -> &'static str {

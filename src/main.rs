@@ -14,6 +14,7 @@ use azward::commands;
 use azward::commands::aids::Aids;
 use azward::commands::completions;
 use azward::commands::config;
+use azward::commands::doctor::Mending;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::log;
@@ -48,7 +49,9 @@ fn main() -> ExitCode {
     }
     match cli::parse(&ui) {
         Ok(cli) => {
-            let app = App::new(context, Care::Mend);
+            // What it would mend on its way is a finding of the doctor's.
+            let care = if matches!(cli.command, Command::Doctor { .. }) { Care::Look } else { Care::Mend };
+            let app = App::new(context, care);
             end(&ui, perform(cli.command, &app, &ui), ExitCode::SUCCESS)
         }
         Err(code) => end(&ui, Ok(()), code),
@@ -65,6 +68,7 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         _ => {}
     }
     match &app.home_failure {
+        _ if matches!(command, Command::Doctor { .. }) => {}
         None => home::close_files(&app.context),
         // Only `status` has something to say about a home that is not believed; some have nothing to do with it.
         Some(_) if matches!(command, Command::Status { .. } | Command::Completions { .. } | Command::Man { .. }) => {}
@@ -86,6 +90,15 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
                 None if follow => log::follow(app, ui, since, form),
                 None => log::log(app, ui, since, form),
             }
+        }
+        Command::Doctor { fix, yes, json } => {
+            let form = if json { Form::Json } else { Form::Table };
+            let mending = match (fix, yes) {
+                (false, _) => Mending::Nothing,
+                (true, false) => Mending::Asked,
+                (true, true) => Mending::Unasked,
+            };
+            commands::doctor::doctor(app, ui, mending, form)
         }
         Command::Scrub => commands::scrub::scrub(app, ui),
         Command::Lock => commands::lock::lock(app, ui),

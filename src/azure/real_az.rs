@@ -62,6 +62,19 @@ pub(super) fn find_by<T>(
     untried.find_map(|candidate| real(&candidate)).ok_or_else(none_found)
 }
 
+/// Every real az that PATH has, in its order, each once whatever it is called.
+#[must_use]
+pub(crate) fn all_on_path(context: &Context) -> Vec<PathBuf> {
+    let mut found: Vec<(Option<(u64, u64)>, PathBuf)> = Vec::new();
+    for candidate in on_path(context).filter(|candidate| is_real(context, candidate)) {
+        let identity = sys::file_identity(&candidate).ok();
+        if found.iter().all(|(other, _)| identity.is_none() || *other != identity) {
+            found.push((identity, candidate));
+        }
+    }
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
 /// Whether a file is a copy of the shim, this one or another.
 #[must_use]
 pub fn is_shim(context: &Context, path: &Path) -> bool {

@@ -77,6 +77,22 @@ impl Clear {
         )
     }
 
+    /// Each file that no az needs as it is, with what is in it, and whether it is the token cache.
+    pub(super) fn unneeded(&self) -> impl Iterator<Item = (&Path, String, bool)> {
+        let found = self.survey.found.iter().map(|found| (&*found.path, found.words(), found.path == self.cache));
+        found.filter(|(_, _, is_cache)| !(*is_cache && self.is_needed))
+    }
+
+    /// Whether a killed process has left a file beside the token cache.
+    pub(super) fn has_leftover(&self) -> bool {
+        self.has_leftover && !self.is_needed
+    }
+
+    /// Why the token cache is none.
+    pub(super) fn trouble(&self) -> Option<&Failure> {
+        self.trouble.as_ref()
+    }
+
     /// Each file with what is in it, for programs.
     #[must_use]
     pub(super) fn as_json(&self) -> Vec<Value> {

@@ -6,6 +6,7 @@ pub mod aids;
 mod clear;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod exec;
 pub mod forget;
 pub mod install;

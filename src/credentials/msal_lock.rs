@@ -41,6 +41,13 @@ impl MsalLock {
         path_of(cache).symlink_metadata().is_ok()
     }
 
+    /// Whether the lock file of the token cache at `cache` is nobody's any more: who made it has died with it.
+    pub(crate) fn is_stale(cache: &Path) -> bool {
+        let Ok(file) = user_file::open(&path_of(cache), Access::Read) else { return false };
+        // Shared, for the moment that it takes to look: somebody who holds it has it exclusively.
+        is_nobody_s(&file).unwrap_or(false) && file.try_lock_shared().is_ok()
+    }
+
     /// Takes the lock of the token cache at `cache`, waiting no longer than `deadline`.
     ///
     /// # Errors
@@ -112,10 +119,7 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut holder = String::new();
-    (&file).take(4096).read_to_string(&mut holder).unwrap_or_default();
-    let written = file.metadata()?.modified()?;
-    if is_held(&holder, written) {
+    if !is_nobody_s(&file)? {
         return Ok(None);
     }
     let Some(mut file) = flock(file)? else { return Ok(None) };
@@ -125,6 +129,13 @@ fn take_over_stale(path: &Path) -> io::Result<Option<File>> {
     let _ = file.set_len(0).and_then(|()| file.rewind());
     sign(&mut file);
     Ok(Some(file))
+}
+
+/// Whether nobody may be holding a lock file, unless he has it flocked.
+fn is_nobody_s(mut file: &File) -> io::Result<bool> {
+    let mut holder = String::new();
+    (&mut file).take(4096).read_to_string(&mut holder).unwrap_or_default();
+    Ok(!is_held(&holder, file.metadata()?.modified()?))
 }
 
 /// Whether a lock file that says `holder` and was last `written` at that time may be held without a flock.

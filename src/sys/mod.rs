@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+mod apart;
 mod child;
 mod detached;
 mod files;
@@ -22,6 +23,7 @@ mod terminal;
 mod users;
 mod waits;
 
+pub use apart::ask;
 #[cfg(unix)]
 pub use child::WaitingChild;
 pub use child::{ChildProcess, Program};
@@ -42,8 +44,8 @@ pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
 #[cfg(target_os = "linux")]
 pub use mounts::{CoveredFile, PrivateMount, boot_and_namespaces, is_privately_mounted};
 pub use process::{
-    has_stdout, holds_lock, parent_id, parent_of, process_arguments, process_began, process_exists, process_name,
-    process_start, program_of, replace_process, wait_for_end_of,
+    has_stdout, holds_lock, is_running, parent_id, parent_of, process_arguments, process_began, process_exists,
+    process_name, process_start, program_of, replace_process, wait_for_end_of,
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
 pub use tee::{Passage, PassageEnd, Tee};

@@ -26,6 +26,7 @@
 //! - `answers`: what azward answers without an az, which is the same in either exposure.
 //!   - `environment`, `facts`, `forms`, `parity`, `printed`: the bytes are the real az's.
 //!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
+//! - `doctor`: each fault is made, found, mended and gone.
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
@@ -43,6 +44,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doctor;
 mod exposure;
 mod fuzz_corpus;
 mod harness;

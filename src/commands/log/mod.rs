@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::journal::{Action, Event};
+use crate::settings::JournalChoice;
 use crate::sys;
 use crate::ui::{Form, Ui};
 
@@ -30,6 +31,7 @@ pub fn log(app: &App, ui: &Ui, since: Option<Duration>, form: Form) -> Result<()
     for event in events_since(app, since, app.journal.follow().0) {
         show(ui, &event, form);
     }
+    tell_if_off(app, ui, form);
     Ok(())
 }
 
@@ -38,6 +40,7 @@ pub fn log(app: &App, ui: &Ui, since: Option<Duration>, form: Form) -> Result<()
 /// # Errors
 /// None so far.
 pub fn follow(app: &App, ui: &Ui, since: Option<Duration>, form: Form) -> Result<()> {
+    tell_if_off(app, ui, form);
     let (all, mut follower) = app.journal.follow();
     let mut events = events_since(app, since, all);
     if since.is_none() {
@@ -52,6 +55,13 @@ pub fn follow(app: &App, ui: &Ui, since: Option<Duration>, form: Form) -> Result
         }
         std::thread::sleep(PAUSE);
         events = follower.added();
+    }
+}
+
+/// Says to people that there is more to tell than there is.
+fn tell_if_off(app: &App, ui: &Ui, form: Form) {
+    if form == Form::Table && app.settings.journal.value == JournalChoice::Off {
+        ui.say("nothing but warnings is noted: `journal` is off; `azward config set journal on` changes that");
     }
 }
 

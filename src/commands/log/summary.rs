@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{events_since, hands_out, moment, start};
+use super::{events_since, hands_out, moment, start, tell_if_off};
 use crate::app::App;
 use crate::journal::{Action, Event};
 use crate::ui::{Form, Ui};
@@ -49,6 +49,7 @@ pub fn sum_up(app: &App, ui: &Ui, since: Option<Duration>, by: By, form: Form) -
         Form::Table if tallies.is_empty() => ui.say("no token was handed out in that time"),
         Form::Table => tallies.iter().for_each(|(name, tally)| ui.say(line(by, name, tally))),
     }
+    tell_if_off(app, ui, form);
     Ok(())
 }
 

@@ -88,6 +88,16 @@ impl StartUpFile {
         &self.path
     }
 
+    /// The name of the shell that reads it.
+    #[must_use]
+    pub(super) fn shell(&self) -> &'static str {
+        match self.language {
+            Language::Fish => "fish",
+            Language::Zsh => "zsh",
+            Language::Posix => "bash",
+        }
+    }
+
     /// Prepares to add the block that puts `directory` first on PATH; nothing is changed yet.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use crate::store::CredentialStore;
 use crate::ui::{Form, Ui};
 
 use report::Report;
+pub(super) use report::{OnPath, RealAz};
 
 /// Shows the state of the config directory that az would use here.
 ///

@@ -42,19 +42,19 @@ pub(super) struct Report {
 
 /// The real az, as it would be started here.
 #[derive(Debug)]
-pub(super) struct RealAz {
-    pub(super) path: PathBuf,
+pub(in crate::commands) struct RealAz {
+    pub(in crate::commands) path: PathBuf,
     /// None where its package is not found.
-    pub(super) version: Option<Version>,
+    pub(in crate::commands) version: Option<Version>,
     /// Who names it, where it is not just found.
     pub(super) named_by: Option<Provenance>,
     /// Whether it is answered for, and that in words.
-    pub(super) answers: (Standing, String),
+    pub(in crate::commands) answers: (Standing, String),
 }
 
 /// The az that a program in this environment starts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum OnPath {
+pub(in crate::commands) enum OnPath {
     /// The shim.
     Shim(PathBuf),
     /// Something else, whose path this is.
@@ -65,7 +65,7 @@ pub(super) enum OnPath {
 
 impl RealAz {
     /// Finds it, as the shim does.
-    pub(super) fn of(app: &App) -> Option<Self> {
+    pub(in crate::commands) fn of(app: &App) -> Option<Self> {
         let path = real_az::find(&app.context, &app.settings, &[]).ok()?;
         let setting = app.settings.real_az.iter().find(|setting| setting.value == path);
         let az = KnownAz::at(&app.context, &path);
@@ -76,7 +76,7 @@ impl RealAz {
 
 impl OnPath {
     /// Looks at this process's own PATH.
-    pub(super) fn of(app: &App) -> Self {
+    pub(in crate::commands) fn of(app: &App) -> Self {
         let context = &app.context;
         let first = context.variable("PATH").and_then(|path| which::which_in("az", Some(path), ".").ok());
         match first {

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The process id of a process's parent; `None` when there is no such process, or none above it.
@@ -89,6 +90,20 @@ pub fn process_arguments(id: u32) -> Option<Vec<Vec<u8>>> {
 #[must_use]
 pub fn process_name(id: u32) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{id}/comm")).ok().map(|name| name.trim().to_owned())
+}
+
+/// Whether a process that was started with `home` for its home calls itself `name`, in whatever case; no where the system does
+/// not tell.
+#[must_use]
+pub fn is_running(name: &str, home: &Path) -> bool {
+    let home = [b"HOME=", home.as_os_str().as_bytes()].concat();
+    let is_at_home = |id: u32| {
+        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == home)
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.any(|id| process_name(id).is_some_and(|own| own.eq_ignore_ascii_case(name)) && is_at_home(id))
 }
 
 /// Waits until the process that started at `start` under `id` has ended.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::sys::path_from_bytes;
@@ -24,6 +24,12 @@ pub fn process_began(id: u32) -> Option<SystemTime> {
 #[must_use]
 pub fn process_arguments(_id: u32) -> Option<Vec<Vec<u8>>> {
     None
+}
+
+/// Whether a process of that home calls itself `name`; the system is not asked.
+#[must_use]
+pub fn is_running(_name: &str, _home: &Path) -> bool {
+    false
 }
 
 /// What a process calls itself, for the journal; the system is not asked.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use ureq::http::Uri;
 use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::unversioned::transport::DefaultConnector;
@@ -151,6 +152,22 @@ impl Client {
             Ok(granted) => Ok(granted.for_request(request)?),
             Err(error) => Err(Denial { answer: kept.filter(|_| error.reason == Reason::Refused), error }),
         }
+    }
+
+    /// Asks `endpoint` for what anybody may read, and says what time it has, in seconds since the epoch, if it says so. Nothing is
+    /// sent but the request.
+    ///
+    /// # Errors
+    /// A [`TokenError`] where nothing that is HTTP answers, or only az can speak to it.
+    pub fn greet(&self, endpoint: &HttpsUrl) -> Result<Option<i64>, TokenError> {
+        // What MSAL asks for too, before anything else.
+        let url = match endpoint.path() {
+            "" => format!("{endpoint}/organizations/v2.0/.well-known/openid-configuration"),
+            _ => format!("{endpoint}/.well-known/openid-configuration"),
+        };
+        let response = self.agent.get(url).call().map_err(|error| self.token_error(&error))?;
+        let date = response.headers().get("date").and_then(|value| value.to_str().ok());
+        Ok(date.and_then(|text| DateTime::parse_from_rfc2822(text).ok()).map(|date| date.timestamp()))
     }
 
     /// Why the request failed. A proxy that is there and breaks off, or says something else than HTTP, may treat az

@@ -143,6 +143,18 @@ fn it_is_summed_up_by_caller_and_by_scope_and_only_since_then() {
 }
 
 #[test]
+fn a_journal_that_is_off_is_told_of() {
+    let sandbox = Sandbox::new().with_fake_az();
+    sandbox.az(["print", "x"]).run().ok();
+    sandbox.azward(["config", "set", "journal", "off"]).run().ok();
+    sandbox.az(["print", "x"]).run().ok();
+    let said = sandbox.azward(["log"]).run().ok().silent().out();
+    assert!(said.lines().count() == 2 && said.contains("`journal` is off"), "{said}");
+    assert!(sandbox.azward(["log", "--by", "caller"]).run().ok().out().contains("`journal` is off"));
+    assert_eq!(lines(&sandbox, &[]).len(), 1);
+}
+
+#[test]
 fn torn_lines_other_versions_and_a_journal_that_was_put_by_hide_nothing() {
     let sandbox = Sandbox::new().with_fake_az();
     sandbox.az(["print", "x"]).run().ok();

@@ -19,6 +19,8 @@ pub struct Knobs {
     pub authorization_pending: u32,
     /// What goes wrong at the token endpoint: every delay that matches, then the first other fault that does.
     pub faults: Vec<Fault>,
+    /// By how many seconds the clock is ahead that answers are dated by.
+    pub date_ahead: i64,
     /// How long Resource Manager waits before it answers.
     pub arm_delay: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for Knobs {
             next_login: User::Alice,
             authorization_pending: 0,
             faults: Vec::new(),
+            date_ahead: 0,
             arm_delay: Duration::ZERO,
         }
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{TimeDelta, Utc};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
@@ -116,6 +117,12 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The time as HTTP has it, by a clock that is so many seconds ahead.
+fn date(ahead: i64) -> String {
+    let time = Utc::now() + TimeDelta::seconds(ahead);
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -215,6 +222,7 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, shared: &Shared) -> io::Resu
         call.note.status = answer.as_ref().map(|response| response.status);
         shared.journal.close(number, &call.note);
         let Some(response) = answer else { return Ok(()) };
+        let response = response.with("Date", date(locked(&shared.knobs).date_ahead));
         let part = if request.method == "HEAD" { Sent::Head } else { Sent::Whole };
         connection.send(&response, part, request.then)?;
         if request.then == Then::Close {

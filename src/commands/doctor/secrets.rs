@@ -1,0 +1,39 @@
+//! Long-lived secrets in the clear anywhere in the config directory, as `azward status` finds them. azward takes what az keeps in
+//! its token cache into the vault; every other file is its owner's to remove.
+
+use super::finding::Seen;
+use crate::app::App;
+use crate::commands::clear::Clear;
+use crate::store::CredentialStore;
+use crate::text;
+
+const WHY: &str = "whoever gets a copy of the directory (a backup, a synced folder, a stealer) can use it, for weeks";
+
+/// Looks.
+pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut Seen<'a>) {
+    let clear = Clear::of(&app.context, store);
+    for (path, words, is_cache) in clear.unneeded() {
+        let shown = text::path(path);
+        let fix = match is_cache {
+            true => "run `azward scrub`, which takes it into the vault".to_owned(),
+            false if path.ends_with("service_principal_entries.json") => {
+                "azward does not seal these yet: prefer a managed identity or workload identity, or sign out after use"
+                    .to_owned()
+            }
+            false => format!("remove `{shown}` if you do not need it: az does not"),
+        };
+        seen.find("secret-in-the-clear", &shown, format!("in the clear in `{shown}`: {words}"), WHY, fix);
+        if is_cache {
+            seen.mended_by(move || Ok(store.sweep()?));
+        }
+    }
+    if clear.has_leftover() {
+        let what = "a killed process left a file with tokens beside the token cache".to_owned();
+        seen.find("secret-in-the-clear", "leftover", what, WHY, "run `azward scrub`".to_owned());
+        seen.mended_by(move || Ok(store.sweep()?));
+    }
+    if let Some(failure) = clear.trouble() {
+        let why = "az and azward read no login in it";
+        seen.find("token-cache-foreign", "", failure.what.clone(), why, failure.hint.clone());
+    }
+}

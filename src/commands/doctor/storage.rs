@@ -1,0 +1,14 @@
+//! Whether az keeps its tokens in a keyring of its own, where azward has no part in them.
+
+use super::finding::Seen;
+use crate::store::CredentialStore;
+
+/// Looks.
+pub(super) fn look(store: &CredentialStore<'_>, seen: &mut Seen<'_>) {
+    let Some(clue) = store.token_storage().clue() else { return };
+    let what = format!("az keeps its tokens in the system's keyring itself: {}", clue.words());
+    let why = "azward answers nothing and renews nothing here: every token starts Python, and parallel commands are az's \
+               own affair";
+    let fix = format!("leave it so, or {} and sign in again", clue.remedy());
+    seen.find("az-encrypts", "", what, why, fix);
+}
