@@ -25,6 +25,10 @@ use crate::sys;
 #[cfg(target_os = "linux")]
 const LOCKED_OR_NOT: Duration = Duration::from_millis(500);
 
+/// How long a trial may take.
+#[cfg(target_os = "linux")]
+const TRIAL: Duration = Duration::from_secs(10);
+
 /// The kernel, as the keeper of keys for a while.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KernelCache {
@@ -54,6 +58,13 @@ impl KernelCache {
     /// Has the kernel forget the key called `id`, in every session. Says how many there were.
     pub(super) fn forget(self, id: KeyId) -> usize {
         sys::forget_key(&description(id))
+    }
+
+    /// Whether the kernel keeps keys at all: containers and sandboxes often do not let it.
+    pub(super) fn can_keep(self) -> bool {
+        let description = format!("azward-trial:{}", std::process::id());
+        sys::cache_key(&description, b"trial", TRIAL);
+        sys::forget_key(&description) > 0
     }
 }
 
@@ -97,6 +108,11 @@ impl KernelCache {
     /// See the Linux version above.
     pub(super) fn forget(self, _id: KeyId) -> usize {
         0
+    }
+
+    /// See the Linux version above.
+    pub(super) fn can_keep(self) -> bool {
+        false
     }
 }
 

@@ -44,7 +44,9 @@ impl KeyStores {
 
     /// The key that a new vault is sealed with where there is no keyring and nobody chose.
     fn without_keyring(&self, on_lost: LostKey) -> Result<(KeyStoreKind, MasterKey)> {
-        if is_ours(&self.azward_home) && systemd_creds::is_to_be_had(&self.home, self.search_path.as_ref())? {
+        // Where the kernel keeps nothing every run would wait for a TPM, which nobody chose.
+        let is_at_hand = is_ours(&self.azward_home) && self.kernel.can_keep();
+        if is_at_hand && systemd_creds::is_to_be_had(&self.home, self.search_path.as_ref())? {
             let kind = KeyStoreKind::SystemdCreds;
             match self.for_new_in(kind, Prompting::Never, on_lost) {
                 Err(failure) if failure.kind != Kind::Interrupted => {}

@@ -4,7 +4,7 @@
 //!
 //! A seal that does not open is [`Kind::KeyLost`] where the program opens what it has just sealed, for then the host's key or
 //! TPM is another one, or the file is; where it does not do that either, it is [`Kind::KeyUnavailable`]. In the choice
-//! `auto` it is used where a trial went well. What came of a trial is remembered until the next boot, or until the program
+//! `auto` it is used where a trial went well, and the kernel keeps keys. What came of a trial is remembered until the next boot, or until the program
 //! is another one.
 
 use std::ffi::OsString;

@@ -1,18 +1,10 @@
 //! A key store that is locked: a passphrase that nobody gave, or the wrong one; a keyring; what `azward unlock` does about it.
 
-use azward::sys;
-
 use super::{
-    PASSPHRASE, forget_key, listed, log_in, move_to, set_passphrase, store_of, tokens, vault_files, with_stores,
+    PASSPHRASE, forget_key, keeps_keys, listed, log_in, move_to, set_passphrase, store_of, tokens, vault_files,
+    with_stores,
 };
 use crate::support::{SecretService, State, Terminal};
-
-/// Whether this kernel or sandbox keeps keys at all.
-fn keeps_keys() -> bool {
-    let description = format!("azward-test-keeps:{}", std::process::id());
-    sys::cache_key(&description, b"1", std::time::Duration::from_secs(60));
-    sys::forget_key(&description) > 0
-}
 
 #[test]
 fn a_passphrase_that_is_wrong_or_was_not_given_says_so_and_loses_nothing() {
