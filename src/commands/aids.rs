@@ -1,17 +1,18 @@
 //! What helps a person at the shell: completions and manual pages, where shells and `man` look for them. What is in the azward home
 //! (the pages, which `man` finds beside the `bin` on PATH, and zsh's) is written and removed with it. What bash and fish
 //! look for is in the user's own directories: a file there that azward did not write is left as it is, and so is a link, and told.
-//! Without any of it azward works all the same.
+//! Without any of it azward works all the same: what cannot be written is a failure once all else is done.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Command;
 
 use super::completions::Shell;
+use super::install::StartUp;
 use super::man::{self, Page};
 use crate::context::Context;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::private;
 use crate::sys;
 use crate::text;
@@ -53,8 +54,22 @@ impl Aids {
         Ok(Self { bash: marked(Shell::Bash)?, zsh, fish: marked(Shell::Fish)?, pages: pages.collect() })
     }
 
-    /// Writes what is in the azward home, and says so. What cannot be written, or is cut short, is written by the next install.
-    pub(super) fn put_in_home(&self, azward_home: &Path, ui: &Ui) {
+    /// Writes it all, and says what it did; what is in the user's own directories only where start-up
+    /// files are edited. What somebody else has in
+    /// such a place is left, and told.
+    ///
+    /// # Errors
+    /// `Storage`, after everything else was written.
+    pub(super) fn put(&self, context: &Context, ui: &Ui, start_up: StartUp) -> Result<()> {
+        let in_home = self.put_in_home(&context.azward_home, ui);
+        match start_up {
+            StartUp::Edit => in_home.and(self.put_for_shells(context, ui)),
+            StartUp::LeaveAlone => in_home,
+        }
+    }
+
+    /// What is in the azward home. What is cut short is written by the next install.
+    fn put_in_home(&self, azward_home: &Path, ui: &Ui) -> Result<()> {
         let man = azward_home.join(MAN).join("man1");
         let pages = self.pages.iter().map(|(name, page)| (man.join(name), page));
         let all = pages.chain([(azward_home.join(ZSH).join("_azward"), &self.zsh)]);
@@ -63,25 +78,33 @@ impl Aids {
         for (path, text) in &missing {
             private::note(path, text.as_bytes());
         }
-        let shown = text::path(&man);
-        ui.say(if missing.is_empty() {
-            format!("already there: `{shown}`")
-        } else {
-            format!("wrote the manual to `{shown}`")
+        if let Some((path, _)) = missing.iter().find(|(path, text)| !has(path, text)) {
+            bail!(Failure::refused(format!("cannot write `{}`", text::path(path)), std::io::ErrorKind::Other));
+        }
+        ui.say(match missing.is_empty() {
+            true => format!("already there: `{}`", text::path(&man)),
+            false => format!("wrote the manual to `{}`", text::path(&man)),
         });
+        Ok(())
     }
 
-    /// Writes what is in the user's own directories, for the shells that this user has, and says what it did.
-    pub(super) fn put_for_shells(&self, context: &Context, ui: &Ui) {
+    /// What is in the user's own directories, for the shells that this user has.
+    fn put_for_shells(&self, context: &Context, ui: &Ui) -> Result<()> {
+        let mut outcome = Ok(());
         for place in Place::all(context).into_iter().filter(|place| place.is_used) {
             let script = if place.is_bash { &self.bash } else { &self.fish };
             let shown = text::path(&place.path);
+            if place.is_others(&context.home) {
+                ui.say(format!("left `{shown}`: it is not azward's"));
+                continue;
+            }
             match place.put(script, &context.home) {
                 Ok(true) => ui.say(format!("wrote completions to `{shown}`")),
                 Ok(false) => ui.say(format!("already there: `{shown}`")),
-                Err(failure) => ui.say(format!("wrote no completions: {}", failure.what)),
+                Err(failure) => outcome = outcome.and(Err(failure.into())),
             }
         }
+        outcome
     }
 }
 
@@ -90,13 +113,14 @@ pub(super) fn is_ours(bytes: &[u8]) -> bool {
     String::from_utf8_lossy(bytes).lines().take(2).any(|line| line.ends_with(MARK))
 }
 
-/// Removes what [`Aids::put_for_shells`] wrote, and says what it did.
+/// Removes what is in the user's own directories, and says what it did.
 pub(super) fn remove_for_shells(context: &Context, ui: &Ui) {
-    for place in Place::all(context) {
-        match place.remove(&context.home) {
-            Ok(true) => ui.say(format!("removed `{}`", text::path(&place.path))),
+    for place in Place::all(context).into_iter().filter(|place| !place.is_others(&context.home)) {
+        let shown = text::path(&place.path);
+        match place.remove() {
+            Ok(true) => ui.say(format!("removed `{shown}`")),
             Ok(false) => {}
-            Err(failure) => ui.say(format!("left completions: {}", failure.what)),
+            Err(error) => ui.say(format!("left `{shown}`: {error}")),
         }
     }
 }
@@ -128,11 +152,22 @@ impl Place {
         ]
     }
 
+    /// Whether what is there is not azward's, or cannot be told to be: a link, in it or on the way, is somebody's choice.
+    fn is_others(&self, home: &Path) -> bool {
+        let is_below = |path: &&Path| path.starts_with(home) && *path != home;
+        let is_led_away = self.path.ancestors().filter(is_below).any(user_file::is_foreign_link);
+        self.path.is_symlink()
+            || is_led_away
+            || match std::fs::read(&self.path) {
+                Ok(bytes) => !is_ours(&bytes),
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            }
+    }
+
     /// Writes it, and says whether it was not there so.
     fn put(&self, script: &str, home: &Path) -> std::result::Result<bool, Failure> {
-        match self.read(home)? {
-            Some(old) if old == script.as_bytes() => return Ok(false),
-            _ => {}
+        if std::fs::read(&self.path).is_ok_and(|old| old == script.as_bytes()) {
+            return Ok(false);
         }
         let failed = |error: std::io::Error| Failure::storage("write", &self.path, &error);
         user_file::make_dir(self.path.parent().unwrap_or(home)).map_err(failed)?;
@@ -146,32 +181,18 @@ impl Place {
     }
 
     /// Removes it, and the directories that are for nothing else and empty by now. Says whether it was there.
-    fn remove(&self, home: &Path) -> std::result::Result<bool, Failure> {
-        let Ok(Some(_)) = self.read(home) else { return Ok(false) };
+    fn remove(&self) -> std::io::Result<bool> {
         // Left by an install that was killed.
-        let _ = std::fs::remove_file(self.draft());
-        std::fs::remove_file(&self.path).map_err(|error| Failure::storage("remove", &self.path, &error))?;
-        let above = self.path.ancestors().skip(1).take(if self.is_bash { 2 } else { 1 });
-        let _ = above.map(std::fs::remove_dir).take_while(std::io::Result::is_ok).count();
-        Ok(true)
-    }
-
-    /// What azward wrote there, if it did.
-    fn read(&self, home: &Path) -> std::result::Result<Option<Vec<u8>>, Failure> {
-        let is_below = |path: &&Path| path.starts_with(home) && *path != home;
-        let others = || Failure::new(Kind::Storage, self.not_ours(), "see whether you need it");
-        if self.path.is_symlink() || self.path.ancestors().filter(is_below).any(user_file::is_foreign_link) {
-            return Err(others());
+        let is_left = std::fs::remove_file(self.draft()).is_ok();
+        let is_there = match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            removed => removed.map(|()| true)?,
+        };
+        if is_left || is_there {
+            let above = self.path.ancestors().skip(1).take(if self.is_bash { 2 } else { 1 });
+            let _ = above.map(std::fs::remove_dir).take_while(std::io::Result::is_ok).count();
         }
-        match std::fs::read(&self.path) {
-            Ok(bytes) if is_ours(&bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            _ => Err(others()),
-        }
-    }
-
-    fn not_ours(&self) -> String {
-        format!("`{}` is not azward's", text::path(&self.path))
+        Ok(is_there)
     }
 
     fn draft(&self) -> PathBuf {

@@ -97,10 +97,8 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()>
     } else {
         ui.say(format!("left PATH alone: put `{}` first on it", directory.display()));
     }
-    aids.put_in_home(&context.azward_home, ui);
-    if start_up == StartUp::Edit {
-        aids.put_for_shells(context, ui);
-    }
+    // Nobody's login waits for them.
+    let aided = aids.put(context, ui, start_up);
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);
     let store = CredentialStore::new(app, config_dir);
@@ -121,7 +119,7 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()>
             .say(format!("adopted {n} login(s): the vault has them, `{}` no longer does", config_dir.path().display())),
     }
     ui.say("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
-    Ok(())
+    aided.context("azward is installed, but not all completions and manual pages are")
 }
 
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.

@@ -137,7 +137,7 @@ fn what_is_somebody_else_s_is_left_and_what_an_earlier_version_wrote_is_replaced
     let before = mine();
     let said = install(&sandbox).out();
     for path in [&bash, &fish] {
-        assert!(said.contains(&format!("`{}` is not azward's", path.display())), "{said}");
+        assert!(said.contains(&format!("left `{}`: it is not azward's", path.display())), "{said}");
     }
     assert!(mine() == before && fs::read_link(&fish).unwrap() == Path::new("/nonexistent"));
     assert!(!install(&sandbox).out().contains("removed"));
