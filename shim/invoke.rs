@@ -75,11 +75,11 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         // The secrets are at hand already; the run above harvests what this az changes.
-        return Err(inside(supervise::command(&real_az, &run.passed_on(&real_az))));
+        return Err(inside(supervise::command(context, &real_az, &run.passed_on(&real_az))));
     }
     let passer = || {
         let run_variable = RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Passer, &real_az);
-        supervise::command(&real_az, &run_variable)
+        supervise::command(context, &real_az, &run_variable)
     };
     let pass = || supervise::become_az(passer(), arguments);
     // Where azward was uninstalled since this process began, the real az has its logins back.

@@ -5,6 +5,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::home::{self, Care};
+use crate::in_use::InUse;
 use crate::journal::Journal;
 use crate::settings::Settings;
 
@@ -36,6 +37,7 @@ impl App {
             Ok(settings) => (settings, None),
             Err(failure) => (Settings::default(), Some(failure)),
         };
+        let context = if home_failure.is_none() { InUse::apply(context) } else { context };
         Self { home_failure, settings_failure, ..Self::with(context, settings) }
     }
 

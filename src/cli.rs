@@ -10,6 +10,7 @@ use azward::commands::completions::Shell;
 use azward::commands::list;
 use azward::context::Context;
 use azward::home::Care;
+use azward::sessions::{NamedLogin, Session};
 use azward::settings::Key;
 use azward::ui::Ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -53,6 +54,31 @@ pub(crate) enum By {
     Caller,
     /// The scope that was asked for.
     Scope,
+}
+
+/// Which shell is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvSyntax {
+    /// sh, bash, zsh
+    Sh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// None: an object
+    Json,
+}
+
+impl EnvSyntax {
+    const NATIVE: Self = if cfg!(windows) { Self::Powershell } else { Self::Sh };
+}
+
+/// A time as `90s`, `30m`, `1h`.
+fn parse_time(text: &str) -> Result<std::time::Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    let found = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)));
+    let time = found.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));
+    time.map(std::time::Duration::from_secs).ok_or_else(|| "a number and s, m or h: `30m`".to_owned())
 }
 
 /// What `azward` can do.
@@ -141,16 +167,138 @@ pub(crate) enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Run any program as az is run: with the refresh tokens at hand for as long as it takes
+    /// Run any program in a session, or as az is run, with the refresh tokens at hand for as long as it takes
     Exec {
+        /// The session; without one, the program is run as az is
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: Option<String>,
         /// The program, found on PATH, and its arguments
-        #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+        #[arg(required = true, last = true, value_name = "COMMAND")]
         words: Vec<std::ffi::OsString>,
+    },
+    /// Sign in to a login of its own; each subscription that it sees is a session
+    Login {
+        /// Its name; without one, az's own config directory
+        name: Option<String>,
+        /// The tenant
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<String>,
+        /// The cloud
+        #[arg(long, value_name = "CLOUD")]
+        cloud: Option<String>,
+        /// Copy what Leapp keeps of an Azure integration in the keyring, instead of signing in; Linux only
+        #[arg(long, requires = "name", conflicts_with_all = ["tenant", "cloud", "others"])]
+        from_leapp: bool,
+        /// With --from-leapp: which one, where there are several
+        #[arg(long, value_name = "ID", requires = "from_leapp")]
+        integration: Option<String>,
+        /// With --from-leapp: do not ask
+        #[arg(long, requires = "from_leapp")]
+        yes: bool,
+        /// What else az's own login is told
+        #[arg(last = true, value_name = "OPTION")]
+        others: Vec<std::ffi::OsString>,
+    },
+    /// Have az ask again which subscriptions a login sees
+    Sync {
+        /// The login
+        #[arg(default_value = "default", add = ArgValueCandidates::new(logins))]
+        name: String,
+    },
+    /// Sign a login out and forget it all: its sessions, its refresh tokens, its directory
+    Logout {
+        /// The login
+        #[arg(add = ArgValueCandidates::new(logins))]
+        name: String,
+    },
+    /// Start a session: a config directory of its own, with that subscription and an access token
+    Start {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: String,
+        /// The region that az's commands there use when they are not told otherwise
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+    },
+    /// Renew the access token of a session that is due
+    Rotate {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: String,
+        /// Whatever it has left
+        #[arg(long)]
+        force: bool,
+    },
+    /// Stop sessions: nothing of the login's stays in their directories
+    #[command(group(clap::ArgGroup::new("sessions").required(true)))]
+    Stop {
+        /// The session
+        #[arg(group = "sessions", add = ArgValueCandidates::new(sessions))]
+        session: Option<String>,
+        /// Every one that is started
+        #[arg(long, group = "sessions")]
+        all: bool,
+    },
+    /// Give a session another name
+    Rename {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: String,
+        /// Its name from now on
+        name: String,
+    },
+    /// Have plain az use a session from now on; without a name, pick one from a list
+    Use {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: Option<String>,
+        /// The user's own config directory again
+        #[arg(long, conflicts_with = "session")]
+        none: bool,
+    },
+    /// Print what a shell needs in its environment to work in a session: for eval, direnv, mise
+    Env {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: String,
+        /// For which shell
+        #[arg(long, value_enum, value_name = "SHELL", default_value_t = EnvSyntax::NATIVE)]
+        shell: EnvSyntax,
+    },
+    /// Start a shell that works in a session
+    Shell {
+        /// The session
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: String,
+    },
+    /// Print an access token
+    Token {
+        /// The session; without one, the config directory that az uses here
+        #[arg(add = ArgValueCandidates::new(sessions))]
+        session: Option<String>,
+        /// The resource that it is for; without it, Resource Manager
+        #[arg(long, value_name = "RESOURCE", conflicts_with = "scope")]
+        resource: Option<String>,
+        /// The scope that it is for
+        #[arg(long, value_name = "SCOPE")]
+        scope: Option<String>,
+        /// How long it is to be good at least: 90s, 30m, 1h
+        #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "0s")]
+        min_life: std::time::Duration,
+        /// As JSON, as az prints it
+        #[arg(long, conflicts_with = "header")]
+        json: bool,
+        /// As a header of HTTP
+        #[arg(long)]
+        header: bool,
     },
     /// Make the config directory that az uses here a view of the login that it is a copy of
     Adopt(Adopt),
-    /// List every login: its directory, whether that still exists, when it was last used, where its key is
+    /// List the logins and the sessions: subscription, tenant, user, state, how long the token is good
     List {
+        /// The logins of every config directory instead: whether that exists, when it was last used, where its key is
+        #[arg(long)]
+        logins: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -229,4 +377,16 @@ fn values() -> Vec<CompletionCandidate> {
     words.sort_unstable();
     words.dedup();
     words.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn sessions() -> Vec<CompletionCandidate> {
+    let app = App::new(Context::from_process(), Care::Look);
+    let all = azward::sessions::all(&app).unwrap_or_default();
+    let help = |session: &Session| format!("{}, {}", session.subscription_name, session.user);
+    all.iter().map(|session| CompletionCandidate::new(&session.name).help(Some(help(session).into()))).collect()
+}
+
+fn logins() -> Vec<CompletionCandidate> {
+    let all = NamedLogin::all(&Context::from_process());
+    all.into_iter().map(|login| CompletionCandidate::new(login.name)).collect()
 }

@@ -11,9 +11,11 @@ use crate::marker;
 use crate::sys::{self, Stream};
 
 /// What the process was started with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     environment: Vec<(OsString, OsString)>,
+    /// Which of these variables are azward's own addition, for whoever hands the process's own environment on.
+    added: Vec<OsString>,
     /// This program's own file, where the system tells.
     pub executable: Option<PathBuf>,
     /// The working directory, where the system tells.
@@ -51,7 +53,8 @@ impl Context {
         // A relative one would mean another vault in every directory.
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
         let home_lock = HomeLock::of(&azward_home, executable.as_deref());
-        Self { environment, executable, directory: PathBuf::new(), home, azward_home, home_lock, is_interactive: false }
+        let (added, directory) = (Vec::new(), PathBuf::new());
+        Self { environment, added, executable, directory, home, azward_home, home_lock, is_interactive: false }
     }
 
     /// An environment variable, `None` when it is unset or empty.
@@ -69,6 +72,23 @@ impl Context {
     /// Every environment variable there is, in the caller's order.
     pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The same with these variables as well, in the place of those of their names.
+    #[must_use]
+    pub fn with(&self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut context = self.clone();
+        for (name, value) in variables {
+            context.environment.retain(|(other, _)| *other != name);
+            context.added.push(name.clone());
+            context.environment.push((name, value));
+        }
+        context
+    }
+
+    /// The variables that the process itself was not started with.
+    pub fn added(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables().filter(|(name, _)| self.added.iter().any(|added| added == name))
     }
 
     /// Seconds since the epoch, now.

@@ -71,12 +71,63 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "exec",
         &[
+            ("exec contoso-production -- terraform plan", "in that session's subscription"),
             ("exec -- ansible-playbook site.yml", "a program that uses azure-cli-core as a library"),
             ("exec -- sh -c 'az group list; az vm list'", "one run for several az"),
         ],
     ),
     ("adopt", &[("adopt --from ~/.azure", "after AZURE_CONFIG_DIR was made by copying it")]),
-    ("list", &[("list", "every login of yours"), ("list --json", "the same for programs")]),
+    (
+        "list",
+        &[
+            ("list", "sessions: state, minutes left, subscription, tenant, user, login"),
+            ("list --json", "the same for programs"),
+            ("list --logins", "every config directory with a login, and where its key is"),
+        ],
+    ),
+    (
+        "login",
+        &[
+            ("login work --tenant contoso.example", "beside the login that az has"),
+            ("login lab -- --use-device-code", "what az itself is told"),
+            ("login old --from-leapp", "what Leapp keeps in the keyring"),
+        ],
+    ),
+    ("sync", &[("sync work", "after a subscription was granted")]),
+    ("logout", &[("logout work", "its sessions, its refresh tokens, its directory")]),
+    (
+        "start",
+        &[
+            ("start contoso-production", "a config directory with that subscription"),
+            ("start contoso-production --region westeurope", "and that region by default"),
+        ],
+    ),
+    ("rotate", &[("rotate contoso-production --force", "after you were given a role there")]),
+    ("stop", &[("stop contoso-production", "its files are cleaned"), ("stop --all", "every one")]),
+    ("rename", &[("rename contoso-production prod", "what you type from now on")]),
+    (
+        "use",
+        &[
+            ("use contoso-production", "what plain az uses from now on"),
+            ("use", "pick one from a list"),
+            ("use --none", "az uses ~/.azure again"),
+        ],
+    ),
+    (
+        "env",
+        &[
+            ("env contoso-production", "for eval \"$(…)\" in sh, bash and zsh, for direnv and mise"),
+            ("env contoso-production --shell fish", "for fish: … | source"),
+        ],
+    ),
+    ("shell", &[("shell contoso-production", "until you leave it")]),
+    (
+        "token",
+        &[
+            ("token contoso-production --min-life 30m", "good for half an hour at least"),
+            ("token --resource https://vault.azure.net --header", "for curl -H"),
+        ],
+    ),
     (
         "config",
         &[

@@ -26,18 +26,22 @@ use crate::sys::{self, Directory};
 use crate::text;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 14] = [
+const CONTENTS: [&str; 18] = [
     "bin",
     settings::FIRST_VERSION,
     settings::TAKEN_OVER,
     settings::NAME,
     "home.lock",
+    "in-use",
     "journal.1.jsonl",
     "journal.jsonl",
     "key",
     "key.lock",
+    "logins",
     "man",
     "run",
+    "sessions",
+    "sessions.json",
     "vaults",
     "views",
     "zsh",

@@ -17,17 +17,18 @@ use azward::commands::config;
 use azward::commands::doctor::Mending;
 use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
-use azward::commands::log;
-use azward::commands::refresh;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::vault_move::{self, Doing};
+use azward::commands::{log, refresh, session, token, within};
 use azward::context::Context;
 use azward::home::{self, Care};
 use azward::run::{guard, guardian};
+use azward::sessions::Forcing;
+use azward::sessions::environment::Syntax;
 use azward::sys;
 use azward::ui::{self, Form, Ui};
 use azward::vault::{Extent, KeyStoreKind};
-use cli::{Adopt, By, Command, Config, Forget, KeyStore, VaultCommand};
+use cli::{Adopt, By, Command, Config, EnvSyntax, Forget, KeyStore, VaultCommand};
 
 #[global_allocator]
 static HEAP: sys::WipedHeap = sys::WipedHeap;
@@ -120,9 +121,50 @@ fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             };
             refresh::refresh(app, ui, which)
         }
-        Command::Exec { words } => commands::exec::exec(app, ui, &words),
+        Command::Exec { session: None, words } => commands::exec::exec(app, ui, &words),
+        Command::Exec { session: Some(session), words } => within::exec(app, ui, &session, &words),
+        Command::Login { name, from_leapp: true, integration, yes, .. } => {
+            let asking = if yes { Asking::Never } else { Asking::OnATerminal };
+            let name = name.unwrap_or_default();
+            commands::leapp::import(app, ui, &commands::leapp::Options { name, integration, asking })
+        }
+        Command::Login { name, tenant, cloud, others, .. } => {
+            commands::login::login(app, ui, &commands::login::Options { name, tenant, cloud, others })
+        }
+        Command::Sync { name } => commands::login::sync(app, ui, &name),
+        Command::Logout { name } => commands::logout::logout(app, ui, &name),
+        Command::Start { session: name, region } => session::start(app, ui, &name, region.as_deref()),
+        Command::Rotate { session: name, force } => {
+            let forcing = if force { Forcing::Always } else { Forcing::WhenDue };
+            session::rotate(app, ui, &name, forcing)
+        }
+        Command::Stop { session: name, .. } => {
+            session::stop(app, ui, &name.map_or(session::Which::All, session::Which::Named))
+        }
+        Command::Rename { session: from, name } => session::rename(app, ui, &from, &name),
+        Command::Use { none: true, .. } => session::use_none(app, ui),
+        Command::Use { session: name, .. } => session::use_session(app, ui, name.as_deref()),
+        Command::Env { session, shell } => {
+            let syntax = match shell {
+                EnvSyntax::Sh => Syntax::Sh,
+                EnvSyntax::Fish => Syntax::Fish,
+                EnvSyntax::Powershell => Syntax::PowerShell,
+                EnvSyntax::Json => Syntax::Json,
+            };
+            within::env(app, ui, &session, syntax)
+        }
+        Command::Shell { session } => within::shell(app, ui, &session),
+        Command::Token { session, resource, scope, min_life, json, header } => {
+            let form = match (json, header) {
+                (true, _) => token::Form::Json,
+                (false, true) => token::Form::Header,
+                (false, false) => token::Form::Raw,
+            };
+            token::token(app, ui, &token::Request { session, resource, scope, min_life, form })
+        }
         Command::Adopt(adopt) => perform_adopt(adopt, app, ui),
-        Command::List { json } => commands::list::list(app, ui, form(json)),
+        Command::List { logins: true, json } => commands::list::list(app, ui, form(json)),
+        Command::List { logins: false, json } => commands::overview::list(app, ui, form(json)),
         Command::Completions { shell } => completions::completions(ui, shell),
         Command::Man { words } => commands::man::man(ui, cli::definition(), &words),
         Command::Config { deed: None } => config::list(app, ui, Form::Table),

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::sys::{self, Access, Directory};
 
@@ -105,6 +105,19 @@ pub(crate) fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Re
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(file)
+}
+
+/// Puts a file with `bytes` in the place of the one at `path`, durably and in one step.
+///
+/// # Errors
+/// The operating system's; the old file then stays.
+pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    let draft = PathBuf::from(format!("{}.azward-new", path.display()));
+    let replaced = write_draft(&draft, path, bytes, readers).and_then(|_| std::fs::rename(&draft, path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    replaced
 }
 
 /// Makes a directory and its parents as az and shells do, and gives what was made to the owner of what it was made in.

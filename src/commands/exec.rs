@@ -46,7 +46,7 @@ pub fn exec(app: &App, ui: &Ui, words: &[OsString]) -> Result<()> {
             Some(run) => run.passed_to_program(),
             None => RunVariable::of_this_process(given.as_ref(), &config_dir, Role::Passer, Path::new("")),
         };
-        let mut command = supervise::command(&program, &run_variable);
+        let mut command = supervise::command(context, &program, &run_variable);
         if !is_told_to_pass {
             command.envs(TokenStorage::of(context, settings, &config_dir).variable());
         }
@@ -67,7 +67,7 @@ pub fn exec(app: &App, ui: &Ui, words: &[OsString]) -> Result<()> {
 }
 
 /// The file of the program that a shell would start by this name.
-fn found(context: &Context, name: &OsStr) -> Result<PathBuf, Failure> {
+pub(super) fn found(context: &Context, name: &OsStr) -> Result<PathBuf, Failure> {
     let is_path = name.as_encoded_bytes().iter().any(|byte| std::path::is_separator(char::from(*byte)));
     if cfg!(windows) {
         let path = context.variable("PATH").unwrap_or_default();

@@ -133,7 +133,7 @@ fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
                 return Err(Failure::new(
                     Kind::Usage,
                     format!("no login of `{}` is stored", text::path(config_dir.path())),
-                    "`azward list` names the directories of all logins",
+                    "`azward list --logins` names the directories of all",
                 ));
             }
         }
@@ -187,39 +187,61 @@ fn confirm(app: &App, ui: &Ui, asking: Asking) -> Result<()> {
     }
 }
 
-fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
+/// What was dropped of a login.
+pub(super) struct Dropped {
+    /// How many of azward's files.
+    files: usize,
+    /// How many refresh tokens lay in its token caches.
+    cleared: usize,
+    /// The directories that were views of it.
+    views: Vec<ConfigDir>,
+}
+
+/// Drops a login from every file of azward's, and its refresh tokens from its token caches.
+///
+/// # Errors
+/// `Busy`, `Storage`.
+pub(super) fn drop_files(app: &App, login: &Listed, extent: Extent, alone: &Alone) -> Result<Dropped> {
     let App { context, journal, .. } = app;
-    let directory = text::path(&login.directory);
-    let config_dir = ConfigDir::at(&login.directory);
-    let store = CredentialStore::new(app, &config_dir);
-    let waiting = ui.waiting_for("the vault and the token cache");
+    let store_dir = ConfigDir::at(&login.directory);
     let lock = login.vault.lock(LOCK_DEADLINE)?;
     // What lies there in the clear would be taken in again by the next az.
     let mut cleared = match login.whereabouts {
-        Whereabouts::There => store.drop_refresh_tokens()?,
+        Whereabouts::There => CredentialStore::new(app, &store_dir).drop_refresh_tokens()?,
         _ => 0,
     };
-    for view in views_of(app, login).iter().filter(|view| view.path().is_dir()) {
+    let views = views_of(app, login);
+    for view in views.iter().filter(|view| view.path().is_dir()) {
         cleared += CredentialStore::new(app, view).drop_refresh_tokens()?;
     }
-    let files = login.vault.forget(&lock, extent)?;
-    drop((lock, waiting));
+    let files = login.vault.forget(&lock, extent)?.len();
+    drop(lock);
     login.vault.remove_lock(alone);
     idle::remove_run_files(&context.azward_home, login.vault.login().id(), alone);
-    for view in views_of(app, login) {
-        unregister_view(context, &view)?;
+    for view in &views {
+        unregister_view(context, view)?;
         idle::remove_run_files(&context.azward_home, &view.id(), alone);
-        ui.say(format!("    and its view `{}`", text::path(view.path())));
     }
     let mut event = Event::new(context.now(), Action::Forgetting, "its owner had azward forget it");
-    event.account = Some(directory.clone());
+    event.account = Some(text::path(&login.directory));
     journal.record(&event);
-    ui.say(format!("forgot the login of `{directory}`: {} file(s) dropped", files.len()));
+    Ok(Dropped { files, cleared, views })
+}
+
+fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
+    let waiting = ui.waiting_for("the vault and the token cache");
+    let Dropped { files, cleared, views } = drop_files(app, login, extent, alone)?;
+    drop(waiting);
+    for view in views {
+        ui.say(format!("    and its view `{}`", text::path(view.path())));
+    }
+    ui.say(format!("forgot the login of `{}`: {files} file(s) dropped", text::path(&login.directory)));
     if cleared > 0 {
         ui.say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
     }
     if login.whereabouts == Whereabouts::There {
-        for line in what_stays(&store, context) {
+        let config_dir = ConfigDir::at(&login.directory);
+        for line in what_stays(&CredentialStore::new(app, &config_dir), &app.context) {
             ui.say(format!("    stays: {line}"));
         }
     }

@@ -1,4 +1,4 @@
-//! `azward list`: every login of this user, whatever config directory az would use here: its directory and whether that is
+//! `azward list --logins`: every login of this user, whatever config directory az would use here: its directory and whether that is
 //! still there, who it is, when it was last used, where its key is, and what else lies beside it. It changes nothing and
 //! asks nobody for anything.
 

@@ -71,7 +71,7 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
                 0 => ui.say(format!("no token for {shown} is kept: the next az gets one")),
                 _ => ui.say(format!("dropped the token for {shown}: the next az gets a new one")),
             },
-            Renewed::Denied(why) => {
+            Renewed::Denied(why) | Renewed::Refused(why) => {
                 let hint =
                     "the old one is as good as it was; `azward status` shows more, and signing in anew helps most";
                 let failure = Failure::new(Kind::Refused, format!("no new token for {shown}: {why}"), hint);

@@ -17,9 +17,11 @@ use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
+use crate::in_use::InUse;
 use crate::marker;
 use crate::private;
 use crate::run::idle;
+use crate::sessions::{self, NamedLogin, Session, Stopped};
 use crate::settings::{self, Settings};
 use crate::store::CredentialStore;
 use crate::sys;
@@ -63,11 +65,17 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
         .map(|(_, vault)| Prepared { outcome: vault.prepare(), vault })
         .collect();
     drop(waiting);
+    let started: Vec<Session> = sessions::all(app)?;
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let waiting = ui.waiting_for("those at work here to end");
     let alone = alone_at_last(app)?;
     drop(waiting);
+    for session in &started {
+        if sessions::stop_alone(app, session, &alone)? == Stopped::Now {
+            ui.say(format!("stopped the session `{}`", session.name));
+        }
+    }
     let kept = give_all_back(app, ui, prepared, leftovers, &alone)?;
     shim.for_good(ui);
     for file in start_up_files(context) {
@@ -86,6 +94,12 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
         bail!(failure);
     }
     vault::remove_master_key(context, settings)?;
+    let _ = InUse::remove(context);
+    sessions::remove_all(context, &alone);
+    for login in NamedLogin::all(context).into_iter().filter(|login| !login.is_default()) {
+        let directory = text::path(login.config_dir.path());
+        ui.say(format!("the login `{}` stays in `{directory}`: AZURE_CONFIG_DIR names that to az", login.name));
+    }
     remove_the_rest(ui, home, &alone);
     end_if_told_to();
     Ok(())

@@ -4,7 +4,7 @@
 //! and the clouds, is copied from the login's own directory where the view has none.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -80,7 +80,7 @@ pub fn remove(app: &App, ui: &Ui, directory: &Path) -> anyhow::Result<()> {
     let view = ConfigDir::at(&context.expand_user(directory));
     let shown = text::path(view.path());
     if !Login::of(context, &view).is_viewed_in(&view) {
-        bail!(usage(format!("`{shown}` is no view of a login"), "`azward list` names them"));
+        bail!(usage(format!("`{shown}` is no view of a login"), "`azward list --logins` names them"));
     }
     let alone = alone_with(app, &view)?;
     let store = CredentialStore::new(app, &view);
@@ -115,10 +115,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    let draft = PathBuf::from(format!("{}.azward-new", to.display()));
-    user_file::write_draft(&draft, to, &bytes, Readers::Owner)
-        .and_then(|_| fs::rename(&draft, to))
-        .map_err(|error| Failure::storage("write", to, &error))
+    user_file::replace(to, &bytes, Readers::Owner).map_err(|error| Failure::storage("write", to, &error))
 }
 
 fn usage(what: String, hint: &str) -> Failure {

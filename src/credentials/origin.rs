@@ -12,6 +12,8 @@ pub enum Origin<'a> {
     Rotation,
     /// An uninstall, before it gives everything back.
     Uninstall,
+    /// A login that another program kept.
+    Import,
     /// A run, whatever its command is.
     Run,
     /// The run of this command.
@@ -26,6 +28,7 @@ impl Origin<'_> {
             Self::Sweep => "sweep",
             Self::Rotation => "rotation",
             Self::Uninstall => "uninstall",
+            Self::Import => "import",
             Self::Run => "run",
             Self::Command(group) => group.as_str(),
         }
@@ -35,7 +38,7 @@ impl Origin<'_> {
     #[must_use]
     pub fn order_at_the_end(&self) -> Order {
         match self {
-            Self::Sweep | Self::Uninstall => Order::Unknown,
+            Self::Sweep | Self::Uninstall | Self::Import => Order::Unknown,
             // It was handed none, and what it stored is what its person has just signed in for.
             Self::Command(group) if group.effect() == AccountEffect::SignIn => Order::Successor,
             Self::Rotation | Self::Run | Self::Command(_) => Order::Ran,

@@ -39,6 +39,8 @@ pub enum Action {
     Adoption,
     /// Accounts were forgotten because az forgot them.
     Forgetting,
+    /// A session was started or stopped.
+    Session,
     /// Something that the user should know, and that no caller may be told.
     Warning,
     /// What a later azward notes, and this one does not know.

@@ -12,6 +12,9 @@ use crate::sys::{self, Directory};
 /// The directories below an azward home.
 const BELOW: [&str; 8] = ["bin", "man", "man1", "run", "stage", "vaults", "views", "zsh"];
 
+/// Those in which each directory has a name of its own.
+const HOLDERS: [&str; 2] = ["logins", "sessions"];
+
 /// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
 /// others can look into is closed to them; one elsewhere is somebody's own business.
 ///
@@ -70,6 +73,17 @@ pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, &OsStr)> {
 /// Splits the path of a directory into the home, which may be a link, and the names below it, where none is followed.
 fn split(directory: &Path) -> (&Path, Vec<&OsStr>) {
     let (mut root, mut below) = (directory, Vec::new());
+    let is_holder = |path: &Path| path.file_name().is_some_and(|name| HOLDERS.iter().any(|ours| name == *ours));
+    if let (Some(parent), Some(name)) = (root.parent(), root.file_name())
+        && is_holder(parent)
+    {
+        below.insert(0, name);
+        root = parent;
+    }
+    if let (true, Some(home), Some(name)) = (is_holder(root), root.parent(), root.file_name()) {
+        below.insert(0, name);
+        return (home, below);
+    }
     while let (Some(parent), Some(name)) = (root.parent(), root.file_name())
         && below.len() < 2
         && BELOW.iter().any(|ours| name == *ours)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::run::keep_alive::End;
 use crate::run::run_variable::{self, RunVariable};
@@ -62,10 +63,11 @@ pub fn succeeds_within(mut az: ChildProcess, deadline: Duration) -> bool {
     }
 }
 
-/// The command that becomes the real az at `path` under `run_variable`.
+/// The command that becomes the real az at `path` under `run_variable`, in the environment of `context`.
 #[must_use]
-pub fn command(path: &Path, run_variable: &RunVariable) -> Command {
+pub fn command(context: &Context, path: &Path, run_variable: &RunVariable) -> Command {
     let mut command = Command::new(path);
+    command.envs(context.added());
     command.env(run_variable::VARIABLE, run_variable.to_value());
     command
 }

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
-use crate::credentials::msal::{AccountFields, TokenCache};
+use crate::credentials::msal::{self, AccountFields, TokenCache};
+use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::Result;
 use crate::store::CredentialStore;
@@ -102,6 +103,40 @@ impl CredentialStore<'_> {
             if let Err(failure) = sibling.edit_as_sibling(|cache| edit::sign_out(cache, accounts)) {
                 self.app.journal.warn(self.app.context.now(), &failure);
             }
+        }
+    }
+
+    /// Puts the login's account of this name into the cache, without a refresh token, as a sign-in would have left it; says
+    /// whether it is there now.
+    ///
+    /// # Errors
+    /// Whatever keeps the vault from opening, or the cache from being read or written.
+    pub(crate) fn seat_account(&self, username: &str) -> Result<bool> {
+        let section = self.prepared()?.enter()?;
+        let opened = section.vault.open()?;
+        let cache = section.cache.parse()?;
+        let is_user = |name: &str| name.eq_ignore_ascii_case(username);
+        if let Some(text) = msal::seat(&cache, opened.contents(), is_user)? {
+            section.cache.write(&text)?;
+        }
+        Ok(msal::vault_accounts(opened.contents())?.iter().any(|account| is_user(&account.username)))
+    }
+
+    /// Takes the refresh tokens of `text`, a token cache that is nobody's file, into the vault, and puts the rest of it into the
+    /// cache.
+    ///
+    /// # Errors
+    /// `CacheForeign`, and whatever keeps the vault or the cache from being written; then nothing is in the cache.
+    pub(crate) fn import(&self, text: &str) -> Result<()> {
+        let incoming = TokenCache::parse(text)?;
+        let section = self.prepared()?.enter()?;
+        let mut opened = section.vault.open_or_replace(&incoming)?;
+        opened.harvest(&incoming, Origin::Import, Order::Unknown)?;
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        match committed.on_disk().scrub(self, &incoming)? {
+            Some(scrubbed) => section.cache.write(&scrubbed).map(drop),
+            None => section.cache.write(text).map(drop),
         }
     }
 

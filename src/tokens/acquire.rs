@@ -72,6 +72,8 @@ pub enum Renewed {
     Fresh,
     /// There is none, for this reason.
     Denied(String),
+    /// There is none, for this reason, and only a person who signs in changes that.
+    Refused(String),
     /// It is the real az's to get.
     LeftToAz,
 }
@@ -110,7 +112,7 @@ impl Tokens<'_> {
         };
         match self.renew_within(wanted, renew, &budget) {
             Renewed::Fresh => self.read_anew(wanted, &account).map_or(Acquired::Denied(None), Acquired::Fresh),
-            Renewed::Denied(_) => Acquired::Denied(found.map(token)),
+            Renewed::Denied(_) | Renewed::Refused(_) => Acquired::Denied(found.map(token)),
             Renewed::LeftToAz => Acquired::LeftToAz,
         }
     }
@@ -154,7 +156,7 @@ impl Tokens<'_> {
     /// nothing else.
     #[must_use]
     pub fn renew(&self, wanted: &TokenKey, renew: Renew) -> Renewed {
-        self.renew_within(wanted, renew, &Budget::of(Patience::AsForAz))
+        self.renew_within(wanted, renew, &Budget::of_a_person())
     }
 
     fn renew_within(&self, wanted: &TokenKey, renew: Renew, budget: &Budget) -> Renewed {
@@ -192,6 +194,10 @@ impl Tokens<'_> {
             Ok(Some(Redeemed::Denied(why))) => {
                 self.note(wanted, why.as_str(), began);
                 Renewed::Denied(why)
+            }
+            Ok(Some(Redeemed::Refused(why))) => {
+                self.note(wanted, why.as_str(), began);
+                Renewed::Refused(why)
             }
             Err(failure) => {
                 if failure.kind != Kind::Interrupted {

@@ -34,6 +34,16 @@ pub(super) struct Budget {
     pub(super) patience: Patience,
     all: Duration,
     began: Instant,
+    asked_by: AskedBy,
+}
+
+/// Who wants the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedBy {
+    /// A program, which asks again and again.
+    Program,
+    /// A person, who has perhaps mended what was wrong a moment ago.
+    Person,
 }
 
 impl Budget {
@@ -43,17 +53,27 @@ impl Budget {
             Patience::Second => A_SECOND,
             Patience::AsForAz => AS_AZ,
         };
-        Self { patience, all, began: Instant::now() }
+        Self { patience, all, began: Instant::now(), asked_by: AskedBy::Program }
+    }
+
+    /// That of a person who has asked for nothing else, from now on.
+    pub(super) fn of_a_person() -> Self {
+        Self { asked_by: AskedBy::Person, ..Self::of(Patience::AsForAz) }
     }
 
     /// That of who has a token and waits for an az that renews it, from now on.
     pub(super) fn for_an_az() -> Self {
-        Self { patience: Patience::Second, all: AN_AZ, began: Instant::now() }
+        Self { all: AN_AZ, ..Self::of(Patience::Second) }
     }
 
     /// That of who renews a token beside a run, where nobody waits for it.
     pub(super) fn beside_a_run() -> Self {
-        Self { patience: Patience::Second, all: AS_AZ, began: Instant::now() }
+        Self { all: AS_AZ, ..Self::of(Patience::Second) }
+    }
+
+    /// Whether it is asked for although the endpoint could not be reached a moment ago.
+    pub(super) fn is_a_person_s(&self) -> bool {
+        self.asked_by == AskedBy::Person
     }
 
     /// How long he still waits.

@@ -24,8 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long an answer may take that was on its way when a signal came: a refresh token in it may be the only one.
 const GRACE_AFTER_SIGNAL: Duration = Duration::from_secs(2);
 
-/// How many sources are tried for one token.
-const ATTEMPTS: usize = 4;
+/// How many sources are tried for one token. Where a refresh token is good for one use, each refusal means that somebody else was
+/// granted something: of so many at once, in all directories of a login, each has his turn.
+const ATTEMPTS: usize = 32;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) enum Redeemed {
     Granted,
     /// There is none, for this reason, and none to be had another way.
     Denied(String),
+    /// The same, and only a person who signs in changes that.
+    Refused(String),
     /// This endpoint is, for this reason, the real az's to speak to.
     LeftToAz(String),
     /// Somebody else has got one while we waited for the answer.
@@ -55,11 +58,15 @@ pub(super) fn redeem(
 ) -> Result<Redeemed> {
     let denied = |outcome: &str| Ok(Redeemed::Denied(outcome.to_owned()));
     let Some(mut source) = TokenSource::all(store, wanted)?.into_iter().next() else {
-        return denied("the vault has no refresh token for this account");
+        return Ok(Redeemed::Refused("the vault has no refresh token for this account".to_owned()));
     };
     let now = || store.app.context.now();
     if flight.backs_off(&source.fingerprint(), now(), budget.patience) {
-        return denied("not asked: the same request was denied a moment ago");
+        match flight.is_refused() {
+            true => return Ok(Redeemed::Refused("not asked: the same request was refused a moment ago".to_owned())),
+            false if budget.is_a_person_s() => {}
+            false => return denied("not asked: the same request was denied a moment ago"),
+        }
     }
     let client = match Client::of(&store.app.context, manner, budget.left() + GRACE_AFTER_SIGNAL) {
         Ok(client) => Arc::new(client),
@@ -114,7 +121,7 @@ pub(super) fn redeem(
             Reason::Refused => flight.back_off_from_refusal(&denied_one, now(), retry_after),
             _ => flight.back_off(&denied_one, now(), retry_after),
         }
-        return denied(&what);
+        return if reason == Reason::Refused { Ok(Redeemed::Refused(what)) } else { denied(&what) };
     }
 }
 

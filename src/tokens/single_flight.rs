@@ -131,6 +131,11 @@ impl Flight {
         }
     }
 
+    /// Whether what was denied last was refused, which no time changes.
+    pub(super) fn is_refused(&self) -> bool {
+        BackOff::read(self.lock.as_file()).is_refused
+    }
+
     /// Notes that it was denied, and for how many seconds nobody is to ask with it again.
     pub(super) fn back_off(&self, source: &str, now: i64, seconds: i64) {
         self.note(&BackOff::of(source, now, seconds));

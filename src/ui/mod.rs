@@ -69,6 +69,13 @@ impl Ui {
         self.row_in(Tone::Warning, "warning", value);
     }
 
+    /// Says a table on stdout, with the names of its columns above it.
+    pub fn columns<const N: usize>(&self, names: [&str; N], rows: Vec<Vec<String>>) {
+        for line in table::columns_of_rows(&names, &rows) {
+            self.print(&table::cut(&text::line(&line), self.stdout.width));
+        }
+    }
+
     fn row_in(&self, tone: Tone, name: &str, value: &str) {
         let row = table::row(name, value, self.stdout.width);
         self.print(&self.stdout.paint(&row, name.len(), tone));

@@ -29,6 +29,23 @@ pub(super) fn row(name: &str, value: &str, width: Option<usize>) -> String {
     names.into_iter().chain(values).collect::<Vec<_>>().join("\n")
 }
 
+/// The lines of a table: the names of its columns in capitals, then its rows, each column as wide as the widest in it. Of a row
+/// that has fewer columns the others are empty.
+pub(super) fn columns_of_rows(names: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let head: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+    let width = |place: usize| lines.iter().filter_map(|line| line.get(place)).map(|cell| columns(cell)).max();
+    let widths: Vec<usize> = (0..names.len()).map(|place| width(place).unwrap_or_default()).collect();
+    let shown = |line: &&Vec<String>| {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| {
+            let blanks = width.saturating_sub(columns(cell));
+            format!("{cell}{:blanks$}", "")
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(shown).collect()
+}
+
 /// As much of one line as fits, and a sign where there was more.
 pub(super) fn cut(line: &str, width: Option<usize>) -> String {
     match width {
@@ -130,6 +147,12 @@ mod tests {
                 assert_eq!(without_blanks(&shown), format!("name{}", without_blanks(value)));
             }
         }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let rows = [vec!["東京".to_owned(), String::new(), "x".to_owned()], vec!["a".to_owned()]];
+        assert_eq!(columns_of_rows(&["name", "b", "c"], &rows), ["NAME  B  C", "東京     x", "a"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //!   - `real_az`: finding the real az, whatever is on PATH.
 //!   - `refresh`: a new token now.
 //!   - `sdks`: the SDKs for Python and JavaScript.
+//!   - `sessions`: logins with names, a session for each subscription, and what runs in one.
 //!   - `signals`: whoever signals the shim meets az, and its end is az's.
 //!   - `single_flight`: many callers, one request.
 //!   - `trials`: an az is answered for once it was found to say the same.
@@ -83,6 +84,7 @@ mod runs {
     mod refresh;
     mod rotation;
     mod sdks;
+    mod sessions;
     mod signals;
     mod single_flight;
     mod transparency;

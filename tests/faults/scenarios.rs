@@ -48,6 +48,16 @@ fn log_in(sandbox: &Sandbox, entra: &Entra) {
     sandbox.login(entra, User::Alice);
 }
 
+/// The session of the first subscription.
+const SESSION: &str = "contoso-production";
+
+/// alice is logged in by a name, and az looks there.
+fn log_in_by_name(sandbox: &Sandbox, entra: &Entra) {
+    entra.knobs(|knobs| knobs.next_login = User::Alice);
+    sandbox.azward(["login", "lab", "--", "--use-device-code"]).run().ok();
+    sandbox.set_env("AZURE_CONFIG_DIR", sandbox.azward_home().join("logins/lab"));
+}
+
 /// Leaves the token for Resource Manager so many seconds.
 fn age(sandbox: &Sandbox, seconds: i64) {
     sandbox.config().age_access_tokens(seconds, "management");
@@ -80,7 +90,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 21] = [
+pub(crate) static SCENARIOS: [Scenario; 26] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -208,6 +218,53 @@ pub(crate) static SCENARIOS: [Scenario; 21] = [
         command: |sandbox| sandbox.azward(["install"]),
         is_azward_s: true,
         begins_in_the_clear: true,
+        ..NONE
+    },
+    Scenario {
+        name: "session-start",
+        prepare: log_in,
+        command: |sandbox| sandbox.azward(["start", SESSION]),
+        is_azward_s: true,
+        ..NONE
+    },
+    Scenario {
+        name: "session-rotate",
+        prepare: |sandbox, entra| {
+            log_in(sandbox, entra);
+            sandbox.azward(["start", SESSION]).run().ok();
+        },
+        command: |sandbox| sandbox.azward(["rotate", SESSION, "--force"]),
+        is_azward_s: true,
+        ..NONE
+    },
+    Scenario {
+        name: "session-stop",
+        prepare: |sandbox, entra| {
+            log_in(sandbox, entra);
+            sandbox.azward(["start", SESSION]).run().ok();
+        },
+        command: |sandbox| sandbox.azward(["stop", SESSION]),
+        is_azward_s: true,
+        ..NONE
+    },
+    Scenario {
+        name: "named-login",
+        prepare: log_in_by_name,
+        command: |sandbox| sandbox.azward(["login", "lab", "--", "--use-device-code"]),
+        is_a_run: true,
+        is_azward_s: true,
+        ..NONE
+    },
+    Scenario {
+        name: "named-logout",
+        prepare: |sandbox, entra| {
+            log_in_by_name(sandbox, entra);
+            sandbox.azward(["start", SESSION]).run().ok();
+        },
+        command: |sandbox| sandbox.azward(["logout", "lab"]),
+        is_a_run: true,
+        is_azward_s: true,
+        logs_out: Some(User::Alice),
         ..NONE
     },
     Scenario {

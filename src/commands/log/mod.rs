@@ -125,7 +125,7 @@ fn sentence(event: &Event) -> String {
             let hint = event.hint.as_ref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
             format!("warning: {outcome}{hint}")
         }
-        (Action::Adoption | Action::Forgetting | Action::Other, _) => match &event.account {
+        (Action::Adoption | Action::Forgetting | Action::Session | Action::Other, _) => match &event.account {
             Some(account) => format!("{account}: {outcome}"),
             None => outcome.clone(),
         },

@@ -33,6 +33,20 @@ pub fn inject(
     inject_present(cache, contents)
 }
 
+/// Puts those accounts of the vault into the cache that it lacks and that `is_user` names, exactly as they were and without a
+/// refresh token. `None` when it has them all already.
+///
+/// # Errors
+/// `CacheForeign` when a section is not what it should be.
+pub fn seat(
+    cache: &TokenCache<'_>,
+    contents: &Contents,
+    is_user: impl Fn(&str) -> bool,
+) -> Result<Option<Zeroizing<String>>> {
+    let lost = lost_accounts(cache, contents, is_user)?;
+    if lost.is_empty() { Ok(None) } else { restore_accounts(cache, contents, &lost).map(Some) }
+}
+
 /// Puts the vault's refresh tokens of the accounts that are there into the cache. `None` when it has them all already.
 ///
 /// # Errors

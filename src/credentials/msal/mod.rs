@@ -11,7 +11,7 @@ mod token_cache;
 use std::time::Duration;
 
 pub use crate::credentials::document::Entry;
-pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, vault_accounts};
+pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, seat, vault_accounts};
 pub use additions::Additions;
 pub use cache_entry::{AccountFields, RefreshTokenFields};
 pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};

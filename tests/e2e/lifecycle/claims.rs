@@ -17,7 +17,7 @@ fn status(sandbox: &Sandbox, name: &str) -> (Vec<String>, Option<i32>) {
 fn what_only_looks_makes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.forget_settings();
-    for command in [&["status"][..], &["list"], &["list", "--json"], &["forget", "--gone"]] {
+    for command in [&["status"][..], &["list", "--logins"], &["list", "--logins", "--json"], &["forget", "--gone"]] {
         sandbox.azward(command).run().ok();
         assert_eq!(fs::read_dir(sandbox.home()).unwrap().count(), 0, "{command:?}");
     }

@@ -27,7 +27,7 @@ fn in_directory<'a>(az: Invocation<'a>, directory: &Path) -> Invocation<'a> {
 /// The state of each directory and who is logged in there.
 fn listed(sandbox: &Sandbox) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let json = sandbox.azward(["list", "--json"]).run().ok().silent().json();
+    let json = sandbox.azward(["list", "--logins", "--json"]).run().ok().silent().json();
     let login = |login: &Value| {
         let accounts = login["logins"].as_array().unwrap().iter().map(|login| text(&login["account"])).collect();
         (text(&login["config_directory"]), text(&login["state"]), accounts)
@@ -46,7 +46,7 @@ fn what_was_removed_is_listed_and_dropped_when_told() {
     assert_eq!(listed(&sandbox), [alice.clone(), entry(&job, "there", BOB)]);
     fs::remove_dir_all(sandbox.root().join("jobs/7")).unwrap();
     assert_eq!(listed(&sandbox), [alice.clone(), entry(&job, "gone", BOB)]);
-    let table = sandbox.azward(["list"]).run().ok().silent().out();
+    let table = sandbox.azward(["list", "--logins"]).run().ok().silent().out();
     assert!(table.contains("gone") && table.contains(BOB) && table.contains("last used"), "{table}");
 
     // Nobody to ask: it says what would go and leaves it.

@@ -14,9 +14,9 @@ const AT_REST: Duration = Duration::from_millis(2300);
 /// What it is, and what the profile and the cache are then; `None` for a file that is gone.
 type Case<'a> = (&'a str, Option<&'a [u8]>, Option<&'a [u8]>);
 
-/// How many logins the vault holds, by `azward list`.
+/// How many logins the vault holds, by `azward list --logins`.
 fn logins(sandbox: &Sandbox) -> usize {
-    let list = sandbox.azward(["list"]).run().ok().out();
+    let list = sandbox.azward(["list", "--logins"]).run().ok().out();
     list.lines().filter(|line| line.starts_with("login ")).count()
 }
 

@@ -11,7 +11,8 @@ use crate::support::{Invocation, Outcome, Sandbox};
 const ESCAPE: char = '\u{1b}';
 
 /// Commands that succeed and say something on stdout.
-const SAYING: [&[&str]; 5] = [&["status"], &["list"], &["list", "--json"], &["--help"], &["--version"]];
+const SAYING: [&[&str]; 5] =
+    [&["status"], &["list", "--logins"], &["list", "--logins", "--json"], &["--help"], &["--version"]];
 
 /// What is on a terminal when the command is over, line by line.
 fn on_a_terminal(azward: &Invocation<'_>) -> (Outcome, Vec<String>) {
@@ -34,7 +35,7 @@ fn a_reader_that_has_left_ends_nothing_and_nothing_is_said_of_it() {
         assert_eq!(outcome.err().lines().next_back(), Some(code), "{outcome:?}");
         assert_eq!(outcome.err().lines().count(), if code == "0" { 1 } else { 3 }, "{outcome:?}");
     }
-    let outcome = sandbox.azward(["list"]).in_script(r#""$0" "$@" | head -n 1"#).run().ok().silent();
+    let outcome = sandbox.azward(["list", "--logins"]).in_script(r#""$0" "$@" | head -n 1"#).run().ok().silent();
     assert!(outcome.out().starts_with("config directory  "), "{outcome:?}");
 }
 
@@ -70,7 +71,7 @@ fn a_device_that_is_full_is_told_of_once() {
     sandbox.azward(["nonsense"]).in_script(r#""$0" "$@" 2>/dev/full"#).run().exited(2);
     // And what was to be done is done.
     sandbox.azward(["forget", "--all", "--yes"]).in_script(r#""$0" "$@" >/dev/full"#).run().exited(1);
-    assert!(sandbox.azward(["list"]).run().ok().out().starts_with("no login is stored"));
+    assert!(sandbox.azward(["list", "--logins"]).run().ok().out().starts_with("no login is stored"));
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_table_fits_the_terminal_and_is_whole_elsewhere() {
 fn colour_is_where_it_is_wanted_and_never_the_only_sign() {
     let sandbox = logged_in();
     let azward = |words: &'static [&'static str]| sandbox.azward(words).env("TERM", "xterm").without("NO_COLOR");
-    let commands: [&[&str]; 4] = [&["list"], &["status"], &["--help"], &["forget", "/nowhere"]];
+    let commands: [&[&str]; 4] = [&["list", "--logins"], &["status"], &["--help"], &["forget", "/nowhere"]];
     for words in commands {
         let piped = azward(words).run();
         assert!(!(piped.out() + &piped.err()).contains(ESCAPE), "{piped:?}");

@@ -31,9 +31,9 @@ fn in_view(sandbox: &Sandbox, view: &PathBuf, words: &[&str]) -> Outcome {
     sandbox.az(words).env("AZURE_CONFIG_DIR", view).run().ok()
 }
 
-/// Who is logged in, and which views there are, by `azward list`.
+/// Who is logged in, and which views there are, by `azward list --logins`.
 fn listed(sandbox: &Sandbox) -> (Vec<String>, Vec<String>) {
-    let json = azward(sandbox, &["list", "--json"]).ok().json();
+    let json = azward(sandbox, &["list", "--logins", "--json"]).ok().json();
     let logins = json["logins"].as_array().unwrap();
     let texts = |name: &str, field: Option<&str>| {
         let found = logins.iter().flat_map(|login| login[name].as_array().unwrap().clone());
@@ -109,7 +109,7 @@ fn a_view_is_listed_taken_back_and_forgotten_with_its_login() {
 
     azward(&sandbox, &["view", &shown]).ok();
     fs::remove_dir_all(&view).unwrap();
-    assert!(azward(&sandbox, &["list"]).ok().out().contains(&format!("{shown}, which is gone")));
+    assert!(azward(&sandbox, &["list", "--logins"]).ok().out().contains(&format!("{shown}, which is gone")));
     sandbox.az(["look"]).run().ok().silent();
     let own = sandbox.config_dir();
     let forgot = azward(&sandbox, &["forget", "--yes", own.to_str().unwrap()]).ok();

@@ -42,7 +42,7 @@ fn its_login_is_sealed_and_its_tokens_are_answered() {
     );
     assert!(!accounts[0]["home_account_id"].as_str().unwrap().contains('.'), "{accounts:?}");
     sandbox.assert_nothing_in_the_clear();
-    let listed = sandbox.azward(["list"]).run().ok().out();
+    let listed = sandbox.azward(["list", "--logins"]).run().ok().out();
     assert!(listed.contains(User::Bob.username()), "{listed}");
     entra.clear_journal();
     for words in [&[][..], &["--tenant", TENANT_B.id], &["-o", "tsv", "--query", "tenant"]] {
@@ -55,7 +55,7 @@ fn its_login_is_sealed_and_its_tokens_are_answered() {
     sandbox.az(["group", "list"]).run().ok().silent();
     assert_eq!(entra.refreshes(), 1);
     sandbox.az(["logout"]).run().ok();
-    let listed = sandbox.azward(["list"]).run().ok().out();
+    let listed = sandbox.azward(["list", "--logins"]).run().ok().out();
     assert!(!listed.contains(User::Bob.username()), "{listed}");
 }
 

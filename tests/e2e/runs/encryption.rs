@@ -170,7 +170,7 @@ fn an_answer_never_comes_from_a_file_that_az_no_longer_reads() {
         sandbox.az(["config", "unset", "core.encrypt_token_cache"]).run().ok();
         // Signed out there, it is forgotten here.
         sandbox.az(["logout", "--username", User::Alice.username()]).run().ok();
-        let listed = sandbox.azward(["list"]).run().ok().out();
+        let listed = sandbox.azward(["list", "--logins"]).run().ok().out();
         assert!(!listed.contains(User::Alice.username()), "{listed}");
         sandbox.assert_nothing_in_the_clear();
     });

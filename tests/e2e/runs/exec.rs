@@ -71,7 +71,7 @@ fn an_az_in_it_is_an_az_inside_a_run() {
 #[test]
 fn its_words_steer_nothing_and_what_it_does_to_the_accounts_is_found_out() {
     let sandbox = logged_in();
-    let kept = || sandbox.azward(["list"]).run().ok().out();
+    let kept = || sandbox.azward(["list", "--logins"]).run().ok().out();
     for words in [&["echo", "logout"][..], &["echo", "account", "clear"], &["sh", "-c", "exit 0", "az", "login"]] {
         exec(&sandbox, words).run().ok().silent();
         assert!(kept().contains(ALICE), "{words:?}");
@@ -170,7 +170,7 @@ fn killed_it_is_cleaned_up_after() {
     running.signal(Signal::KILL);
     assert_eq!(running.finish().end(), End::Signal(9));
     wait_until("the guardian cleans up", || sandbox.is_nothing_in_the_clear() && sandbox.guardians().is_empty());
-    let listed = sandbox.azward(["list"]).run().ok().out();
+    let listed = sandbox.azward(["list", "--logins"]).run().ok().out();
     assert!(listed.contains(ALICE), "{listed}");
 }
 

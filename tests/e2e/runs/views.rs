@@ -231,7 +231,7 @@ fn whoever_signs_out_in_one_is_signed_out_in_both() {
             let seen = sandbox.fake_log().into_iter().rfind(|line| line["event"] == "look").unwrap();
             assert_eq!(seen["cache"]["refresh_tokens"], 1);
         }
-        let list = sandbox.azward(["list"]).run().ok().out();
+        let list = sandbox.azward(["list", "--logins"]).run().ok().out();
         assert!(!list.contains(User::Alice.username()) && list.contains(User::Bob.username()), "{list}");
         sandbox.assert_nothing_in_the_clear();
     }

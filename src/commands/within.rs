@@ -1,0 +1,61 @@
+//! `azward env`, `azward shell` and `azward exec SESSION`: a process tree that works in a session, by its environment alone: az, SDKs and
+//! Terraform in it use that session's config directory and subscription. No secret is in it; what az needs, the shim hands to it
+//! there as everywhere.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::app::App;
+use crate::commands::exec::found;
+use crate::commands::session::started;
+use crate::failure::{Failure, Kind};
+use crate::run::supervise;
+use crate::sessions::environment::{self, Syntax};
+use crate::sessions::{self, Session};
+use crate::ui::{self, Ui};
+
+/// Tells a shell what the session called `name` needs in its environment.
+///
+/// # Errors
+/// Those of [`sessions::start`].
+pub fn env(app: &App, ui: &Ui, name: &str, syntax: Syntax) -> Result<()> {
+    let session = started(app, ui, &sessions::named(app, name)?)?;
+    let variables = environment::variables(&app.context, &session)?;
+    match ui::answer(&environment::told(&variables, syntax)) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => bail!(error),
+        _ => Ok(()),
+    }
+}
+
+/// Becomes the program that the first of `words` names, in the session called `name`.
+///
+/// # Errors
+/// Those of [`sessions::start`], `NoProgram`, `NotStarted`.
+pub fn exec(app: &App, ui: &Ui, name: &str, words: &[OsString]) -> Result<()> {
+    let Some((program, arguments)) = words.split_first() else {
+        bail!(Failure::new(Kind::Usage, "there is no program to run", "name one: `azward exec SESSION -- PROGRAM`"));
+    };
+    let session = started(app, ui, &sessions::named(app, name)?)?;
+    become_program(app, &session, program, arguments)
+}
+
+/// Becomes the user's shell, in the session called `name`.
+///
+/// # Errors
+/// As above.
+pub fn shell(app: &App, ui: &Ui, name: &str) -> Result<()> {
+    let session = started(app, ui, &sessions::named(app, name)?)?;
+    let (variable, default) = if cfg!(windows) { ("COMSPEC", "cmd.exe") } else { ("SHELL", "/bin/sh") };
+    let shell = app.context.variable(variable).unwrap_or(OsStr::new(default)).to_owned();
+    become_program(app, &session, &shell, &[])
+}
+
+fn become_program(app: &App, session: &Session, name: &OsStr, arguments: &[OsString]) -> Result<()> {
+    let variables = environment::variables(&app.context, session)?;
+    let context = app.context.with(variables);
+    let mut command = Command::new(found(&context, name)?);
+    command.envs(context.added());
+    bail!(supervise::become_program(command, name, arguments))
+}
