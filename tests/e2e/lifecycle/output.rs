@@ -82,8 +82,8 @@ fn a_table_fits_the_terminal_and_is_whole_elsewhere() {
     sandbox.set_env("AZURE_CONFIG_DIR", &directory);
     sandbox.az(["login", ALICE]).run().ok().silent();
     let name = directory.to_str().unwrap();
-    for command in ["list", "status"] {
-        let azward = sandbox.azward([command]).env("TERM", "dumb");
+    for command in [&["list", "--logins"][..], &["status"]] {
+        let azward = sandbox.azward(command).env("TERM", "dumb");
         let whole = azward.clone().run().ok().silent().out();
         assert!(whole.lines().any(|line| line.ends_with(name)), "{whole}");
         let (outcome, lines) = on_a_terminal(&azward);
