@@ -1,6 +1,7 @@
 //! The command line of `azward`: its subcommands and their options, and nothing that acts. What is wrong with one is said, and
 //! so is the help that is asked for, through [`Ui`].
 
+mod sessions;
 mod vault;
 
 use std::process::ExitCode;
@@ -10,12 +11,13 @@ use azward::commands::completions::Shell;
 use azward::commands::list;
 use azward::context::Context;
 use azward::home::Care;
-use azward::sessions::{NamedLogin, Session};
 use azward::settings::Key;
 use azward::ui::Ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+pub(crate) use sessions::{EnvSyntax, Login, Token};
+use sessions::{logins, sessions};
 pub(crate) use vault::{Adopt, Forget, KeyStore, VaultCommand};
 
 use crate::examples;
@@ -54,31 +56,6 @@ pub(crate) enum By {
     Caller,
     /// The scope that was asked for.
     Scope,
-}
-
-/// Which shell is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EnvSyntax {
-    /// sh, bash, zsh
-    Sh,
-    /// fish
-    Fish,
-    /// PowerShell
-    Powershell,
-    /// None: an object
-    Json,
-}
-
-impl EnvSyntax {
-    const NATIVE: Self = if cfg!(windows) { Self::Powershell } else { Self::Sh };
-}
-
-/// A time as `90s`, `30m`, `1h`.
-fn parse_time(text: &str) -> Result<std::time::Duration, String> {
-    let units = [('s', 1), ('m', 60), ('h', 3600)];
-    let found = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)));
-    let time = found.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));
-    time.map(std::time::Duration::from_secs).ok_or_else(|| "a number and s, m or h: `30m`".to_owned())
 }
 
 /// What `azward` can do.
@@ -177,28 +154,7 @@ pub(crate) enum Command {
         words: Vec<std::ffi::OsString>,
     },
     /// Sign in to a login of its own; each subscription that it sees is a session
-    Login {
-        /// Its name; without one, az's own config directory
-        name: Option<String>,
-        /// The tenant
-        #[arg(long, value_name = "TENANT")]
-        tenant: Option<String>,
-        /// The cloud
-        #[arg(long, value_name = "CLOUD")]
-        cloud: Option<String>,
-        /// Copy what Leapp keeps of an Azure integration in the keyring, instead of signing in; Linux only
-        #[arg(long, requires = "name", conflicts_with_all = ["tenant", "cloud", "others"])]
-        from_leapp: bool,
-        /// With --from-leapp: which one, where there are several
-        #[arg(long, value_name = "ID", requires = "from_leapp")]
-        integration: Option<String>,
-        /// With --from-leapp: do not ask
-        #[arg(long, requires = "from_leapp")]
-        yes: bool,
-        /// What else az's own login is told
-        #[arg(last = true, value_name = "OPTION")]
-        others: Vec<std::ffi::OsString>,
-    },
+    Login(Login),
     /// Have az ask again which subscriptions a login sees
     Sync {
         /// The login
@@ -272,26 +228,7 @@ pub(crate) enum Command {
         session: String,
     },
     /// Print an access token
-    Token {
-        /// The session; without one, the config directory that az uses here
-        #[arg(add = ArgValueCandidates::new(sessions))]
-        session: Option<String>,
-        /// The resource that it is for; without it, Resource Manager
-        #[arg(long, value_name = "RESOURCE", conflicts_with = "scope")]
-        resource: Option<String>,
-        /// The scope that it is for
-        #[arg(long, value_name = "SCOPE")]
-        scope: Option<String>,
-        /// How long it is to be good at least: 90s, 30m, 1h
-        #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "0s")]
-        min_life: std::time::Duration,
-        /// As JSON, as az prints it
-        #[arg(long, conflicts_with = "header")]
-        json: bool,
-        /// As a header of HTTP
-        #[arg(long)]
-        header: bool,
-    },
+    Token(Token),
     /// Make the config directory that az uses here a view of the login that it is a copy of
     Adopt(Adopt),
     /// List the logins and the sessions: subscription, tenant, user, state, how long the token is good
@@ -377,16 +314,4 @@ fn values() -> Vec<CompletionCandidate> {
     words.sort_unstable();
     words.dedup();
     words.into_iter().map(CompletionCandidate::new).collect()
-}
-
-fn sessions() -> Vec<CompletionCandidate> {
-    let app = App::new(Context::from_process(), Care::Look);
-    let all = azward::sessions::all(&app).unwrap_or_default();
-    let help = |session: &Session| format!("{}, {}", session.subscription_name, session.user);
-    all.iter().map(|session| CompletionCandidate::new(&session.name).help(Some(help(session).into()))).collect()
-}
-
-fn logins() -> Vec<CompletionCandidate> {
-    let all = NamedLogin::all(&Context::from_process());
-    all.into_iter().map(|login| CompletionCandidate::new(login.name)).collect()
 }
