@@ -5,8 +5,6 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::directory::{clean, furnish, note_started, write_profile};
 use super::{NamedLogin, Session, State, TokenSought, change};
 use crate::app::App;
@@ -179,7 +177,8 @@ impl Session {
     fn look<T>(&self, app: &App, look: impl FnOnce(CachedToken<'_>) -> T) -> Option<T> {
         let wanted = self.token_key()?;
         let path = self.directory(&app.context).join("msal_token_cache.json");
-        let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
+        // What is given back to the heap is wiped there, in one go: there may be hundreds.
+        let text = std::fs::read_to_string(path).ok()?;
         let cache = TokenCache::parse(&text).ok()?;
         let account = wanted.account(&cache).ok()??;
         wanted.find(&cache, &account, app.context.now()).ok()?.map(look)

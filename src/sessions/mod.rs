@@ -14,6 +14,7 @@ mod logins;
 mod register;
 mod slug;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -116,20 +117,24 @@ impl Session {
         }
     }
 
-    /// What a subscription of a login is as a session, without a name yet.
-    fn of(login: &NamedLogin, subscription: &Subscription) -> Self {
-        let Subscription { id, name, tenant_id, environment_name, user, .. } = subscription;
-        let login_id = login.config_dir.id();
-        let identity = format!("{login_id}\n{environment_name}\n{}\n{}", id.to_lowercase(), user.name.to_lowercase());
+    /// What tells the session of a subscription from all others; `login` is the id of the login's directory.
+    fn id_of(login: &str, subscription: &Subscription) -> String {
+        let Subscription { id, environment_name, user, .. } = subscription;
+        let identity = format!("{login}\n{environment_name}\n{}\n{}", id.to_lowercase(), user.name.to_lowercase());
+        fingerprint(identity.as_bytes())
+    }
+
+    /// What a subscription of a login is as a session.
+    fn of(id: String, name: String, login: &NamedLogin, subscription: &Subscription) -> Self {
         Self {
-            id: fingerprint(identity.as_bytes()),
-            name: String::new(),
+            id,
+            name,
             login: login.name.clone(),
-            subscription: id.clone(),
-            subscription_name: name.clone(),
-            tenant: tenant_id.clone(),
-            cloud: environment_name.clone(),
-            user: user.name.clone(),
+            subscription: subscription.id.clone(),
+            subscription_name: subscription.name.clone(),
+            tenant: subscription.tenant_id.clone(),
+            cloud: subscription.environment_name.clone(),
+            user: subscription.user.name.clone(),
             region: None,
             token: None,
             is_listed: true,
@@ -137,12 +142,16 @@ impl Session {
     }
 
     /// Takes over what the profile says by now; says whether that is another.
-    fn follow(&mut self, now: Self) -> bool {
-        let Self { name, region, token, .. } = self.clone();
-        let followed = Self { name, region, token, ..now };
-        let is_changed = Self { is_listed: true, ..self.clone() } != followed;
-        *self = followed;
-        is_changed
+    fn follow(&mut self, login: &NamedLogin, now: &Subscription) -> bool {
+        self.is_listed = true;
+        let said = (&login.name, &now.id, &now.name, &now.tenant_id, &now.user.name);
+        if said == (&self.login, &self.subscription, &self.subscription_name, &self.tenant, &self.user) {
+            return false;
+        }
+        let own = (std::mem::take(&mut self.id), std::mem::take(&mut self.name));
+        let (region, token) = (self.region.take(), self.token.take());
+        *self = Self { region, token, ..Self::of(own.0, own.1, login, now) };
+        true
     }
 }
 
@@ -165,28 +174,33 @@ pub fn all(app: &App) -> Result<Vec<Session>> {
         }
     }
     known.retain(|session| session.is_listed || session.state(context) == State::Active);
-    known.sort_by_key(|session| (session.login != DEFAULT, session.login.clone()));
+    let rank = |session: &Session| session.login != DEFAULT;
+    known.sort_by(|one, other| (rank(one), &one.login).cmp(&(rank(other), &other.login)));
     Ok(known)
 }
 
 /// Brings the register's sessions to what the profiles list, those of one login together; says whether anything is new.
 fn merge(context: &Context, known: &mut Vec<Session>) -> bool {
     let mut is_changed = false;
+    let mut places: HashMap<String, usize> =
+        known.iter().enumerate().map(|(place, session)| (session.id.clone(), place)).collect();
     for login in NamedLogin::all(context) {
         let Some(profile) = Profile::read_whole(&login.config_dir.profile()) else {
             // Nobody knows: what was there is there.
             known.iter_mut().filter(|session| session.login == login.name).for_each(|session| session.is_listed = true);
             continue;
         };
+        let login_id = login.config_dir.id();
         for subscription in &profile.subscriptions {
-            let mut session = Session::of(&login, subscription);
-            if let Some(same) = known.iter_mut().find(|other| other.id == session.id) {
-                is_changed |= same.follow(session);
+            let id = Session::id_of(&login_id, subscription);
+            if let Some(place) = places.get(&id) {
+                is_changed |= known[*place].follow(&login, subscription);
                 continue;
             }
             let slug = slug::slug_of(&subscription.name);
-            session.name = slug::unique(&slug, |name| known.iter().any(|other| other.name == name));
-            known.push(session);
+            let name = slug::unique(&slug, |name| known.iter().any(|other| other.name == name));
+            places.insert(id.clone(), known.len());
+            known.push(Session::of(id, name, &login, subscription));
             is_changed = true;
         }
     }
