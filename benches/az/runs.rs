@@ -37,9 +37,10 @@ impl Bench<'_> {
 
     /// In this very process, so that nothing else is measured.
     pub(crate) fn parts(&self) {
+        let context = Context::new(self.sandbox.environment(), None);
         let guardian = timed(|| {
             let began = Instant::now();
-            let guardian = Guardian::start();
+            let guardian = Guardian::start(&context);
             let started = began.elapsed();
             // As long as it takes to come up, which nobody waits for in a run.
             std::thread::sleep(Duration::from_millis(5));
@@ -48,7 +49,6 @@ impl Bench<'_> {
             started + began.elapsed()
         });
         row("of that, the guardian: start and farewell", &guardian.show(), "", "");
-        let context = Context::new(self.sandbox.environment(), None);
         let app = App::with(context, Settings::default());
         let config_dir = ConfigDir::of(&app.context);
         let store = CredentialStore::new(&app, &config_dir);

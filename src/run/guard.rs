@@ -24,6 +24,8 @@ pub fn guard(context: Context) {
     let Ok(channel) = sys::Channel::of_detached(c"azward-guardian") else { return };
     let Some((manifest, files)) = hear_out(&channel) else { return };
     sys::wait_for_end_of(manifest.process, manifest.start);
+    let text = |bytes: &[u8]| sys::path_from_bytes(bytes).into_os_string();
+    let context = context.with(manifest.added.iter().map(|(name, value)| (text(name), text(value))));
     let settings = Settings::load(&context.azward_home).unwrap_or_default();
     let app = App::with(context, settings);
     let App { context, journal, .. } = &app;

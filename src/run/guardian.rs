@@ -7,9 +7,11 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::azure::command::Group;
+use crate::context::Context;
 use crate::run::exposure::kind::ExposureKind;
 use crate::run::manifest::{Manifest, Role};
 use crate::sys;
@@ -27,6 +29,8 @@ pub(super) const DISMISSED: &[u8] = b"over\n";
 #[derive(Debug)]
 pub struct Guardian {
     channel: Option<sys::Channel>,
+    /// What az is given in its environment beside the shim's own.
+    added: Vec<(Vec<u8>, Vec<u8>)>,
     /// The process that it was told of last, and when that started.
     told: Cell<Option<(u32, u64)>>,
 }
@@ -45,10 +49,13 @@ impl Drop for Farewell<'_> {
 }
 
 impl Guardian {
-    /// Starts one, which costs a fork.
+    /// Starts one for a run in the environment of `context`, which costs a fork. It has this process's own, and is told of the
+    /// rest.
     #[must_use]
-    pub fn start() -> Self {
-        Self { channel: sys::detach(OsStr::new(NAME)).ok(), told: Cell::new(None) }
+    pub fn start(context: &Context) -> Self {
+        let bytes = |text: &OsStr| sys::path_to_bytes(Path::new(text));
+        let added = context.added().map(|(name, value)| (bytes(name), bytes(value))).collect();
+        Self { channel: sys::detach(OsStr::new(NAME)).ok(), added, told: Cell::new(None) }
     }
 
     /// Has it watch the az that waits in `process`, to which nothing is exposed yet: a shim that is killed may leave a lock
@@ -66,7 +73,8 @@ impl Guardian {
         let Some((channel, process)) = self.channel.as_ref().zip(process) else { return };
         let start = self.start_of(process);
         let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
-        let manifest = Manifest { process, start, exposure, files: roles, command: command.cloned() };
+        let (command, added) = (command.cloned(), self.added.clone());
+        let manifest = Manifest { process, start, exposure, files: roles, command, added };
         let mut line = serde_json::to_vec(&manifest).unwrap_or_default();
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.

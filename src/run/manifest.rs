@@ -23,6 +23,10 @@ pub(super) struct Manifest {
     pub(super) files: Vec<Role>,
     /// Its command; none as long as that has done nothing, whatever it is.
     pub(super) command: Option<Group>,
+    /// The variables that it is given and the shim itself was not: which config directory it has is among them. In bytes, for a
+    /// path may be anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) added: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What a file that comes along is for.
@@ -83,7 +87,14 @@ mod tests {
     fn what_is_told_of_the_command_is_its_words_and_what_it_does() {
         let arguments = ["logout", "--username", "secret"].map(OsString::from);
         let command = Some(Command::parse(&arguments).group().clone());
-        let told = Manifest { process: 7, start: 8, exposure: ExposureKind::Private, files: vec![Role::Copy], command };
+        let told = Manifest {
+            process: 7,
+            start: 8,
+            exposure: ExposureKind::Private,
+            files: vec![Role::Copy],
+            command,
+            added: Vec::new(),
+        };
         let line = serde_json::to_string(&told).unwrap();
         assert_eq!(
             line,

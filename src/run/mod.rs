@@ -88,7 +88,7 @@ impl Run<'_> {
         let storage = store.token_storage();
         let started = if command.name().is_some() { Started::Program } else { Started::Az };
         let policy = Policy::new(self.app, &self.program, started);
-        let guardian = Guardian::start();
+        let guardian = Guardian::start(&self.app.context);
         let launch = Launch {
             store: &store,
             policy: &policy,

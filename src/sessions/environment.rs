@@ -1,14 +1,13 @@
 //! What a process tree needs in its environment to work in a session: az and what calls az by the config directory, Terraform and
 //! the SDKs by their own variables, a prompt by the session's name; and the shim first on PATH. And how each shell is told.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{NamedLogin, Session};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::SHIM;
-use crate::sys;
 
 /// The variable that names the session.
 pub const SESSION: &str = "AZWARD_SESSION";
@@ -66,7 +65,8 @@ pub fn variables(context: &Context, session: &Session) -> Result<Vec<(OsString, 
 /// not to be without them.
 #[must_use]
 pub fn extensions(context: &Context, session: &Session) -> Option<(OsString, OsString)> {
-    if context.has_variable(EXTENSIONS) {
+    // What another session that is in use has added is not the caller's.
+    if context.has_variable(EXTENSIONS) && !context.added().any(|(name, _)| name == EXTENSIONS) {
         return None;
     }
     let login = NamedLogin::named(context, &session.login).ok()?;
@@ -111,9 +111,9 @@ pub fn told(variables: &[(OsString, OsString)], syntax: Syntax) -> Vec<u8> {
             Syntax::Sh | Syntax::Json => (b"export ", b"='"),
         };
         text.extend_from_slice(before);
-        text.extend_from_slice(&bytes_of(name));
+        text.extend_from_slice(name.as_encoded_bytes());
         text.extend_from_slice(after);
-        for byte in bytes_of(value) {
+        for &byte in value.as_encoded_bytes() {
             match (syntax, byte) {
                 (Syntax::Sh, b'\'') => text.extend_from_slice(b"'\\''"),
                 (Syntax::Fish, b'\'' | b'\\') => text.extend_from_slice(&[b'\\', byte]),
@@ -124,10 +124,6 @@ pub fn told(variables: &[(OsString, OsString)], syntax: Syntax) -> Vec<u8> {
         text.extend_from_slice(b"'\n");
     }
     text
-}
-
-fn bytes_of(text: &OsStr) -> Vec<u8> {
-    sys::path_to_bytes(text.as_ref())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, SUBSCRIPTION_3, User};
 
 use super::{directory, login, session, signed_out};
-use crate::support::{Invocation, Sandbox, Signal, wait_until};
+use crate::support::{BY_AZ, Invocation, Sandbox, Signal, wait_until};
 
 /// Three sessions of two tenants and two logins, and plain az a fourth, by the subscription that each is to see.
 fn sessions() -> (Sandbox, entra::Entra, [(&'static str, &'static str); 3]) {
@@ -93,6 +93,30 @@ fn whoever_is_killed_loses_no_login_and_leaves_nothing() {
     }
     sandbox.az(["group", "list", "-o", "none"]).run().ok();
     sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn what_a_killed_shim_leaves_in_a_session_in_use_is_cleaned_up_there() {
+    let (sandbox, entra, _) = sessions();
+    sandbox.azward(["use", "contoso-development"]).run().ok();
+    let config = directory(&sandbox, "contoso-development");
+    for exposure in ["memory", "in-place"] {
+        sandbox.set_exposure(exposure);
+        let slow = entra::Fault::new(entra::Trouble::Delay(std::time::Duration::from_secs(20)));
+        entra.knobs(|knobs| knobs.faults = vec![slow.for_grant("refresh_token").times(1)]);
+        entra.clear_journal();
+        let resource = format!("https://{exposure}.example");
+        let az = sandbox.az(["account", "get-access-token", "--resource", &resource, BY_AZ]).start();
+        wait_until("az asks", || !entra.journal().is_empty());
+        assert_eq!(config.refresh_token_count(), 1, "{exposure}");
+        az.signal_group(Signal::KILL);
+        let _ = az.finish();
+        // With no further invocation.
+        wait_until("its guardian cleans up", || sandbox.is_nothing_in_the_clear());
+        assert_eq!(config.refresh_token_count(), 0, "{exposure}");
+        entra.knobs(|knobs| knobs.faults.clear());
+        sandbox.azward(["rotate", "contoso-development", "--force"]).run().ok();
+    }
 }
 
 #[test]
