@@ -1,4 +1,4 @@
-//! az's `config` and `clouds.config` as a session's directory has them: an option set, a section taken out, and every other line as
+//! az's `config` and `clouds.config` as a session's directory has them: an option set, some sections kept, and every line of those as
 //! it was (knack 0.14, `config.py`; Python's configparser reads them). Pure functions.
 
 /// The text with `option` of `section` set to `value`, in the place of what it was.
@@ -22,16 +22,16 @@ pub(super) fn with_option(text: &str, section: &str, option: &str, value: &str) 
     lines.join("\n") + "\n"
 }
 
-/// The text without a section.
+/// The text with these sections and no other.
 #[must_use]
-pub(super) fn without_section(text: &str, section: &str) -> String {
-    let mut is_in_it = false;
+pub(super) fn with_sections(text: &str, sections: &[&str]) -> String {
+    let mut is_kept = false;
     let mut left = String::new();
     for line in text.lines() {
         if line.starts_with('[') {
-            is_in_it = is_header(line, section);
+            is_kept = sections.iter().any(|section| is_header(line, section));
         }
-        if !is_in_it {
+        if is_kept {
             left.push_str(line);
             left.push('\n');
         }
@@ -61,9 +61,9 @@ mod tests {
     }
 
     #[test]
-    fn a_section_goes_with_all_its_options() {
-        let text = "[core]\na = b\n[defaults]\nlocation = x\n[cloud]\nname = y\n";
-        assert_eq!(without_section(text, "defaults"), "[core]\na = b\n[cloud]\nname = y\n");
-        assert_eq!(without_section(text, "nothing"), text);
+    fn a_section_stays_or_goes_with_all_its_options() {
+        let text = "[core]\na = b\n[storage]\nkey = s\n[cloud]\nname = y\n";
+        assert_eq!(with_sections(text, &["core", "cloud"]), "[core]\na = b\n[cloud]\nname = y\n");
+        assert_eq!(with_sections(text, &["nothing"]), "");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::az_config::{with_option, without_section};
+use super::az_config::{with_option, with_sections};
 use super::{NamedLogin, Session};
 use crate::app::App;
 use crate::azure::ConfigDir;
@@ -30,6 +30,10 @@ const OF_A_LOGIN: [&str; 7] = [
     "msal_token_cache.sig",
     "msal_http_cache.bin",
 ];
+
+/// The sections of az's `config` that say how its user wants it to be. What a command falls back to in one subscription is none of
+/// another's, and some of the others have secrets in them (`[storage]` an account's key).
+const OF_A_USER: [&str; 7] = ["auto-upgrade", "bicep", "clients", "cloud", "core", "extension", "logging"];
 
 /// az's index of its commands: without it the first command of a directory takes a second more.
 const INDEX: &str = "commandIndex.json";
@@ -62,8 +66,7 @@ pub(super) fn furnish(app: &App, login: &NamedLogin, session: &Session) -> Resul
     let config = directory.join("config");
     let beginning = match read(&config)? {
         Some(text) => text,
-        // What a command falls back to in another subscription is none of this one's.
-        None => without_section(&read(&login.config_dir.path().join("config"))?.unwrap_or_default(), "defaults"),
+        None => with_sections(&read(&login.config_dir.path().join("config"))?.unwrap_or_default(), &OF_A_USER),
     };
     let mut text = with_option(&beginning, "cloud", "name", &session.cloud);
     if let Some(region) = &session.region {
@@ -164,7 +167,7 @@ pub(super) fn furnish_login(login: &ConfigDir, own: &ConfigDir, cloud: Option<&s
     let (config, clouds) = (login.path().join("config"), login.path().join("clouds.config"));
     let mut text = match read(&config)? {
         Some(text) => text,
-        None => without_section(&read(&own.path().join("config"))?.unwrap_or_default(), "defaults"),
+        None => with_sections(&read(&own.path().join("config"))?.unwrap_or_default(), &OF_A_USER),
     };
     if let Some(cloud) = cloud {
         text = with_option(&text, "cloud", "name", cloud);

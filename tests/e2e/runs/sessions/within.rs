@@ -101,11 +101,16 @@ fn what_the_login_has_as_settings_and_extensions_a_session_has() {
     let (sandbox, _entra) = Sandbox::logged_in();
     let extensions = sandbox.config_dir().join("cliextensions");
     fs::create_dir_all(&extensions).unwrap();
-    sandbox.az(["config", "set", "core.output=tsv", "defaults.group=theirs", "--only-show-errors"]).run().ok();
+    sandbox
+        .az(["config", "set", "core.output=tsv", "defaults.group=theirs", "storage.key=secret", "--only-show-errors"])
+        .run()
+        .ok();
     let line = "echo $AZURE_EXTENSION_DIR; az account show --query id; az config get defaults --query '[].name'";
     let out = sandbox.azward(["exec", "contoso-development", "--", "sh", "-c", line]).run().ok().out();
-    // A default of another subscription's is none of this one's.
+    // A default of another subscription's is none of this one's, and a secret is not copied.
     assert_eq!(out, format!("{}\n{}\n", extensions.display(), SUBSCRIPTION_2.id));
+    let config = fs::read_to_string(directory(&sandbox, "contoso-development").path().join("config")).unwrap();
+    assert!(config.contains("output = tsv") && !config.contains("secret"), "{config}");
 }
 
 #[test]
