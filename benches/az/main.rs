@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a benchmark speaks")]
 
 mod runs;
+mod sessions;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -50,6 +51,7 @@ fn main() {
     bench.authorizer();
     bench.rotation();
     bench.wrapped_run(&empty);
+    bench.sessions(&empty);
     bench.parts();
     bench.kills();
     bench.callers(30, Beside::TheRealAz);
