@@ -13,11 +13,12 @@ enum Reason {
     NoRun,
 }
 
-const ELSEWHERE: [(&str, Reason); 13] = [
+const ELSEWHERE: [(&str, Reason); 15] = [
     ("alone/crowd", Reason::SaysItself),
     ("alone/hygiene", Reason::SaysItself),
     ("alone/signals", Reason::SaysItself),
     ("e2e/answers", Reason::NoRun),
+    ("e2e/doctor", Reason::NoRun),
     ("e2e/exposure", Reason::SaysItself),
     ("e2e/fuzz_corpus", Reason::NoRun),
     ("e2e/harness", Reason::NoRun),
@@ -26,6 +27,7 @@ const ELSEWHERE: [(&str, Reason); 13] = [
     ("e2e/releases", Reason::NoRun),
     ("e2e/settings", Reason::NoRun),
     ("e2e/surroundings", Reason::NoRun),
+    ("e2e/transcripts", Reason::NoRun),
     ("e2e/vaults", Reason::NoRun),
 ];
 
