@@ -152,7 +152,10 @@ fn signals_and_keys_are_its_own() {
     shell.expect("ready");
     shell.send(CTRL_Z);
     shell.expect("Stopped");
-    shell.send("fg\n");
+    // What is typed before the shell asks may be for what was stopped.
+    shell.expect("ready> ");
+    shell.type_line("fg");
+    shell.expect("echo got");
     shell.send("words\n");
     shell.expect("got words");
     shell.send("exit\n");
