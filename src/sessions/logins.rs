@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::directory::furnish_login;
-use super::slug::is_name;
+use super::slug::{NAME_HINT, is_name};
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
@@ -30,11 +30,7 @@ impl NamedLogin {
     /// `Usage` for what cannot be a name.
     pub fn named(context: &Context, name: &str) -> Result<Self> {
         if !is_name(name) {
-            return Err(Failure::new(
-                Kind::Usage,
-                format!("`{}` is no name for a login", text::name(name)),
-                "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
-            ));
+            return Err(Failure::new(Kind::Usage, format!("`{}` is no name for a login", text::name(name)), NAME_HINT));
         }
         let directory = if name == DEFAULT { context.home.join(".azure") } else { directory(context).join(name) };
         Ok(Self { name: name.to_owned(), config_dir: ConfigDir::at(&directory) })

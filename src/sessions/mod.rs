@@ -249,8 +249,8 @@ fn find(all: Vec<Session>, name: &str) -> Result<Session> {
 pub fn rename(app: &App, from: &str, to: &str) -> Result<Session> {
     let session = named(app, from)?;
     if !slug::is_name(to) {
-        let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit";
-        return Err(Failure::new(Kind::Usage, format!("`{}` is no name for a session", text::name(to)), hint));
+        let what = format!("`{}` is no name for a session", text::name(to));
+        return Err(Failure::new(Kind::Usage, what, slug::NAME_HINT));
     }
     change(app, &session.id, |session, others| {
         if others.iter().any(|other| other.name == to) {

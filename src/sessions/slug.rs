@@ -4,6 +4,9 @@
 /// The longest slug, in bytes.
 const LONGEST: usize = 48;
 
+/// What can be a name, for whoever chose one that cannot.
+pub(super) const NAME_HINT: &str = "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit";
+
 /// The slug of a name: its letters and digits in lower case, everything else a hyphen between them. One that would be empty is
 /// `subscription`.
 #[must_use]
