@@ -12,8 +12,9 @@ use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-use super::invocation::{Invocation, Stream, end_group, pid_of};
+use super::invocation::{Invocation, Stream, end_group, pid_of, wait_until};
 use super::outcome::Outcome;
+use super::proc::Process;
 use super::sandbox::Sandbox;
 
 /// What the key sends: an interrupt.
@@ -21,7 +22,7 @@ pub(crate) const CTRL_C: &str = "\x03";
 /// What the key sends: the end of the input.
 pub(crate) const CTRL_D: &str = "\x04";
 /// What the key sends: a stop.
-pub(crate) const CTRL_Z: &str = "\x1a";
+const CTRL_Z: &str = "\x1a";
 /// What the key sends: quit.
 pub(crate) const CTRL_BACKSLASH: &str = "\x1c";
 
@@ -92,6 +93,22 @@ impl<'a> Terminal<'a> {
     /// Types a line and Enter.
     pub(crate) fn type_line(&mut self, line: &str) {
         self.send(&format!("{line}\r"));
+    }
+
+    /// Has the shell's foreground job stopped by the key, and waits until all of it is: the shell asks again as soon as it knows
+    /// of the process that it started, and what is typed then is still read by one below that has not noticed yet.
+    #[track_caller]
+    pub(crate) fn stop_job(&mut self) {
+        let job = rustix::termios::tcgetpgrp(&self.keyboard).expect("the terminal has a foreground job");
+        let group = job.as_raw_pid().to_string();
+        self.send(CTRL_Z);
+        self.expect("Stopped");
+        self.expect("ready> ");
+        let mut of_job = Process::all();
+        of_job.retain(|process| process.stat(5) == group);
+        wait_until("the whole job is stopped", || {
+            of_job.iter().all(|process| process.stat(3) == "T" || !process.is_alive())
+        });
     }
 
     /// Waits until `text` appears after what was expected before, and returns what came in front of it. A command line is on

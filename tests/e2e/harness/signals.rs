@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::failure;
-use crate::support::pty::{CTRL_C, CTRL_D, CTRL_Z};
+use crate::support::pty::{CTRL_C, CTRL_D};
 use crate::support::{End, Sandbox, Signal, Terminal, in_shell, wait_until};
 
 #[test]
@@ -65,9 +65,7 @@ fn a_shell_on_a_terminal_has_job_control() {
     let mut shell = Terminal::shell(&sandbox);
     shell.type_line(&format!("{} print 'go'ing sleep 1500 exit 7", in_shell(sandbox.wrapped_az())));
     shell.expect("going");
-    shell.send(CTRL_Z);
-    shell.expect("Stopped");
-    shell.expect("ready> ");
+    shell.stop_job();
     shell.type_line("fg");
     shell.expect("ready> ");
     shell.type_line("echo st'atus' $?");

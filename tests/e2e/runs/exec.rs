@@ -8,7 +8,7 @@ use std::fs;
 use entra::{TENANT_A, User};
 
 use crate::support::fake_az::{ALICE, BOB, logged_in};
-use crate::support::pty::{CTRL_C, CTRL_Z};
+use crate::support::pty::CTRL_C;
 use crate::support::{End, Invocation, Sandbox, Signal, Terminal, provision, wait_until};
 
 /// A program that uses azure-cli-core as a library, as many do: no az is started.
@@ -140,7 +140,7 @@ fn signals_and_keys_are_its_own() {
     running.signal(Signal::TERM);
     let outcome = running.finish();
     assert_eq!((outcome.end(), outcome.out().as_str()), (End::Code(5), "ready\ncaught\n"));
-    let mut terminal = Terminal::start(&exec(&sandbox, ["sh", "-c", "tty <&0 >/dev/null && echo ready; sleep 60"]));
+    let mut terminal = Terminal::start(&exec(&sandbox, ["sh", "-c", "tty <&0 >/dev/null && echo ready; read line"]));
     terminal.expect("ready");
     terminal.send(CTRL_C);
     assert_eq!(terminal.finish().end(), End::Signal(2));
@@ -150,10 +150,7 @@ fn signals_and_keys_are_its_own() {
     let mut shell = Terminal::shell(&sandbox);
     shell.send(&format!("{azward} exec -- sh -c 'echo rea\"\"dy; read line; echo got $line'\n"));
     shell.expect("ready");
-    shell.send(CTRL_Z);
-    shell.expect("Stopped");
-    // What is typed before the shell asks may be for what was stopped.
-    shell.expect("ready> ");
+    shell.stop_job();
     shell.type_line("fg");
     shell.expect("echo got");
     shell.send("words\n");

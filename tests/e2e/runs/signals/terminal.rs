@@ -6,7 +6,7 @@ use entra::{Entra, Fault, Trouble, User};
 use rustix::process::kill_process;
 
 use super::{assert_kept, logged_in};
-use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_Z};
+use crate::support::pty::{CTRL_BACKSLASH, CTRL_C};
 use crate::support::{End, Invocation, Outcome, Sandbox, Signal, Terminal, wait_until};
 
 /// Runs `az group list` until Resource Manager, which is slow, has been asked; then does `what`.
@@ -117,9 +117,7 @@ fn a_stopped_az_goes_on_in_the_foreground_or_the_background() {
     for (command, code) in [("fg", 7), ("bg; wait %1", 8)] {
         shell.type_line(&format!("az print 'go'ing sleep 1500 look roll look exit {code}"));
         shell.expect("going");
-        shell.send(CTRL_Z);
-        shell.expect("Stopped");
-        shell.expect("ready> ");
+        shell.stop_job();
         shell.type_line("jobs -r | wc -l; ps -o stat= --ppid $(jobs -p) | cut -c 1");
         assert!(shell.expect("ready> ").contains("0\r\nT"), "both are stopped: {}", shell.screen());
         shell.type_line(command);
