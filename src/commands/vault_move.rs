@@ -18,6 +18,8 @@ use crate::vault::{KeyStoreKind, Move, OldKey};
 /// How long to wait for whoever creates something in the azward home.
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
+const NO_VAULT: &str = "there is no vault to move yet";
+
 /// What the command is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
@@ -33,14 +35,23 @@ pub enum Doing {
 /// `Busy` while an az runs; `KeyUnavailable` while an old or the new store does not answer, is locked, or a passphrase is
 /// wrong or not given; `KeyLost`, after all others were moved, for a vault that stays because its key is lost; `Storage`.
 pub fn move_to(app: &App, ui: &Ui, to: KeyStoreKind, doing: Doing) -> anyhow::Result<()> {
+    if doing == Doing::Tell {
+        let plan = Move::plan(&app.context, &app.settings, to)?;
+        tell(ui, &plan, to);
+        return Ok(plan.try_out()?);
+    }
+    move_telling(app, ui, to, |line| ui.say(line))
+}
+
+/// Moves them, and has `say` tell each thing that was done.
+///
+/// # Errors
+/// As [`move_to`].
+pub(super) fn move_telling(app: &App, ui: &Ui, to: KeyStoreKind, mut say: impl FnMut(String)) -> anyhow::Result<()> {
     let App { context, settings, .. } = app;
     let mut plan = Move::plan(context, settings, to)?;
     if plan.vaults().is_empty() {
-        ui.say("there is no vault to move yet");
-    }
-    if doing == Doing::Tell {
-        tell(ui, &plan, to);
-        return Ok(plan.try_out()?);
+        say(NO_VAULT.to_owned());
     }
     if plan.has_any() {
         let waiting = ui.waiting_for("the key store");
@@ -62,26 +73,28 @@ pub fn move_to(app: &App, ui: &Ui, to: KeyStoreKind, doing: Doing) -> anyhow::Re
     let mut count = 0;
     plan.carry_out(&alone, |vault| {
         count += 1;
-        ui.say(format!("moved the key of `{}` from the {} to the {to}", text::path(&vault.directory), vault.from));
+        say(format!("moved the key of `{}` from the {} to the {to}", text::path(&vault.directory), vault.from));
     })?;
     let old = plan.drop_old_keys(&alone)?;
     drop((waiting, alone));
     for vault in plan.vaults().iter().filter(|vault| vault.stays.is_some()) {
-        ui.say(format!(
+        say(format!(
             "left the vault of `{}` as it is: its key is another machine's, or lost",
             text::path(&vault.directory)
         ));
     }
     if count == 0 && plan.vaults().iter().any(|vault| vault.from == to) {
-        ui.say(format!("every vault that opens here has its key in the {to} already"));
+        say(format!("every vault that opens here has its key in the {to} already"));
     }
     for OldKey { kind, needed_by, .. } in &old {
-        match needed_by {
-            None => ui.say(format!("the {kind} has lost its key")),
-            Some(path) => ui.say(format!("the {kind} keeps its key: `{}` may need it", text::path(path))),
-        }
+        say(match needed_by {
+            None => format!("the {kind} has lost its key"),
+            Some(path) => format!("the {kind} keeps its key: `{}` may need it", text::path(path)),
+        });
     }
-    tell_choice(app, ui, to);
+    if let Some(line) = elsewhere_chosen(app, to) {
+        say(line);
+    }
     match plan.vaults().iter().find_map(|vault| vault.stays.clone()) {
         Some(failure) => bail!(failure),
         None => Ok(()),
@@ -90,6 +103,9 @@ pub fn move_to(app: &App, ui: &Ui, to: KeyStoreKind, doing: Doing) -> anyhow::Re
 
 /// Says what would happen.
 fn tell(ui: &Ui, plan: &Move, to: KeyStoreKind) {
+    if plan.vaults().is_empty() {
+        ui.say(NO_VAULT);
+    }
     for vault in plan.vaults() {
         let directory = text::path(&vault.directory);
         ui.say(match (&vault.stays, vault.from == to) {
@@ -106,8 +122,8 @@ fn tell(ui: &Ui, plan: &Move, to: KeyStoreKind) {
     }
 }
 
-/// Says where a new login's key goes, where that is somewhere else.
-fn tell_choice(app: &App, ui: &Ui, to: KeyStoreKind) {
+/// Where a new login's key goes, where that is somewhere else.
+fn elsewhere_chosen(app: &App, to: KeyStoreKind) -> Option<String> {
     let chosen = match app.settings.key_store.value {
         KeyStoreChoice::Auto => None,
         KeyStoreChoice::Keyring => Some(KeyStoreKind::Keyring),
@@ -115,12 +131,10 @@ fn tell_choice(app: &App, ui: &Ui, to: KeyStoreKind) {
         KeyStoreChoice::Passphrase => Some(KeyStoreKind::Passphrase),
         KeyStoreChoice::KeyFile => Some(KeyStoreKind::KeyFile),
     };
-    if chosen != Some(to) {
-        let word = to.word();
-        ui.say(format!(
-            "the keys of new logins go where `key_store` says: `azward config set key_store {word}` has them go there too"
-        ));
-    }
+    let word = to.word();
+    (chosen != Some(to)).then(|| {
+        format!("the keys of new logins go where `key_store` says: `azward config set key_store {word}` has them go there too")
+    })
 }
 
 fn busy() -> Failure {

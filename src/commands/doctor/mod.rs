@@ -66,7 +66,7 @@ pub fn doctor(app: &App, ui: &Ui, mending: Mending, form: Form) -> Result<()> {
 }
 
 /// Looks at one subject after the other.
-fn look<'a>(app: &'a App, ui: &Ui, store: &'a CredentialStore<'a>) -> Seen<'a> {
+fn look<'a>(app: &'a App, ui: &'a Ui, store: &'a CredentialStore<'a>) -> Seen<'a> {
     let mut seen = Seen::default();
     let waiting = ui.waiting_for("the shells, the key store and the token endpoint");
     shim::look(app, &mut seen);
@@ -76,7 +76,7 @@ fn look<'a>(app: &'a App, ui: &Ui, store: &'a CredentialStore<'a>) -> Seen<'a> {
         config_dir::look(app, store, &mut seen);
         secrets::look(app, store, &mut seen);
         locks::look(store, &mut seen);
-        vaults::look(app, &mut seen);
+        vaults::look(app, ui, &mut seen);
         storage::look(store, &mut seen);
     }
     places::look(app, store, &mut seen);

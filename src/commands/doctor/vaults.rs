@@ -1,18 +1,20 @@
 //! The vaults of this azward home: one that does not open because its key is lost or another machine's, one whose directory was
-//! removed, and one whose key is kept in a weaker place than this machine has. None of that is mended without a word of its own:
-//! it would drop a login, or move a key.
+//! removed, and one whose key is kept in a weaker place than this machine has. The last is mended by `vault move`; the others are not
+//! mended without a word of its own, which would drop a login.
 
 use super::finding::Seen;
 use crate::app::App;
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::list::listed;
+use crate::commands::vault_move::move_telling;
 use crate::failure::Kind;
 use crate::settings::KeyStoreChoice;
 use crate::text;
+use crate::ui::Ui;
 use crate::vault::{KeyStoreKind, Move};
 
 /// Looks.
-pub(super) fn look(app: &App, seen: &mut Seen<'_>) {
+pub(super) fn look<'a>(app: &'a App, ui: &'a Ui, seen: &mut Seen<'a>) {
     let all = match listed(app) {
         Ok(all) => all,
         Err(failure) => return seen.could_not(failure.what),
@@ -47,17 +49,18 @@ pub(super) fn look(app: &App, seen: &mut Seen<'_>) {
     }
     // Who chose the key file has it.
     if is_in_key_file && app.settings.key_store.value != KeyStoreChoice::KeyFile {
-        look_for_a_stronger_store(app, seen);
+        look_for_a_stronger_store(app, ui, seen);
     }
 }
 
 /// Looks whether a store that `auto` prefers to the key file would take a key now, without asking anybody.
-fn look_for_a_stronger_store(app: &App, seen: &mut Seen<'_>) {
+fn look_for_a_stronger_store<'a>(app: &'a App, ui: &'a Ui, seen: &mut Seen<'a>) {
     let takes =
         |kind: &KeyStoreKind| Move::plan(&app.context, &app.settings, *kind).is_ok_and(|plan| plan.try_out().is_ok());
     if let Some(kind) = [KeyStoreKind::Keyring, KeyStoreKind::SystemdCreds].into_iter().find(takes) {
         let what = format!("the master key is in a key file, although the {kind} answers now");
         let why = "who has all of this user's files has the key file too, and with it the vault";
         seen.find("key-store-weaker", "", what, why, format!("run `azward vault move --to {}`", kind.word()));
+        seen.mended_by(move || move_telling(app, ui, kind, drop));
     }
 }

@@ -36,6 +36,30 @@ fn a_refresh_token_in_the_token_cache_is_taken_in_and_one_elsewhere_is_its_owner
 }
 
 #[test]
+fn a_token_cache_that_is_none() {
+    let (sandbox, _entra) = healthy();
+    let cache = sandbox.config().token_cache_path();
+    let whole = fs::read(&cache).unwrap();
+    let torn = &whole[..whole.len() / 2];
+    for foreign in [torn, b"{\"RefreshToken\": []}", b"\x00\xff"] {
+        fs::write(&cache, foreign).unwrap();
+        set_mode(&cache, 0o600);
+        assert_only(&sandbox, "token-cache-foreign", "");
+        sandbox.azward(["doctor", "--fix", "--yes"]).run().exited(1);
+        assert_eq!(fs::read(&cache).unwrap(), foreign);
+        // Set aside by its owner, as it says.
+        fs::rename(&cache, sandbox.root().join("aside")).unwrap();
+        assert_healthy(&sandbox);
+    }
+    fs::create_dir(&cache).unwrap();
+    assert_only(&sandbox, "token-cache-foreign", "");
+    fs::remove_dir(&cache).unwrap();
+    fs::write(&cache, &whole).unwrap();
+    set_mode(&cache, 0o600);
+    assert_healthy(&sandbox);
+}
+
+#[test]
 fn what_others_may_do_with_the_config_directory_and_the_files_in_it() {
     let (sandbox, _entra) = healthy();
     let directory = sandbox.config_dir();
