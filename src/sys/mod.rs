@@ -44,12 +44,15 @@ pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
 #[cfg(target_os = "linux")]
 pub use mounts::{CoveredFile, PrivateMount, boot_and_namespaces, is_privately_mounted};
 pub use process::{
-    has_stdout, holds_lock, is_running, parent_id, parent_of, process_arguments, process_began, process_exists,
-    process_name, process_start, program_of, replace_process, wait_for_end_of,
+    has_stdout, holds_lock, is_fork_of, is_running, parent_id, parent_of, process_arguments, process_began,
+    process_directory, process_exists, process_name, process_start, process_terminal, process_user, program_of,
+    program_path, reads_from, replace_process, wait_for_end_of,
 };
 pub use signals::{die_of, exit_as, pending_signal, take_signals};
 pub use tee::{Passage, PassageEnd, Tee};
-pub use terminal::{Stream, ask_unseen, is_asking, is_reader_gone, is_terminal, takes_escapes, terminal_width};
+pub use terminal::{
+    Stream, ask_seen, ask_unseen, is_asking, is_reader_gone, is_terminal, takes_escapes, terminal_width,
+};
 #[cfg(unix)]
 pub use users::keep_lookups_built_in;
 pub use users::{

@@ -16,6 +16,7 @@ mod table;
 #[cfg(unix)]
 pub(super) use inherited::{close_quietly, give_back_in_child};
 pub use platform::{
-    has_stdout, holds_lock, is_running, parent_id, parent_of, process_arguments, process_began, process_exists,
-    process_name, process_start, program_of, replace_process, wait_for_end_of,
+    has_stdout, holds_lock, is_fork_of, is_running, parent_id, parent_of, process_arguments, process_began,
+    process_directory, process_exists, process_name, process_start, process_terminal, process_user, program_of,
+    program_path, reads_from, replace_process, wait_for_end_of,
 };

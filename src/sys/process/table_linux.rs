@@ -22,6 +22,53 @@ pub fn program_of(id: u32) -> io::Result<PathBuf> {
     std::fs::metadata(&path).map(|_| path)
 }
 
+/// The path under which a process's program was started, as the system tells it: of a file that is gone since, a name that
+/// says so. A link to it was resolved.
+///
+/// # Errors
+/// `PermissionDenied` when the process lets nobody look.
+pub fn program_path(id: u32) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/{id}/exe"))
+}
+
+/// The working directory of a process, where it lets us look.
+#[must_use]
+pub fn process_directory(id: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{id}/cwd")).ok()
+}
+
+/// The user that a process is, as text like `user_id`'s; also of one that lets nobody look.
+#[must_use]
+pub fn process_user(id: u32) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    // Real, effective, saved, of the file system (proc_pid_status(5)).
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_ascii_whitespace().nth(1).map(str::to_owned)
+}
+
+/// The device of a process's controlling terminal; `None` where it has none.
+#[must_use]
+pub fn process_terminal(id: u32) -> Option<u64> {
+    let number: i64 = stat_of(id)?.split_ascii_whitespace().nth(4)?.parse().ok()?;
+    let number = u32::try_from(number).ok().filter(|number| *number != 0)?;
+    // proc_pid_stat(5): the minor number is in bits 31 to 20 and 7 to 0, the major in 15 to 8.
+    Some(rustix::fs::makedev(number >> 8 & 0xff, number & 0xff | number >> 12 & 0xf_ff00))
+}
+
+/// Whether a process reads from the terminal that is this device; `None` where it lets nobody look.
+#[must_use]
+pub fn reads_from(id: u32, terminal: u64) -> Option<bool> {
+    std::fs::metadata(format!("/proc/{id}/fd/0")).ok().map(|metadata| metadata.rdev() == terminal)
+}
+
+/// Whether a process is its parent's fork and has executed nothing since, so that what tells of the one tells of the other:
+/// only then do both have their stack in one place. No where the system does not tell.
+#[must_use]
+pub fn is_fork_of(id: u32, parent: u32) -> bool {
+    let stack = |id| stat_of(id)?.split_ascii_whitespace().nth(25)?.parse().ok().filter(|start: &u64| *start > 1);
+    stack(id).is_some_and(|start| stack(parent) == Some(start))
+}
+
 /// Whether a process has the flock on an open file, be it a shared one; `None` where the system does not tell.
 #[must_use]
 pub fn holds_lock(process: u32, file: &File) -> Option<bool> {

@@ -20,11 +20,31 @@ pub fn process_began(id: u32) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(process_start(id)?))
 }
 
-/// What a process was started with; the system is not asked.
+/// What a process was started with, its own name first; `None` where the system does not tell.
 #[must_use]
-pub fn process_arguments(_id: u32) -> Option<Vec<Vec<u8>>> {
-    None
+pub fn process_arguments(id: u32) -> Option<Vec<Vec<u8>>> {
+    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, i32::try_from(id).ok()?];
+    let mut bytes = vec![0_u8; MOST_ARGUMENTS];
+    let mut length = bytes.len();
+    // SAFETY: the pointers are to live locals of the lengths given.
+    let code = unsafe {
+        let (place, none) = (bytes.as_mut_ptr().cast(), std::ptr::null_mut());
+        libc::sysctl(name.as_mut_ptr(), name.len() as libc::c_uint, place, &raw mut length, none, 0)
+    };
+    if code != 0 {
+        return None;
+    }
+    bytes.truncate(length);
+    // Their number, the program's path, zeros, and then they themselves, each with a zero behind it.
+    let (count, rest) = bytes.split_first_chunk::<4>()?;
+    let rest = rest.get(rest.iter().position(|byte| *byte == 0)?..)?;
+    let rest = rest.get(rest.iter().position(|byte| *byte != 0)?..)?;
+    let count = usize::try_from(i32::from_ne_bytes(*count)).ok()?;
+    Some(rest.split(|byte| *byte == 0).take(count).map(<[u8]>::to_vec).collect())
 }
+
+/// As much as the system lets anybody start a program with, in bytes.
+const MOST_ARGUMENTS: usize = 1024 * 1024;
 
 /// Whether a process of that home calls itself `name`; the system is not asked.
 #[must_use]
@@ -55,6 +75,44 @@ pub fn program_of(id: u32) -> io::Result<PathBuf> {
     let length = usize::try_from(length).ok().filter(|length| *length > 0).ok_or_else(io::Error::last_os_error)?;
     path.truncate(length);
     Ok(path_from_bytes(&path))
+}
+
+/// The path of a process's program.
+///
+/// # Errors
+/// The operating system's.
+pub fn program_path(id: u32) -> io::Result<PathBuf> {
+    program_of(id)
+}
+
+/// The working directory of a process; the system is not asked.
+#[must_use]
+pub fn process_directory(_id: u32) -> Option<PathBuf> {
+    None
+}
+
+/// The user that a process is, as text like `user_id`'s.
+#[must_use]
+pub fn process_user(id: u32) -> Option<String> {
+    process_info(id).map(|info| info.pbi_uid.to_string())
+}
+
+/// The device of a process's controlling terminal; `None` where it has none.
+#[must_use]
+pub fn process_terminal(id: u32) -> Option<u64> {
+    process_info(id).map(|info| info.e_tdev).filter(|device| ![0, u32::MAX].contains(device)).map(u64::from)
+}
+
+/// Whether a process reads from that terminal; the system is not asked.
+#[must_use]
+pub fn reads_from(_id: u32, _terminal: u64) -> Option<bool> {
+    None
+}
+
+/// Whether a process is its parent's fork; the system does not tell.
+#[must_use]
+pub fn is_fork_of(_id: u32, _parent: u32) -> bool {
+    false
 }
 
 /// When a process started, which tells two processes with one id apart; `None` when there is no such process.

@@ -9,8 +9,8 @@ use rustix::process::{Pid, test_kill_process};
 use super::inherited::give_back_inherited;
 pub use super::inherited::has_stdout;
 pub use super::table::{
-    holds_lock, is_running, parent_of, process_arguments, process_began, process_name, process_start, program_of,
-    wait_for_end_of,
+    holds_lock, is_fork_of, is_running, parent_of, process_arguments, process_began, process_directory, process_name,
+    process_start, process_terminal, process_user, program_of, program_path, reads_from, wait_for_end_of,
 };
 
 /// The process id of this process's parent.

@@ -46,6 +46,44 @@ pub fn program_of(id: u32) -> io::Result<PathBuf> {
     image_of(id).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+/// The path of a process's program.
+///
+/// # Errors
+/// The operating system's.
+pub fn program_path(id: u32) -> io::Result<PathBuf> {
+    program_of(id)
+}
+
+/// The working directory of a process; the system does not tell.
+#[must_use]
+pub fn process_directory(_id: u32) -> Option<PathBuf> {
+    None
+}
+
+/// The user that a process is; the system is not asked.
+#[must_use]
+pub fn process_user(_id: u32) -> Option<String> {
+    None
+}
+
+/// The device of a process's controlling terminal: there is no such thing here.
+#[must_use]
+pub fn process_terminal(_id: u32) -> Option<u64> {
+    None
+}
+
+/// Whether a process reads from that terminal; the system is not asked.
+#[must_use]
+pub fn reads_from(_id: u32, _terminal: u64) -> Option<bool> {
+    None
+}
+
+/// Whether a process is its parent's fork: nobody forks here.
+#[must_use]
+pub fn is_fork_of(_id: u32, _parent: u32) -> bool {
+    false
+}
+
 /// Who has a lock the system does not tell.
 #[must_use]
 pub fn holds_lock(_process: u32, _file: &File) -> Option<bool> {

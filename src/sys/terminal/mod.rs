@@ -1,5 +1,5 @@
-//! What the standard streams lead to: a terminal or not, how wide it is, whether it understands escapes; and a secret that is
-//! asked for on the terminal itself, where it is not shown. All else that is written `ui` writes. What the system does not
+//! What the standard streams lead to: a terminal or not, how wide it is, whether it understands escapes; and what is
+//! asked for on the terminal itself, be it a secret, which is not shown there. All else that is written `ui` writes. What the system does not
 //! tell is `None` or no.
 
 #![allow(clippy::disallowed_methods, reason = "asks what a stream leads to and writes nothing")]
@@ -68,10 +68,29 @@ pub fn is_reader_gone(stream: Stream) -> bool {
 /// # Errors
 /// The operating system's, and where this is not the terminal's foreground job: it would be stopped.
 pub fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    ask(question, Typing::Unseen, is_over)
+}
+
+/// The same for a line that is shown as it is typed.
+///
+/// # Errors
+/// As above.
+pub fn ask_seen(question: &str, is_over: impl Fn() -> bool) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    ask(question, Typing::Seen, is_over)
+}
+
+fn ask(question: &str, typing: Typing, is_over: impl Fn() -> bool) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
     IS_ASKING.store(true, Ordering::SeqCst);
-    let typed = platform::ask_unseen(question, is_over);
+    let typed = platform::ask(question, typing, is_over);
     IS_ASKING.store(false, Ordering::SeqCst);
     typed
+}
+
+/// Whether what is typed is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Typing {
+    Unseen,
+    Seen,
 }
 
 /// Whether somebody is being asked on the terminal: then nothing else is to be written there.

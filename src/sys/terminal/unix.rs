@@ -10,7 +10,7 @@ use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::{LONGEST, Stream};
+use super::{LONGEST, Stream, Typing};
 
 /// How often to ask whether the question has lost its point.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -41,7 +41,11 @@ impl Drop for Unseen<'_> {
     }
 }
 
-pub(super) fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn ask(
+    question: &str,
+    typing: Typing,
+    is_over: impl Fn() -> bool,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
     if tcgetpgrp(&terminal)? != getpgrp() {
         return Err(io::ErrorKind::WouldBlock.into());
@@ -49,7 +53,7 @@ pub(super) fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> io::Resu
     let unseen_on = terminal.try_clone()?;
     let unseen = Unseen::begin(&unseen_on)?;
     terminal.write_all(question.as_bytes())?;
-    let typed = type_line(&mut terminal, is_over);
+    let typed = type_line(&mut terminal, typing, is_over);
     drop(unseen);
     terminal.write_all(b"\n")?;
     match typed? {
@@ -70,7 +74,7 @@ enum Typed {
     Interrupt,
 }
 
-fn type_line(terminal: &mut File, is_over: impl Fn() -> bool) -> io::Result<Typed> {
+fn type_line(terminal: &mut File, typing: Typing, is_over: impl Fn() -> bool) -> io::Result<Typed> {
     // It never grows, so nothing of it is left anywhere.
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     loop {
@@ -87,11 +91,28 @@ fn type_line(terminal: &mut File, is_over: impl Fn() -> bool) -> io::Result<Type
             (0, _) | (_, 0x04) if line.is_empty() => return Ok(Typed::Nothing),
             (0, _) | (_, 0x04 | b'\n' | b'\r') => return Ok(Typed::Line(line)),
             (_, 0x03) => return Ok(Typed::Interrupt),
-            (_, 0x08 | 0x7f) => take_last(&mut line),
-            (_, 0x15) => line.clear(),
-            (_, byte) if line.len() < LONGEST => line.push(byte),
+            (_, 0x08 | 0x7f) => {
+                show(terminal, typing, if line.is_empty() { b"" } else { b"\x08 \x08" })?;
+                take_last(&mut line);
+            }
+            (_, 0x15) => {
+                show(terminal, typing, &b"\x08 \x08".repeat(line.len()))?;
+                line.clear();
+            }
+            (_, byte) if line.len() < LONGEST => {
+                line.push(byte);
+                show(terminal, typing, if byte < 0x20 { b"" } else { &key[..] })?;
+            }
             _ => {}
         }
+    }
+}
+
+/// What the driver does not show while it acts on no key.
+fn show(terminal: &mut File, typing: Typing, bytes: &[u8]) -> io::Result<()> {
+    match typing {
+        Typing::Seen => terminal.write_all(bytes),
+        Typing::Unseen => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Console::{
 
 use zeroize::Zeroizing;
 
-use super::{LONGEST, Stream};
+use super::{LONGEST, Stream, Typing};
 use crate::sys::done;
 
 pub(super) fn is_terminal(stream: Stream) -> bool {
@@ -48,7 +48,11 @@ pub(super) fn takes_escapes(stream: &impl AsHandle) -> bool {
 }
 
 /// A read of a console is not ended before its line is: whether it is over is asked before it alone.
-pub(super) fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn ask(
+    question: &str,
+    typing: Typing,
+    is_over: impl Fn() -> bool,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let console = |name| File::options().read(true).write(true).open(name);
     let (mut input, mut output) = (console("CONIN$")?, console("CONOUT$")?);
     if is_over() {
@@ -58,8 +62,9 @@ pub(super) fn ask_unseen(question: &str, is_over: impl Fn() -> bool) -> io::Resu
     let mut mode = 0;
     // SAFETY: the pointer is to a live local, and the handle is open.
     done(unsafe { GetConsoleMode(handle, &raw mut mode) })?;
+    let hidden = if typing == Typing::Unseen { ENABLE_ECHO_INPUT } else { 0 };
     // SAFETY: the handle is open.
-    done(unsafe { SetConsoleMode(handle, mode & !ENABLE_ECHO_INPUT) })?;
+    done(unsafe { SetConsoleMode(handle, mode & !hidden) })?;
     let line = output.write_all(question.as_bytes()).and_then(|()| read_line(&mut input));
     // SAFETY: the handle is open.
     let shown = done(unsafe { SetConsoleMode(handle, mode) });
