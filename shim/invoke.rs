@@ -1,5 +1,5 @@
 //! The split: answer, hand on, pass, run. Anything that goes wrong before az is started ends in the real az all the
-//! same, unless there is none.
+//! same, unless there is none; but for a caller whom nobody allowed to use the login, and who has that asked about.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use azward::app::App;
 use azward::azure::known_az::KnownAz;
 use azward::azure::{Command, ConfigDir, TokenStorage};
+use azward::consent;
 use azward::context::Context;
 use azward::failure::Result;
 use azward::home::{self, Care};
 use azward::run::run_variable::{self, Role, RunVariable};
 use azward::run::{Asked, Run, supervise};
+use azward::settings::ConfirmChoice;
 use azward::store::{CredentialStore, is_covered};
 use azward::sys;
 use azward::tokens::Renew;
@@ -51,6 +53,12 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
         }
         found => found?,
     };
+    if !is_bypassed && settings.confirm.value == ConfirmChoice::NewCaller {
+        let uses_login = purpose == Purpose::Completion || command.uses_login();
+        if uses_login && !run_variable::is_inside(context, &config_dir) {
+            consent::require(app, format!("az {}", command.group()).trim_end())?;
+        }
+    }
     // Without a stdout there is nobody to answer, and az has something to say about it.
     let may_answer = !is_bypassed && sys::has_stdout();
     let may_hand_out = may_answer && invocation == Invocation::Token;

@@ -240,6 +240,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The programs that may use the login, where `confirm` has azward ask before one that never did
+    Callers {
+        #[command(subcommand)]
+        deed: Option<Callers>,
+    },
     /// Show and change the settings: what holds, and where that comes from
     Config {
         #[command(subcommand)]
@@ -295,6 +300,29 @@ pub(crate) enum Config {
         /// Its name
         #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
         name: String,
+    },
+}
+
+/// What `azward callers` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Callers {
+    /// Show those that are known (so does `azward callers` alone)
+    List {
+        /// As JSON, in the schema of docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Allow one beforehand
+    Allow {
+        /// The file of the program, or a script that names its interpreter itself
+        program: std::path::PathBuf,
+        /// The script, if the program is its interpreter
+        script: Option<String>,
+    },
+    /// Have one be asked about anew
+    Forget {
+        /// The file of the program, or of its script
+        path: std::path::PathBuf,
     },
 }
 

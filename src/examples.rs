@@ -136,6 +136,23 @@ const ALL: &[(&str, &[Example])] = &[
             ("config unset exposure", "the default again"),
         ],
     ),
+    (
+        "callers",
+        &[
+            ("callers", "who was allowed, who was refused, and who could not be asked about"),
+            ("callers allow ~/bin/deploy.sh", "before it runs where nobody can be asked"),
+        ],
+    ),
+    ("callers list", &[("callers list --json", "for programs")]),
+    (
+        "callers allow",
+        &[
+            ("callers allow /usr/bin/terraform", "whatever it is told to do"),
+            ("callers allow ~/bin/deploy.sh", "a script, by the interpreter that it names"),
+            ("callers allow /usr/bin/python3 ~/bin/deploy.py", "by this one"),
+        ],
+    ),
+    ("callers forget", &[("callers forget /usr/bin/terraform", "the next time somebody is asked")]),
     ("config list", &[("config list --json", "for programs")]),
     ("config get", &[("config get window_minutes --value", "the value alone")]),
     (
@@ -144,6 +161,7 @@ const ALL: &[(&str, &[Example])] = &[
             ("config set window_minutes 30", "tokens are renewed earlier"),
             ("config set key_store keyring", "a new vault has its key there or nowhere"),
             ("config set journal off", "only warnings are kept"),
+            ("config set confirm new-caller", "a program's first token is a question"),
         ],
     ),
     ("config unset", &[("config unset real_az", "whatever PATH has, or the usual places")]),

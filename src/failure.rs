@@ -35,6 +35,8 @@ pub enum Kind {
     Storage,
     /// The token endpoint refused, or could not be asked.
     Refused,
+    /// Nobody allowed the program that calls to use the login.
+    NotAllowed,
     /// A person has to sign in: nobody is signed in, or the endpoint takes what there is no longer.
     SignInNeeded,
     /// What was only looked at is not as it should be.
@@ -107,6 +109,7 @@ impl Failure {
             | Kind::Gone
             | Kind::Storage
             | Kind::Refused
+            | Kind::NotAllowed
             | Kind::Found
             | Kind::Fault => 1,
         }

@@ -16,6 +16,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::consent::known;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::Journal;
@@ -26,8 +27,9 @@ use crate::sys::{self, Directory};
 use crate::text;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 18] = [
+const CONTENTS: [&str; 19] = [
     "bin",
+    known::NAME,
     settings::FIRST_VERSION,
     settings::TAKEN_OVER,
     settings::NAME,
@@ -206,6 +208,7 @@ fn adopt(path: &Path, directory: &Directory, care: Care) -> Result<Option<String
         CONTENTS.contains(&&*name)
             || [marker::MARKER, marker::FRESH_MARKER].contains(&&*name)
             || ["key", "config"].iter().any(|kind| name == format!("{kind}.new"))
+            || name == known::DRAFT
             || name.contains(".set-aside-")
             || name.ends_with(".key")
     };

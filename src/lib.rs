@@ -4,6 +4,7 @@
 pub mod app;
 pub mod azure;
 pub mod commands;
+pub mod consent;
 pub mod context;
 pub mod credentials;
 pub mod failure;

@@ -10,14 +10,14 @@ use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::vault_move::{self, Doing};
-use azward::commands::{self, completions, config, leapp, log, login, refresh, session, token, within};
+use azward::commands::{self, callers, completions, config, leapp, log, login, refresh, session, token, within};
 use azward::home;
 use azward::sessions::Forcing;
 use azward::sessions::environment::Syntax;
 use azward::ui::{Form, Ui};
 use azward::vault::{Extent, KeyStoreKind};
 
-use crate::cli::{self, Adopt, By, Command, Config, EnvSyntax, Forget, KeyStore, Login, Token, VaultCommand};
+use crate::cli::{self, Adopt, By, Callers, Command, Config, EnvSyntax, Forget, KeyStore, Login, Token, VaultCommand};
 
 /// Does what the command line says.
 ///
@@ -38,6 +38,9 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         // Only `status` has something to say about a home that is not believed; some have nothing to do with it.
         Some(_) if matches!(command, Command::Status { .. } | Command::Completions { .. } | Command::Man { .. }) => {}
         Some(failure) => return Err(failure.clone().into()),
+    }
+    if let Some(deed) = needs_consent(&command) {
+        within::require_consent(app, deed)?;
     }
     match command {
         Command::Status { json, check } => {
@@ -108,6 +111,12 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::List { logins: false, json } => commands::overview::list(app, ui, form(json)),
         Command::Completions { shell } => completions::completions(ui, shell),
         Command::Man { words } => commands::man::man(ui, cli::definition(), &words),
+        Command::Callers { deed } => match deed {
+            None => callers::list(app, ui, Form::Table),
+            Some(Callers::List { json }) => callers::list(app, ui, form(json)),
+            Some(Callers::Allow { program, script }) => callers::allow(app, ui, &program, script.as_deref()),
+            Some(Callers::Forget { path }) => callers::forget(app, ui, &path),
+        },
         Command::Config { deed: None } => config::list(app, ui, Form::Table),
         Command::Config { deed: Some(deed) } => configure(deed, app, ui),
         Command::Forget(forget) => perform_forget(forget, app, ui),
@@ -119,6 +128,21 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         }
         Command::Vault(VaultCommand::Adopt(adopt)) => perform_adopt(adopt, app, ui),
         Command::Vault(VaultCommand::Forget(forget)) => perform_forget(forget, app, ui),
+    }
+}
+
+/// By what whoever calls is told, where he gets a token by it.
+fn needs_consent(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Token(_) => Some("azward token"),
+        Command::Exec { .. } => Some("azward exec"),
+        Command::Shell { .. } => Some("azward shell"),
+        Command::Env { .. } => Some("azward env"),
+        Command::Start { .. } => Some("azward start"),
+        Command::Rotate { .. } => Some("azward rotate"),
+        Command::Refresh { .. } => Some("azward refresh"),
+        Command::Use { none: false, .. } => Some("azward use"),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! the [`Failure`] that this comes to ([`failure_of`]).
 
 pub mod aids;
+pub mod callers;
 mod clear;
 pub mod completions;
 pub mod config;

@@ -17,6 +17,7 @@ use crate::azure::clouds::Cloud;
 use crate::azure::command::{self, TokenRequest};
 use crate::azure::output::{self, Format, Map, Selection, Value};
 use crate::commands::session::started;
+use crate::consent;
 use crate::failure::{Failure, Kind};
 use crate::journal::{Action, Event};
 use crate::sessions::{self, environment};
@@ -170,6 +171,7 @@ fn through_az(app: &App, request: &Request, form: Form) -> Result<Zeroizing<Stri
         secret: String,
     }
     let shim = environment::shim(&app.context);
+    consent::cover_this_process(app)?;
     let mut command = Command::new(&shim);
     command.args(["account", "get-access-token", "--output", "json"]);
     for (option, value) in [("--resource", &request.resource), ("--scope", &request.scope)] {

@@ -15,6 +15,7 @@ use crate::azure::{ConfigDir, TokenStorage, real_az};
 use crate::commands::aids;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
+use crate::consent::known;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::in_use::InUse;
@@ -254,7 +255,7 @@ fn is_lost_for_good(kind: Kind) -> bool {
 
 /// Removes what is left, `azward` itself last of what can be run.
 fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
-    for name in ["journal.jsonl", "journal.1.jsonl", "key.lock"] {
+    for name in ["journal.jsonl", "journal.1.jsonl", "key.lock", known::NAME, known::DRAFT] {
         let _ = std::fs::remove_file(home.join(name));
     }
     try_again(|| std::fs::remove_dir_all(home.join("run")));

@@ -8,13 +8,28 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::app::App;
+use crate::azure::ConfigDir;
 use crate::commands::exec::found;
 use crate::commands::session::started;
+use crate::consent;
 use crate::failure::{Failure, Kind};
-use crate::run::supervise;
+use crate::run::{run_variable, supervise};
 use crate::sessions::environment::{self, Syntax};
 use crate::sessions::{self, Session};
+use crate::settings::ConfirmChoice;
 use crate::ui::{self, Ui};
+
+/// Lets whoever called azward go on, if he may use the login. What runs inside a run has it already.
+///
+/// # Errors
+/// Those of [`consent::require`].
+pub fn require_consent(app: &App, deed: &str) -> Result<()> {
+    let is_inside = || run_variable::is_inside(&app.context, &ConfigDir::of(&app.context));
+    if app.settings.confirm.value == ConfirmChoice::NewCaller && !is_inside() {
+        consent::require(app, deed)?;
+    }
+    Ok(())
+}
 
 /// Tells a shell what the session called `name` needs in its environment.
 ///
@@ -57,5 +72,6 @@ fn become_program(app: &App, session: &Session, name: &OsStr, arguments: &[OsStr
     let context = app.context.with(variables);
     let mut command = Command::new(found(&context, name)?);
     command.envs(context.added());
+    consent::cover_this_process(app)?;
     bail!(supervise::become_program(command, name, arguments))
 }

@@ -41,6 +41,8 @@ pub enum Action {
     Forgetting,
     /// A session was started or stopped.
     Session,
+    /// A program was allowed to use the login, or refused.
+    Consent,
     /// Something that the user should know, and that no caller may be told.
     Warning,
     /// What a later azward notes, and this one does not know.

@@ -178,6 +178,12 @@ impl RunVariable {
     }
 }
 
+/// Whether a live run has the secrets of `config_dir` at hand for this process already.
+#[must_use]
+pub fn is_inside(context: &Context, config_dir: &ConfigDir) -> bool {
+    RunVariable::given(context).is_some_and(|given| given.covers(config_dir)) || is_covered(&config_dir.token_cache())
+}
+
 /// The processes above this one, nearest first.
 fn ancestors() -> impl Iterator<Item = u32> {
     // No tree is so deep; and one in which ids are reused while we climb need not have an end.

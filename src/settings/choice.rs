@@ -80,3 +80,17 @@ pub enum JournalChoice {
 impl Choice for JournalChoice {
     const ALL: &'static [(&'static str, Self)] = &[("on", Self::On), ("off", Self::Off)];
 }
+
+/// Whether a person is asked before a program gets a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConfirmChoice {
+    /// Nobody is asked.
+    #[default]
+    Never,
+    /// Before one that never had a token gets its first.
+    NewCaller,
+}
+
+impl Choice for ConfirmChoice {
+    const ALL: &'static [(&'static str, Self)] = &[("never", Self::Never), ("new-caller", Self::NewCaller)];
+}

@@ -3,13 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::choice::Choice;
+use super::choice::{Choice, ConfirmChoice};
 use super::{Provenance, Setting, Settings};
 use crate::failure::{Failure, Kind, Result};
 use crate::text;
 
 /// How many minutes the window before a token's expiry may be: az takes none that has less than the least.
 const WINDOW: std::ops::RangeInclusive<u32> = 5..=720;
+
+/// Whether it can be known here who calls.
+const CAN_TELL_CALLERS: bool = cfg!(unix);
 
 /// How much a word must be like another to be meant by it, of 1.
 const LIKENESS: f64 = 0.75;
@@ -29,6 +32,8 @@ pub enum Key {
     RealAz,
     /// Whether events are kept.
     Journal,
+    /// Whether a person is asked before a program gets a token.
+    Confirm,
 }
 
 /// A value, as a file or a command line has it.
@@ -53,13 +58,14 @@ impl Value {
 
 impl Key {
     /// Every setting there is, and its name.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("exposure", Self::Exposure),
         ("key_store", Self::KeyStore),
         ("key_cache_minutes", Self::KeyCacheMinutes),
         ("window_minutes", Self::WindowMinutes),
         ("real_az", Self::RealAz),
         ("journal", Self::Journal),
+        ("confirm", Self::Confirm),
     ];
 
     /// Its name.
@@ -91,6 +97,7 @@ impl Key {
             Self::Exposure => all::<super::ExposureChoice>(),
             Self::KeyStore => all::<super::KeyStoreChoice>(),
             Self::Journal => all::<super::JournalChoice>(),
+            Self::Confirm => all::<super::ConfirmChoice>(),
             Self::KeyCacheMinutes | Self::WindowMinutes | Self::RealAz => Vec::new(),
         }
     }
@@ -102,7 +109,9 @@ impl Key {
             Self::KeyCacheMinutes | Self::WindowMinutes => {
                 word.parse().map_or_else(|_| Value::Text(word.to_owned()), Value::Number)
             }
-            Self::Exposure | Self::KeyStore | Self::RealAz | Self::Journal => Value::Text(word.to_owned()),
+            Self::Exposure | Self::KeyStore | Self::RealAz | Self::Journal | Self::Confirm => {
+                Value::Text(word.to_owned())
+            }
         }
     }
 
@@ -125,6 +134,12 @@ impl Key {
             Self::Exposure => choose(value, &mut settings.exposure),
             Self::KeyStore => choose(value, &mut settings.key_store),
             Self::Journal => choose(value, &mut settings.journal),
+            Self::Confirm if !CAN_TELL_CALLERS && *value == Value::Text(ConfirmChoice::NewCaller.word().to_owned()) => {
+                let hint = "leave it at `never`: there every program gets its tokens unasked";
+                let what = "`confirm` cannot be `new-caller` on Windows, where azward does not know who calls";
+                return Err(Failure::new(Kind::Usage, what, hint));
+            }
+            Self::Confirm => choose(value, &mut settings.confirm),
             Self::KeyCacheMinutes => count(value, &(0..=u32::MAX), &mut settings.key_cache_minutes),
             Self::WindowMinutes => count(value, &WINDOW, &mut settings.window_minutes),
             Self::RealAz => match value {
@@ -141,7 +156,9 @@ impl Key {
     fn refused(self, value: &Value) -> Failure {
         let shown = value.words();
         let hint = match self {
-            Self::Exposure | Self::KeyStore | Self::Journal => suggestion(&shown, &self.words(), "it is one of"),
+            Self::Exposure | Self::KeyStore | Self::Journal | Self::Confirm => {
+                suggestion(&shown, &self.words(), "it is one of")
+            }
             Self::KeyCacheMinutes => "it is a whole number of minutes, 0 for not at all".to_owned(),
             Self::WindowMinutes => {
                 format!("it is a whole number of minutes from {} to {}", WINDOW.start(), WINDOW.end())
@@ -162,6 +179,7 @@ impl Key {
             Self::Exposure => word(settings.exposure),
             Self::KeyStore => word(settings.key_store),
             Self::Journal => word(settings.journal),
+            Self::Confirm => word(settings.confirm),
             Self::KeyCacheMinutes => number(settings.key_cache_minutes),
             Self::WindowMinutes => number(settings.window_minutes),
             Self::RealAz => settings.real_az.first().map_or((None, Provenance::Default), |setting| {
@@ -204,6 +222,8 @@ mod tests {
                 Key::Exposure => (&["auto", "private", "memory", "in-place"], &["", "Auto", "1"]),
                 Key::KeyStore => (&["auto", "keyring", "systemd-creds", "passphrase", "key-file"], &["key_file"]),
                 Key::Journal => (&["on", "off"], &["yes"]),
+                Key::Confirm if CAN_TELL_CALLERS => (&["never", "new-caller"], &["new", "always", ""]),
+                Key::Confirm => (&["never"], &["new-caller"]),
                 Key::KeyCacheMinutes => (&["0", "60", "4294967295"], &["-1", "4294967296", "1.5", "", "8h"]),
                 Key::WindowMinutes => (&["5", "720"], &["4", "721", "twenty"]),
                 Key::RealAz => (&["/opt/az"], &["az", "./az", ""]),

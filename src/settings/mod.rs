@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
-pub use choice::{Choice, ExposureChoice, JournalChoice, KeyStoreChoice};
+pub use choice::{Choice, ConfirmChoice, ExposureChoice, JournalChoice, KeyStoreChoice};
 pub use edit::{Change, Edited, edit};
 pub(crate) use file::NAME;
 pub(crate) use first_version::{FirstVersion, NAME as FIRST_VERSION, TAKEN_OVER};
@@ -68,6 +68,8 @@ pub struct Settings {
     pub window_minutes: Setting<u32>,
     /// Whether events are kept.
     pub journal: Setting<JournalChoice>,
+    /// Whether a person is asked before a program gets a token.
+    pub confirm: Setting<ConfirmChoice>,
 }
 
 impl Default for Settings {
@@ -80,6 +82,7 @@ impl Default for Settings {
             key_cache_minutes: minutes(8 * 60),
             window_minutes: minutes(20),
             journal: Setting::default(),
+            confirm: Setting::default(),
         }
     }
 }

@@ -27,6 +27,7 @@
 //! - `answers`: what azward answers without an az, which is the same in either exposure.
 //!   - `environment`, `facts`, `forms`, `parity`, `printed`: the bytes are the real az's.
 //!   - `destination`, `grants`, `trust`: whom a refresh token is sent to, and what is taken from there.
+//! - `consent`: a program is asked about before it gets its first token.
 //! - `doctor`: each fault is made, found, mended and gone.
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
@@ -45,6 +46,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consent;
 mod doctor;
 mod exposure;
 mod fuzz_corpus;

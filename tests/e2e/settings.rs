@@ -29,7 +29,8 @@ fn each_setting_says_what_holds_and_who_set_it() {
                     key_cache_minutes 480, by default\n\
                     window_minutes    20, by default\n\
                     real_az           not set: the first on PATH is taken\n\
-                    journal           on, by default\n";
+                    journal           on, by default\n\
+                    confirm           never, by default\n";
     assert_eq!(rows(&sandbox, &[]), expected);
     assert!(!sandbox.azward_home().exists(), "nothing is made by looking");
     let said = rows(&sandbox, &["set", "window_minutes", "30"]);
@@ -43,7 +44,7 @@ fn each_setting_says_what_holds_and_who_set_it() {
     let all = config(&sandbox, &["list", "--json"]).ok().json();
     assert_eq!(all["window_minutes"], json!({"value": 30, "from": "file", "name": file}));
     assert_eq!(all["real_az"], json!({"value": null, "from": "default", "name": null}));
-    assert_eq!(all.as_object().unwrap().len(), 6);
+    assert_eq!(all.as_object().unwrap().len(), 7);
     // What is set is what was asked for, twice over.
     assert!(rows(&sandbox, &["set", "window_minutes", "30"]).starts_with("window_minutes was already 30"));
     assert!(rows(&sandbox, &["unset", "window_minutes"]).ends_with(": 20 holds, by default\n"));

@@ -151,6 +151,13 @@ impl<'a> Command<'a> {
         self.needs_credentials
     }
 
+    /// Whether it does something with a login that is there, and does not merely add or remove one.
+    #[must_use]
+    pub fn uses_login(&self) -> bool {
+        let adds_or_removes = [AccountEffect::SignIn, AccountEffect::SignOut, AccountEffect::Clear];
+        self.needs_credentials && !adds_or_removes.contains(&self.effect())
+    }
+
     /// The token that it asks for, if azward understands all of it.
     #[must_use]
     pub fn token_request(&self) -> Option<&TokenRequest> {

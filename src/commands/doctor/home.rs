@@ -1,8 +1,11 @@
-//! The azward home: whether it is believed, closed to others, and its settings understood.
+//! The azward home: whether it is believed, closed to others, and its settings understood; and who was refused for want of
+//! anybody to ask.
 
 use super::finding::Seen;
 use crate::app::App;
+use crate::consent::known::{self, Verdict};
 use crate::home::{self, Care};
+use crate::settings::ConfirmChoice;
 use crate::sys;
 use crate::text;
 
@@ -38,6 +41,17 @@ pub(super) fn look<'a>(app: &'a App, seen: &mut Seen<'a>) {
             home::close_files(context);
             Ok(())
         });
+    }
+    if app.settings.confirm.value == ConfirmChoice::NewCaller {
+        let callers = known::read(context).map(|callers| callers.callers).unwrap_or_default();
+        for known in callers.iter().filter(|known| known.verdict == Verdict::NotAsked) {
+            let program = known.program();
+            let what = format!("{program} wanted to use the Azure login, and there was nobody to ask");
+            let why = "it is refused each time, as long as it runs where there is neither a terminal nor a desktop";
+            let words = program.words();
+            let fix = format!("`azward callers allow {words}`, or `forget` in the place of `allow`");
+            seen.find("caller-not-asked", &words, what, why, fix);
+        }
     }
     if let Some(failure) = &app.settings_failure {
         let why = "the defaults hold, whatever the file says";

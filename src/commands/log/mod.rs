@@ -121,6 +121,7 @@ fn sentence(event: &Event) -> String {
         (Action::Rotation, token) => {
             format!("{}: {outcome}, for {caller}, {command}{took}", token.unwrap_or_else(|| "a token".to_owned()))
         }
+        (Action::Consent, _) => format!("{outcome}, for {command}"),
         (Action::Warning, _) => {
             let hint = event.hint.as_ref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
             format!("warning: {outcome}{hint}")

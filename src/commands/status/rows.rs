@@ -5,8 +5,9 @@ use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::commands::install::shim_directory;
 use crate::commands::{list, time};
+use crate::consent::known::{self, Verdict};
 use crate::run::exposure::policy::Plan;
-use crate::settings::Provenance;
+use crate::settings::{ConfirmChoice, Provenance};
 use crate::store::CredentialStore;
 use crate::ui::Ui;
 use crate::vault::VaultState;
@@ -43,6 +44,9 @@ pub(super) fn show(app: &App, ui: &Ui, store: &CredentialStore<'_>, report: &Rep
             "tokens",
             &format!("az keeps them in the system's keyring itself, and azward does not: {}", clue.words()),
         );
+    }
+    if app.settings.confirm.value == ConfirmChoice::NewCaller {
+        ui.row("confirm", &callers_line(app));
     }
     ui.row("vault", &vault_line(store, report));
     ui.row("key", key_line(state));
@@ -89,6 +93,19 @@ fn shim_line(app: &App, shim: &OnPath) -> String {
         }
         OnPath::Nothing => "not on PATH".to_owned(),
     }
+}
+
+/// Who may use the login, where others are asked about.
+fn callers_line(app: &App) -> String {
+    let callers = match known::read(&app.context) {
+        Ok(callers) => callers.callers,
+        Err(failure) => return format!("new-caller: nobody may use the login: {}", failure.what),
+    };
+    let count = |verdict| callers.iter().filter(|known| known.verdict == verdict).count();
+    let counts = [Verdict::Allowed, Verdict::Refused, Verdict::NotAsked].map(|verdict| (count(verdict), verdict));
+    let told = counts.iter().filter(|(count, verdict)| *count > 0 || *verdict == Verdict::Allowed);
+    let told: Vec<String> = told.map(|(count, verdict)| format!("{count} {}", verdict.words())).collect();
+    format!("before a program's first token: {}; `azward callers` lists them", told.join(", "))
 }
 
 fn exposure_line(exposures: &[Plan; 2]) -> String {

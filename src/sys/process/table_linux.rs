@@ -55,10 +55,11 @@ pub fn process_terminal(id: u32) -> Option<u64> {
     Some(rustix::fs::makedev(number >> 8 & 0xff, number & 0xff | number >> 12 & 0xf_ff00))
 }
 
-/// Whether a process reads from the terminal that is this device; `None` where it lets nobody look.
+/// Whether a process reads from the terminal that is this device, as far as it lets us look; `None` where the system is not
+/// asked.
 #[must_use]
 pub fn reads_from(id: u32, terminal: u64) -> Option<bool> {
-    std::fs::metadata(format!("/proc/{id}/fd/0")).ok().map(|metadata| metadata.rdev() == terminal)
+    Some(std::fs::metadata(format!("/proc/{id}/fd/0")).is_ok_and(|metadata| metadata.rdev() == terminal))
 }
 
 /// Whether a process is its parent's fork and has executed nothing since, so that what tells of the one tells of the other:

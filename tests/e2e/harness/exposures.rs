@@ -13,11 +13,12 @@ enum Reason {
     NoRun,
 }
 
-const ELSEWHERE: [(&str, Reason); 15] = [
+const ELSEWHERE: [(&str, Reason); 16] = [
     ("alone/crowd", Reason::SaysItself),
     ("alone/hygiene", Reason::SaysItself),
     ("alone/signals", Reason::SaysItself),
     ("e2e/answers", Reason::NoRun),
+    ("e2e/consent", Reason::NoRun),
     ("e2e/doctor", Reason::NoRun),
     ("e2e/exposure", Reason::SaysItself),
     ("e2e/fuzz_corpus", Reason::NoRun),
