@@ -17,6 +17,7 @@ use crate::commands::start_up_files::{self, start_up_files};
 use crate::failure::{Failure, Kind};
 use crate::home_lock::{Alone, SHIM_TAKEN_OUT};
 use crate::private;
+use crate::sessions::NamedLogin;
 use crate::settings::{self, Change, Key, Settings, Value};
 use crate::store::CredentialStore;
 use crate::text;
@@ -108,6 +109,11 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()>
         // An uninstall came right behind: nothing is installed by now.
         Err(failure) if failure.kind == Kind::Gone => bail!(failure),
         swept => swept.context("azward is installed, but the login that is here was not adopted")?,
+    }
+    for login in NamedLogin::all(context).iter().filter(|login| !login.is_default()) {
+        // Where an uninstall gave it back to.
+        let swept = CredentialStore::new(app, &login.config_dir).sweep();
+        swept.with_context(|| format!("azward is installed, but the login `{}` was not adopted", login.name))?;
     }
     drop(waiting);
     if let Some(clue) = store.token_storage().clue() {

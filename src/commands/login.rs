@@ -52,8 +52,8 @@ pub fn login(app: &App, ui: &Ui, options: &Options) -> Result<()> {
     let finished = run(app, &login, &arguments)?;
     if !finished.status.success() {
         if is_new && !login.is_default() {
-            // Nothing came of it. What az has put there is no login.
-            let _ = std::fs::remove_dir_all(login.config_dir.path());
+            // Nothing came of it. What az has put there is no login; what cannot be removed is one that nobody is signed in to.
+            let _ = login.remove_unless_used(app);
         }
         end_as(ui, &finished);
     }

@@ -1,6 +1,7 @@
 //! `azward logout`: signs a login out and forgets it all: its sessions, its refresh tokens in every generation of its vault, and the
 //! config directory, if azward made that. The real az signs out first, so that nothing of it stays in its own files; where
-//! there is none, or it fails, azward forgets all the same.
+//! there is none, or it fails, azward forgets all the same. While an az works or signs in there it is refused, and nothing is
+//! changed. What is forgotten and removed is so with the azward home alone, so that nobody starts a session of it meanwhile.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::commands::forget::drop_files;
 use crate::commands::list::Listed;
 use crate::commands::login::run;
 use crate::failure::{Failure, Kind};
+use crate::home_lock::Alone;
 use crate::sessions::{self, NamedLogin, Session};
 use crate::ui::Ui;
 use crate::vault::{Extent, Vault};
@@ -23,17 +25,23 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 /// Signs the login called `name` out.
 ///
 /// # Errors
-/// `Usage` for a login that is not there, `Busy` while an az runs in one of its sessions, `Storage`.
+/// `Usage` for a login that is not there, `Busy` while an az runs in its directory or in one of its sessions, `Storage`.
 pub fn logout(app: &App, ui: &Ui, name: &str) -> Result<()> {
     let context = &app.context;
     let login = NamedLogin::existing(context, name)?;
     let all: Vec<Session> = sessions::all(app)?.into_iter().filter(|session| session.login == login.name).collect();
+    login.expect_idle(app, &context.home_lock.alone(LOCK_DEADLINE)?)?;
     for session in &all {
         sessions::stop(app, session)?;
     }
     let arguments = ["account", "clear"].map(OsString::from);
     let cleared = run(app, &login, &arguments);
-    forget(app, &login)?;
+    let alone = context.home_lock.alone(LOCK_DEADLINE)?;
+    login.expect_idle(app, &alone)?;
+    for session in &all {
+        sessions::stop_alone(app, session, &alone)?;
+    }
+    forget(app, &login, &alone)?;
     for session in &all {
         remove(session.config_dir(context).path())?;
     }
@@ -59,15 +67,14 @@ pub fn logout(app: &App, ui: &Ui, name: &str) -> Result<()> {
 }
 
 /// Drops what azward has of the login, where the real az has not had it dropped already.
-fn forget(app: &App, login: &NamedLogin) -> Result<(), Failure> {
+fn forget(app: &App, login: &NamedLogin, alone: &Alone) -> Result<(), Failure> {
     let vault = Vault::of(&app.context, &app.settings, &login.config_dir);
     if !vault.exists() {
         return Ok(());
     }
     let directory = login.config_dir.canonical().to_owned();
     let listed = Listed { whereabouts: Whereabouts::of(&directory), directory, vault };
-    let alone = app.context.home_lock.alone(LOCK_DEADLINE)?;
-    drop_files(app, &listed, Extent::Ours, &alone).map(drop)
+    drop_files(app, &listed, Extent::Ours, alone).map(drop)
 }
 
 fn remove(directory: &std::path::Path) -> Result<(), Failure> {

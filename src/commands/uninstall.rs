@@ -22,7 +22,7 @@ use crate::in_use::InUse;
 use crate::marker;
 use crate::private;
 use crate::run::idle;
-use crate::sessions::{self, NamedLogin, Session, Stopped};
+use crate::sessions::{self, NamedLogin, Stopped};
 use crate::settings::{self, Settings};
 use crate::store::CredentialStore;
 use crate::sys;
@@ -66,13 +66,14 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
         .map(|(_, vault)| Prepared { outcome: vault.prepare(), vault })
         .collect();
     drop(waiting);
-    let started: Vec<Session> = sessions::all(app)?;
+    // Those that cannot be told keep it from beginning; which are started is asked when nobody starts any more.
+    sessions::all(app)?;
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let waiting = ui.waiting_for("those at work here to end");
     let alone = alone_at_last(app)?;
     drop(waiting);
-    for session in &started {
+    for session in &sessions::all(app)? {
         if sessions::stop_alone(app, session, &alone)? == Stopped::Now {
             ui.say(format!("stopped the session `{}`", session.name));
         }

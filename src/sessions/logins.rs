@@ -2,14 +2,23 @@
 //! config directory in the azward home's `logins`. The directories are the register: what is there is a login.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::directory::furnish_login;
 use super::slug::{NAME_HINT, is_name};
+use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::Alone;
 use crate::private;
+use crate::run::idle;
+use crate::store::CredentialStore;
+use crate::store::lease::Lease;
 use crate::text;
+
+/// How long to wait for whoever creates something in the azward home.
+const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The name of the user's own.
 pub const DEFAULT: &str = "default";
@@ -88,6 +97,38 @@ impl NamedLogin {
             private::make_dir(self.config_dir.path())?;
         }
         furnish_login(&self.config_dir, &own.config_dir, cloud)
+    }
+
+    /// Says that nobody works or signs in in its directory; `_alone` keeps everybody from beginning to.
+    ///
+    /// # Errors
+    /// `Busy` while somebody does, `Storage`.
+    pub fn expect_idle(&self, app: &App, alone: &Alone) -> Result<()> {
+        let context = &app.context;
+        let is_at_work = idle::at_work(&context.azward_home, Some(&self.config_dir.id()), alone).is_some();
+        if is_at_work || Lease::of(context, &self.config_dir).login_since()?.is_some() {
+            return Err(Failure::new(
+                Kind::Busy,
+                format!("an az is running in the login `{}`", self.name),
+                "run this again when that has ended",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Removes the directory of one that nobody has signed in to, not even meanwhile.
+    ///
+    /// # Errors
+    /// `Busy` while somebody is at work there, `Storage`.
+    pub fn remove_unless_used(&self, app: &App) -> Result<()> {
+        let alone = app.context.home_lock.alone(LOCK_DEADLINE)?;
+        self.expect_idle(app, &alone)?;
+        let store = CredentialStore::new(app, &self.config_dir);
+        if store.vault.exists() || store.is_in_the_clear() {
+            return Ok(());
+        }
+        let path = self.config_dir.path();
+        std::fs::remove_dir_all(path).map_err(|error| Failure::storage("remove", path, &error))
     }
 
     /// Every login that is there, the user's own first.

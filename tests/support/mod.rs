@@ -6,6 +6,7 @@
 //! | [`sandbox`] | a home, a config directory, a PATH with the shim in front; searched for canaries when it is dropped |
 //! | [`invocation`], [`outcome`] | one command in a box: how it is started, what came out of it |
 //! | [`config_dir`] | the Azure config directory as tests read and age it |
+//! | [`sessions`] | logins with names, and sessions |
 //! | [`vaults`] | what each file of the vaults opens to |
 //! | [`chance`] | what is random, and the same again with the same seed |
 //! | [`canary`] | finds refresh tokens in the clear |
@@ -43,6 +44,7 @@ pub(crate) mod pty;
 pub(crate) mod releases;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
+pub(crate) mod sessions;
 pub(crate) mod surroundings;
 pub(crate) mod vaults;
 

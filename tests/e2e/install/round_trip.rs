@@ -12,7 +12,8 @@ use super::{
     uninstall,
 };
 use crate::support::installed::script;
-use crate::support::{Invocation, Sandbox, provision};
+use crate::support::sessions::login;
+use crate::support::{ConfigDir, Invocation, Sandbox, provision};
 
 #[test]
 fn installed_twice_it_is_there_once_and_uninstalled_it_was_never_there() {
@@ -136,4 +137,21 @@ fn an_installed_shim_reaches_its_vault_with_path_alone() {
     assert_eq!((&token["tokenType"], entra.refreshes()), (&"Bearer".into(), refreshes + 1));
     sandbox.assert_nothing_in_the_clear();
     assert!(!sandbox.home().join(".azward").exists());
+}
+
+#[test]
+fn a_login_with_a_name_is_adopted_again_where_the_uninstall_has_left_it() {
+    let sandbox = machine(Sandbox::new().with_real_az());
+    let entra = sandbox.start_entra(|_| {});
+    install(&sandbox);
+    open_new_terminal(&sandbox);
+    login(&sandbox, &entra, "lab", User::Bob);
+    let directory = sandbox.azward_home().join("logins/lab");
+    let said = uninstall(&sandbox).out();
+    assert!(said.contains("the login `lab` stays in "), "{said}");
+    assert_eq!(ConfigDir::at(&directory).refresh_token_count(), 1);
+    install(&sandbox);
+    sandbox.assert_nothing_in_the_clear();
+    sandbox.azward(["start", "fabrikam-shared"]).run().ok();
+    sandbox.azward(["logout", "lab"]).run().ok();
 }

@@ -1,103 +1,25 @@
-//! Several sessions of several logins at work at the same moment, each in its own subscription, each refresh token good for one use;
-//! and with processes killed.
+//! What one of several sessions does beside the others: killed, signed out of, stopped.
 
-use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, SUBSCRIPTION_3, User};
+use entra::User;
 
-use super::{directory, login, session, signed_out};
+use super::{directory, login, names, signed_out};
+use crate::support::sessions::start_side_by_side;
 use crate::support::{BY_AZ, Invocation, Sandbox, Signal, wait_until};
 
-/// Three sessions of two tenants and two logins, and plain az a fourth, by the subscription that each is to see.
-fn sessions() -> (Sandbox, entra::Entra, [(&'static str, &'static str); 3]) {
+/// Three sessions of two tenants and two logins.
+fn sessions() -> (Sandbox, entra::Entra) {
     let (sandbox, entra) = signed_out();
-    sandbox.login(&entra, User::Alice);
-    login(&sandbox, &entra, "lab", User::Bob);
-    let names = [
-        ("contoso-development", SUBSCRIPTION_2.id),
-        ("fabrikam-shared", SUBSCRIPTION_3.id),
-        ("fabrikam-shared-2", SUBSCRIPTION_3.id),
-    ];
-    for (name, _) in names {
-        sandbox.azward(["start", name]).run().ok();
-    }
-    assert_eq!(session(&sandbox, "fabrikam-shared-2")["login"], "lab");
-    (sandbox, entra, names)
+    start_side_by_side(&sandbox, &entra);
+    (sandbox, entra)
 }
 
 fn in_session<'a>(sandbox: &'a Sandbox, name: &str, words: &[&str]) -> Invocation<'a> {
     sandbox.azward([&["exec", name, "--", "az"], words].concat())
 }
 
-const SHOW: [&str; 5] = ["account", "show", "-o", "tsv", "--query=id"];
-
-#[test]
-fn each_has_its_own_subscription_and_all_work_at_the_same_moment() {
-    let (sandbox, _entra, names) = sessions();
-    for (name, _) in names {
-        directory(&sandbox, name).age_access_tokens(100, "management");
-    }
-    sandbox.config().age_access_tokens(100, "management");
-    let mut running = Vec::new();
-    for (name, id) in names.into_iter().chain([("", SUBSCRIPTION_1.id)]) {
-        let az = |words: &[&str]| match name {
-            "" => sandbox.az(words),
-            name => in_session(&sandbox, name, words),
-        };
-        running.push((az(&["group", "list", "-o", "none"]).start(), String::new()));
-        running.push((az(&SHOW).start(), format!("{id}\n")));
-        for resource in ["https://management.core.windows.net/", "https://vault.azure.net", "https://one.example"] {
-            let words = ["account", "get-access-token", "--resource", resource, "--query", "subscription", "-o", "tsv"];
-            running.push((az(&words).start(), format!("{id}\n")));
-        }
-        if !name.is_empty() {
-            running.push((sandbox.azward(["rotate", name]).start(), String::new()));
-        }
-    }
-    for (running, expected) in running {
-        let outcome = running.finish().ok();
-        assert!(expected.is_empty() || outcome.out() == expected, "{outcome:?}");
-    }
-    // No refresh token was spent twice: each login still works.
-    for (name, _) in names {
-        sandbox.azward(["rotate", name, "--force"]).run().ok();
-    }
-    sandbox.assert_nothing_in_the_clear();
-    sandbox.azward(["stop", "--all"]).run().ok();
-    sandbox.assert_nothing_in_the_clear();
-}
-
-#[test]
-fn whoever_is_killed_loses_no_login_and_leaves_nothing() {
-    let (sandbox, entra, names) = sessions();
-    for (round, (name, id)) in names.into_iter().cycle().take(6).enumerate() {
-        entra.clear_journal();
-        let az = in_session(
-            &sandbox,
-            name,
-            &["account", "get-access-token", "--resource", &format!("https://r{round}.example")],
-        );
-        let az = az.start();
-        wait_until("the endpoint was asked", || entra.refreshes() > 0);
-        az.signal(Signal::KILL);
-        let _ = az.finish();
-        let rotation = sandbox.azward(["rotate", name, "--force"]).start();
-        std::thread::sleep(std::time::Duration::from_millis(7 * round as u64));
-        rotation.signal(Signal::KILL);
-        let _ = rotation.finish();
-        let stop = sandbox.azward(["stop", name]).start();
-        std::thread::sleep(std::time::Duration::from_millis(3 * round as u64));
-        stop.signal(Signal::KILL);
-        let _ = stop.finish();
-        let shown = in_session(&sandbox, name, &SHOW).run().ok().out();
-        assert_eq!(shown, format!("{id}\n"));
-        in_session(&sandbox, name, &["group", "list", "-o", "none"]).run().ok();
-    }
-    sandbox.az(["group", "list", "-o", "none"]).run().ok();
-    sandbox.assert_nothing_in_the_clear();
-}
-
 #[test]
 fn what_a_killed_shim_leaves_in_a_session_in_use_is_cleaned_up_there() {
-    let (sandbox, entra, _) = sessions();
+    let (sandbox, entra) = sessions();
     sandbox.azward(["use", "contoso-development"]).run().ok();
     let config = directory(&sandbox, "contoso-development");
     for exposure in ["memory", "in-place"] {
@@ -121,7 +43,7 @@ fn what_a_killed_shim_leaves_in_a_session_in_use_is_cleaned_up_there() {
 
 #[test]
 fn signing_out_of_the_login_is_signing_out_of_its_sessions() {
-    let (sandbox, _entra, _) = sessions();
+    let (sandbox, _entra) = sessions();
     sandbox.az(["logout"]).run().ok();
     let refused = sandbox.azward(["rotate", "contoso-development", "--force"]).run().exited(3);
     assert!(refused.err().contains("hint: sign in again"), "{refused:?}");
@@ -133,7 +55,7 @@ fn signing_out_of_the_login_is_signing_out_of_its_sessions() {
 
 #[test]
 fn what_is_stopped_waits_for_no_other_and_one_at_work_is_not_stopped() {
-    let (sandbox, entra, _) = sessions();
+    let (sandbox, entra) = sessions();
     let hang = entra::Fault::new(entra::Trouble::Delay(std::time::Duration::from_secs(4)));
     entra.knobs(|knobs| knobs.faults = vec![hang.for_grant("refresh_token").times(1)]);
     entra.clear_journal();
@@ -145,4 +67,32 @@ fn what_is_stopped_waits_for_no_other_and_one_at_work_is_not_stopped() {
     assert!(said.out().contains("stopped `fabrikam-shared`") && said.out().contains("stopped `fabrikam-shared-2`"));
     az.finish().ok();
     sandbox.azward(["stop", "contoso-development"]).run().ok();
+}
+
+#[test]
+fn nobody_signs_out_of_a_login_in_which_somebody_signs_in() {
+    let (sandbox, entra) = signed_out();
+    entra.knobs(|knobs| knobs.authorization_pending = 2);
+    let signing_in = sandbox.azward(["login", "lab", "--", "--use-device-code"]).start();
+    wait_until("az asks", || entra.token_requests() > 0);
+    let said = sandbox.azward(["logout", "lab"]).run().exited(1);
+    assert!(said.err().contains("an az is running in the login `lab`"), "{said:?}");
+    signing_in.finish().ok();
+    sandbox.azward(["logout", "lab"]).run().ok();
+    sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn a_login_that_fails_takes_nobody_else_s_along() {
+    let (sandbox, entra) = signed_out();
+    entra.knobs(|knobs| knobs.authorization_pending = u32::MAX);
+    let first = sandbox.azward(["login", "lab", "--", "--use-device-code"]).start();
+    wait_until("az asks", || entra.token_requests() > 0);
+    entra.knobs(|knobs| knobs.authorization_pending = 0);
+    login(&sandbox, &entra, "lab", User::Bob);
+    first.signal_group(Signal::INT);
+    assert!(!first.finish().status.success());
+    assert_eq!(names(&sandbox), ["fabrikam-shared"]);
+    sandbox.azward(["start", "fabrikam-shared"]).run().ok();
+    sandbox.assert_nothing_in_the_clear();
 }
