@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long an answer may take that was on its way when a signal came: a refresh token in it may be the only one.
 const GRACE_AFTER_SIGNAL: Duration = Duration::from_secs(2);
 
+/// How often to look for what another rotation is going to store.
+const STORED_PAUSE: Duration = Duration::from_millis(20);
+
 /// How many sources are tried for one token. Where a refresh token is good for one use, each refusal means that somebody else was
 /// granted something: of so many at once, in all directories of a login, each has his turn.
 const ATTEMPTS: usize = 32;
@@ -100,12 +103,20 @@ pub(super) fn redeem(
         // Where a refresh token is good for one use, a rotation for another scope may have spent this one meanwhile; and
         // where it is not known which of several is the newest, it may be another.
         refused.push(source.fingerprint());
-        let current = if reason == Reason::Refused { TokenSource::all(store, wanted)? } else { Vec::new() };
+        let current = match reason {
+            Reason::Refused => {
+                // Noted for those who wait for one that may yet be granted something.
+                flight.back_off_from_refusal(&source.fingerprint(), now(), retry_after);
+                stored_by_now(store, wanted, flight, &refused, budget)?
+            }
+            _ => Vec::new(),
+        };
         let preferred = current.first().map(TokenSource::fingerprint);
         let mut others = current.into_iter().filter(|one| !refused.contains(&one.fingerprint()));
         if refused.len() < ATTEMPTS
             && let Some(other) = others.next()
         {
+            flight.clear();
             source = other;
             continue;
         }
@@ -122,6 +133,28 @@ pub(super) fn redeem(
             _ => flight.back_off(&denied_one, now(), retry_after),
         }
         return if reason == Reason::Refused { Ok(Redeemed::Refused(what)) } else { denied(&what) };
+    }
+}
+
+/// What there is to redeem, after these were refused. Where there is nothing else and the login's rotation for another scope is
+/// under way, that may have spent the last of them and be about to store what it was granted: it is waited for.
+fn stored_by_now(
+    store: &CredentialStore<'_>,
+    wanted: &TokenKey,
+    flight: &Flight,
+    refused: &[String],
+    budget: &Budget,
+) -> Result<Vec<TokenSource>> {
+    loop {
+        // Asked first: what one has stored that is not under way any more is seen.
+        let is_another_under_way = flight.is_another_under_way(store, refused);
+        let current = TokenSource::all(store, wanted)?;
+        let is_there = current.iter().any(|source| !refused.contains(&source.fingerprint()));
+        let is_over = budget.left().is_zero() || sys::pending_signal().is_some();
+        if is_there || !is_another_under_way || is_over {
+            return Ok(current);
+        }
+        std::thread::sleep(STORED_PAUSE);
     }
 }
 

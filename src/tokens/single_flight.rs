@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct Flight {
     /// What was denied is noted in the file of the first.
     lock: Lock,
     place: Place,
+    /// The name of the first one's file.
+    name: String,
 }
 
 /// Which of those it is who may ask at the same time.
@@ -114,12 +116,31 @@ impl Flight {
         let (lock, place) = wait::for_lock(format_args!("`{what}`"), budget.left(), FIRST_PAUSE, attempt, held)?;
         // An uninstall waits for whoever has this lock, unless it was there while we waited.
         drop(home_lock.enter()?);
-        Ok(Self { lock, place })
+        let name = first.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { lock, place, name })
     }
 
     /// Whether another has the right too, and has had it for longer.
     pub(super) fn is_second(&self) -> bool {
         self.place == Place::Second
+    }
+
+    /// Whether another token of the same login is being renewed by somebody who was not refused all of these as well.
+    pub(super) fn is_another_under_way(&self, store: &CredentialStore<'_>, refused: &[String]) -> bool {
+        let beginning = format!("{}.rotate-", store.vault.login().id());
+        let entries = std::fs::read_dir(directory(store)).into_iter().flatten().flatten();
+        let others = entries.filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(&beginning) && name.trim_end_matches("-2") != self.name
+        });
+        let was_refused = |path: &Path| {
+            let last = File::open(path).map(BackOff::read).unwrap_or_default();
+            last.is_refused && refused.contains(&last.source)
+        };
+        // Shared: who wants it finds it free all the same, a moment later.
+        let is_held = |path: &Path| !matches!(Lock::attempt(path, Mode::Shared), Ok(Some(_)));
+        others.into_iter().any(|entry| is_held(&entry.path()) && !was_refused(&entry.path()))
     }
 
     /// Whether what has this fingerprint was denied a moment ago, to somebody who would have waited as long.
