@@ -118,6 +118,13 @@ impl Sandbox {
         Process::all().into_iter().filter(is_ours).collect()
     }
 
+    /// Whatever runs with the box in its environment.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let finder = memchr::memmem::Finder::new(self.root().as_os_str().as_bytes());
+        let is_ours = |process: &Process| process.is_alive() && finder.find(&process.text("environ")).is_some();
+        Process::all().into_iter().filter(is_ours).collect()
+    }
+
     /// The config directory as a living process sees it, mounts of its own and all.
     pub(crate) fn config_as_seen_by(&self, process: Process) -> ConfigDir {
         let directory = self.config_dir();

@@ -14,6 +14,7 @@ mod places;
 mod refused;
 mod rename;
 mod same;
+mod sessions;
 mod watcher;
 mod without_memory;
 

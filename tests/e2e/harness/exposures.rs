@@ -82,3 +82,15 @@ fn the_gate_runs_them_privately_and_in_place_by_that_name() {
         assert!(line.contains("--test e2e --test alone -- runs::"), "{line}");
     }
 }
+
+#[test]
+fn sessions_are_side_by_side_in_each_exposure_in_the_gate_s_first_run() {
+    let text = fs::read_to_string(tests().join("e2e/exposure/sessions.rs")).unwrap();
+    for exposure in ["private", "memory", "in-place"] {
+        assert!(text.contains(&format!("    side_by_side(\"{exposure}\", ")), "{exposure}");
+    }
+    let gate = fs::read_to_string(tests().join("../.ci/run")).unwrap();
+    assert!(gate.contains("test_command=$(readme_command test)") && gate.contains("run_line \"$test_command\""));
+    let readme = fs::read_to_string(tests().join("../README.md")).unwrap();
+    assert!(readme.contains("    cargo test\n"), "all of them");
+}
