@@ -15,6 +15,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use crate::processes;
+use crate::sessions;
 use crate::support::canary::Search;
 use crate::support::{BY_AZ, BY_AZWARD, Outcome, Sandbox};
 use crate::tally::Tally;
@@ -45,6 +46,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     if lock_file.exists() {
         tally.violation("MSAL's lock file is left", fs::read_to_string(&lock_file).unwrap_or_default());
     }
+    sessions::inspect(sandbox, entra, tally);
     nothing_of_ours_runs(sandbox, tally);
     nothing_in_the_clear(sandbox, "in the end", tally);
     files_are_whole(sandbox, tally);

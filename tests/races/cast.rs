@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, TENANT_B, User};
 
+use crate::sessions::{self, Session};
 use crate::support::chance::Chance;
 use crate::support::{BY_AZ, BY_AZWARD, Invocation, Sandbox};
 use crate::upheaval;
@@ -35,6 +36,18 @@ pub(crate) enum Deed {
     PlainLogin,
     /// A command that needs no secret: the shim sweeps and becomes the real az.
     Version,
+    /// `azward login` for a login of its own, the second user's.
+    NamedLogin,
+    /// `azward logout` of that one.
+    NamedLogout,
+    Start,
+    Rotate,
+    Stop,
+    /// `azward token` of a session.
+    SessionToken,
+    /// A command that needs a token, in a session.
+    SessionList,
+    VaultMove,
     Install,
     Uninstall,
 }
@@ -43,6 +56,8 @@ pub(crate) enum Deed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) deed: Deed,
+    /// The session that it is about.
+    pub(crate) session: Option<&'static Session>,
     number: u64,
 }
 
@@ -63,14 +78,34 @@ impl Deed {
             Self::PlainSetDefault => "plain az, `account set`",
             Self::PlainLogin => "plain az, login of the second user",
             Self::Version => "`version`",
+            Self::NamedLogin => "`azward login NAME`",
+            Self::NamedLogout => "`azward logout NAME`",
+            Self::Start => "`azward start`",
+            Self::Rotate => "`azward rotate`",
+            Self::Stop => "`azward stop`",
+            Self::SessionToken => "`azward token`",
+            Self::SessionList => "`group list` in a session",
+            Self::VaultMove => "`azward vault move`",
             Self::Install => "install",
             Self::Uninstall => "uninstall",
         }
     }
 
     /// azward has the answer, in general without an az.
-    pub(crate) fn is_native(self) -> bool {
+    pub(crate) fn is_answer(self) -> bool {
         matches!(self, Self::Answer | Self::DefaultAnswer | Self::Rotation | Self::TenantRotation)
+    }
+
+    /// It needs no az, in general, and is soon over.
+    pub(crate) fn is_native(self) -> bool {
+        let is_light = matches!(self, Self::Start | Self::Rotate | Self::Stop | Self::SessionToken | Self::VaultMove);
+        self.is_answer() || is_light
+    }
+
+    /// A command of the azward that is installed.
+    pub(crate) fn is_azward_s(self) -> bool {
+        let has_an_az = matches!(self, Self::NamedLogin | Self::NamedLogout | Self::SessionList);
+        has_an_az || self.is_native() && !self.is_answer()
     }
 
     pub(crate) fn is_plain(self) -> bool {
@@ -84,7 +119,7 @@ impl Deed {
 
     /// Prints a token.
     pub(crate) fn is_for_token(self) -> bool {
-        self.is_native() || matches!(self, Self::NewScope | Self::PlainNewScope)
+        self.is_answer() || matches!(self, Self::NewScope | Self::PlainNewScope | Self::SessionToken)
     }
 
     /// It is about alice, whatever the default is.
@@ -115,30 +150,53 @@ pub(crate) enum Stage {
 }
 
 impl Part {
-    /// A command that azward answers.
-    pub(crate) fn native(chance: &mut Chance) -> Self {
+    fn new(deed: Deed, number: u64) -> Self {
+        Self { deed, session: None, number }
+    }
+
+    /// A command that azward answers; of its own ones only if it is installed.
+    pub(crate) fn native(chance: &mut Chance, has_azward: bool) -> Self {
+        let own = [(3, Deed::Start), (3, Deed::Rotate), (2, Deed::Stop), (3, Deed::SessionToken)];
+        if has_azward && chance.percent(30) {
+            return Self::new(chance.pick(&own), chance.below(SCOPES)).in_some_session(chance);
+        }
         let choices = [(4, Deed::Answer), (2, Deed::DefaultAnswer), (6, Deed::Rotation), (2, Deed::TenantRotation)];
-        Self { deed: chance.pick(&choices), number: chance.below(SCOPES) }
+        Self::new(chance.pick(&choices), chance.below(SCOPES))
     }
 
     /// A command of the real az; wrapped ones alone near the end, so that nobody else was last.
-    pub(crate) fn real(chance: &mut Chance, number: u64, stage: Stage) -> Self {
+    pub(crate) fn real(chance: &mut Chance, number: u64, stage: Stage, has_azward: bool) -> Self {
+        let own = [(4, Deed::NamedLogin), (2, Deed::NamedLogout), (4, Deed::SessionList)];
+        if has_azward && chance.percent(30) {
+            return Self::new(chance.pick(&own), number).in_some_session(chance);
+        }
         let wrapped =
             [(6, Deed::List), (4, Deed::NewScope), (3, Deed::Login), (3, Deed::Logout), (4, Deed::SetDefault)];
         let plain = [(3, Deed::PlainList), (3, Deed::PlainNewScope), (1, Deed::PlainSetDefault), (1, Deed::PlainLogin)];
         let is_plain = stage == Stage::Open && chance.percent(25);
         let deed = if is_plain { chance.pick(&plain) } else { chance.pick(&wrapped) };
-        Self { deed, number }
+        Self::new(deed, number)
+    }
+
+    fn in_some_session(self, chance: &mut Chance) -> Self {
+        let session = chance.pick(&sessions::ALL.each_ref().map(|session| (1, session)));
+        let is_about_one = !matches!(self.deed, Deed::NamedLogin | Deed::NamedLogout);
+        Self { session: is_about_one.then_some(session), ..self }
     }
 
     /// A command that nobody needs to wait for who takes azward away.
     pub(crate) fn version() -> Self {
-        Self { deed: Deed::Version, number: 0 }
+        Self::new(Deed::Version, 0)
+    }
+
+    /// The vaults' key goes to the other store, there and back.
+    pub(crate) fn vault_move(number: u64) -> Self {
+        Self::new(Deed::VaultMove, number)
     }
 
     /// An install or an uninstall.
     pub(crate) fn upheaval(deed: Deed) -> Self {
-        Self { deed, number: 0 }
+        Self::new(deed, 0)
     }
 
     pub(crate) fn invocation<'a>(&self, sandbox: &'a Sandbox) -> Invocation<'a> {
@@ -162,6 +220,15 @@ impl Part {
             }
             Deed::Login | Deed::PlainLogin => start(&["login", "--use-device-code", "--output", "json"]),
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),
+            Deed::NamedLogin => sessions::azward(sandbox, &["login", sessions::LOGIN, "--", "--use-device-code"]),
+            Deed::NamedLogout => sessions::azward(sandbox, &["logout", sessions::LOGIN]),
+            Deed::Start | Deed::Rotate | Deed::Stop | Deed::SessionToken | Deed::SessionList => {
+                sessions::invocation(sandbox, self.deed, self.session.unwrap(), &resource)
+            }
+            Deed::VaultMove => {
+                let store = if self.number.is_multiple_of(2) { "passphrase" } else { "key-file" };
+                sessions::azward(sandbox, &["vault", "move", "--to", store])
+            }
             Deed::Version => start(&["version", "--output", "none"]),
             Deed::Install => sandbox.azward(["install", "--no-modify-path"]),
             Deed::Uninstall => upheaval::uninstall(sandbox),

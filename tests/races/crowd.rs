@@ -22,6 +22,9 @@ const KILLED: [u64; 2] = [8, 30];
 /// The shortest time between two answers, so that they leave the real az something of the machine.
 const PACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 8 });
 
+/// The time between two moves of the vaults' key.
+const MOVES: Duration = Duration::from_millis(1500);
+
 /// For how long at the end no plain az runs, so that none of them was the last to write.
 const WRAPPED_ALONE: Duration = Duration::from_secs(3);
 
@@ -63,6 +66,8 @@ pub(crate) struct Crowd<'a> {
     tokens: Vec<Token>,
     started: u64,
     last_native: Instant,
+    /// How many moves of the vaults' key there were, and when the last one began.
+    moves: (u64, Instant),
     /// When the last logout ended.
     last_logout: Option<Instant>,
     upheaval: Upheaval<'a>,
@@ -79,6 +84,7 @@ impl<'a> Crowd<'a> {
             tokens: Vec::new(),
             started: 0,
             last_native: Instant::now(),
+            moves: (0, Instant::now()),
             last_logout: None,
             upheaval: Upheaval::new(sandbox, plan.exposure),
         }
@@ -122,12 +128,19 @@ impl<'a> Crowd<'a> {
         if let Some(deed) = self.upheaval.next(&mut self.chance, has_runs, stage) {
             self.start(Part::upheaval(deed));
         }
+        let has_azward = self.upheaval.is_calm();
+        // While an az runs nothing is moved, so most of them come in a lull.
+        let pause = if has_runs { 4 * MOVES } else { MOVES };
+        if has_azward && self.moves.1.elapsed() > pause {
+            self.moves = (self.moves.0 + 1, Instant::now());
+            self.start(Part::vault_move(self.moves.0));
+        }
         // In a lull only what holds nothing up: an uninstall that waits for nobody has every chance to do harm.
         let is_lull = self.upheaval.is_lull();
         if is_lull && real < LULLED {
             self.start(Part::version());
         } else if !is_lull && real < self.plan.real_az {
-            let part = Part::real(&mut self.chance, self.started, stage);
+            let part = Part::real(&mut self.chance, self.started, stage, has_azward);
             self.start(part);
         }
         if self.last_native.elapsed() < PACE {
@@ -137,7 +150,7 @@ impl<'a> Crowd<'a> {
         let limit = if is_lull { 2 * LULLED } else { self.plan.processes };
         // Two, so that the crowd grows again after a moment in which nobody could be started.
         for _ in self.members.len()..limit.min(self.members.len() + 2) {
-            let part = Part::native(&mut self.chance);
+            let part = Part::native(&mut self.chance, has_azward);
             self.start(part);
         }
     }
@@ -199,17 +212,17 @@ impl<'a> Crowd<'a> {
                 place += 1;
                 continue;
             }
-            let Member { part: Part { deed, .. }, running, is_wrapped, shim, began, killed, .. } =
+            let Member { part: Part { deed, session, .. }, running, is_wrapped, shim, began, killed, .. } =
                 self.members.swap_remove(place);
             let is_wrapped = is_wrapped && (deed.is_upheaval() || shim == upheaval::installed(self.sandbox));
-            if deed == Deed::Logout {
+            if matches!(deed, Deed::Logout | Deed::NamedLogout) {
                 self.last_logout = Some(Instant::now());
             }
             let met_logout = self.last_logout.is_some_and(|time| time >= began)
-                || self.members.iter().any(|member| member.part.deed == Deed::Logout);
+                || self.members.iter().any(|member| matches!(member.part.deed, Deed::Logout | Deed::NamedLogout));
             let outcome = running.finish();
             let is_private = self.plan.exposure == "private";
-            let around = Circumstances { deed, killed, met_logout, is_wrapped, is_private };
+            let around = Circumstances { deed, session, killed, met_logout, is_wrapped, is_private };
             let verdict = verdict::judge(&around, &outcome, &mut self.tokens);
             tally.add(deed, &verdict, || format!("{outcome:?}\n--- journal ---\n{}", self.last_events()));
             if deed.is_upheaval() {

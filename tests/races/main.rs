@@ -1,6 +1,7 @@
 //! Races: a crowd of answers, runs with new scopes, logins and logouts of a second user, `account set` and plain unwrapped az
-//! on one config directory, beside which azward is uninstalled and installed again, with SIGKILL at random to shims, to az, to
-//! both and to (un)installs. While it lasts, whatever is answered is a
+//! on one config directory; sessions that are started, rotated, stopped and worked in, a login with a name that is made and
+//! signed out of, moves of the vaults' key; beside which azward is uninstalled and installed again, with SIGKILL at random to
+//! shims, to az, to both and to azward's own commands. While it lasts, whatever is answered is a
 //! valid token of the right user, and nothing fails but what was killed or what az does to itself. When the dust has settled,
 //! nothing is in the clear, the first user's login is kept and good, and nothing is locked or left running; after every
 //! install and uninstall that login is in the token cache or in a vault that its key opens.
@@ -22,6 +23,7 @@ mod cast;
 mod crowd;
 mod mender;
 mod processes;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;
@@ -93,6 +95,7 @@ fn race(exposure: &'static str) {
     upheaval::install_first(&sandbox);
     sandbox.login(&entra, User::Alice);
     entra.knobs(|knobs| knobs.next_login = User::Bob);
+    sessions::begin(&sandbox);
 
     let mut tally = Tally::default();
     let tokens = Crowd::new(&sandbox, &entra, &plan, Chance::new(plan.seed)).race(&mut tally);

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cast::Deed;
 use crate::crowd::Victim;
+use crate::sessions::{self, Session};
 use crate::support::{End, Outcome};
 use crate::tally::Tally;
 
@@ -28,6 +29,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Token {
     line: String,
     deed: Deed,
+    session: Option<&'static Session>,
     secret: String,
     tenant: String,
 }
@@ -65,6 +67,7 @@ const LOGGED_OUT: &str = "the second user was logged out meanwhile";
 /// What happened to one command, and around it.
 pub(crate) struct Circumstances {
     pub(crate) deed: Deed,
+    pub(crate) session: Option<&'static Session>,
     pub(crate) killed: Option<Victim>,
     /// The second user was logged out while it ran.
     pub(crate) met_logout: bool,
@@ -82,13 +85,16 @@ pub(crate) fn judge(around: &Circumstances, outcome: &Outcome, tokens: &mut Vec<
     if deed.is_upheaval() {
         return judge_upheaval(around, outcome);
     }
+    if deed.is_azward_s() {
+        return sessions::judge(around, outcome, tokens);
+    }
     if error.contains("azward: ") || error.contains("hint: ") || error.contains("panicked") {
         return Verdict::Violation("azward spoke".to_owned());
     }
     match outcome.end() {
         End::Signal(9) if around.killed.is_some() => Verdict::Killed,
         End::Signal(number) => Verdict::Violation(format!("died of signal {number}")),
-        End::Code(0) if deed.is_for_token() => match token(deed, outcome) {
+        End::Code(0) if deed.is_for_token() => match token(deed, None, outcome) {
             Ok(token) => {
                 tokens.push(token);
                 Verdict::Well
@@ -123,11 +129,12 @@ fn judge_upheaval(around: &Circumstances, outcome: &Outcome) -> Verdict {
 }
 
 /// Why the real az would have failed all the same; `None` if it would not have.
-fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'static str> {
+pub(crate) fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'static str> {
     let deed = around.deed;
     if error.contains(NOTHING) {
         let is_second_user = match deed {
-            Deed::Login => around.met_logout,
+            Deed::Login | Deed::NamedLogin => around.met_logout,
+            Deed::SessionList => around.session.is_some_and(|session| !session.is_alices),
             _ => !deed.is_alices() && deed.is_for_token(),
         };
         return if !around.is_wrapped { Some(PLAIN) } else { is_second_user.then_some(LOGGED_OUT) };
@@ -142,15 +149,19 @@ fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'static str> {
     };
     if let Some(cause) = torn {
         let left_to_az = "an answer was left to az, which read the token cache half written";
-        return is_excused.then_some(if deed.is_native() { left_to_az } else { cause });
+        return is_excused.then_some(if deed.is_answer() { left_to_az } else { cause });
     }
     UNLOCKED.iter().find(|(text, _)| error.contains(text)).map(|(_, cause)| *cause)
 }
 
-fn token(deed: Deed, outcome: &Outcome) -> Result<Token, String> {
+/// The token that a command printed, which is of its session's subscription.
+pub(crate) fn token(deed: Deed, session: Option<&'static Session>, outcome: &Outcome) -> Result<Token, String> {
     let answer: Value = serde_json::from_slice(&outcome.stdout).map_err(|error| format!("no JSON: {error}"))?;
     let text = |name: &str| answer[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
-    Ok(Token { line: outcome.line.clone(), deed, secret: text("accessToken")?, tenant: text("tenant")? })
+    if let Some(session) = session.filter(|session| answer["subscription"] != session.subscription) {
+        return Err(format!("it is not of the subscription of {}", session.name));
+    }
+    Ok(Token { line: outcome.line.clone(), deed, session, secret: text("accessToken")?, tenant: text("tenant")? })
 }
 
 /// Checks every token that was printed: the stand-in issued it, to the right user, in the tenant that was told, and for what
@@ -163,7 +174,7 @@ pub(crate) fn judge_tokens(entra: &Entra, tokens: &[Token], tally: &mut Tally) {
             tally.violation("a wrong token", format!("{reason}: {}", token.line));
         }
     }
-    tally.tokens = tokens.len();
+    tally.tokens += tokens.len();
 }
 
 fn check(token: &Token, issued: &HashSet<&str>) -> Result<(), String> {
@@ -180,6 +191,11 @@ fn check(token: &Token, issued: &HashSet<&str>) -> Result<(), String> {
         (User::ALL.iter().any(|one| one.username() == user), "it is of nobody known"),
         (!token.deed.is_alices() || user == User::Alice.username(), "it is not alice's"),
         (!token.deed.is_alices() || token.tenant == TENANT_A.id, "it is not of alice's tenant"),
+        (token.session.is_none_or(|session| token.tenant == session.tenant), "it is not of the session's tenant"),
+        (
+            token.session.is_none_or(|session| !session.is_alices || user == User::Alice.username()),
+            "it is not the session's user's",
+        ),
     ];
     expected.into_iter().find(|(is_right, _)| !is_right).map_or(Ok(()), |(_, reason)| Err(reason.to_owned()))
 }
