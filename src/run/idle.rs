@@ -1,4 +1,4 @@
-//! Whether anybody is at work in an azward home: a run, its guardian, a rotation, each of which holds a lock in `run/`. Asked
+//! Whether anybody is at work in an azward home: a run, its guardian, a rotation, a session's start, each of which holds a lock in `run/`. Asked
 //! with the home's lock held alone, so that nobody begins meanwhile; a file that cannot be asked counts as held.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) ->
     let mut locks = entries.filter_map(|entry| {
         let name = entry.file_name();
         let (id, ending) = name.to_str()?.split_once('.')?;
-        let is_lock = matches!(ending, "lease" | "attendance" | "turn") || ending.starts_with("rotate-");
+        let is_lock = matches!(ending, "lease" | "attendance" | "turn" | "session") || ending.starts_with("rotate-");
         let is_asked = only.is_none_or(|only| only == id) && entry.file_type().is_ok_and(|kind| kind.is_file());
         (is_lock && is_asked).then(|| (id.to_owned(), entry.path()))
     });

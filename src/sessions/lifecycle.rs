@@ -1,9 +1,10 @@
 //! What becomes of a session: started, rotated, stopped. Each step leaves a directory that az understands, and each can be done
 //! again: what is started twice is started, and what was killed half-way is finished by the next start or stop. Two that start
-//! one session at once do the same. A token that cannot be had is a failure, and what is started stays what it was.
+//! one session at once do the same, one after the other, and a stop waits for them. A token that cannot be had is a failure, and what is started stays what it was.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::directory::{clean, furnish, note_started, write_profile};
 use super::{NamedLogin, Session, State, TokenSought, change};
@@ -16,15 +17,22 @@ use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::journal::{Action, Event};
+use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::run::run_variable::{Role, RunVariable};
 use crate::run::{Asked, Run, idle};
 use crate::store::CredentialStore;
 use crate::tokens::access_token::CachedToken;
 use crate::tokens::{Renew, Renewed, TokenKey, Tokens};
 use crate::vault::unregister_view;
+use crate::wait;
 
 /// How long to wait for whoever creates something in the azward home.
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait for another that starts or rotates the same session, which may wait for the endpoint; and how soon to look.
+const TURN_DEADLINE: Duration = Duration::from_secs(30);
+const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether a token is renewed that has time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +60,7 @@ pub enum Stopped {
 pub fn start(app: &App, session: &Session, region: Option<&str>) -> Result<Session> {
     let context = &app.context;
     let login = NamedLogin::existing(context, &session.login)?;
+    let _turn = take_turn(app, session)?;
     let before = session.state(context);
     let mut session = session.clone();
     if let Some(region) = region {
@@ -91,6 +100,7 @@ pub fn start(app: &App, session: &Session, region: Option<&str>) -> Result<Sessi
 /// # Errors
 /// `Usage` for one that is not started; those of [`start`].
 pub fn rotate(app: &App, session: &Session, forcing: Forcing) -> Result<()> {
+    let _turn = take_turn(app, session)?;
     if session.state(&app.context) == State::Inactive {
         return Err(Failure::new(
             Kind::Usage,
@@ -116,7 +126,45 @@ pub fn stop(app: &App, session: &Session) -> Result<Stopped> {
     }
     // Asked for before anything is locked.
     let _ = store.prepare_vault();
-    stop_alone(app, session, &context.home_lock.alone(LOCK_DEADLINE)?)
+    let end = Instant::now() + TURN_DEADLINE;
+    loop {
+        // Whoever is starting or rotating it comes first, and is none that would have to end.
+        drop(take_turn(app, session)?);
+        match stop_alone(app, session, &context.home_lock.alone(LOCK_DEADLINE)?) {
+            Err(failure) if failure.kind == Kind::Busy && is_being_changed(app, session) && Instant::now() < end => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Has whoever else starts, rotates or stops the session wait. Who has the azward home alone finds that somebody is at work.
+fn take_turn(app: &App, session: &Session) -> Result<Lock> {
+    let context = &app.context;
+    {
+        let _presence = context.home_lock.enter()?;
+        private::make_dir(&context.azward_home.join("run"))?;
+    }
+    let path = turn_of(app, session);
+    let held = || {
+        let what = format!("the session `{}` is being started or rotated by another process", session.name);
+        Failure::new(Kind::Busy, what, "run this again when that has ended")
+    };
+    // Opened anew each time: a stop removes the file.
+    let attempt = || Lock::attempt(&path, Mode::Exclusive);
+    let lock = wait::for_lock(format_args!("`{}`", path.display()), TURN_DEADLINE, TURN_PAUSE, attempt, held)?;
+    // An uninstall waits for whoever has it, unless it was there while we waited.
+    drop(context.home_lock.enter()?);
+    Ok(lock)
+}
+
+fn is_being_changed(app: &App, session: &Session) -> bool {
+    let path = turn_of(app, session);
+    path.exists() && !matches!(Lock::attempt(&path, Mode::Exclusive), Ok(Some(_)))
+}
+
+fn turn_of(app: &App, session: &Session) -> PathBuf {
+    let id = session.config_dir(&app.context).id();
+    app.context.azward_home.join("run").join(format!("{id}.session"))
 }
 
 /// The same, for who is alone in the azward home already.

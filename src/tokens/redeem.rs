@@ -61,6 +61,8 @@ pub(super) fn redeem(
 ) -> Result<Redeemed> {
     let denied = |outcome: &str| Ok(Redeemed::Denied(outcome.to_owned()));
     let Some(mut source) = TokenSource::all(store, wanted)?.into_iter().next() else {
+        // An uninstall may have taken the vault away, and then it is not the account that is missing.
+        drop(store.app.context.home_lock.enter()?);
         return Ok(Redeemed::Refused("the vault has no refresh token for this account".to_owned()));
     };
     let now = || store.app.context.now();
