@@ -39,6 +39,8 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     // The first run mends a cache that an az was killed over.
     let alices = ["--subscription", SUBSCRIPTION_1.id];
     passes(sandbox.az(["group", "list"]).args(alices).run(), "`az group list`", tally);
+    // Installed a moment ago azward may not know yet that this az would say the same.
+    passes(sandbox.az(["account", "get-access-token"]).args(alices).run(), "`az account get-access-token`", tally);
     redeems(sandbox, entra, BY_AZWARD, "azward", tally);
     redeems(sandbox, entra, BY_AZ, "the real az", tally);
     passes(sandbox.azward(["status"]).run(), "`azward status`", tally);

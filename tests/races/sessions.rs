@@ -45,8 +45,9 @@ enum Whose {
 }
 
 /// What azward may say, in one line and a hint, why that is so beside all others, and of which command.
-const EXCUSED: [(&str, &str, Whose); 9] = [
+const EXCUSED: [(&str, &str, Whose); 10] = [
     ("an az is running", "an az was running there", Whose::Only(&[Deed::Stop, Deed::NamedLogout, Deed::VaultMove])),
+    ("is being started or rotated by", "somebody was at work there all the time", Whose::Anybodys),
     ("is not started", "the session was stopped meanwhile", Whose::Only(&[Deed::Rotate])),
     ("there is no login", "the login was signed out of meanwhile", Whose::Only(&[Deed::NamedLogout])),
     ("there is no session", "the login was signed out of meanwhile", Whose::NotAlices),
