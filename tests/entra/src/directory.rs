@@ -1,4 +1,4 @@
-//! Who and what exists: two tenants, three subscriptions, two users and one service principal.
+//! Who and what exists: two tenants, three subscriptions, two users and two service principals.
 //!
 //! The names and ids are constants, so that tests can write them down; the secrets (passwords, the client secret) are
 //! drawn at random when a server starts, see [`Secrets`].
@@ -146,16 +146,34 @@ pub struct ServicePrincipal {
     pub object_id: &'static str,
     /// Its display name.
     pub display_name: &'static str,
-    /// The only tenant it exists in.
+    /// Where it is at home.
     pub tenant: &'static Tenant,
+    /// The tenants that it exists in.
+    pub tenants: &'static [&'static Tenant],
 }
 
-/// The one service principal; its secret is `Entra::client_secret`.
+impl ServicePrincipal {
+    pub(crate) fn named(client_id: &str) -> Option<&'static Self> {
+        [&SERVICE_PRINCIPAL, &GUEST_PRINCIPAL].into_iter().find(|one| one.client_id == client_id)
+    }
+}
+
+/// The application that is in both tenants; it has the same secret.
+pub const GUEST_PRINCIPAL: ServicePrincipal = ServicePrincipal {
+    client_id: "5e41ce00-0000-4000-8000-000000000003",
+    object_id: "5e41ce00-0000-4000-8000-000000000004",
+    display_name: "contoso-guest",
+    tenant: &TENANT_A,
+    tenants: &TENANTS,
+};
+
+/// The service principal of tenant A; its secret is `Entra::client_secret`.
 pub const SERVICE_PRINCIPAL: ServicePrincipal = ServicePrincipal {
     client_id: "5e41ce00-0000-4000-8000-000000000001",
     object_id: "5e41ce00-0000-4000-8000-000000000002",
     display_name: "contoso-deploy",
     tenant: &TENANT_A,
+    tenants: &[&TENANT_A],
 };
 
 /// The secrets of one server: random at every start, recognisable by their canary text.

@@ -25,7 +25,7 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
     let tenant = access.tenant;
     match (segments, access.principal) {
         (["me"], Principal::User(one)) => Response::json(200, &user(one, tenant)),
-        (["me"], Principal::Application) => {
+        (["me"], Principal::Application(_)) => {
             call.fail(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
         }
         (["users"], _) => list(members(tenant).map(|one| user(one, tenant)).collect()),

@@ -18,6 +18,7 @@
 //! are never held across a wait.
 #![forbid(unsafe_code)]
 
+mod applications;
 mod az_config;
 mod directory;
 mod graph;
@@ -43,10 +44,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
+pub use applications::CLIENT_ASSERTION_CANARY;
 pub use az_config::CLOUD_NAME;
 pub use directory::{
-    AZURE_CLI_CLIENT_ID, RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2, SUBSCRIPTION_3,
-    SUBSCRIPTIONS, ServicePrincipal, Subscription, TENANT_A, TENANT_B, TENANTS, Tenant, User,
+    AZURE_CLI_CLIENT_ID, GUEST_PRINCIPAL, RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2,
+    SUBSCRIPTION_3, SUBSCRIPTIONS, ServicePrincipal, Subscription, TENANT_A, TENANT_B, TENANTS, Tenant, User,
 };
 pub use journal::Request;
 pub use knobs::{Fault, Knobs, Refusal, Rolling, Trouble};
@@ -110,6 +112,7 @@ impl Entra {
             knobs: Mutex::new(options.knobs),
             ledger: Mutex::new(Ledger::default()),
             journal: Journal::new(options.watch),
+            applications: Mutex::default(),
             secrets: directory::Secrets::draw(),
         });
         let running = Running::start(listeners, &identity.config, &shared)?;
@@ -184,6 +187,28 @@ impl Entra {
     /// Returns the secret of [`SERVICE_PRINCIPAL`] on this server.
     pub fn client_secret(&self) -> &str {
         &self.shared.secrets.client_secret
+    }
+
+    /// Gives an application another secret beside the one that it has, and returns that.
+    pub fn add_client_secret(&self, application: &'static ServicePrincipal) -> String {
+        let secret = format!("{CLIENT_SECRET_CANARY}8Q~{}", random::text(32));
+        locked(&self.shared.applications).add_secret(application, &secret);
+        secret
+    }
+
+    /// Takes back a secret that was given so.
+    pub fn revoke_client_secret(&self, secret: &str) {
+        locked(&self.shared.applications).revoke_secret(secret);
+    }
+
+    /// Registers the first certificate of a PEM file with an application.
+    pub fn register_certificate(&self, application: &'static ServicePrincipal, pem: &str) {
+        locked(&self.shared.applications).register(application, pem);
+    }
+
+    /// Returns a token of an identity provider that stands for an application, good for so many seconds.
+    pub fn federated_token(&self, application: &'static ServicePrincipal, lifetime: u64) -> String {
+        locked(&self.shared.applications).federate(application, lifetime)
     }
 
     /// Returns the password of a user on this server.

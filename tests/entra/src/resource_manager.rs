@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::directory::{RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTIONS, Subscription, TENANT_A, TENANTS, Tenant};
+use crate::directory::{RESOURCE_GROUPS, SUBSCRIPTIONS, Subscription, TENANT_A, Tenant};
 use crate::http::Response;
 use crate::issued::Access;
 use crate::locked;
@@ -138,7 +138,7 @@ fn wrong_tenant(call: &mut Call<'_>, found: &Subscription, access: &Access) -> R
 fn tenants(access: &Access) -> Vec<&'static Tenant> {
     match access.principal {
         Principal::User(user) => user.tenants(),
-        Principal::Application => TENANTS.into_iter().filter(|t| *t == SERVICE_PRINCIPAL.tenant).collect(),
+        Principal::Application(own) => own.tenants.to_vec(),
     }
 }
 

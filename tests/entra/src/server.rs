@@ -14,6 +14,7 @@ use chrono::{TimeDelta, Utc};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
+use crate::applications::Applications;
 use crate::directory::Secrets;
 use crate::http::{Connection, Request, Response, Sent, Then, Unreadable};
 use crate::issued::Ledger;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) knobs: Mutex<Knobs>,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) journal: Journal,
+    pub(crate) applications: Mutex<Applications>,
     pub(crate) secrets: Secrets,
 }
 

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::directory::{Authority, SERVICE_PRINCIPAL, User};
+use crate::applications::Proving;
+use crate::directory::{Authority, ServicePrincipal, User};
 use crate::http::Response;
 use crate::issued::{Access, State};
 use crate::knobs::{Refusal, Rolling, Trouble};
@@ -171,7 +172,9 @@ fn password(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> 
 
 fn client_credentials(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
     let (id, secret) = call.client_credentials();
-    if id != SERVICE_PRINCIPAL.client_id || authority != Authority::Tenant(SERVICE_PRINCIPAL.tenant) {
+    let own = ServicePrincipal::named(&id);
+    let own = own.filter(|own| own.tenants.iter().any(|tenant| authority == Authority::Tenant(tenant)));
+    let Some(application) = own else {
         let text = format!(
             "Application with identifier '{id}' was not found in the directory '{}'. This can happen if the application \
              has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may \
@@ -179,15 +182,33 @@ fn client_credentials(call: &Call<'_>, authority: Authority) -> Result<Proof, Oa
             authority.segment()
         );
         return Err(OauthError::new("unauthorized_client", 700_016, text));
+    };
+    let proof = Proof {
+        principal: Principal::Application(application),
+        authority,
+        scope: String::new(),
+        nonce: None,
+        presented: None,
+    };
+    if let Some(assertion) = call.field("client_assertion") {
+        let audience = format!("{}{}", call.shared.origin, call.request.path);
+        let assertion_type = call.field("client_assertion_type").unwrap_or_default();
+        let proving = Proving { application, assertion_type, assertion, audience };
+        return locked(&call.shared.applications).verify(&proving).map(|()| proof);
     }
-    if secret != call.shared.secrets.client_secret {
+    if secret.is_empty() {
+        let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        return Err(OauthError::new("invalid_client", 7_000_218, text));
+    }
+    let is_known = locked(&call.shared.applications).has_secret(application, &secret);
+    if secret != call.shared.secrets.client_secret && !is_known {
         let text = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not \
              the client secret ID, for a secret added to app '{id}'."
         );
         return Err(OauthError::new("invalid_client", 7_000_215, text));
     }
-    Ok(Proof { principal: Principal::Application, authority, scope: String::new(), nonce: None, presented: None })
+    Ok(proof)
 }
 
 fn authorization_code(call: &Call<'_>, authority: Authority) -> Result<Proof, OauthError> {
@@ -217,7 +238,10 @@ fn issue(call: &mut Call<'_>, proof: &Proof) -> Result<Response, OauthError> {
         Scopes::parse(&proof.scope, call.shared.origin.as_str()).map_err(|bad| refusals::invalid_scope(&bad))?;
     let tenant = match proof.principal {
         Principal::User(user) => proof.authority.tenant_for(user),
-        Principal::Application => SERVICE_PRINCIPAL.tenant,
+        Principal::Application(own) => match proof.authority {
+            Authority::Tenant(tenant) => tenant,
+            _ => own.tenant,
+        },
     };
     if let Principal::User(user) = proof.principal
         && user.object_id(tenant).is_none()

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use crate::directory::{SERVICE_PRINCIPAL, Tenant, User};
+use crate::directory::{ServicePrincipal, Tenant, User};
 use crate::random;
 
 /// The text that every refresh token carries near its start and again near its end.
@@ -34,15 +34,14 @@ pub(crate) fn refresh_token(generation: u64) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Principal {
     User(User),
-    /// The one service principal.
-    Application,
+    Application(&'static ServicePrincipal),
 }
 
 impl Principal {
     pub(crate) fn account(self) -> &'static str {
         match self {
             Self::User(user) => user.username(),
-            Self::Application => SERVICE_PRINCIPAL.client_id,
+            Self::Application(own) => own.client_id,
         }
     }
 }
@@ -87,7 +86,7 @@ pub(crate) fn access_token(grant: &Grant<'_>) -> String {
         }
         match grant.principal {
             Principal::User(user) => add_user_claims(claims, user, grant),
-            Principal::Application => add_application_claims(claims),
+            Principal::Application(own) => add_application_claims(claims, own),
         }
     }
     jwt(&claims)
@@ -120,13 +119,13 @@ fn add_user_claims(claims: &mut Map<String, Value>, user: User, grant: &Grant<'_
     claims.extend(more);
 }
 
-fn add_application_claims(claims: &mut Map<String, Value>) {
+fn add_application_claims(claims: &mut Map<String, Value>, own: &ServicePrincipal) {
     let Value::Object(more) = json!({
         "appidacr": "1",
         "idtyp": "app",
-        "oid": SERVICE_PRINCIPAL.object_id,
+        "oid": own.object_id,
         "roles": ["Application.Read.All"],
-        "sub": SERVICE_PRINCIPAL.object_id,
+        "sub": own.object_id,
         "xms_idrel": "7 28",
     }) else {
         return;
