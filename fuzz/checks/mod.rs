@@ -13,6 +13,7 @@ pub(crate) mod config;
 pub(crate) mod ini;
 pub(crate) mod json;
 pub(crate) mod profile;
+pub(crate) mod service_principals;
 pub(crate) mod token_cache;
 pub(crate) mod token_response;
 pub(crate) mod vault_file;

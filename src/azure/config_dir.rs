@@ -62,6 +62,12 @@ impl ConfigDir {
         self.path.join("msal_token_cache.json")
     }
 
+    /// What service principals sign in with.
+    #[must_use]
+    pub fn service_principals(&self) -> PathBuf {
+        self.path.join("service_principal_entries.json")
+    }
+
     /// The profile: subscriptions, and who sees them.
     #[must_use]
     pub fn profile(&self) -> PathBuf {

@@ -142,6 +142,12 @@ impl Profile {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// Whether the profile lists a subscription of the application with this id, which signs in with a credential of its own.
+    #[must_use]
+    pub fn has_application(&self, client_id: &str) -> bool {
+        self.subscriptions.iter().any(|s| s.user.is_application() && s.user.name.eq_ignore_ascii_case(client_id))
+    }
+
     /// Whether the profile lists a subscription of the user `name`.
     #[must_use]
     pub fn has_user(&self, name: &str) -> bool {
@@ -159,6 +165,12 @@ impl User {
     #[must_use]
     pub fn is_person(&self) -> bool {
         self.kind == "user" && self.assigned_identity_info.is_none() && self.cloud_shell_id.is_none()
+    }
+
+    /// Whether it is an application that signs in with a credential of its own: no managed identity.
+    #[must_use]
+    pub fn is_application(&self) -> bool {
+        self.kind == "servicePrincipal" && self.assigned_identity_info.is_none() && self.cloud_shell_id.is_none()
     }
 }
 
@@ -181,6 +193,7 @@ mod tests {
         assert_eq!(profile.default_subscription("AzureCloud").unwrap().id, "s1");
         assert!(profile.default_subscription("Nowhere").is_none());
         assert!(profile.has_user("ann@X") && !profile.has_user("app"));
+        assert!(profile.has_application("App") && !profile.has_application("ann@x"));
     }
 
     #[test]

@@ -21,8 +21,10 @@ const LINES: usize = 12;
 pub(super) struct Clear {
     directory: PathBuf,
     survey: Survey,
+    /// The files that azward keeps clear: the token cache, and the list of service principals.
     cache: PathBuf,
-    /// Why the token cache is none.
+    principals: PathBuf,
+    /// Why one of them is none.
     trouble: Option<Failure>,
     is_needed: bool,
     has_leftover: bool,
@@ -39,9 +41,10 @@ impl Clear {
             survey: Survey::of(directory, elsewhere.as_slice()),
             directory: directory.to_owned(),
             cache: store.cache.path().to_owned(),
-            trouble: store.exposed_tokens().err(),
+            principals: store.principals.path().to_owned(),
+            trouble: store.exposed_tokens().err().or_else(|| store.exposed_secrets().err()),
             is_needed: store.is_needed().unwrap_or(false),
-            has_leftover: store.cache.has_leftover(),
+            has_leftover: store.cache.has_leftover() || store.principals.has_leftover(),
         }
     }
 
@@ -60,10 +63,10 @@ impl Clear {
         }
     }
 
-    /// A line for each file but the token cache: those that azward takes nothing out of.
+    /// A line for each file that azward takes nothing out of.
     #[must_use]
     pub(super) fn others(&self) -> Vec<String> {
-        let others = self.survey.found.iter().filter(|found| found.path != self.cache);
+        let others = self.survey.found.iter().filter(|found| !self.is_kept_clear(found));
         bounded(others.map(|found| self.row(found)).collect(), "files")
     }
 
@@ -77,10 +80,17 @@ impl Clear {
         )
     }
 
-    /// Each file that no az needs as it is, with what is in it, and whether it is the token cache.
+    /// Each file that no az needs as it is, with what is in it, and whether azward takes that out.
     pub(super) fn unneeded(&self) -> impl Iterator<Item = (&Path, String, bool)> {
-        let found = self.survey.found.iter().map(|found| (&*found.path, found.words(), found.path == self.cache));
-        found.filter(|(_, _, is_cache)| !(*is_cache && self.is_needed))
+        let found = self.survey.found.iter().map(|found| (&*found.path, found.words(), self.is_kept_clear(found)));
+        found.filter(|(_, _, is_kept_clear)| !(*is_kept_clear && self.is_needed))
+    }
+
+    /// Whether azward takes what was found out of that file.
+    fn is_kept_clear(&self, found: &Found) -> bool {
+        let has = |mark| found.marks.contains_key(&mark);
+        (found.path == self.cache && has(Mark::RefreshToken))
+            || (found.path == self.principals && (has(Mark::ClientSecret) || has(Mark::ClientAssertion)))
     }
 
     /// Whether a killed process has left a file beside the token cache.
@@ -97,9 +107,8 @@ impl Clear {
     #[must_use]
     pub(super) fn as_json(&self) -> Vec<Value> {
         let found = self.survey.found.iter().map(|found| {
-            let has_token = found.marks.contains_key(&Mark::RefreshToken);
             json!({ "path": text::path(&found.path), "what": found.words(),
-                    "is_needed": has_token && found.path == self.cache && self.is_needed })
+                    "is_needed": self.is_kept_clear(found) && self.is_needed })
         });
         found.collect()
     }
@@ -111,16 +120,15 @@ impl Clear {
         unseen.map(|unseen| json!({ "path": text::path(&unseen.path), "why": unseen.why.words() })).collect()
     }
 
-    /// Whether all is as it should be: no refresh token lies where no az needs it.
+    /// Whether all is as it should be: no refresh token, and no secret that azward seals, lies where no az needs it.
     ///
     /// # Errors
     /// `Storage` otherwise.
     pub(super) fn verdict(&self) -> Result<()> {
-        let is_cache = |found: &&Found| found.path == self.cache;
-        let has_token = |found: &&Found| found.marks.contains_key(&Mark::RefreshToken);
-        let (cache, others): (Vec<&Found>, Vec<&Found>) =
-            self.survey.found.iter().filter(has_token).partition(is_cache);
-        let is_exposed = (!cache.is_empty() || self.has_leftover) && !self.is_needed;
+        let is_fault = |found: &&Found| found.marks.contains_key(&Mark::RefreshToken) || self.is_kept_clear(found);
+        let (kept, others): (Vec<&Found>, Vec<&Found>) =
+            self.survey.found.iter().filter(is_fault).partition(|found| self.is_kept_clear(found));
+        let is_exposed = (!kept.is_empty() || self.has_leftover) && !self.is_needed;
         if !is_exposed && others.is_empty() {
             return Ok(());
         }
@@ -128,11 +136,10 @@ impl Clear {
             true => "run `azward scrub`; it says what keeps them there",
             false => "azward takes nothing out of files that az does not use: remove those that you do not need",
         };
-        Err(Failure::new(
-            Kind::Storage,
-            format!("refresh tokens lie in the clear in `{}`", text::path(&self.directory)),
-            hint,
-        ))
+        let has_token = |found: &&Found| found.marks.contains_key(&Mark::RefreshToken);
+        let is_of_principals = !self.has_leftover && !kept.iter().chain(&others).any(has_token);
+        let what = if is_of_principals { "service principals' secrets" } else { "refresh tokens" };
+        Err(Failure::new(Kind::Storage, format!("{what} lie in the clear in `{}`", text::path(&self.directory)), hint))
     }
 
     fn row(&self, found: &Found) -> String {
@@ -140,8 +147,8 @@ impl Clear {
     }
 
     fn need(&self, found: &Found) -> &'static str {
-        match found.marks.contains_key(&Mark::RefreshToken) {
-            true if found.path == self.cache && self.is_needed => ", for an az that is running",
+        match self.is_kept_clear(found) || found.marks.contains_key(&Mark::RefreshToken) {
+            true if self.is_kept_clear(found) && self.is_needed => ", for an az that is running",
             true => ", which no az needs there",
             false => ", not sealed by azward",
         }

@@ -191,7 +191,7 @@ fn confirm(app: &App, ui: &Ui, asking: Asking) -> Result<()> {
 pub(super) struct Dropped {
     /// How many of azward's files.
     files: usize,
-    /// How many refresh tokens lay in its token caches.
+    /// How many credentials lay in its files in the clear.
     cleared: usize,
     /// The directories that were views of it.
     views: Vec<ConfigDir>,
@@ -207,12 +207,12 @@ pub(super) fn drop_files(app: &App, login: &Listed, extent: Extent, alone: &Alon
     let lock = login.vault.lock(LOCK_DEADLINE)?;
     // What lies there in the clear would be taken in again by the next az.
     let mut cleared = match login.whereabouts {
-        Whereabouts::There => CredentialStore::new(app, &store_dir).drop_refresh_tokens()?,
+        Whereabouts::There => drop_credentials(&CredentialStore::new(app, &store_dir))?,
         _ => 0,
     };
     let views = views_of(app, login);
     for view in views.iter().filter(|view| view.path().is_dir()) {
-        cleared += CredentialStore::new(app, view).drop_refresh_tokens()?;
+        cleared += drop_credentials(&CredentialStore::new(app, view))?;
     }
     let files = login.vault.forget(&lock, extent)?.len();
     drop(lock);
@@ -228,6 +228,16 @@ pub(super) fn drop_files(app: &App, login: &Listed, extent: Extent, alone: &Alon
     Ok(Dropped { files, cleared, views })
 }
 
+/// Takes what lies in the clear out of the files that azward keeps clear, and says how much that was. A list of service
+/// principals that is none stays what it is, for its owner to see.
+fn drop_credentials(store: &CredentialStore<'_>) -> Result<usize> {
+    let tokens = store.drop_refresh_tokens()?;
+    match store.drop_client_secrets() {
+        Err(failure) if failure.kind == Kind::CacheForeign => Ok(tokens),
+        secrets => Ok(tokens + secrets?),
+    }
+}
+
 fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone) -> Result<()> {
     let waiting = ui.waiting_for("the vault and the token cache");
     let Dropped { files, cleared, views } = drop_files(app, login, extent, alone)?;
@@ -237,7 +247,7 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
     }
     ui.say(format!("forgot the login of `{}`: {files} file(s) dropped", text::path(&login.directory)));
     if cleared > 0 {
-        ui.say(format!("    and {cleared} refresh token(s) that lay in its token cache"));
+        ui.say(format!("    and {cleared} credential(s) that lay in its files in the clear"));
     }
     if login.whereabouts == Whereabouts::There {
         let config_dir = ConfigDir::at(&login.directory);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::time;
-use crate::credentials::msal;
+use crate::credentials::{msal, service_principals};
 use crate::failure::Result;
 use crate::text;
 use crate::ui::{Form, Ui};
@@ -101,7 +101,7 @@ fn show(app: &App, ui: &Ui, login: &Listed) {
     }
 }
 
-/// A line for each refresh token: whose it is, and when and by what it was stored.
+/// A line for each credential: whose it is, and when and by what it was stored.
 pub(super) fn logins(contents: &Contents) -> Vec<String> {
     let line = |kept: &Record| {
         format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
@@ -112,7 +112,8 @@ pub(super) fn logins(contents: &Contents) -> Vec<String> {
 /// Whose a credential is.
 pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
     let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
-    let name = msal::name_of(contents, &kept.owner).or_else(id);
+    let application = || service_principals::name_of(kept);
+    let name = msal::name_of(contents, &kept.owner).or_else(application).or_else(id);
     text::name(name.as_deref().unwrap_or("?"))
 }
 

@@ -11,7 +11,6 @@ use anyhow::{Context as _, bail};
 
 use crate::app::App;
 use crate::azure::ConfigDir;
-use crate::credentials::CredentialFile;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::run::idle;
@@ -57,7 +56,7 @@ pub fn add(app: &App, ui: &Ui, directory: &Path, of: Option<&Path>) -> anyhow::R
     let view = ConfigDir::at(view.path());
     let alone = alone_with(app, &view)?;
     let store = CredentialStore::new(app, &view);
-    if Vault::of(context, settings, &view).exists() || store.cache.has_leftover() || store.exposed_tokens()? > 0 {
+    if Vault::of(context, settings, &view).exists() || store.is_in_the_clear() || store.exposed_tokens()? > 0 {
         let hint = "sign out there, or have `azward forget` drop what it has";
         bail!(usage(format!("`{shown}` has a login of its own"), hint));
     }

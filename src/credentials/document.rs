@@ -12,7 +12,8 @@ use crate::secret::{Secret, fingerprint};
 use crate::vault::{CredentialKind, Owner, Record};
 
 /// The kinds of credentials that are long-lived: those that are kept in the vault, and out of the files while no az runs.
-const LONG_LIVED: [CredentialKind; 1] = [CredentialKind::RefreshToken];
+const LONG_LIVED: [CredentialKind; 3] =
+    [CredentialKind::RefreshToken, CredentialKind::ClientSecret, CredentialKind::ClientAssertion];
 
 /// The longest secret that is one, in bytes.
 const LONGEST_SECRET: usize = 64 * 1024;

@@ -75,7 +75,7 @@ impl WholeFile {
     }
 
     /// Whether its name leads into memory, and to nothing there that is its owner's.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         let place = self.place();
         place.memory.is_some() && !place.has_memory()
     }

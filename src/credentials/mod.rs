@@ -1,7 +1,8 @@
 //! The files in which az keeps credentials, and what azward does to any of them. A [`CredentialFile`] says where one is, how
 //! its bytes become text ([`Codec`]) and what lock its writers take; `file` is the one module that writes it. A [`Document`] is
 //! its parsed text: which of its entries are credentials, and an edit that keeps every other byte. Inject, harvest, scrub
-//! (`edit`) and merge are pure functions over any document; what only MSAL's token cache has is in `msal`.
+//! (`edit`) and merge are pure functions over any document; what only MSAL's token cache has is in `msal`,
+//! what only the list of service principals has in `service_principals`.
 //!
 //! What is not understood is an error ([`Kind::CacheForeign`]) and is left as it is.
 //!
@@ -23,6 +24,7 @@ mod overwriting;
 #[cfg(test)]
 mod property_tests;
 mod rivals;
+pub mod service_principals;
 
 use std::fs::File;
 use std::io;

@@ -3,7 +3,7 @@
 //! another vault of the same user has the account. Whatever keeps it from looking is no reason to say anything.
 
 use crate::credentials::msal::{self, TokenCache};
-use crate::credentials::{CredentialFile, Document};
+use crate::credentials::{CredentialFile, Document, service_principals};
 use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
 use crate::text;
@@ -15,20 +15,23 @@ impl CredentialStore<'_> {
         if self.vault.exists() || self.is_in_the_clear() {
             return None;
         }
-        let text = self.cache.read().ok()??;
-        let accounts = TokenCache::parse(&text).ok()?.owners().ok()?;
+        let text = self.cache.read().ok()?.unwrap_or_default();
+        let mut accounts = TokenCache::parse(&text).ok()?.owners().ok()?;
+        accounts.extend(self.principal_owners());
         if accounts.is_empty() {
             return None;
         }
         let vaults = vault::all_vaults(&self.app.context, &self.app.settings).ok()?;
         vaults.into_iter().find_map(|(original, vault)| {
             let contents = vault.load_unasked().ok()?;
-            let owner = &contents.records.iter().find(|record| accounts.contains(&record.owner))?.owner;
-            let name = msal::name_of(&contents, owner).unwrap_or_default();
+            let record = contents.records.iter().find(|record| accounts.contains(&record.owner))?;
+            let application = service_principals::name_of(record);
+            let what = if application.is_some() { "secret" } else { "refresh token" };
+            let name = application.or_else(|| msal::name_of(&contents, &record.owner)).unwrap_or_default();
             let (here, original) = (text::path(self.config_dir.path()), text::path(&original));
             Some(Failure::new(
                 Kind::Usage,
-                format!("`{here}` has no refresh token of {}: that is in the vault of `{original}`", text::name(&name)),
+                format!("`{here}` has no {what} of {}: that is in the vault of `{original}`", text::name(&name)),
                 format!(
                     "if it is a copy of that directory, `azward adopt --from {original}` lets it use the same login"
                 ),

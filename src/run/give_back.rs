@@ -1,17 +1,19 @@
 //! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
-//! good, and the vault is removed when all of them are there, on the disk. Critical section and order are those of
+//! good, every secret of a service principal into its list, and the vault is removed when all of them are there, on the disk. Critical section and order are those of
 //! `section`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
 //! understood.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::azure::profile::Profile;
 use crate::credentials::msal::{self, Section, TokenCache};
 use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::{self, Replaced, ServicePrincipals, is_record_of};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
+use crate::store::opened::Opened;
 use crate::sys;
 use crate::vault::{Contents, CredentialKind, Owner, Record};
 
@@ -33,6 +35,10 @@ impl CredentialStore<'_> {
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;
+        let mut given_secrets = 0;
+        if opened.contents().records.iter().any(is_record_of) {
+            given_secrets = self.give_back_principals(&mut opened)?;
+        }
         // What an unwrapped az stored since is newer than what the vault has of it.
         opened.harvest(&cache, Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
@@ -41,7 +47,8 @@ impl CredentialStore<'_> {
             None => section.cache.leave(),
         };
         let text = self.cache.read()?.unwrap_or_default();
-        let mut given = vec![(self.config_dir.path().to_owned(), TokenCache::parse(&text)?.refresh_token_count()?)];
+        let count = TokenCache::parse(&text)?.refresh_token_count()? + given_secrets;
+        let mut given = vec![(self.config_dir.path().to_owned(), count)];
         let there = ids_in(&TokenCache::parse(&text)?)?;
         let kept: Vec<&Record> = opened.contents().of(CredentialKind::RefreshToken).collect();
         let mut missing: Vec<&Record> = kept.iter().copied().filter(|record| !there.contains(&record.id)).collect();
@@ -56,20 +63,35 @@ impl CredentialStore<'_> {
             }
         }
         if !missing.is_empty() {
-            return Err(Failure::new(
-                Kind::NoPlace,
-                format!(
-                    "{} of {} logins could not be put back into `{}`",
-                    missing.len(),
-                    kept.len(),
-                    self.cache.path().display()
-                ),
-                "their users are no longer in that directory's profile; `azward uninstall --forget` drops these, and the \
-                 others stay where they were put",
-            ));
+            return Err(not_put_back(missing.len(), kept.len(), self.cache.path()));
         }
         opened.give_up(&written)?;
         Ok(given)
+    }
+
+    /// Puts the secrets of its service principals back into their list, durably, and says how many that has then.
+    fn give_back_principals(&self, opened: &mut Opened<'_>) -> Result<usize> {
+        let section = self.lock_principals()?;
+        let list = section.parse()?;
+        opened.harvest_principals(&list, Origin::Uninstall, Order::Unknown, Replaced::IsBack)?;
+        let profile = Profile::read(&self.config_dir.profile());
+        let is_listed = |id: &str| profile.has_application(id);
+        if let Some(text) = service_principals::inject(&list, opened.contents(), is_listed)? {
+            section.write(&text)?;
+        }
+        let target = self.principals.target();
+        let directory = target.parent().unwrap_or(self.config_dir.path());
+        sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
+        let text = self.principals.read()?.unwrap_or_default();
+        let list = ServicePrincipals::parse(&text)?;
+        let there = list.credentials()?;
+        let is_there = |record: &&Record| there.iter().any(|own| record.is(own.kind, own.id));
+        let (found, missing): (Vec<&Record>, Vec<&Record>) =
+            opened.contents().records.iter().filter(|record| is_record_of(record)).partition(is_there);
+        match missing.len() {
+            0 => Ok(list.secret_count()),
+            count => Err(not_put_back(count, count + found.len(), self.principals.path())),
+        }
     }
 
     /// Puts those of the records into a view's cache, durably, whose accounts it has, and takes the vault's others out. Says
@@ -100,6 +122,15 @@ impl CredentialStore<'_> {
         }
         Ok(count)
     }
+}
+
+fn not_put_back(missing: usize, all: usize, path: &Path) -> Failure {
+    Failure::new(
+        Kind::NoPlace,
+        format!("{missing} of {all} logins could not be put back into `{}`", path.display()),
+        "their users are no longer in that directory's profile; `azward uninstall --forget` drops these, and the others \
+         stay where they were put",
+    )
 }
 
 /// The ids of the refresh tokens in a cache.

@@ -87,6 +87,9 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
         // The shim was killed with it in hand, where there is nothing to settle: whoever takes it over gives it up.
         drop(store.lock_cache());
     }
+    if MsalLock::is_taken(store.principals.path()) {
+        drop(store.lock_principals());
+    }
     if settled.is_err() && !manifest.exposure.is_shared() {
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.
         let in_place = exposure::handed_over(ExposureKind::InPlace, given, &mut Files::default());

@@ -1,5 +1,5 @@
 //! A logout by an az without azward: an account that neither the profile nor the token cache has any more, while nobody ran, is
-//! forgotten by the vault too. az rewrites both files without a lock that would tell, so this wants certainty: nobody is
+//! forgotten by the vault too, and so is a service principal that neither the profile nor its list has. az rewrites both files without a lock that would tell, so this wants certainty: nobody is
 //! at work, both files have been at rest for a while, the profile parses and lists no such user, and the cache parses and has
 //! no such account, or was removed. A file that is torn, empty or unreadable, or a missing profile, proves nothing.
 //!
@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::profile::Profile;
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::{self, AccountFields, Section, TokenCache};
+use crate::credentials::service_principals::ServicePrincipals;
+use crate::credentials::{CredentialFile, Document};
 use crate::failure::Result;
 use crate::private;
 use crate::store::CredentialStore;
@@ -47,7 +48,8 @@ impl CredentialStore<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => Some("none".to_owned()),
             _ => None,
         };
-        let mut looks = vec![look(self.config_dir.profile())?, look(self.cache.path().to_owned())?];
+        let files = [self.config_dir.profile(), self.cache.path().to_owned(), self.principals.path().to_owned()];
+        let mut looks = files.into_iter().map(look).collect::<Option<Vec<_>>>()?;
         for view in self.siblings() {
             looks.extend([look(view.profile())?, look(view.token_cache())?]);
         }
@@ -73,6 +75,8 @@ impl CredentialStore<'_> {
         if gone.is_empty() || self.look_at_rest().as_deref() != Some(look) {
             return Ok(false);
         }
+        // First: the other forgets all that is theirs.
+        opened.forget_principals(&gone, &ServicePrincipals::parse("")?)?;
         opened.forget(&gone, &TokenCache::parse("")?)?;
         opened.commit().stored?;
         Ok(true)
@@ -100,7 +104,23 @@ impl CredentialStore<'_> {
         let accounts = msal::vault_accounts(contents)?;
         let is_gone =
             |account: &AccountFields| !is_there(&account.id, &account.username) && !self.may_be_elsewhere(account);
-        Ok(accounts.into_iter().filter(is_gone).map(|account| account.id).collect())
+        let accounts = accounts.into_iter().filter(is_gone).map(|account| account.id);
+        Ok(accounts.chain(self.gone_principals(contents)).collect())
+    }
+
+    /// The vault's service principals that neither the profile nor their list has. A list that is none proves nothing.
+    fn gone_principals(&self, contents: &Contents) -> Vec<Owner> {
+        let mut gone = self.unlisted_principals(contents);
+        let there = match self.principals.read() {
+            Ok(Some(text)) if text.trim().is_empty() => return Vec::new(),
+            Ok(text) => {
+                ServicePrincipals::parse(text.as_deref().map_or("", String::as_str)).and_then(|list| list.owners())
+            }
+            Err(failure) => Err(failure),
+        };
+        let Ok(there) = there else { return Vec::new() };
+        gone.retain(|owner| !there.contains(owner));
+        gone
     }
 
     fn note_asked(&self, stamp: &std::path::Path, look: &str) {

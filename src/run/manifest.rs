@@ -45,10 +45,23 @@ pub(crate) enum Role {
     Namespace,
     /// The run's watch; only to be kept, for the same reason.
     Watch,
+    /// The run's private copy of the list of service principals.
+    PrincipalsCopy,
+    /// What that was made of.
+    PrincipalsBase,
 }
 
 impl Role {
-    const ALL: [Self; 6] = [Self::Copy, Self::Base, Self::MountLock, Self::Lease, Self::Namespace, Self::Watch];
+    const ALL: [Self; 8] = [
+        Self::Copy,
+        Self::Base,
+        Self::MountLock,
+        Self::Lease,
+        Self::Namespace,
+        Self::Watch,
+        Self::PrincipalsCopy,
+        Self::PrincipalsBase,
+    ];
 }
 
 // Each comes once at the most, so whatever there is to be told fits into one message.

@@ -12,6 +12,7 @@ mod keep_alive;
 mod launch;
 mod logged_out;
 mod manifest;
+mod principals;
 pub mod run_variable;
 mod settling;
 pub mod supervise;

@@ -10,7 +10,7 @@ use crate::credentials::origin::Origin;
 use crate::failure::{Result, persist};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, WriterLock};
-use crate::store::{CredentialStore, Forgetting, is_covered};
+use crate::store::{CredentialStore, Forgetting, REFRESH_TOKENS, is_covered};
 use crate::vault::Owner;
 
 impl CredentialStore<'_> {
@@ -19,6 +19,12 @@ impl CredentialStore<'_> {
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
     pub fn sweep(&self) -> Result<()> {
+        let swept = self.sweep_cache();
+        let principals = self.sweep_principals();
+        swept.and(principals)
+    }
+
+    fn sweep_cache(&self) -> Result<()> {
         let record = SweepRecord::of(&self.app.context, self.config_dir);
         // What a run above us has for itself alone is not lying anywhere.
         if is_covered(self.cache.path()) {
@@ -29,7 +35,7 @@ impl CredentialStore<'_> {
         if record.is_valid(&self.cache) && !self.cache.has_leftover() {
             return Ok(());
         }
-        if !self.is_in_the_clear() {
+        if !self.has_clear_tokens() {
             record.renew(&self.cache);
             return Ok(());
         }
@@ -121,7 +127,7 @@ impl CredentialStore<'_> {
         }
         let committed = opened.commit();
         if by == Origin::Sweep && committed.stored.is_ok() {
-            self.note_adoption(committed.taken);
+            self.note_adoption(committed.taken, REFRESH_TOKENS);
         }
         let stored = committed.stored.clone();
         let Some(nobody) = nobody else { return stored };

@@ -1,4 +1,4 @@
-//! The sweep's record: how the token cache looked, from outside, when it last held no refresh token. A cache that still
+//! The sweep's record: how a credential file looked, from outside, when it last held no long-lived credential. One that still
 //! looks so need not be read. A record that is missing, torn or of something else costs a reading, no more; it is only made
 //! of a file that has rested for a while, because two changes within one tick of the kernel's clock look the same.
 
@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::azure::ConfigDir;
 use crate::context::Context;
 use crate::credentials::CredentialFile;
-use crate::credentials::msal::TokenCacheFile;
 use crate::home_lock::HomeLock;
 use crate::private;
 use crate::sys;
@@ -31,18 +30,25 @@ impl SweepRecord {
         Self { path, home: context.home_lock.clone() }
     }
 
-    /// Whether the cache looks as it did when the record was made. One that is not there holds nothing either.
+    /// The same of its list of service principals.
     #[must_use]
-    pub(super) fn is_valid(&self, cache: &TokenCacheFile) -> bool {
-        match sys::file_state(cache.path()) {
+    pub(super) fn of_principals(context: &Context, config_dir: &ConfigDir) -> Self {
+        let path = context.azward_home.join("run").join(format!("{}.swept-principals", config_dir.id()));
+        Self { path, home: context.home_lock.clone() }
+    }
+
+    /// Whether the file looks as it did when the record was made. One that is not there holds nothing either.
+    #[must_use]
+    pub(super) fn is_valid(&self, file: &impl CredentialFile) -> bool {
+        match sys::file_state(file.path()) {
             Ok(state) => private::read(&self.path).is_ok_and(|record| record == state.text.as_bytes()),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
 
-    /// Makes the record of a cache that was just found without a refresh token.
-    pub(super) fn renew(&self, cache: &TokenCacheFile) {
-        let Ok(state) = sys::file_state(cache.path()) else { return };
+    /// Makes the record of a file that was just found without a long-lived credential.
+    pub(super) fn renew(&self, file: &impl CredentialFile) {
+        let Ok(state) = sys::file_state(file.path()) else { return };
         if state.unchanged_for < REST {
             return;
         }
@@ -58,6 +64,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::file::WriteMode;
+    use crate::credentials::msal::TokenCacheFile;
 
     #[test]
     fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {

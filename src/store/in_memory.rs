@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::credentials::in_memory::{Mounts, remove_memory};
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section};
-use crate::credentials::{Credential, CredentialFile};
+use crate::credentials::{Credential, CredentialFile, MsalLock};
 use crate::failure::{Failure, Result, persist};
-use crate::store::CredentialStore;
 use crate::store::lease::{NoMounts, NobodyNeedsIt};
-use crate::store::section::CacheSection;
+use crate::store::section::FileSection;
+use crate::store::{CredentialStore, LOCK_DEADLINE};
 use crate::user_file;
 
 impl CredentialStore<'_> {
@@ -21,11 +21,11 @@ impl CredentialStore<'_> {
         self.cache.file().is_in_memory()
     }
 
-    /// Clears up what a killed run left of a cache in memory. The caller holds its lock.
-    pub(super) fn clear_memory_leftovers(&self) {
+    /// Clears up what a killed run left of a file in memory. The caller holds its lock.
+    pub(super) fn clear_memory_leftovers(&self, file: &impl CredentialFile) {
         let (_no_mounts, mounts) = self.mounts();
         let is_needed = || self.is_needed().unwrap_or(true);
-        self.cache.file().clear_memory_leftovers(&self.config_dir.id(), mounts, is_needed);
+        file.file().clear_memory_leftovers(&self.config_dir.id(), mounts, is_needed);
     }
 
     /// Whether it is, and has no refresh token in it, as far as can be seen without a lock.
@@ -78,16 +78,19 @@ impl CredentialStore<'_> {
         section.bring_back(&cache.with_entries(Section::RefreshToken, &homeless), &nobody)
     }
 
-    /// Removes the file `memory` where nothing leads to it any more: az has removed its cache, or replaced it.
+    /// Removes the file `memory` where `file` leads to it no more: az has removed that, or replaced it.
     ///
     /// # Errors
     /// Whatever kept it from doing so.
-    pub(crate) fn forget_memory(&self, memory: &Path) -> Result<()> {
-        if self.is_in_memory() || memory.symlink_metadata().is_err() {
+    pub(crate) fn forget_memory<F>(&self, file: &F, memory: &Path) -> Result<()>
+    where
+        F: CredentialFile<Lock = MsalLock>,
+    {
+        if file.file().is_in_memory() || memory.symlink_metadata().is_err() {
             return Ok(());
         }
-        let _section = self.lock_cache()?;
-        if self.is_in_memory() || self.is_needed()? {
+        let _section = self.lock_file(file, LOCK_DEADLINE)?;
+        if file.file().is_in_memory() || self.is_needed()? {
             return Ok(());
         }
         remove_memory(memory).map_err(|error| Failure::storage("remove", memory, &error))
@@ -101,15 +104,15 @@ impl CredentialStore<'_> {
     }
 }
 
-impl CacheSection<'_> {
-    /// Has the cache be in memory, in the file `memory` or where it is already, with `text`.
+impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
+    /// Has the file be in memory, in the file `memory` or where it is already, with `text`.
     ///
     /// # Errors
     /// The operating system's: then it is where it was.
     pub(crate) fn put_into_memory(&self, memory: &Path, text: &str) -> io::Result<()> {
         let store = self.store;
-        let file = store.cache.file();
-        let payload = store.cache.codec().encode(text).map_err(io::Error::other)?;
+        let file = self.file.file();
+        let payload = self.file.codec().encode(text).map_err(io::Error::other)?;
         match file.memory() {
             Some(_) if file.is_there_in_memory() => {
                 self.write(text).map(drop).map_err(|failure| io::Error::other(failure.what))
@@ -136,13 +139,13 @@ impl CacheSection<'_> {
         if store.lease.login_since()?.is_some() {
             return if text == self.text() { Ok(()) } else { self.write(text).map(drop) };
         }
-        let payload = store.cache.codec().encode(text).map_err(|reason| store.cache.file().foreign(&reason))?;
+        let payload = self.file.codec().encode(text).map_err(|reason| self.file.file().foreign(&reason))?;
         // An empty text is a write cut short, or nothing at all.
         let payload = (!text.trim().is_empty()).then_some(&*payload);
         let (_no_mounts, mounts) = store.mounts();
         persist(|| {
-            let brought = store.cache.file().bring_back(payload, mounts);
-            brought.map_err(|error| Failure::storage("bring back", store.cache.path(), &error))
+            let brought = self.file.file().bring_back(payload, mounts);
+            brought.map_err(|error| Failure::storage("bring back", self.file.path(), &error))
         })
     }
 
@@ -153,6 +156,6 @@ impl CacheSection<'_> {
 
     /// Whether it is in memory.
     pub(crate) fn is_in_memory(&self) -> bool {
-        self.store.is_in_memory()
+        self.file.file().is_in_memory()
     }
 }

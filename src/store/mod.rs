@@ -1,5 +1,5 @@
-//! The credentials of one config directory: its token cache and the vault of its login, and what exposures, sweeps and
-//! rotations ask of the two; what the login's other directories have to do with it is in `siblings`. Whatever changes
+//! The credentials of one config directory: its token cache, its list of service principals (`principals`) and the vault of its
+//! login, and what exposures, sweeps and rotations ask of them; what the login's other directories have to do with it is in `siblings`. Whatever changes
 //! either is done in the critical section (`section`): what is new in the file goes into the vault, durably; only then is
 //! the file touched.
 //!
@@ -11,6 +11,7 @@ mod in_memory;
 mod kept_answers;
 pub(crate) mod lease;
 pub(crate) mod opened;
+mod principals;
 pub(crate) mod section;
 mod siblings;
 
@@ -25,6 +26,7 @@ use crate::azure::{ConfigDir, TokenStorage, token_storage};
 use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{self, TokenCache, TokenCacheFile};
 use crate::credentials::origin::Order;
+use crate::credentials::service_principals::ServicePrincipalsFile;
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result, persist};
 use crate::journal::{Action, Event};
@@ -40,6 +42,10 @@ pub(crate) const LOCK_DEADLINE: Duration = Duration::from_secs(6);
 const READINGS: u32 = 20;
 const READING_PAUSE: Duration = Duration::from_millis(5);
 
+/// What is taken in from where.
+pub(crate) const REFRESH_TOKENS: &str = "refresh token(s)";
+pub(crate) const CLIENT_SECRETS: &str = "secret(s) of service principals";
+
 /// The token cache of one config directory and the vault of its login.
 #[derive(Debug)]
 pub struct CredentialStore<'a> {
@@ -47,6 +53,8 @@ pub struct CredentialStore<'a> {
     pub(crate) config_dir: &'a ConfigDir,
     /// The token cache's file.
     pub cache: TokenCacheFile,
+    /// The file with its service principals.
+    pub principals: ServicePrincipalsFile,
     /// The vault.
     pub vault: Vault,
     pub(crate) lease: Lease,
@@ -82,6 +90,7 @@ impl<'a> CredentialStore<'a> {
             app,
             config_dir,
             cache: TokenCacheFile::of(config_dir),
+            principals: ServicePrincipalsFile::of(config_dir),
             vault,
             lease: Lease::of(&app.context, config_dir),
         }
@@ -93,9 +102,15 @@ impl<'a> CredentialStore<'a> {
         self.config_dir.path()
     }
 
-    /// Whether the config directory holds a refresh token at this moment, as far as can be seen without a lock.
+    /// Whether the config directory holds a refresh token or a service principal's secret at this moment, as far as can be seen
+    /// without a lock.
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
+        self.has_clear_tokens() || self.has_clear_principals()
+    }
+
+    /// Whether the token cache does.
+    pub(crate) fn has_clear_tokens(&self) -> bool {
         self.cache.has_leftover() || self.exposed_tokens().is_ok_and(|count| count > 0)
     }
 
@@ -109,13 +124,15 @@ impl<'a> CredentialStore<'a> {
     /// started lives on: nobody has a mount, or there is nothing in it of what the vault has.
     #[must_use]
     pub fn is_left_behind(&self) -> bool {
-        self.lease.no_mounts().is_some() || self.vault.exists() && self.exposed_tokens().is_ok_and(|count| count == 0)
+        let is_bare = |count: Result<usize>| count.is_ok_and(|count| count == 0);
+        self.lease.no_mounts().is_some()
+            || self.vault.exists() && is_bare(self.exposed_tokens()) && is_bare(self.exposed_secrets())
     }
 
     /// Has a cache come back whose name leads to what is in memory no more; what keeps it away is the next run's to tell.
     pub fn bring_back_lost(&self) {
         #[cfg(target_os = "linux")]
-        if self.is_in_memory() && !self.cache.file().is_there_in_memory() {
+        if self.cache.file().is_lost() || self.principals.file().is_lost() {
             let _ = self.sweep();
         }
     }
@@ -208,16 +225,23 @@ impl<'a> CredentialStore<'a> {
             .collect())
     }
 
-    /// Replaces the real cache's text, by a means that takes no private mount away.
+    /// Replaces the text of one of the credential files, by a means that takes no private mount away.
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(crate) fn replace(&self, lock: &MsalLock, text: &str) -> Result<()> {
-        let written = token_storage::written_before_a_sign(self.config_dir).filter(|_| !self.token_storage().is_file());
+    pub(crate) fn replace<F: CredentialFile<Lock = MsalLock>>(
+        &self,
+        file: &F,
+        lock: &MsalLock,
+        text: &str,
+    ) -> Result<()> {
+        let is_cache = file.path() == self.cache.path();
+        let written = is_cache.then(|| token_storage::written_before_a_sign(self.config_dir)).flatten();
+        let written = written.filter(|_| !self.token_storage().is_file());
         // Held until it is done: nobody can come to mount something meanwhile.
         let replaced = match self.lease.no_mounts() {
-            Some(_no_mounts) => persist(|| self.cache.replace(lock, text, WriteMode::Rename)),
-            None => persist(|| self.cache.replace(lock, text, WriteMode::Overwrite)),
+            Some(_no_mounts) => persist(|| file.replace(lock, text, WriteMode::Rename)),
+            None => persist(|| file.replace(lock, text, WriteMode::Overwrite)),
         };
         if let Some(time) = written {
             // One that az no longer reads is not to look as if it did.
@@ -237,14 +261,14 @@ impl<'a> CredentialStore<'a> {
     /// file, and what the vault has is handed over all the same.
     pub(crate) fn note_taken_in(&self, taken: usize, stored: &Result<()>) {
         match stored {
-            Ok(()) => self.note_adoption(taken),
+            Ok(()) => self.note_adoption(taken, REFRESH_TOKENS),
             Err(failure) => self.app.journal.warn(self.app.context.now(), failure),
         }
     }
 
-    pub(crate) fn note_adoption(&self, count: usize) {
+    pub(crate) fn note_adoption(&self, count: usize, what: &str) {
         if count > 0 {
-            let outcome = format!("{count} refresh token(s) that azward had not put there were taken into the vault");
+            let outcome = format!("{count} {what} that azward had not put there were taken into the vault");
             self.app.journal.record(&Event::new(self.app.context.now(), Action::Adoption, outcome));
         }
     }

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::credentials::msal::{self, TokenCache};
 use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::{self, Replaced, ServicePrincipals};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Result, persist};
 use crate::store::CredentialStore;
@@ -36,7 +37,7 @@ pub(crate) struct Committed<'s> {
     contents: Contents,
     /// Why it could not be stored.
     pub(crate) stored: Result<()>,
-    /// How many refresh tokens were new.
+    /// How many credentials were new.
     pub(crate) taken: usize,
     /// Whose logins were forgotten.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "private exposure asks for it"))]
@@ -86,6 +87,41 @@ impl<'s> Opened<'s> {
         self.forgotten.extend(forgotten);
         let after = after.owners()?;
         self.signed_out.extend(accounts.iter().filter(|account| !after.contains(*account)).cloned());
+        Ok(())
+    }
+
+    /// Takes in what is new in the list of service principals; see [`service_principals::harvest`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(crate) fn harvest_principals(
+        &mut self,
+        list: &ServicePrincipals<'_>,
+        by: Origin<'_>,
+        order: Order,
+        replaced: Replaced,
+    ) -> Result<()> {
+        let now = self.store.app.context.now();
+        let harvest = service_principals::harvest(list, &mut self.vault.contents, now, by, order, replaced)?;
+        self.taken += harvest.taken.len();
+        if harvest.is_changed {
+            self.change = Change::Some;
+        }
+        Ok(())
+    }
+
+    /// Forgets those of the service principals that `after` does not have; see [`service_principals::forget`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(crate) fn forget_principals(&mut self, principals: &[Owner], after: &ServicePrincipals<'_>) -> Result<()> {
+        let forgotten = service_principals::forget(principals, after, &mut self.vault.contents)?;
+        if !forgotten.is_empty() {
+            self.change = Change::Some;
+        }
+        self.forgotten.extend(forgotten);
+        let after = after.owners()?;
+        self.signed_out.extend(principals.iter().filter(|owner| !after.contains(*owner)).cloned());
         Ok(())
     }
 
@@ -155,7 +191,7 @@ impl Committed<'_> {
 }
 
 impl OnDisk {
-    /// The text of `cache` without the refresh tokens that the vault has; `None` when there are none to take. While somebody
+    /// The text of `document` without the credentials that the vault has; `None` when there are none to take. While somebody
     /// signs in, what an az has stored since that began stays, and so does what was redeemed for it: it may be what the login
     /// still needs.
     ///
@@ -164,12 +200,12 @@ impl OnDisk {
     pub(crate) fn scrub(
         mut self,
         store: &CredentialStore<'_>,
-        cache: &TokenCache<'_>,
+        document: &impl Document,
     ) -> Result<Option<Zeroizing<String>>> {
         if let Some(since) = store.lease.login_since()? {
             self.0.records.retain(|kept| kept.brought_at < since);
         }
-        edit::scrub(cache, &self.0)
+        edit::scrub(document, &self.0)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The critical section: whatever changes a token cache or its vault is done in it, under the vault's lock and then MSAL's,
 //! and in one order that the compiler knows. `Prepared`: the key is at hand and no lock is held. `VaultSection` and
 //! `CacheSection`: locked. `Opened`: the vault is loaded, and takes in what is new. `Committed`: what it took in is on the
-//! disk, or why not. Only what is `OnDisk` can be scrubbed from a cache, and only a cache that is `Written` lets a vault
-//! go. What is done with locks is here, what is done with the vault in `opened`.
+//! disk, or why not. Only what is `OnDisk` can be scrubbed from a file, and only a cache that is `Written` lets a vault
+//! go. The list of service principals has a section like the token cache's (`FileSection`). What is done with locks is here, what is done with the vault in `opened`.
 //!
 //! Fails open and loses nothing: what cannot be read is left alone, and a commit that failed is told and leaves vault and
 //! file as they were.
@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::credentials::msal::TokenCache;
+use crate::credentials::msal::{TokenCache, TokenCacheFile};
 use crate::credentials::origin::Origin;
-use crate::credentials::{CredentialFile, MsalLock};
+use crate::credentials::service_principals::{ServicePrincipals, ServicePrincipalsFile};
+use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result};
 use crate::store::opened::{Change, Opened, Written};
 use crate::store::{CredentialStore, LOCK_DEADLINE};
@@ -39,16 +40,23 @@ pub(crate) struct VaultSection<'c> {
     lock: VaultLock,
 }
 
-/// The token cache is locked, whole again if a writer was killed, and read.
-pub(crate) struct CacheSection<'c> {
+/// A credential file is locked, whole again if a writer was killed, and read.
+pub(crate) struct FileSection<'c, F> {
     pub(super) store: &'c CredentialStore<'c>,
+    pub(super) file: &'c F,
     lock: MsalLock,
     text: Option<Zeroizing<String>>,
 }
 
-impl fmt::Debug for CacheSection<'_> {
+/// The token cache is.
+pub(crate) type CacheSection<'c> = FileSection<'c, TokenCacheFile>;
+
+/// The list of service principals is.
+pub(crate) type PrincipalsSection<'c> = FileSection<'c, ServicePrincipalsFile>;
+
+impl<F> fmt::Debug for FileSection<'_, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("CacheSection").finish_non_exhaustive()
+        formatter.debug_struct("FileSection").finish_non_exhaustive()
     }
 }
 
@@ -80,12 +88,31 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(super) fn lock_cache_within(&self, deadline: Duration) -> Result<CacheSection<'_>> {
-        let lock = self.cache.lock(deadline)?;
-        self.cache.clear_leftovers(&lock);
+        self.lock_file(&self.cache, deadline)
+    }
+
+    /// Locks the list of service principals alone; whoever has the token cache's lock too has taken that first.
+    ///
+    /// # Errors
+    /// `Busy`, `Storage`, `CacheForeign`.
+    pub(crate) fn lock_principals(&self) -> Result<PrincipalsSection<'_>> {
+        self.lock_file(&self.principals, LOCK_DEADLINE)
+    }
+
+    /// The same, for who waits no longer than `deadline`.
+    ///
+    /// # Errors
+    /// `Busy`, `Storage`, `CacheForeign`.
+    pub(super) fn lock_file<'c, F>(&'c self, file: &'c F, deadline: Duration) -> Result<FileSection<'c, F>>
+    where
+        F: CredentialFile<Lock = MsalLock>,
+    {
+        let lock = file.lock(deadline)?;
+        file.clear_leftovers(&lock);
         #[cfg(target_os = "linux")]
-        self.clear_memory_leftovers();
-        let text = self.cache.read()?;
-        Ok(CacheSection { store: self, lock, text })
+        self.clear_memory_leftovers(file);
+        let text = file.read()?;
+        Ok(FileSection { store: self, file, lock, text })
     }
 }
 
@@ -98,6 +125,16 @@ impl<'c> Prepared<'c> {
         let store = self.0;
         let vault = self.enter_vault()?;
         Ok(Section { cache: store.lock_cache()?, vault })
+    }
+
+    /// Locks the vault, then the list of service principals.
+    ///
+    /// # Errors
+    /// `Gone`, `Busy`, `Storage`, `CacheForeign`.
+    pub(crate) fn enter_principals(self) -> Result<(VaultSection<'c>, PrincipalsSection<'c>)> {
+        let store = self.0;
+        let vault = self.enter_vault()?;
+        Ok((vault, store.lock_principals()?))
     }
 
     /// Locks the vault alone.
@@ -131,14 +168,14 @@ impl VaultSection<'_> {
     ///
     /// # Errors
     /// Whatever keeps it from opening.
-    pub(crate) fn open_or_replace(&self, newest: &TokenCache<'_>) -> Result<Opened<'_>> {
+    pub(crate) fn open_or_replace<D: Document>(&self, newest: &D) -> Result<Opened<'_>> {
         let store = self.store;
         let opened = store.vault.open(&self.lock);
         store.note_warnings();
         match opened {
             Ok(vault) => Ok(self.opened(vault, Change::None)),
             Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => {
-                if !newest.has_refresh_token()? {
+                if newest.credentials()?.is_empty() {
                     return Err(failure);
                 }
                 store.app.journal.warn(store.app.context.now(), &failure);
@@ -155,7 +192,7 @@ impl VaultSection<'_> {
     }
 }
 
-impl CacheSection<'_> {
+impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
     /// Its text; nothing where there is no file.
     pub(crate) fn text(&self) -> &str {
         self.text.as_deref().map_or("", String::as_str)
@@ -166,6 +203,22 @@ impl CacheSection<'_> {
         self.text.is_none()
     }
 
+    /// Puts `text` in its place, by a means that takes no private mount away.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(crate) fn write(&self, text: &str) -> Result<Written> {
+        self.store.replace(self.file, &self.lock, text)?;
+        Ok(Written::whole())
+    }
+
+    /// The file has what it is to have.
+    pub(crate) fn leave(&self) -> Written {
+        Written::whole()
+    }
+}
+
+impl CacheSection<'_> {
     /// Its text, read.
     ///
     /// # Errors
@@ -173,18 +226,14 @@ impl CacheSection<'_> {
     pub(crate) fn parse(&self) -> Result<TokenCache<'_>> {
         TokenCache::parse(self.text())
     }
+}
 
-    /// Puts `text` in its place, by a means that takes no private mount away.
+impl PrincipalsSection<'_> {
+    /// Its text, read.
     ///
     /// # Errors
-    /// `Storage`; the file then has its old text.
-    pub(crate) fn write(&self, text: &str) -> Result<Written> {
-        self.store.replace(&self.lock, text)?;
-        Ok(Written::whole())
-    }
-
-    /// The file has what it is to have.
-    pub(crate) fn leave(&self) -> Written {
-        Written::whole()
+    /// `CacheForeign`.
+    pub(crate) fn parse(&self) -> Result<ServicePrincipals<'_>> {
+        ServicePrincipals::parse(self.text())
     }
 }

@@ -15,6 +15,7 @@ use crate::azure::ConfigDir;
 use crate::azure::profile::Profile;
 use crate::credentials::msal::{self, AccountFields, TokenCache};
 use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::ServicePrincipals;
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::Result;
 use crate::store::CredentialStore;
@@ -103,6 +104,22 @@ impl CredentialStore<'_> {
             if let Err(failure) = sibling.edit_as_sibling(|cache| edit::sign_out(cache, accounts)) {
                 self.app.journal.warn(self.app.context.now(), &failure);
             }
+            if let Err(failure) = sibling.sign_out_principals(accounts) {
+                self.app.journal.warn(self.app.context.now(), &failure);
+            }
+        }
+    }
+
+    /// Signs service principals out of the list, as az does it.
+    fn sign_out_principals(&self, owners: &[Owner]) -> Result<()> {
+        let Some(text) = self.principals.read()? else { return Ok(()) };
+        if edit::sign_out(&ServicePrincipals::parse(&text)?, owners)?.is_none() {
+            return Ok(());
+        }
+        let section = self.lock_file(&self.principals, SIBLING_DEADLINE)?;
+        match edit::sign_out(&section.parse()?, owners)? {
+            Some(text) => section.write(&text).map(drop),
+            None => Ok(()),
         }
     }
 

@@ -9,15 +9,21 @@ use crate::secret::Secret;
 pub enum CredentialKind {
     /// A refresh token of MSAL's token cache.
     RefreshToken,
+    /// A service principal's secret.
+    ClientSecret,
+    /// A signed assertion that stands for a service principal's secret.
+    ClientAssertion,
 }
 
 impl CredentialKind {
-    const ALL: [Self; 1] = [Self::RefreshToken];
+    const ALL: [Self; 3] = [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion];
 
     /// Its name in a vault, which never changes.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RefreshToken => "refresh_token",
+            Self::ClientSecret => "client_secret",
+            Self::ClientAssertion => "client_assertion",
         }
     }
 
@@ -31,8 +37,8 @@ impl CredentialKind {
 pub struct Record {
     /// What it is.
     pub kind: CredentialKind,
-    /// What tells it from others of its kind. A refresh token's is its entry's key in its section, as raw JSON text with its
-    /// quotes.
+    /// What tells it from others of its kind, as raw JSON text with its quotes: of a refresh token its entry's key in its
+    /// section, of a service principal its client id and tenant.
     pub id: String,
     /// Whose it is.
     pub owner: Owner,

@@ -54,6 +54,11 @@ fn token_responses() {
     replay("token_response", checks::token_response::check, 10_000);
 }
 
+#[test]
+fn service_principals() {
+    replay("service_principals", checks::service_principals::check, 10_000);
+}
+
 /// What Python itself reads out of the INI files of the corpus is what the reference reading says.
 #[test]
 fn configparser_agrees() {

@@ -15,6 +15,7 @@
 //!   - `login`: logging in and out.
 //!   - `native_rotation`, `rotation`: a token that is due is new before it is used.
 //!   - `patience`: how long a caller waits, and that nothing is asked twice.
+//!   - `principals`: service principals, whose secrets are sealed like refresh tokens.
 //!   - `real_az`: finding the real az, whatever is on PATH.
 //!   - `refresh`: a new token now.
 //!   - `sdks`: the SDKs for Python and JavaScript.
@@ -82,6 +83,7 @@ mod runs {
     mod login;
     mod native_rotation;
     mod patience;
+    mod principals;
     mod real_az;
     mod refresh;
     mod rotation;

@@ -1,5 +1,5 @@
-//! Finds refresh tokens in the clear. Every one that the stand-in or the fake az issues carries a canary text near its
-//! start and again near its end, so that half of one is found as well.
+//! Finds refresh tokens in the clear, and secrets of service principals. Every refresh token that the stand-in or the fake az issues
+//! carries a canary text near its start and again near its end, so that half of one is found as well.
 
 use std::fs::{self, DirEntry};
 use std::io::{ErrorKind, Write};
@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::provision;
 
-/// Tells whether `bytes` hold (part of) a refresh token.
+/// Tells whether `bytes` hold (part of) a refresh token, or what a service principal signs in with.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
-    holds(bytes, entra::REFRESH_TOKEN_CANARY)
+    let canaries = [entra::REFRESH_TOKEN_CANARY, entra::CLIENT_SECRET_CANARY, entra::CLIENT_ASSERTION_CANARY];
+    canaries.iter().any(|canary| holds(bytes, canary))
 }
 
 /// Tells whether `bytes` hold `text`.

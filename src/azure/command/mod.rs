@@ -39,8 +39,10 @@ pub struct Command<'a> {
 pub enum Subject {
     /// A person, or nobody.
     Person,
-    /// An application, with its own secret or as a managed identity.
+    /// An application, with a credential of its own.
     Application,
+    /// An application, by what the machine says of itself.
+    ManagedIdentity,
 }
 
 /// What other programs a command may start.
@@ -183,9 +185,9 @@ fn possible_effect(arguments: &[OsString]) -> AccountEffect {
 }
 
 fn subject(group: &Group, arguments: &[OsString]) -> Subject {
-    let is_application = || has_option(arguments, &["--service", "--identity", "--fed", "-i"]);
     match group.effect() {
-        AccountEffect::SignIn if is_application() => Subject::Application,
+        AccountEffect::SignIn if has_option(arguments, &["--identity", "-i"]) => Subject::ManagedIdentity,
+        AccountEffect::SignIn if has_option(arguments, &["--service", "--fed"]) => Subject::Application,
         _ => Subject::Person,
     }
 }

@@ -1,5 +1,5 @@
 //! Long-lived secrets in the clear anywhere in the config directory, as `azward status` finds them. azward takes what az keeps in
-//! its token cache into the vault; every other file is its owner's to remove.
+//! its token cache and its list of service principals into the vault; every other file is its owner's to remove.
 
 use super::finding::Seen;
 use crate::app::App;
@@ -12,18 +12,19 @@ const WHY: &str = "whoever gets a copy of the directory (a backup, a synced fold
 /// Looks.
 pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut Seen<'a>) {
     let clear = Clear::of(&app.context, store);
-    for (path, words, is_cache) in clear.unneeded() {
+    for (path, words, is_kept_clear) in clear.unneeded() {
         let shown = text::path(path);
-        let fix = match is_cache {
+        let fix = match is_kept_clear {
             true => "run `azward scrub`, which takes it into the vault".to_owned(),
+            // A list that azward does not understand, or the path of a certificate.
             false if path.ends_with("service_principal_entries.json") => {
-                "azward does not seal these yet: prefer a managed identity or workload identity, or sign out after use"
+                "azward leaves this as it is: prefer a managed identity or workload identity, or sign out after use"
                     .to_owned()
             }
             false => format!("remove `{shown}` if you do not need it: az does not"),
         };
         seen.find("secret-in-the-clear", &shown, format!("in the clear in `{shown}`: {words}"), WHY, fix);
-        if is_cache {
+        if is_kept_clear {
             seen.mended_by(move || Ok(store.sweep()?));
         }
     }

@@ -11,7 +11,7 @@ use crate::credentials::edit::{self, Harvest};
 use crate::credentials::msal::{AccountFields, Section, TokenCache};
 use crate::credentials::origin::{Order, Origin};
 use crate::failure::Result;
-use crate::vault::{Contents, KeptEntry, Owner};
+use crate::vault::{Contents, CredentialKind, KeptEntry, Owner};
 
 /// Puts the vault's refresh tokens into the cache: those of the accounts that are there. An account that the cache lost
 /// (a torn or removed file) and that `is_user` still knows is put back exactly as it was; none is ever invented.
@@ -69,7 +69,8 @@ pub fn harvest(
     order: Order,
 ) -> Result<Harvest> {
     let mut harvest = edit::harvest(cache, contents, now, by, order)?;
-    let owners: HashSet<Owner> = contents.records.iter().map(|record| record.owner.clone()).collect();
+    let tokens = contents.of(CredentialKind::RefreshToken);
+    let owners: HashSet<Owner> = tokens.map(|record| record.owner.clone()).collect();
     for entry in cache.entries(Section::Account)? {
         if owners.contains(&entry.account()?.id) {
             harvest.is_changed |= upsert(&mut contents.accounts, &entry);

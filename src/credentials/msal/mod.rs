@@ -16,6 +16,7 @@ pub use additions::Additions;
 pub use cache_entry::{AccountFields, RefreshTokenFields};
 pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};
 pub use sections::Section;
+pub(in crate::credentials) use sections::{Members, joined, not_understood};
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;

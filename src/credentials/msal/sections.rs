@@ -130,10 +130,10 @@ impl<'de> Deserialize<'de> for Sections<'de> {
 }
 
 /// A JSON object's members in their order, raw.
-pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
+pub(in crate::credentials) struct Members<'a>(pub(in crate::credentials) Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+    pub(in crate::credentials) fn named(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.0.iter().filter(move |(key, _)| is_key(key, name)).map(|(_, value)| *value)
     }
 
@@ -201,7 +201,7 @@ pub(super) fn place_of(part: &RawValue, text: &str) -> (usize, usize) {
 }
 
 /// One text of several, in a buffer that is large enough at once.
-pub(super) fn joined(parts: &[&str]) -> Zeroizing<String> {
+pub(in crate::credentials) fn joined(parts: &[&str]) -> Zeroizing<String> {
     let mut whole = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
     for part in parts {
         whole.push_str(part);
@@ -211,12 +211,17 @@ pub(super) fn joined(parts: &[&str]) -> Zeroizing<String> {
 
 /// serde's messages name places, never contents, except for an unexpected value: those are cut off.
 pub(super) fn foreign(reason: &dyn fmt::Display) -> Failure {
+    not_understood("the token cache is not one", reason)
+}
+
+/// The same, of whatever file it is said to be not one of.
+pub(in crate::credentials) fn not_understood(what: &str, reason: &dyn fmt::Display) -> Failure {
     let reason = reason.to_string();
     let place = reason.rfind(" at line ").map_or("", |start| &reason[start..]);
     let reason = if reason.starts_with("invalid") { format!("a value of the wrong kind{place}") } else { reason };
     Failure::new(
         Kind::CacheForeign,
-        format!("the token cache is not one that azward understands: {reason}"),
+        format!("{what} that azward understands: {reason}"),
         "azward left it as it is; move it aside, and the logins in the vault come back with the next command",
     )
 }

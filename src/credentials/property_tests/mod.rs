@@ -1,8 +1,10 @@
 //! Property tests of the pure functions in `edit` and `merge`, over any format of a document: token caches (`caches`), and a
-//! format that is nobody's (`lines`), to show that the functions are not MSAL's alone. And of what only a token cache has.
+//! format that is nobody's (`lines`), to show that the functions are not MSAL's alone, and lists of service principals (`lists`).
+//! And of what only a token cache has.
 
 mod caches;
 mod lines;
+mod lists;
 mod rivals;
 
 use proptest::prelude::*;
@@ -11,12 +13,14 @@ use zeroize::Zeroizing;
 
 use self::caches::{Msal, cache};
 use self::lines::{Lines, lines};
+use self::lists::{Lists, list};
 use super::document::{Document, Entry};
 use super::edit::{self, Harvest, scrub};
 use super::merge::{Base, Missing, merge};
 use super::msal::{self, Section, TokenCache, forget};
 use super::origin::{Order, Origin};
-use crate::azure::credential_marks::marks;
+use super::service_principals::ServicePrincipals;
+use crate::azure::credential_marks::{Mark, marks};
 use crate::failure::Result;
 use crate::vault::{Contents, Owner};
 
@@ -143,51 +147,75 @@ fn merge_into_itself<F: Format>(text: &str, after: &str) -> TestCaseResult {
 
 proptest! {
     #[test]
-    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines()) {
+    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines(), list in list()) {
         inject_after_scrub::<Msal>(&cache)?;
         inject_after_scrub::<Lines>(&lines)?;
+        inject_after_scrub::<Lists>(&list)?;
     }
 
     #[test]
-    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines()) {
+    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines(), list in list()) {
         scrub_after_inject::<Msal>(&cache)?;
         scrub_after_inject::<Lines>(&lines)?;
+        scrub_after_inject::<Lists>(&list)?;
     }
 
     #[test]
-    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines()) {
+    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines(), list in list()) {
         scrub_of_the_unknown::<Msal>(&cache)?;
         scrub_of_the_unknown::<Lines>(&lines)?;
+        scrub_of_the_unknown::<Lists>(&list)?;
     }
 
     #[test]
-    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines()) {
+    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines(), list in list()) {
         second_harvest::<Msal>(&cache)?;
         second_harvest::<Lines>(&lines)?;
+        second_harvest::<Lists>(&list)?;
     }
 
     #[test]
-    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines()) {
+    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines(), list in list()) {
         replacement::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
         replacement::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+        replacement::<Lists>(&list, &lists::renewed(&list))?;
     }
 
     #[test]
-    fn what_is_old_gives_way_and_what_is_unknown_stays(cache in cache(), lines in lines()) {
+    fn what_is_old_gives_way_and_what_is_unknown_stays(cache in cache(), lines in lines(), list in list()) {
         renewal::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
         renewal::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
+        renewal::<Lists>(&list, &lists::renewed(&list))?;
     }
 
     #[test]
-    fn who_is_signed_out_is_out_of_every_section(cache in cache(), lines in lines()) {
+    fn who_is_signed_out_is_out_of_every_section(cache in cache(), lines in lines(), list in list()) {
         signed_out::<Msal>(&cache)?;
         signed_out::<Lines>(&lines)?;
+        signed_out::<Lists>(&list)?;
     }
 
     #[test]
-    fn a_merge_is_done_once_and_touches_no_credential(caches in [cache(), cache()], lines in [lines(), lines()]) {
+    fn a_merge_is_done_once_and_touches_no_credential(
+        caches in [cache(), cache()],
+        lines in [lines(), lines()],
+        lists in [list(), list()],
+    ) {
         merge_into_itself::<Msal>(&caches[0], &caches[1])?;
         merge_into_itself::<Lines>(&lines[0], &lines[1])?;
+        // A principal that is taken out goes with its secret: in the real list there is none.
+        let [before, after] = lists.map(|text| scrubbed::<Lists>(&text, &harvested::<Lists>(&text)));
+        merge_into_itself::<Lists>(&before, &after)?;
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_list_is_what_a_survey_finds(text in list()) {
+        let secrets = |text: &str| {
+            let found = marks(text.as_bytes()).into_iter();
+            found.filter(|(mark, _)| matches!(mark, Mark::ClientSecret | Mark::ClientAssertion)).map(|(_, count)| count).sum::<usize>()
+        };
+        prop_assert_eq!(secrets(&text), ServicePrincipals::parse(&text).unwrap().secret_count());
+        prop_assert_eq!(secrets(&scrubbed::<Lists>(&text, &harvested::<Lists>(&text))), 0);
     }
 
     #[test]

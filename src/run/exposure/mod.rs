@@ -18,7 +18,7 @@ use std::fmt::Debug;
 use std::fs::File;
 
 pub(crate) use self::kind::ExposureKind;
-use crate::azure::command::{AccountEffect, Group};
+use crate::azure::command::{AccountEffect, Group, Subject};
 use crate::credentials::origin::Origin;
 use crate::failure::Result;
 use crate::run::guardian::Guardian;
@@ -77,6 +77,8 @@ pub(crate) struct Recipient<'a> {
     pub guardian: &'a Guardian,
     /// What the az is to do.
     pub command: &'a Group,
+    /// Who signs in by it, if it is one to sign in.
+    pub subject: Subject,
     /// Its process; none where it is not started before it is let go.
     pub process: Option<u32>,
 }

@@ -130,6 +130,7 @@ impl<'a> Launch<'a> {
         // tokens it is to be known which is good before az is handed one. What keeps it there now is told when the secrets
         // are handed over.
         let _ = self.store.sweep();
+        self.store.seat_lost_principals();
         let begun = match plan {
             Plan::Private => self.begin_privately()?,
             Plan::Memory => self.begin_in_memory()?,
@@ -180,13 +181,13 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Whether azward has the login that it uses, or is going to have the one that it makes. An application's alone is az's own
-    /// affair: the secret of one is not sealed.
+    /// Whether azward has the login that it uses, or is going to have the one that it makes. That of a managed identity alone is
+    /// az's own affair: nothing is sealed of it.
     fn is_its_login_ours(&self) -> bool {
         // An empty one is there for a private mount.
         let has_something = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
         let is_ours = self.store.vault.exists() || has_something(&self.store.config_dir.token_cache());
-        is_ours || self.command.subject() == Subject::Person
+        is_ours || self.command.subject() != Subject::ManagedIdentity
     }
 
     fn given(&self) -> GivenCredentials {
@@ -194,7 +195,8 @@ impl<'a> Launch<'a> {
     }
 
     fn recipient(&self, process: Option<u32>) -> Recipient<'a> {
-        Recipient { store: self.store, guardian: self.guardian, command: self.command.group(), process }
+        let command = self.command.group();
+        Recipient { store: self.store, guardian: self.guardian, command, subject: self.command.subject(), process }
     }
 
     fn abandon(self, az: PendingAz, exposure: Box<dyn Exposure>) -> Result<()> {

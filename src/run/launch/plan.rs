@@ -15,7 +15,7 @@ use crate::run::exposure::{Exposure, ExposureKind, GivenCredentials};
 impl<'a> Launch<'a> {
     #[cfg(target_os = "linux")]
     pub(super) fn begin_privately(self) -> Result<Begun<'a>> {
-        match Entrance::new(self.store) {
+        match Entrance::new(self.store, self.command.subject()) {
             Ok(Entrance { mount, lock }) => {
                 let az = self.pending(ExposureKind::Private, |program| PendingAz::within(&mount, program))?;
                 Ok(Begun { launch: self, az, way: Way::Private(lock) })
@@ -32,7 +32,7 @@ impl<'a> Launch<'a> {
     /// What is done where private exposure was planned, which may be another for want of something to be handed over.
     pub(super) fn instead_of_private(&self) -> Plan {
         #[cfg(target_os = "linux")]
-        if self.store.is_in_memory() {
+        if self.store.is_in_memory() || self.store.has_principals_in_memory() {
             // What is mounted over a file in memory would go with it.
             return self.policy.instead(ExposureKind::Private, "another az has the token cache in memory".to_owned());
         }

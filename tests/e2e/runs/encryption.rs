@@ -71,12 +71,12 @@ fn whose_wish_it_is() {
     };
     let said = |words: &[&str]| sandbox.az(words).run().ok().silent().out();
     let told = format!("{VARIABLE}=false\n");
-    for words in [&["group", "list"][..], &["login"], &["account", "get-access-token"], &["logout"]] {
+    let application = ["login", "--service-principal", "-u", "u", "-p", "p"];
+    for words in [&["group", "list"][..], &["login"], &application, &["account", "get-access-token"], &["logout"]] {
         assert_eq!(said(words), told, "{words:?}");
     }
-    // What needs no login, and an application's.
-    let application = ["login", "--service-principal", "-u", "u", "-p", "p"];
-    for words in [&["config", "get"][..], &["account", "show"], &application, &["login", "--identity"]] {
+    // What needs no login, and a managed identity's.
+    for words in [&["config", "get"][..], &["account", "show"], &["login", "--identity"]] {
         assert_eq!(said(words), "", "{words:?}");
     }
     config("[core]\nencrypt_token_cache = true\n");
@@ -229,14 +229,14 @@ fn uninstalled_the_login_is_there_and_what_has_az_read_it_is_said() {
 }
 
 #[test]
-fn the_secret_of_an_application_is_az_s_to_encrypt() {
+fn the_secret_of_an_application_is_sealed_as_a_person_s_login_is() {
     encrypting(|sandbox, entra| {
         let id = SERVICE_PRINCIPAL.client_id;
         let words = ["login", "--service-principal", "-u", id, "--tenant", TENANT_A.id, "-p", entra.client_secret()];
         sandbox.az(words).run().ok();
         let is_there = |name: &str| Path::new(&sandbox.config_dir()).join(name).exists();
-        assert!(is_there("service_principal_entries.sig") && !is_there("service_principal_entries.json"));
+        assert!(!is_there("service_principal_entries.sig") && is_there("service_principal_entries.json"));
         sandbox.az(["group", "list"]).run().ok().silent();
-        assert!(!is_there("msal_token_cache.json"));
+        sandbox.assert_nothing_in_the_clear();
     });
 }

@@ -6,12 +6,14 @@
 
 #[cfg(target_os = "linux")]
 mod medium;
+mod principals;
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
+use self::principals::Principals;
 use crate::azure::profile::Profile;
 #[cfg(target_os = "linux")]
 use crate::credentials::merge::Base;
@@ -67,6 +69,8 @@ pub(crate) struct InPlace {
 #[derive(Debug)]
 struct Held {
     lease: Option<SharedLock>,
+    /// What is settled beside it.
+    principals: Principals,
     /// The accounts that the cache had when the run began: those that az can forget.
     before: Vec<Owner>,
     /// What was handed over, where that is known.
@@ -78,6 +82,7 @@ impl Held {
     fn new(lease: Option<SharedLock>) -> Self {
         Self {
             lease,
+            principals: Principals::default(),
             before: Vec::new(),
             #[cfg(target_os = "linux")]
             handed: None,
@@ -146,6 +151,9 @@ impl InPlace {
             self.watch(store);
         }
         self.note_accounts(store.accounts());
+        if let Some(held) = self.held.as_mut().filter(|_| self.extent != Extent::OfAnother) {
+            held.principals.expose_none(az, &self.medium);
+        }
     }
 
     fn expose_all(&mut self, az: &Recipient<'_>) -> Result<()> {
@@ -173,6 +181,12 @@ impl InPlace {
             Err(failure) => (store.accounts(), Err(failure)),
         };
         self.note_accounts(accounts);
+        if let Some(held) = &mut self.held {
+            match &outcome {
+                Ok(()) => held.principals.expose(az, &self.medium, order),
+                Err(_) => held.principals.expose_none(az, &self.medium),
+            }
+        }
         #[cfg(target_os = "linux")]
         if outcome.is_ok() {
             self.watch(store);
@@ -259,6 +273,7 @@ impl Exposure for InPlace {
         self.watch.iter().for_each(Watch::drain);
         // A cache that az is writing at this moment is not whole; the next change tells of it again.
         let _ = store.harvest_in_place(origin);
+        store.keep_principals(origin);
     }
 
     fn settle(mut self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
@@ -278,11 +293,13 @@ impl Exposure for InPlace {
             // The failure is told; the next sweep tries again.
             let _ = store.bring_back_unsettled(handed);
         }
+        let principals = held.principals.settle(store, &self.medium, &ending);
         settled?;
         #[cfg(target_os = "linux")]
         if let Medium::Memory(memory) = &self.medium {
-            store.forget_memory(memory)?;
+            store.forget_memory(&store.cache, memory)?;
         }
+        principals?;
         given_up.map_err(|error| Failure::storage("unlock", store.lease.path(), &error))?;
         Ok(finding)
     }

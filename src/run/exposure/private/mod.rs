@@ -7,6 +7,7 @@
 //! use. Whoever wipes the file at the end leaves what az needs no secret for.
 
 mod exchange;
+mod principals;
 mod untouched;
 
 use std::fs::File;
@@ -16,15 +17,17 @@ use std::sync::Mutex;
 
 use zeroize::Zeroizing;
 
+use self::principals::PrincipalsCopy;
+use crate::azure::command::Subject;
 use crate::credentials::CredentialFile;
 use crate::credentials::merge::{Base, Brought};
 use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Kind, Result, persist};
 use crate::run::exposure::{AzEnd, Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, temp_cache};
 use crate::run::manifest::{Files, Role};
-use crate::store::CredentialStore;
 use crate::store::lease::SharedLock;
 use crate::store::section::CacheSection;
+use crate::store::{CredentialStore, Forgetting};
 use crate::sys::{self, CoveredFile, PrivateFiles, PrivateMount, Watch};
 use crate::user_file;
 
@@ -47,6 +50,8 @@ pub(crate) struct PrivateCopy {
     watch: Option<Watch>,
     /// How it was when it had been made, where an az that changes nothing leaves nothing to settle.
     untouched: Option<Untouched>,
+    /// The copy of the list of service principals, where that is covered too.
+    principals: Option<PrincipalsCopy>,
 }
 
 /// How a copy and the real cache looked, from outside, when the one had been made of the other.
@@ -66,27 +71,35 @@ pub(crate) struct Entrance {
 }
 
 impl Entrance {
-    /// A mount over the token cache, which is made if it is not there.
+    /// A mount over the token cache, which is made if it is not there, and over the list of service principals, if there is one
+    /// or `subject` may be about to make one.
     ///
     /// # Errors
     /// Why that cannot be, in words.
-    pub(crate) fn new(store: &CredentialStore<'_>) -> std::result::Result<Self, String> {
+    pub(crate) fn new(store: &CredentialStore<'_>, subject: Subject) -> std::result::Result<Self, String> {
         let made = || -> Result<(PathBuf, SharedLock)> {
             let context = &store.app.context;
             let stage = context.azward_home.join("run/stage");
             let _presence = context.home_lock.enter()?;
             crate::private::make_dir(&stage)?;
             store.make_placeholder()?;
+            if subject == Subject::Application {
+                // Without it what az stores lies there until the end of the run.
+                let _ = store.make_principals_placeholder();
+            }
             Ok((stage, store.lease.mount_lock()?))
         };
         let (stage, lock) = made().map_err(|failure| failure.what)?;
         // Nobody brings it into memory unseen from here on: see `PrivateMount`.
-        if store.is_in_memory() {
+        if store.is_in_memory() || store.has_principals_in_memory() {
             return Err("another az has the token cache in memory".to_owned());
         }
-        let target = store.cache.target();
+        let (target, principals) = (store.cache.target(), store.principals.target());
         // Each file that az keeps credentials in; the files of the mount come in this order.
-        let covered = [CoveredFile { path: &target, name: "msal_token_cache.json", mode: 0o600 }];
+        let mut covered = vec![CoveredFile { path: &target, name: "msal_token_cache.json", mode: 0o600 }];
+        if store.principals.path().is_file() && store.exposed_secrets().is_ok() {
+            covered.push(CoveredFile { path: &principals, name: "service_principal_entries.json", mode: 0o600 });
+        }
         match PrivateMount::over(&covered, &stage) {
             Ok(Ok(mount)) => Ok(Self { mount, lock }),
             Ok(Err(reason)) => Err(reason.to_owned()),
@@ -99,10 +112,12 @@ impl PrivateCopy {
     /// The copy of a child that has entered its mount; `None` where there is no file for it.
     #[must_use]
     pub(crate) fn new(entered: PrivateFiles, mount_lock: SharedLock, given: GivenCredentials) -> Option<Self> {
-        let file = entered.files.into_iter().next()?;
+        let mut files = entered.files.into_iter();
+        let file = files.next()?;
         Some(Self {
             namespace: Some(entered.namespace),
             mount_lock: Some(mount_lock),
+            principals: files.next().map(PrincipalsCopy::new),
             ..Self::of(file, Base::default(), given)
         })
     }
@@ -114,7 +129,8 @@ impl PrivateCopy {
         let mut text = Vec::new();
         let read = base.rewind().and_then(|()| base.read_to_end(&mut text));
         let base = read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Some(Self { mount_lock, ..Self::of(file, base, given) })
+        let principals = PrincipalsCopy::from_files(files);
+        Some(Self { mount_lock, principals, ..Self::of(file, base, given) })
     }
 
     fn of(file: File, base: Base, given: GivenCredentials) -> Self {
@@ -127,6 +143,7 @@ impl PrivateCopy {
             brought: Mutex::default(),
             watch: None,
             untouched: None,
+            principals: None,
         }
     }
 
@@ -135,34 +152,50 @@ impl PrivateCopy {
     /// # Errors
     /// `Storage`.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>> {
-        let mut file = &self.file;
-        let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
-        // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
-        let mut text = Zeroizing::new(String::with_capacity(size + 4096));
-        file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(|error| unusable(&error))?;
-        sys::keep_from_swap(text.as_bytes());
-        Ok(text)
+        read_whole(&self.file)
     }
 
-    /// Writes it whole. az, which takes no lock to read, never finds it shorter than the new text, nor with something of the
-    /// old text at its end: white space fills the rest.
+    /// Writes it whole.
     ///
     /// # Errors
     /// `Storage`.
     pub(crate) fn write(&self, text: &str) -> Result<()> {
-        let mut file = &self.file;
-        let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
-        let mut padded = Zeroizing::new(String::with_capacity(size.max(text.len())));
-        padded.push_str(text);
-        while padded.len() < size {
-            padded.push(' ');
-        }
-        let mut write = || file.rewind().and_then(|()| file.write_all(padded.as_bytes()));
-        persist(|| write().map_err(|error| unusable(&error)))?;
-        // An az that does not see the change at once sees it a little later.
-        let _ = sys::set_modified_ahead(file);
-        Ok(())
+        write_whole(&self.file, text)
     }
+}
+
+/// Reads a copy whole.
+fn read_whole(mut file: &File) -> Result<Zeroizing<String>> {
+    let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
+    // Room for the whole text at once: a buffer that grows leaves copies behind that nobody zeroes.
+    let mut text = Zeroizing::new(String::with_capacity(size + 4096));
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(|error| unusable(&error))?;
+    sys::keep_from_swap(text.as_bytes());
+    Ok(text)
+}
+
+/// Writes a copy whole. az, which takes no lock to read, never finds it shorter than the new text, nor with something of the
+/// old text at its end: white space fills the rest.
+fn write_whole(mut file: &File, text: &str) -> Result<()> {
+    let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0));
+    let mut padded = Zeroizing::new(String::with_capacity(size.max(text.len())));
+    padded.push_str(text);
+    while padded.len() < size {
+        padded.push(' ');
+    }
+    let mut write = || file.rewind().and_then(|()| file.write_all(padded.as_bytes()));
+    persist(|| write().map_err(|error| unusable(&error)))?;
+    // An az that does not see the change at once sees it a little later.
+    let _ = sys::set_modified_ahead(file);
+    Ok(())
+}
+
+/// What a copy was made of, as a file to be handed over.
+fn base_file(base: &Base) -> Option<File> {
+    let text = serde_json::to_vec(base).unwrap_or_default();
+    let mut file = sys::memory_file().ok()?;
+    file.write_all(&text).ok()?;
+    Some(file)
 }
 
 impl Exposure for PrivateCopy {
@@ -172,6 +205,9 @@ impl Exposure for PrivateCopy {
 
     fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()> {
         az.store.expose_privately(self, az.origin(), left_out)?;
+        if let Some(principals) = &mut self.principals {
+            principals.expose(az.store, self.given, az.origin());
+        }
         self.base.note_names(temp_cache::names_in(az.store.config_dir.path()));
         self.watch = az.store.watch(self);
         self.tell_guardian(az);
@@ -179,19 +215,18 @@ impl Exposure for PrivateCopy {
     }
 
     fn tell_guardian(&self, az: &Recipient<'_>) {
-        let base = serde_json::to_vec(&self.base).unwrap_or_default();
-        let Ok(mut file) = sys::memory_file() else { return };
-        if file.write_all(&base).is_err() {
-            return;
-        }
+        let Some(base) = base_file(&self.base) else { return };
+        let principals = self.principals.as_ref().and_then(|copy| Some((&copy.file, copy.base_file()?)));
         let mount_lock = self.mount_lock.as_ref().map(SharedLock::as_file);
         let others = [
             (Role::MountLock, mount_lock),
             (Role::Namespace, self.namespace.as_ref()),
             (Role::Watch, self.watch.as_ref().map(Watch::as_file)),
+            (Role::PrincipalsCopy, principals.as_ref().map(|(file, _)| *file)),
+            (Role::PrincipalsBase, principals.as_ref().map(|(_, base)| base)),
         ];
         let others = others.into_iter().filter_map(|(role, file)| Some((role, file?)));
-        let files: Vec<_> = [(Role::Copy, &self.file), (Role::Base, &file)].into_iter().chain(others).collect();
+        let files: Vec<_> = [(Role::Copy, &self.file), (Role::Base, &base)].into_iter().chain(others).collect();
         az.tell_guardian(self.kind(), &files);
     }
 
@@ -204,10 +239,31 @@ impl Exposure for PrivateCopy {
         // What is stored here is told as well, and finds nothing left to do; to forget it would be to forget what az stores
         // at the same moment. A copy that az is writing at this moment is not whole; the next change tells of it again.
         let _ = store.harvest_living(self, origin).and_then(|()| store.refresh_living(self));
+        let _ = self.principals.as_ref().map_or(Ok(()), |copy| copy.harvest_living(store, origin));
     }
 
     fn settle(mut self: Box<Self>, store: &CredentialStore<'_>, ending: Ending<'_>) -> Result<Finding> {
-        if self.is_to_be_wiped_only(store, &ending) && store.wipe_untouched(&mut self)? {
+        let principals = self.principals.take();
+        let is_untouched = principals.as_ref().is_none_or(|copy| copy.is_untouched(store));
+        let settled = self.settle_cache(store, &ending);
+        // The mount may go by now, and with it what would keep the real list from being replaced.
+        let principals = principals.map_or(Ok(()), |copy| match is_untouched && is_without_effect(&ending) {
+            true => copy.wipe(),
+            false => copy.settle(store, ending.forgetting, ending.origin),
+        });
+        let finding = settled?;
+        principals.map(|()| finding)
+    }
+}
+
+/// Whether az did what it was told, and that took nobody out.
+fn is_without_effect(ending: &Ending<'_>) -> bool {
+    (ending.az, ending.forgetting) == (AzEnd::Succeeded, Forgetting::Never)
+}
+
+impl PrivateCopy {
+    fn settle_cache(&mut self, store: &CredentialStore<'_>, ending: &Ending<'_>) -> Result<Finding> {
+        if self.is_to_be_wiped_only(store, ending) && store.wipe_untouched(self)? {
             return Ok(Finding::Nothing);
         }
         let temp_caches = match ending.az {
@@ -217,7 +273,7 @@ impl Exposure for PrivateCopy {
         for temp_cache in &temp_caches {
             self.write(&temp_cache.taken_into(self.read()?, &self.base)?)?;
         }
-        store.settle_privately(&mut self, ending.forgetting, ending.origin)?;
+        store.settle_privately(self, ending.forgetting, ending.origin)?;
         let renames = temp_cache::clear_up(store, &temp_caches)?;
         Ok(if renames { Finding::Renames } else { Finding::Nothing })
     }
@@ -228,6 +284,9 @@ impl CredentialStore<'_> {
     fn watch(&self, copy: &PrivateCopy) -> Option<Watch> {
         let watch = Watch::new().ok()?;
         watch.add_file(&copy.file).ok()?;
+        if let Some(principals) = &copy.principals {
+            let _ = watch.add_file(&principals.file);
+        }
         for directory in [self.vault.parent(), self.config_dir.path()] {
             // A directory that is not there yet has nothing to tell.
             let _ = watch.add_directory(directory);

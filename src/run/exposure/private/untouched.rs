@@ -5,12 +5,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{PrivateCopy, Untouched};
+use super::{PrivateCopy, Untouched, is_without_effect};
 use crate::credentials::msal::{Section, TokenCache};
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::Result;
-use crate::run::exposure::{AzEnd, Ending};
-use crate::store::{CredentialStore, Forgetting};
+use crate::run::exposure::Ending;
+use crate::store::CredentialStore;
 use crate::sys;
 
 impl Untouched {
@@ -28,7 +28,7 @@ impl PrivateCopy {
             sys::state_of(&self.file).is_ok_and(|now| now.text == then.copy)
                 && sys::file_state(store.cache.path()).is_ok_and(|now| now.text == then.real)
         };
-        (ending.az, ending.forgetting) == (AzEnd::Succeeded, Forgetting::Never)
+        is_without_effect(ending)
             && self.untouched.as_ref().is_some_and(looks_so)
             && !store.cache.has_leftover()
             && !MsalLock::is_taken(store.cache.path())

@@ -1,0 +1,56 @@
+//! `service_principal_entries.json`, in which az keeps what its service principals sign in with: the file, its format, and what
+//! only it has. Format and lock are az's (azure-cli-core 2.91.0, `auth/identity.py`, `ServicePrincipalStore`, and
+//! `auth/persistence.py`, `SecretStore`): a list, rewritten whole and in place, under a lock of MSAL's kind beside it; readers
+//! take none. The path of a certificate is no secret and stays.
+//!
+//! At rest an entry has an empty text for its secret, which is none to az: one without azward works for as long as its access
+//! token does, then says that the endpoint wants a secret. Whatever it does with the list meanwhile is taken over.
+
+mod entries;
+mod principals;
+
+use std::time::Duration;
+
+pub use entries::{Certificate, Principal, ServicePrincipals};
+pub(crate) use principals::{Replaced, forget, harvest, inject, is_record_of, name_of, seat};
+
+use crate::azure::ConfigDir;
+use crate::credentials::codec::Plain;
+use crate::credentials::file::WholeFile;
+use crate::credentials::msal_lock::MsalLock;
+use crate::credentials::{Codec, CredentialFile};
+use crate::failure::Result;
+
+/// The service principals of one config directory.
+#[derive(Clone, Debug)]
+pub struct ServicePrincipalsFile(WholeFile);
+
+impl ServicePrincipalsFile {
+    /// That of `config_dir`; nothing is opened yet.
+    #[must_use]
+    pub fn of(config_dir: &ConfigDir) -> Self {
+        Self(WholeFile::at(config_dir.service_principals(), "list of service principals"))
+    }
+
+    /// Whether there is something of that name, or of what a killed process leaves beside it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.path().symlink_metadata().is_ok() || self.has_leftover()
+    }
+}
+
+impl CredentialFile for ServicePrincipalsFile {
+    type Lock = MsalLock;
+
+    fn file(&self) -> &WholeFile {
+        &self.0
+    }
+
+    fn codec(&self) -> &dyn Codec {
+        &Plain
+    }
+
+    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
+        MsalLock::acquire(self.path(), deadline)
+    }
+}

@@ -1,0 +1,146 @@
+//! The end of what was exposed in the list of service principals that all see, beside the token cache's (`settling`): the sweep of
+//! what a dead run or an unwrapped az left there, and the settling of a run. What fails is tried again by the next sweep, and
+//! nothing is lost; none of it keeps the token cache from being settled.
+
+use crate::credentials::CredentialFile;
+use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::{Replaced, ServicePrincipals};
+use crate::failure::{Result, persist};
+use crate::run::sweep_record::SweepRecord;
+use crate::store::lease::NobodyNeedsIt;
+use crate::store::{CLIENT_SECRETS, CredentialStore, Forgetting, is_covered};
+use crate::vault::Owner;
+
+/// What it means that the list has a secret that the vault has replaced, where its `order` is known so far: in a list that
+/// nobody runs with only somebody who signed in can have put it.
+pub(super) fn replaced(order: Order) -> Replaced {
+    match order {
+        Order::Ran => Replaced::IsOld,
+        Order::Successor | Order::Unknown => Replaced::IsBack,
+    }
+}
+
+impl CredentialStore<'_> {
+    /// Scrubs what a dead run or an unwrapped az left in the list, if anything; one that a living run needs is left.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; nothing is lost.
+    pub(super) fn sweep_principals(&self) -> Result<()> {
+        if !self.principals.is_there() || is_covered(self.principals.path()) {
+            return Ok(());
+        }
+        let record = SweepRecord::of_principals(&self.app.context, self.config_dir);
+        let has_leftover = self.principals.has_leftover();
+        if !has_leftover && record.is_valid(&self.principals) {
+            return Ok(());
+        }
+        if !has_leftover && self.exposed_secrets()? == 0 {
+            record.renew(&self.principals);
+            return Ok(());
+        }
+        if self.lease.nobody()?.is_none() {
+            return Ok(());
+        }
+        #[cfg(target_os = "linux")]
+        if self.has_principals_in_memory() && self.exposed_secrets().is_ok_and(|count| count == 0) {
+            return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_bare_principals(&nobody));
+        }
+        // Nobody is waited for with a lock in hand.
+        self.prepare_vault()?;
+        let _presence = self.app.context.home_lock.enter()?;
+        persist(|| match self.lease.nobody()? {
+            Some(nobody) => self.settle_list(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
+            None => Ok(()),
+        })
+    }
+
+    /// Takes what a living run's az has stored in the list into the vault.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; the list still has it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn harvest_principals_in_place(&self, by: Origin<'_>) -> Result<()> {
+        if !self.principals.is_there() || self.exposed_secrets()? == 0 {
+            return Ok(());
+        }
+        let section = self.prepared()?.enter_vault()?;
+        // Not before: who was signed out meanwhile is in it no more.
+        let text = self.principals.read()?.unwrap_or_default();
+        let list = ServicePrincipals::parse(&text)?;
+        let mut opened = section.open_or_replace(&list)?;
+        let order = by.order_at_the_end();
+        opened.harvest_principals(&list, by, order, replaced(order))?;
+        opened.commit().stored
+    }
+
+    /// Ends a run's exposure in the list, whose lease was given up: takes what it changed into the vault, and scrubs the list if
+    /// no other run needs it. `before` are the principals that it had when the run began.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; nothing is lost, and the next invocation's sweep tries again.
+    pub(super) fn settle_principals(&self, before: &[Owner], forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
+        let is_nothing = before.is_empty() && matches!(forgetting, Forgetting::Never | Forgetting::Vanished);
+        if (is_nothing && !self.principals.is_there()) || !self.config_dir.path().is_dir() {
+            return Ok(());
+        }
+        let _presence = self.app.context.home_lock.enter()?;
+        let nobody = self.lease.nobody()?;
+        #[cfg(target_os = "linux")]
+        if !self.vault.exists() && self.has_principals_in_memory() && self.exposed_secrets()? == 0 {
+            return nobody.map_or(Ok(()), |nobody| self.bring_back_bare_principals(&nobody));
+        }
+        if !self.vault.exists() && !self.has_clear_principals() {
+            return Ok(());
+        }
+        self.settle_list(before, forgetting, by, nobody.as_ref())
+    }
+
+    fn settle_list(
+        &self,
+        before: &[Owner],
+        forgetting: Forgetting,
+        by: Origin<'_>,
+        nobody: Option<&NobodyNeedsIt>,
+    ) -> Result<()> {
+        let (vault, section) = self.prepared()?.enter_principals()?;
+        let list = section.parse()?;
+        let is_removed = section.is_missing();
+        let is_empty = section.text().trim().is_empty();
+        let order = by.order_at_the_end();
+        let mut opened = vault.open_or_replace(&list)?;
+        opened.harvest_principals(&list, by, order, replaced(order))?;
+        match forgetting {
+            Forgetting::Never => {}
+            // az writes a list with nobody in it; an empty text is a write cut short.
+            Forgetting::Vanished if is_empty => {}
+            Forgetting::IfProven if is_empty && !is_removed => {}
+            Forgetting::Removed if !is_removed => {}
+            Forgetting::Vanished | Forgetting::Removed => opened.forget_principals(before, &list)?,
+            Forgetting::IfProven => opened.forget_principals(&self.unlisted_principals(opened.contents()), &list)?,
+            // What this list has is nobody's any more.
+            Forgetting::Unlisted => {
+                let unlisted = self.unlisted_principals(opened.contents());
+                opened.forget_principals(&unlisted, &ServicePrincipals::parse("")?)?;
+            }
+        }
+        let committed = opened.commit();
+        if by == Origin::Sweep && committed.stored.is_ok() {
+            self.note_adoption(committed.taken, CLIENT_SECRETS);
+        }
+        let stored = committed.stored.clone();
+        let Some(nobody) = nobody else { return stored };
+        // What the vault has on disk may be scrubbed, what it could not take may not.
+        let scrubbed = committed.on_disk().scrub(self, &list)?;
+        #[cfg(target_os = "linux")]
+        if section.is_in_memory() {
+            section.bring_back(scrubbed.as_deref().map_or(section.text(), String::as_str), nobody)?;
+            return stored;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = nobody;
+        if let Some(text) = scrubbed {
+            section.write(&text)?;
+        }
+        stored
+    }
+}
