@@ -131,8 +131,11 @@ fn is_named_in(certificate: &[u8], header: &Value) -> bool {
     let digest = |algorithm| URL_SAFE.encode(ring::digest::digest(algorithm, certificate));
     let sha1 = digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
     let is_named = header["x5t"] == sha1 || header["x5t#S256"] == digest(&ring::digest::SHA256);
-    let is_whole =
-        header["x5c"].as_array().is_none_or(|chain| chain.first() == Some(&json!(STANDARD.encode(certificate))));
+    let is_whole = header["x5c"].as_array().is_none_or(|chain| {
+        // MSAL leaves the lines that it has in its file.
+        let first = chain.first().and_then(Value::as_str).unwrap_or_default();
+        first.split_whitespace().collect::<String>() == STANDARD.encode(certificate)
+    });
     is_named && is_whole && header["typ"] == "JWT"
 }
 

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use entra::{
-    AZURE_CLI_CLIENT_ID, Entra, Fault, Options, Refusal, Rolling, SERVICE_PRINCIPAL, SUBSCRIPTION_3, TENANT_A,
-    TENANT_B, Trouble, User, fingerprint,
+    AZURE_CLI_CLIENT_ID, Entra, Fault, GUEST_PRINCIPAL, Options, Refusal, Rolling, SERVICE_PRINCIPAL, SUBSCRIPTION_3,
+    TENANT_A, TENANT_B, Trouble, User, fingerprint,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -223,6 +223,39 @@ fn a_service_principal_gets_no_refresh_token() {
     let (status, body) = client.token(TENANT_A.id, &form(server.entra.client_secret()));
     assert!(status == 200 && body.get("refresh_token").is_none() && body.get("scope").is_none());
     assert_eq!(client.arm("/subscriptions", &body).1["value"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_an_application_proves_itself_with_is_looked_at() {
+    let server = Server::start("assertions");
+    let mut client = server.client();
+    let mut ask = |id: &str, assertion: &str, kind: &str| {
+        let scope = "https://management.core.windows.net//.default";
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", id),
+            ("client_assertion", assertion),
+            ("client_assertion_type", kind),
+            ("scope", scope),
+        ];
+        client.token(TENANT_A.id, &form).1
+    };
+    let jwt = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let (own, guest) = (SERVICE_PRINCIPAL.client_id, GUEST_PRINCIPAL.client_id);
+    let good = server.entra.federated_token(&SERVICE_PRINCIPAL, 60);
+    let over = server.entra.federated_token(&SERVICE_PRINCIPAL, 0);
+    assert!(ask(own, &good, jwt)["access_token"].is_string());
+    // {"typ":"JWT","alg":"RS256","x5t":"AA=="} and {}, which no certificate has signed.
+    let signed_by_nobody = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6IkFBPT0ifQ.e30.AAAA";
+    for (id, assertion, kind, number) in [
+        (own, good.as_str(), "urn:other", 700_021),
+        (own, &over, jwt, 700_024),
+        (guest, &good, jwt, 700_213),
+        (own, "no.jwt", jwt, 50_027),
+        (own, signed_by_nobody, jwt, 700_027),
+    ] {
+        assert_eq!(ask(id, assertion, kind)["error_codes"][0], number, "{id} {assertion}");
+    }
 }
 
 #[test]
