@@ -20,9 +20,9 @@ use azward::context::Context;
 use azward::credentials::msal::Redeemable;
 use azward::run::{guard, guardian};
 use azward::secret::Secret;
-use azward::tokens::TokenKey;
 use azward::tokens::entra::{Capability, Client, Manner};
 use azward::tokens::source::TokenSource;
+use azward::tokens::{TokenKey, Who};
 use entra::{Entra, User};
 use support::Sandbox;
 
@@ -198,6 +198,7 @@ impl Bench<'_> {
         let environment = self.sandbox.environment();
         let context = Context::new(environment, None);
         let wanted = TokenKey {
+            who: Who::Person,
             username: User::Alice.username().to_owned(),
             tenant: entra::TENANT_A.id.to_owned(),
             authority: HttpsUrl::parse(self.entra.origin()).unwrap(),

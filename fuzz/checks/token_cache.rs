@@ -7,8 +7,8 @@ use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::edit;
 use azward::credentials::msal::{self, Additions, Entry, Section, TokenCache};
 use azward::credentials::origin::{Order, Origin};
-use azward::tokens::TokenKey;
 use azward::tokens::access_token::USELESS;
+use azward::tokens::{TokenKey, Who};
 use azward::vault::{Contents, CredentialKind, Owner, Record, Rival};
 use zeroize::Zeroizing;
 
@@ -136,6 +136,7 @@ fn answers_are_msal_s(cache: &TokenCache<'_>, document: &Json) {
             let text = |entry: &Json, name: &str| entry.get_text(name).unwrap_or_default();
             for scope in text(token, "target").split_whitespace().take(2) {
                 let wanted = TokenKey {
+                    who: Who::Person,
                     username: text(account, "username"),
                     tenant: text(token, "realm"),
                     authority: HttpsUrl::parse("https://login.example").expect("it is plain"),

@@ -4,8 +4,8 @@
 use azward::azure::{AZURE_CLI_CLIENT_ID, HttpsUrl};
 use azward::credentials::msal::Additions;
 use azward::secret::Secret;
-use azward::tokens::TokenKey;
 use azward::tokens::entra::{Granted, GrantedFields};
+use azward::tokens::{TokenKey, Who};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -55,6 +55,7 @@ fn compare(fields: &GrantedFields<'_>, document: &Json) {
     assert!(matches!(document, Json::Object(_)), "MSAL would want a dictionary");
     assert!(document.get("error").is_none(), "MSAL takes it for a refusal");
     let wanted = TokenKey {
+        who: Who::Person,
         username: "ann@contoso.com".into(),
         tenant: "aaaaaaaa-1111-4a4a-8a8a-aaaaaaaaaaaa".into(),
         authority: HttpsUrl::parse("https://login.example").expect("it is plain"),

@@ -161,7 +161,9 @@ impl<'a> Answer<'a> {
         store: &CredentialStore<'_>,
         renew: Renew,
     ) -> Result<Zeroizing<String>, Answered> {
-        if (cache.has_refresh_token().map_err(|_| Answered::No)? || store.cache.has_leftover())
+        if (cache.has_refresh_token().map_err(|_| Answered::No)?
+            || store.cache.has_leftover()
+            || store.has_clear_principals())
             && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);

@@ -198,7 +198,9 @@ impl Run<'_> {
         command: &Command<'_>,
         request: Option<&TokenRequest>,
     ) -> Option<TokenKey> {
-        if !matches!(command.effect(), AccountEffect::Nothing | AccountEffect::Unknown) || !store.vault.exists() {
+        let is_about_it = matches!(command.effect(), AccountEffect::Nothing | AccountEffect::Unknown);
+        // A certificate needs no vault.
+        if !is_about_it || !(store.vault.exists() || store.principals.is_there()) {
             return None;
         }
         let App { context, .. } = self.app;

@@ -23,7 +23,7 @@ use crate::run::run_variable::{Role, RunVariable};
 use crate::run::{Asked, Run, idle};
 use crate::store::CredentialStore;
 use crate::tokens::access_token::CachedToken;
-use crate::tokens::{Renew, Renewed, TokenKey, Tokens};
+use crate::tokens::{Renew, Renewed, TokenKey, Tokens, Who};
 use crate::vault::unregister_view;
 use crate::wait;
 
@@ -202,6 +202,7 @@ impl Session {
         let authority = HttpsUrl::parse(&token.authority)?;
         let is_adfs = authority.path() == "/adfs";
         Some(TokenKey {
+            who: Who::Person,
             username: self.user.clone(),
             tenant: if is_adfs { "adfs".to_owned() } else { self.tenant.to_lowercase() },
             environment: authority.host().to_owned(),

@@ -25,7 +25,7 @@ impl CredentialStore<'_> {
 
     /// Whether the list holds a secret at this moment, as far as can be seen without a lock.
     #[must_use]
-    pub(crate) fn has_clear_principals(&self) -> bool {
+    pub fn has_clear_principals(&self) -> bool {
         self.principals.is_there()
             && (self.principals.has_leftover() || self.exposed_secrets().is_ok_and(|count| count > 0))
     }

@@ -99,8 +99,9 @@ impl CachedToken<'_> {
 pub(super) struct Fields<'a> {
     #[serde(borrow)]
     secret: &'a serde_json::value::RawValue,
-    #[serde(borrow)]
-    pub(super) home_account_id: Cow<'a, str>,
+    /// None for an application's.
+    #[serde(borrow, deserialize_with = "or_null")]
+    pub(super) home_account_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) environment: Cow<'a, str>,
     #[serde(borrow)]
@@ -123,6 +124,15 @@ impl fmt::Debug for Fields<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Fields").field("target", &self.target).finish_non_exhaustive()
     }
+}
+
+/// A text that may be null, and is to be there.
+fn or_null<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+    Ok(Option::<Text<'de>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
 /// Whether a field is there, be it null.

@@ -19,6 +19,7 @@ use crate::sys;
 use crate::tokens::access_token::{AccessToken, CachedToken};
 use crate::tokens::budget::{Budget, Patience};
 use crate::tokens::entra::Manner;
+use crate::tokens::principal::account_of;
 use crate::tokens::redeem::{Redeemed, redeem};
 use crate::tokens::renewal::Renewal;
 use crate::tokens::single_flight::{Flight, az_failed_at, backs_off_from_az};
@@ -91,7 +92,7 @@ impl Tokens<'_> {
     #[must_use]
     pub fn acquire_from(&self, cache: &TokenCache<'_>, wanted: &TokenKey, renew: Renew) -> Acquired {
         let (now, window) = (self.store.app.context.now(), self.store.app.settings.window());
-        let Ok(Some(account)) = wanted.account(cache) else { return Acquired::Denied(None) };
+        let Ok(Some(account)) = account_of(self.store, cache, wanted) else { return Acquired::Denied(None) };
         let Ok(serving) = wanted.serving(cache, &account) else { return Acquired::Denied(None) };
         let found = serving.first(now);
         let is_to_be_renewed = match renew {
@@ -161,7 +162,7 @@ impl Tokens<'_> {
 
     fn renew_within(&self, wanted: &TokenKey, renew: Renew, budget: &Budget) -> Renewed {
         // In a private mount az renews the token where the run above finds it.
-        if !self.store.vault.exists() || is_covered(self.store.cache.path()) {
+        if is_covered(self.store.cache.path()) || !source::may_be_redeemed(self.store, wanted) {
             return Renewed::LeftToAz;
         }
         let context = &self.store.app.context;
@@ -210,7 +211,9 @@ impl Tokens<'_> {
 
     /// `None` when somebody else did it while we waited for our turn, else what became of our own request.
     fn fly(&self, wanted: &TokenKey, renew: Renew, manner: &Manner, budget: &Budget) -> Result<Option<Redeemed>> {
-        self.store.prepare_vault()?;
+        if self.store.vault.exists() {
+            self.store.prepare_vault()?;
+        }
         let flight = Flight::enter(self.store, wanted, budget)?;
         let may_do_without = || renew != Renew::Now && !source::is_uncertain(self.store, wanted);
         if may_do_without() && (!self.is_needed(wanted)? || self.is_taken_over(wanted)?) {

@@ -3,12 +3,14 @@
 //! leaves the new refresh token in the cache, as az itself would have, for the next sweep to take in.
 
 use crate::credentials::msal::{self, Redeemable};
+use crate::credentials::service_principals;
 use crate::failure::{Failure, Result};
 use crate::store::CredentialStore;
 use crate::store::section::VaultSection;
 use crate::tokens::TokenKey;
 use crate::tokens::entra::Granted;
-use crate::tokens::source::TokenSource;
+use crate::tokens::principal::account_of;
+use crate::tokens::source::{ClientCredential, TokenSource};
 use crate::vault::Contents;
 use crate::wait::ExtraTime;
 
@@ -22,7 +24,10 @@ pub(super) fn commit(
     source: &TokenSource,
     granted: &Granted,
 ) -> Result<()> {
-    let TokenSource::RefreshToken(redeemed) = source;
+    let redeemed = match source {
+        TokenSource::RefreshToken(redeemed) => redeemed,
+        TokenSource::ClientCredential(credential) => return commit_to_application(store, wanted, credential, granted),
+    };
     let now = store.app.context.now();
     let Some(fields) = granted.fields() else { return Ok(()) };
     let _extra_time = ExtraTime::begin();
@@ -39,6 +44,36 @@ pub(super) fn commit(
     let homeless = stored.is_err().then_some(redeemed);
     section.write(&msal::add_tokens(&cache, &additions, &contents, homeless)?)?;
     stored
+}
+
+/// Stores what was granted to an application: an access token, and which of several secrets was accepted. What keeps the latter
+/// from being noted leaves them as they were.
+fn commit_to_application(
+    store: &CredentialStore<'_>,
+    wanted: &TokenKey,
+    credential: &ClientCredential,
+    granted: &Granted,
+) -> Result<()> {
+    let Some(fields) = granted.fields() else { return Ok(()) };
+    let _extra_time = ExtraTime::begin();
+    if let Some(record) = &credential.record
+        && store.vault.exists()
+        && let Ok(section) = store.unprepared().enter_vault()
+        && let Ok(mut opened) = section.open()
+    {
+        let accepted = opened.change(|contents| service_principals::accept(contents, record, &credential.value));
+        if accepted.is_ok() {
+            opened.commit();
+        }
+    }
+    let section = store.lock_cache()?;
+    let cache = section.parse()?;
+    // One that was logged out meanwhile stays logged out.
+    if account_of(store, &cache, wanted)?.is_none() {
+        return Ok(());
+    }
+    let additions = fields.additions(wanted, "", store.app.context.now());
+    section.write(&msal::add_tokens(&cache, &additions, &Contents::default(), None)?).map(drop)
 }
 
 /// Puts a granted refresh token into the vault, or notes which of several was accepted: what the vault has then or was to

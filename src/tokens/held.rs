@@ -7,6 +7,7 @@ use crate::credentials::msal::{self, Section, TokenCache};
 use crate::failure::Result;
 use crate::store::CredentialStore;
 use crate::tokens::TokenKey;
+use crate::tokens::token_key::Who;
 
 /// The tokens of all accounts in `cloud`, in the order of the cache.
 ///
@@ -18,17 +19,22 @@ pub fn held(cache: &TokenCache<'_>, cloud: &Cloud) -> Result<Vec<TokenKey>> {
     let mut found: Vec<TokenKey> = Vec::new();
     for entry in cache.entries(Section::AccessToken)? {
         let Ok(token) = entry.access_token() else { continue };
+        if token.environment != environment || token.has_ext_cache_key {
+            continue;
+        }
         let owner = entry.owner();
         let account = accounts.iter().find(|account| Some(&account.id) == owner.as_ref());
-        let Some(account) = account.filter(|account| account.id.environment == environment) else { continue };
+        let (who, username) = match (account, &token.home_account_id) {
+            (Some(account), _) if token.client_id == AZURE_CLI_CLIENT_ID => (Who::Person, account.username.clone()),
+            (None, None) if token.client_id != AZURE_CLI_CLIENT_ID => (Who::Application, token.client_id.to_string()),
+            _ => continue,
+        };
         // Resources are asked for by this one; the others that stand beside it are what the endpoint made of it.
         let mut scopes = token.target.split(' ');
         let scope = scopes.clone().find(|scope| scope.ends_with("/.default")).or_else(|| scopes.next());
-        if token.client_id != AZURE_CLI_CLIENT_ID || token.has_ext_cache_key {
-            continue;
-        }
         let key = TokenKey {
-            username: account.username.clone(),
+            who,
+            username,
             tenant: token.realm.to_string(),
             authority: cloud.active_directory.clone(),
             environment: environment.to_owned(),

@@ -15,6 +15,7 @@ use crate::tokens::commit::commit;
 use crate::tokens::entra::{Client, Denial, Granted, Manner, Reason, TokenError};
 use crate::tokens::single_flight::Flight;
 use crate::tokens::source::TokenSource;
+use crate::tokens::token_key::Who;
 use crate::tokens::told::tell_az;
 use crate::wait::{self, Unheard};
 
@@ -63,7 +64,10 @@ pub(super) fn redeem(
     let Some(mut source) = TokenSource::all(store, wanted)?.into_iter().next() else {
         // An uninstall may have taken the vault away, and then it is not the account that is missing.
         drop(store.app.context.home_lock.enter()?);
-        return Ok(Redeemed::Refused("the vault has no refresh token for this account".to_owned()));
+        return Ok(Redeemed::Refused(match wanted.who {
+            Who::Person => "the vault has no refresh token for this account".to_owned(),
+            Who::Application => "the vault has nothing that this application signs in with".to_owned(),
+        }));
     };
     let now = || store.app.context.now();
     if flight.backs_off(&source.fingerprint(), now(), budget.patience) {
@@ -149,7 +153,8 @@ fn stored_by_now(
 ) -> Result<Vec<TokenSource>> {
     loop {
         // Asked first: what one has stored that is not under way any more is seen.
-        let is_another_under_way = flight.is_another_under_way(store, refused);
+        // What an application signs in with nobody spends.
+        let is_another_under_way = wanted.who == Who::Person && flight.is_another_under_way(store, refused);
         let current = TokenSource::all(store, wanted)?;
         let is_there = current.iter().any(|source| !refused.contains(&source.fingerprint()));
         let is_over = budget.left().is_zero() || sys::pending_signal().is_some();

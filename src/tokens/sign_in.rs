@@ -1,15 +1,16 @@
 //! Whether a person has to sign in before az gets a token here, as far as a look at files tells: nobody is asked, at no endpoint
-//! and at no keyring. A refusal is known for an hour after it was met. What is az's own affair (service principals, managed
-//! identities, an az that keeps its tokens in a keyring) counts as signed in where the profile lists it. Nothing here fails.
+//! and at no keyring. A refusal is known for an hour after it was met. What is az's own affair (managed identities, an az that
+//! keeps its tokens in a keyring) counts as signed in where the profile lists it. Nothing here fails.
 
 use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
-use crate::credentials::msal;
+use crate::credentials::service_principals::{self, ServicePrincipals};
+use crate::credentials::{CredentialFile, msal};
 use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
 use crate::text;
-use crate::tokens::TokenKey;
 use crate::tokens::single_flight::refused_at;
+use crate::tokens::{TokenKey, source};
 use crate::vault::Contents;
 
 /// Why a person has to sign in, as [`Kind::SignInNeeded`]; `None` where nobody has to, and where that cannot be told: a vault
@@ -21,7 +22,13 @@ pub fn sign_in_needed(store: &CredentialStore<'_>, vault: std::result::Result<&C
     let Some(subscription) = used(store) else {
         return Some(needed(format!("nobody is signed in in `{}`", directory())));
     };
-    if !subscription.user.is_person() || !store.token_storage().is_file() {
+    if !store.token_storage().is_file() {
+        return None;
+    }
+    if subscription.user.is_application() {
+        return application_needs(store, &subscription.user.name, vault);
+    }
+    if !subscription.user.is_person() {
         return None;
     }
     let user = &subscription.user.name;
@@ -46,6 +53,40 @@ pub fn sign_in_needed(store: &CredentialStore<'_>, vault: std::result::Result<&C
     }
     let wanted = TokenKey::for_resource_manager(&store.app.context, store.config_dir)?;
     refused_at(store, &wanted, &held).map(|_| needed(format!("the token endpoint refused the login of {user}")))
+}
+
+/// Why somebody has to sign the application in again.
+fn application_needs(
+    store: &CredentialStore<'_>,
+    client_id: &str,
+    vault: std::result::Result<&Contents, &Failure>,
+) -> Option<Failure> {
+    let contents = match vault {
+        Ok(contents) => contents,
+        Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => &Contents::default(),
+        Err(_) => return None,
+    };
+    let text = store.principals.read().ok()?.unwrap_or_default();
+    let list = ServicePrincipals::parse(&text).ok()?;
+    let own: Vec<_> = list.principals().filter(|own| own.client_id == client_id).collect();
+    // A list that is lost comes back with the next az.
+    let held: Vec<String> = match own.is_empty() {
+        true => contents
+            .records
+            .iter()
+            .filter(|record| service_principals::name_of(record).is_some_and(|name| name == client_id))
+            .flat_map(|record| source::marks_of(contents, &record.id))
+            .collect(),
+        false if own.iter().any(|own| !own.is_bare()) => return None,
+        false => own.iter().flat_map(|own| source::marks_of(contents, &own.id)).collect(),
+    };
+    let name = text::name(client_id);
+    if held.is_empty() {
+        return Some(needed(format!("azward has nothing that the application {name} signs in with")));
+    }
+    let wanted = TokenKey::for_resource_manager(&store.app.context, store.config_dir)?;
+    refused_at(store, &wanted, &held)
+        .map(|_| needed(format!("the token endpoint refused what the application {name} signs in with")))
 }
 
 /// The subscription that commands use, or one of the active cloud's where they would have to be told which.

@@ -19,10 +19,21 @@ use crate::tokens::access_token::{CachedToken, USELESS, foreign};
 /// From how many bytes on access tokens are looked through with all that the processor can.
 const LARGE: usize = 256 * 1024;
 
+/// Who a token is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A person, who signed in to the Azure CLI.
+    Person,
+    /// A service principal, which is a client itself.
+    Application,
+}
+
 /// An access token as a command wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenKey {
-    /// The account's user name.
+    /// Who it is of.
+    pub who: Who,
+    /// The account's user name; an application's id.
     pub username: String,
     /// The tenant's id.
     pub tenant: String,
@@ -40,9 +51,8 @@ pub struct TokenKey {
 pub(super) struct Serving<'a>(Vec<(Entry<'a>, CachedToken<'a>)>);
 
 impl TokenKey {
-    /// The token of the active subscription's account and tenant for Resource Manager. `None` for whoever has no refresh
-    /// token (a service principal, a managed identity, Cloud Shell), for an agent's session, and where the active cloud
-    /// is not understood.
+    /// The token of the active subscription's account and tenant for Resource Manager. `None` for a managed identity and Cloud
+    /// Shell, of which the cache has nothing, for an agent's session, and where the active cloud is not understood.
     #[must_use]
     pub fn for_resource_manager(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
         let cloud = Cloud::active(context, config_dir)?;
@@ -86,12 +96,20 @@ impl TokenKey {
         // `auth/identity.py`, `_get_authority_url`; msal 1.39.0, `authority.py`).
         let is_adfs = cloud.active_directory.path() == "/adfs";
         let tenant = if is_adfs { "adfs" } else { tenant.unwrap_or(&subscription.tenant_id) };
+        let user = &subscription.user;
+        let who = match tenant {
+            _ if user.is_person() => Who::Person,
+            // az looks it up in its list letter by letter.
+            tenant if user.is_application() && is_guid(tenant) && is_guid(&user.name) => Who::Application,
+            _ => return None,
+        };
         let tenant = tenant.to_lowercase();
-        if is_special || !subscription.user.is_person() || !(is_adfs || is_guid(&tenant)) {
+        if is_special || !(is_adfs || is_guid(&tenant)) {
             return None;
         }
         Some(Self {
-            username: subscription.user.name.clone(),
+            who,
+            username: user.name.clone(),
             tenant,
             authority: cloud.active_directory.clone(),
             environment: cloud.active_directory.host().to_owned(),
@@ -99,11 +117,27 @@ impl TokenKey {
         })
     }
 
-    /// The account that the token is of. `None` when the cache has none of that name, or two.
+    /// The client that got the token.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        match self.who {
+            Who::Person => AZURE_CLI_CLIENT_ID,
+            Who::Application => &self.username,
+        }
+    }
+
+    /// The account that the token is of. `None` when the cache has none of that name, or two. An application has none but itself,
+    /// and none where no endpoint of that host has ever granted it a token.
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
     pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<Owner>> {
+        if self.who == Who::Application {
+            let key = format!("\"appmetadata-{}-{}\"", self.environment, self.username);
+            let is_known = cache.entries(Section::AppMetadata)?.iter().any(|entry| entry.key == key);
+            let itself = Owner { home_account_id: String::new(), environment: self.environment.clone() };
+            return Ok(is_known.then_some(itself));
+        }
         let mut found: Option<Owner> = None;
         for entry in cache.entries(Section::Account)? {
             let account = entry.account()?;
@@ -165,9 +199,10 @@ impl TokenKey {
                 return Err(foreign("an access token stands twice"));
             }
             let token = entry.access_token()?;
-            let serves = token.client_id == AZURE_CLI_CLIENT_ID
+            let home = (self.who == Who::Person).then_some(account.home_account_id.as_str());
+            let serves = token.client_id == self.client_id()
                 && token.realm == self.tenant
-                && token.home_account_id == account.home_account_id
+                && token.home_account_id.as_deref() == home
                 && token.environment == account.environment
                 && !token.has_ext_cache_key
                 && token.target.split(' ').any(|scope| scope == self.scope);
@@ -201,7 +236,8 @@ impl TokenKey {
     /// The beginning of the keys that MSAL gives to this account's and tenant's tokens, raw.
     fn key_prefix(&self, account: &Owner) -> String {
         let Owner { home_account_id, environment } = account;
-        format!("\"{home_account_id}-{environment}-accesstoken-{AZURE_CLI_CLIENT_ID}-{}-", self.tenant).to_lowercase()
+        let client_id = self.client_id();
+        format!("\"{home_account_id}-{environment}-accesstoken-{client_id}-{}-", self.tenant).to_lowercase()
     }
 }
 
@@ -243,6 +279,7 @@ pub(super) mod tests {
     /// A token that somebody wants.
     pub(in crate::tokens) fn sample() -> TokenKey {
         TokenKey {
+            who: Who::Person,
             username: "u".into(),
             tenant: "t".into(),
             authority: HttpsUrl::parse("https://e").unwrap(),
@@ -331,6 +368,31 @@ pub(super) mod tests {
         let two = "{\"Account\": {\"a\": {\"home_account_id\": \"h\", \"environment\": \"e\", \"username\": \"ann\"}, \
                    \"b\": {\"home_account_id\": \"i\", \"environment\": \"e\", \"username\": \"ANN\"}}}";
         assert!(wanted("x").account(&TokenCache::parse(two).unwrap()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_application_s_tokens_are_nobody_s_account_s() {
+        let app = "5e41ce00-0000-4000-8000-000000000001";
+        let token = |home: &str, more: &str| {
+            format!(
+                "\"-e-accesstoken-{app}-{TENANT}-x//.default\": {{\"secret\": \"s\", \"home_account_id\": {home}, \
+                 \"environment\": \"e\", \"client_id\": \"{app}\", \"realm\": \"{TENANT}\", \"target\": \"x//.default\", \
+                 \"expires_on\": \"9000\"{more}}}"
+            )
+        };
+        let wanted = TokenKey { who: Who::Application, username: app.into(), ..wanted("x//.default") };
+        let found = |token: &str, metadata: &str| {
+            let text = format!(
+                "{{\"AccessToken\": {{{token}}}, \"AppMetadata\": {{\"appmetadata-{metadata}-{app}\": {{}}}}}}"
+            );
+            let cache = TokenCache::parse(&text).unwrap();
+            let account = wanted.account(&cache).unwrap()?;
+            wanted.find(&cache, &account, 1000).unwrap().map(|found| found.expires_on)
+        };
+        assert_eq!(found(&token("null", ""), "e"), Some(9000));
+        assert_eq!(found(&token("null", ""), "other"), None, "no endpoint of that host has granted it anything");
+        assert_eq!(found(&token("\"\"", ""), "e"), None, "what MSAL would not take");
+        assert_eq!(found(&token("null", ", \"ext_cache_key\": \"k\""), "e"), None);
     }
 
     #[test]

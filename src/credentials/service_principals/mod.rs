@@ -12,7 +12,7 @@ mod principals;
 use std::time::Duration;
 
 pub use entries::{Certificate, Principal, ServicePrincipals};
-pub(crate) use principals::{Replaced, forget, harvest, inject, is_record_of, name_of, seat};
+pub(crate) use principals::{Replaced, accept, forget, harvest, inject, is_record_of, name_of, seat};
 
 use crate::azure::ConfigDir;
 use crate::credentials::codec::Plain;

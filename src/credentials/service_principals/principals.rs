@@ -10,7 +10,9 @@ use super::entries::{PRINCIPALS, Principal, ServicePrincipals, without_secret};
 use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::edit::{self, Harvest};
 use crate::credentials::origin::{Order, Origin};
+use crate::credentials::rivals;
 use crate::failure::Result;
+use crate::secret::Secret;
 use crate::vault::{Contents, Owner, Record};
 
 /// What it means that a list has a secret that the vault had, and has replaced.
@@ -133,6 +135,16 @@ pub(crate) fn forget(before: &[Owner], after: &ServicePrincipals<'_>, contents: 
     let names = contents.records.iter().filter(|record| is_gone(record)).filter_map(name_of).collect();
     contents.records.retain(|record| !is_gone(record));
     Ok(names)
+}
+
+/// The endpoint has accepted this secret of the record `id`: it is preferred from now on, and its rivals are old. Says whether that
+/// is news.
+///
+/// # Errors
+/// `CacheForeign` for what the vault never holds.
+pub(crate) fn accept(contents: &mut Contents, id: &str, secret: &Secret) -> Result<bool> {
+    let mut records = contents.records.iter_mut().filter(|record| is_record_of(record) && record.id == id);
+    records.next().map_or(Ok(false), |record| rivals::accept::<ServicePrincipals<'_>>(record, secret))
 }
 
 #[cfg(test)]

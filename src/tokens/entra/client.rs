@@ -119,20 +119,19 @@ impl Client {
     pub fn send(&self, request: &GrantRequest<'_>) -> Result<Granted, Denial> {
         let elsewhere = || {
             Denial::from(TokenError::left_to_az(
-                "nothing was sent: the endpoint's host is not the one that issued the refresh token",
+                "nothing was sent: the endpoint's host is not the one that issued what is redeemed",
             ))
         };
         let uri: Uri = request.url().parse().map_err(|_| elsewhere())?;
         if !goes_home(&uri, request) {
             return Err(elsewhere());
         }
-        let sent = self
-            .agent
-            .post(uri)
-            .content_type("application/x-www-form-urlencoded")
-            .header("Accept", "application/json")
-            .header("X-AnchorMailbox", request.anchor_mailbox())
-            .send(request.body().as_slice());
+        let form = "application/x-www-form-urlencoded";
+        let mut post = self.agent.post(uri).content_type(form).header("Accept", "application/json");
+        if let Some(mailbox) = request.anchor_mailbox() {
+            post = post.header("X-AnchorMailbox", mailbox);
+        }
+        let sent = post.send(request.body().as_slice());
         let mut response = sent.map_err(|error| self.token_error(&error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
@@ -231,16 +230,15 @@ fn goes_home(uri: &Uri, request: &GrantRequest<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::tokens::TokenKey;
+    use crate::tokens::token_key::tests::sample;
 
     #[test]
     fn a_token_only_goes_to_the_host_that_issued_it() {
         let goes = |authority: &str, environment: &str, uri: &str| {
             let wanted = TokenKey {
-                username: "u".into(),
-                tenant: "t".into(),
                 authority: HttpsUrl::parse(authority).unwrap(),
                 environment: "is not asked".into(),
-                scope: "s".into(),
+                ..sample()
             };
             let request = GrantRequest { wanted: &wanted, home_account_id: "o.t", environment, form: Vec::new() };
             let uri = if uri.is_empty() { request.url() } else { uri.to_owned() };

@@ -27,7 +27,7 @@ pub struct GrantRequest<'a> {
     pub wanted: &'a TokenKey,
     /// The host that issued what is redeemed, as that one's own entry names it: it goes nowhere else.
     pub environment: &'a str,
-    /// Whose it is: `{oid}.{tid}`.
+    /// Whose it is: `{oid}.{tid}`; nothing for an application.
     pub home_account_id: &'a str,
     /// The body's fields, in their order.
     pub form: Vec<(&'static str, Field<'a>)>,
@@ -49,10 +49,11 @@ impl GrantRequest<'_> {
         format!("{}/{}/oauth2/v2.0/token", self.wanted.authority, self.wanted.tenant)
     }
 
-    /// The header by which Entra routes it to the account's region.
+    /// The header by which Entra routes it to the account's region; none for an application, which has no account.
     #[must_use]
-    pub fn anchor_mailbox(&self) -> String {
-        format!("Oid:{}", self.home_account_id.replace('.', "@"))
+    pub fn anchor_mailbox(&self) -> Option<String> {
+        let id = Some(self.home_account_id).filter(|id| !id.is_empty())?;
+        Some(format!("Oid:{}", id.replace('.', "@")))
     }
 
     /// The body, form-encoded.

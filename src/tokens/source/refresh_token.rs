@@ -74,15 +74,15 @@ mod tests {
     use crate::azure::HttpsUrl;
     use crate::azure::Owner;
     use crate::secret::Secret;
+    use crate::tokens::token_key::tests::sample;
 
     #[test]
     fn the_body_has_msal_s_fields_in_msal_s_order() {
         let wanted = TokenKey {
-            username: "u".into(),
-            tenant: "t".into(),
             authority: HttpsUrl::parse("https://h:1").unwrap(),
             environment: "h".into(),
             scope: "https://m//.default".into(),
+            ..sample()
         };
         let redeemable = Redeemable {
             account: Owner { home_account_id: "o.t".into(), environment: "h".into() },
@@ -91,7 +91,7 @@ mod tests {
         };
         let with = request(&redeemable, &wanted, Capability::Cp1);
         assert_eq!(with.url(), "https://h:1/t/oauth2/v2.0/token");
-        assert_eq!(with.anchor_mailbox(), "Oid:o@t");
+        assert_eq!(with.anchor_mailbox().as_deref(), Some("Oid:o@t"));
         assert_eq!(
             String::from_utf8(with.body().to_vec()).unwrap(),
             "client_id=04b07795-8ddb-461a-bbee-02f9e1bf7b46&grant_type=refresh_token&client_info=1\

@@ -4,7 +4,6 @@
 use std::fs;
 
 use entra::{Rolling, SUBSCRIPTION_1, SUBSCRIPTION_2, SUBSCRIPTION_3, TENANT_A, TENANT_B, User};
-use serde_json::Value;
 
 use super::{VAULT, VAULT_SCOPE, answered, command, left_to_az};
 use crate::support::native::assert_same;
@@ -107,17 +106,6 @@ fn surroundings_that_change_the_token_are_the_real_az_s() {
             (theirs.end(), theirs.out(), theirs.last_err_line())
         );
     }
-}
-
-#[test]
-fn a_service_principal_is_the_real_az_s() {
-    let sandbox = Sandbox::new().with_real_az();
-    let entra = sandbox.start_entra(|_| {});
-    let principal = entra::SERVICE_PRINCIPAL;
-    let login = ["login", "--service-principal", "-u", principal.client_id, "-t", principal.tenant.id, "-p"];
-    sandbox.az(login).args([entra.client_secret()]).run().ok();
-    let token = left_to_az(&sandbox, &["--resource", VAULT], &[]).exited(0).json();
-    assert_eq!(token["tenant"], Value::from(principal.tenant.id));
 }
 
 #[test]

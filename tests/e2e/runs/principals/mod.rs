@@ -2,6 +2,7 @@
 //! becomes of list and az it is not lost.
 
 mod adversity;
+mod answers;
 mod endings;
 mod kinds;
 mod several;
