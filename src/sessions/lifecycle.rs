@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::directory::{clean, furnish, note_started, write_profile};
-use super::{NamedLogin, Session, State, TokenSought, change};
+use super::{NamedLogin, Session, State, TokenSought, all, change};
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::Command;
@@ -101,6 +101,9 @@ pub fn start(app: &App, session: &Session, region: Option<&str>) -> Result<Sessi
 /// `Usage` for one that is not started; those of [`start`].
 pub fn rotate(app: &App, session: &Session, forcing: Forcing) -> Result<()> {
     let _turn = take_turn(app, session)?;
+    // Whoever started it for the first time while we waited has found out what it lives by.
+    let noted = all(app)?.into_iter().find(|other| other.id == session.id);
+    let session = noted.as_ref().unwrap_or(session);
     if session.state(&app.context) == State::Inactive {
         return Err(Failure::new(
             Kind::Usage,
