@@ -88,13 +88,16 @@ pub(super) fn furnish(app: &App, login: &NamedLogin, session: &Session) -> Resul
 /// # Errors
 /// `Usage` where the login does not list it any more, `Storage`.
 pub(super) fn write_profile(app: &App, login: &NamedLogin, session: &Session) -> Result<()> {
-    let gone = || {
-        let what = format!("the login `{}` does not list the subscription of `{}` any more", login.name, session.name);
-        Failure::new(Kind::Usage, what, format!("`azward sync {}` looks again", login.name))
-    };
+    let gone = || not_listed(login, session);
     let text = read(&login.config_dir.profile())?.ok_or_else(gone)?;
     let subset = subset_of(text.trim_start_matches('\u{feff}'), session).ok_or_else(gone)?;
     write(&session.config_dir(&app.context).profile(), &subset)
+}
+
+/// Why a session cannot be started whose subscription its login's profile does not have now.
+pub(super) fn not_listed(login: &NamedLogin, session: &Session) -> Failure {
+    let what = format!("the login `{}` does not list the subscription of `{}` any more", login.name, session.name);
+    Failure::new(Kind::Usage, what, format!("`azward sync {}` looks again", login.name))
 }
 
 /// Gives the directory of a login that azward makes a profile that was kept elsewhere.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::directory::{clean, furnish, note_started, write_profile};
+use super::directory::{clean, furnish, not_listed, note_started, write_profile};
 use super::{NamedLogin, Session, State, TokenSought, all, change};
 use crate::app::App;
 use crate::azure::clouds::Cloud;
@@ -265,8 +265,7 @@ fn sought(inside: &App, login: &NamedLogin, session: &Session) -> Result<TokenSo
             && other.environment_name == session.cloud
             && other.user.name.eq_ignore_ascii_case(&session.user)
     });
-    let is_person = subscription.is_some_and(|subscription| subscription.user.is_person());
-    if !is_person {
+    if !subscription.ok_or_else(|| not_listed(login, session))?.user.is_person() {
         return Err(Failure::new(
             Kind::Usage,
             format!("`{}` is seen by an application or a managed identity, not by a person", session.name),

@@ -96,3 +96,14 @@ fn a_login_that_fails_takes_nobody_else_s_along() {
     sandbox.azward(["start", "fabrikam-shared"]).run().ok();
     sandbox.assert_nothing_in_the_clear();
 }
+
+#[test]
+fn a_start_beside_an_az_that_writes_the_profile_says_what_is_missing() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    assert_eq!(names(&sandbox).len(), 3);
+    // As az leaves it for a moment, which truncates it first.
+    std::fs::write(sandbox.config_dir().join("azureProfile.json"), "").unwrap();
+    let said = sandbox.azward(["start", "contoso-development"]).run().exited(2);
+    let missing = "the login `default` does not list the subscription of `contoso-development` any more";
+    assert!(said.err().contains(missing), "{said:?}");
+}
