@@ -45,7 +45,7 @@ enum Whose {
 }
 
 /// What azward may say, in one line and a hint, why that is so beside all others, and of which command.
-const EXCUSED: [(&str, &str, Whose); 10] = [
+const EXCUSED: [(&str, &str, Whose); 12] = [
     ("an az is running", "an az was running there", Whose::Only(&[Deed::Stop, Deed::NamedLogout, Deed::VaultMove])),
     ("is being started or rotated by", "somebody was at work there all the time", Whose::Anybodys),
     ("is not started", "the session was stopped meanwhile", Whose::Only(&[Deed::Rotate])),
@@ -53,6 +53,8 @@ const EXCUSED: [(&str, &str, Whose); 10] = [
     ("there is no session", "the login was signed out of meanwhile", Whose::NotAlices),
     ("that session is gone", "the login was signed out of meanwhile", Whose::NotAlices),
     ("azward has no refresh token of its user", "the second user was signed out meanwhile", Whose::NotAlices),
+    ("the vault has no refresh token for this account", "the second user was signed out meanwhile", Whose::NotAlices),
+    ("is at hand", "the second user was signed out meanwhile", Whose::NotAlices),
     ("does not list the subscription of", "az's profile was half written, or the second user's", Whose::Anybodys),
     ("azward was uninstalled from", "azward was uninstalled meanwhile", Whose::Anybodys),
     ("home.lock` was held by another process", "somebody was at work there all the time", Whose::Anybodys),
