@@ -262,9 +262,20 @@ mod tests {
 
     use super::*;
 
+    /// Starts it. A program that was copied a moment ago may still be open for writing, in a child that another test is
+    /// about to start.
+    fn start(command: &mut Command) -> Child {
+        loop {
+            match command.spawn() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                child => return child.unwrap(),
+            }
+        }
+    }
+
     /// What a child is to us that ends when its input does.
     fn role_of(command: &mut Command) -> Role {
-        let mut child: Child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::null()));
         let own = sys::program_path(std::process::id()).unwrap();
         // Until it is what it is going to be.
         let is_begun = || sys::process_arguments(child.id()).is_some_and(|arguments| !arguments.is_empty());
@@ -307,7 +318,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let copy = directory.path().join("program");
         std::fs::copy("/bin/cat", &copy).unwrap();
-        let mut child = Command::new(&copy).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = start(Command::new(&copy).stdin(Stdio::piped()));
         while sys::program_path(child.id()).is_ok_and(|path| !path.ends_with("program")) {
             std::thread::yield_now();
         }
