@@ -23,8 +23,12 @@ use crate::journal::{Action, Event};
 use crate::sessions::{self, environment};
 use crate::store::CredentialStore;
 use crate::sys;
+use crate::text;
 use crate::tokens::{Acquired, Renew, Renewed, TokenKey, Tokens};
 use crate::ui::{self, Ui};
+
+/// How often a session is started that another process stops.
+const STARTS: usize = 5;
 
 /// How the token is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +70,15 @@ struct Told {
 /// `SignInNeeded` where a person has to sign in, `Refused` where the endpoint could not be asked or gives none that lives so
 /// long, `Usage` for a session that is not there.
 pub fn token(app: &App, ui: &Ui, request: &Request) -> Result<()> {
-    let inside = match &request.session {
-        Some(name) => Some(started(app, ui, &sessions::named(app, name)?)?.app(app)),
-        None => None,
+    let (inside, own) = match &request.session {
+        Some(name) => {
+            let (inside, own) = of_session(app, ui, name, request)?;
+            (Some(inside), own)
+        }
+        None => (None, own(app, ui, request)?),
     };
     let app = inside.as_ref().unwrap_or(app);
     let waiting = ui.waiting_for("a token");
-    let own = own(app, request)?;
     let text = match (&own, request.form) {
         (Some(told), Form::Json) => as_json(told).context("the token cannot be told")?,
         (Some(told), form) => as_text(&told.secret, form),
@@ -85,8 +91,27 @@ pub fn token(app: &App, ui: &Ui, request: &Request) -> Result<()> {
     }
 }
 
+/// The token as azward gets it in the session called `name`, and azward as one that works in that. One that was stopped between
+/// its start and that is started again.
+fn of_session(app: &App, ui: &Ui, name: &str, request: &Request) -> Result<(App, Option<Told>)> {
+    for _ in 0..STARTS {
+        let session = started(app, ui, &sessions::named(app, name)?)?;
+        let inside = session.app(app);
+        if let Some(own) = sessions::beside_no_change(app, &session, || own(&inside, ui, request))? {
+            let own = own?;
+            return Ok((inside, own));
+        }
+    }
+    bail!(Failure::new(
+        Kind::Busy,
+        format!("the session `{}` is stopped by another process again and again", text::name(name)),
+        "run this again when that has ended",
+    ))
+}
+
 /// The token as azward gets it; `None` where it is the real az's to get.
-fn own(app: &App, request: &Request) -> Result<Option<Told>, Failure> {
+fn own(app: &App, ui: &Ui, request: &Request) -> Result<Option<Told>, Failure> {
+    let _waiting = ui.waiting_for("a token");
     let context = &app.context;
     let config_dir = ConfigDir::of(context);
     let store = CredentialStore::new(app, &config_dir);

@@ -3,10 +3,10 @@
 //! one session at once do the same, one after the other, and a stop waits for them. A token that cannot be had is a failure, and what is started stays what it was.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::directory::{clean, furnish, not_listed, note_started, write_profile};
+use super::turn::{TURN_DEADLINE, is_being_changed, take_turn};
 use super::{NamedLogin, Session, State, TokenSought, all, change};
 use crate::app::App;
 use crate::azure::clouds::Cloud;
@@ -17,22 +17,16 @@ use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::journal::{Action, Event};
-use crate::lock::{Lock, Mode};
-use crate::private;
+use crate::lock::Mode;
 use crate::run::run_variable::{Role, RunVariable};
 use crate::run::{Asked, Run, idle};
 use crate::store::CredentialStore;
 use crate::tokens::access_token::CachedToken;
 use crate::tokens::{Renew, Renewed, TokenKey, Tokens, Who};
 use crate::vault::unregister_view;
-use crate::wait;
 
 /// How long to wait for whoever creates something in the azward home.
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long to wait for another that starts or rotates the same session, which may wait for the endpoint; and how soon to look.
-const TURN_DEADLINE: Duration = Duration::from_secs(30);
-const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether a token is renewed that has time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +54,7 @@ pub enum Stopped {
 pub fn start(app: &App, session: &Session, region: Option<&str>) -> Result<Session> {
     let context = &app.context;
     let login = NamedLogin::existing(context, &session.login)?;
-    let _turn = take_turn(app, session)?;
+    let _turn = take_turn(app, session, Mode::Exclusive)?;
     let before = session.state(context);
     let mut session = session.clone();
     if let Some(region) = region {
@@ -100,7 +94,7 @@ pub fn start(app: &App, session: &Session, region: Option<&str>) -> Result<Sessi
 /// # Errors
 /// `Usage` for one that is not started; those of [`start`].
 pub fn rotate(app: &App, session: &Session, forcing: Forcing) -> Result<()> {
-    let _turn = take_turn(app, session)?;
+    let _turn = take_turn(app, session, Mode::Exclusive)?;
     // Whoever started it for the first time while we waited has found out what it lives by.
     let noted = all(app)?.into_iter().find(|other| other.id == session.id);
     let session = noted.as_ref().unwrap_or(session);
@@ -132,42 +126,12 @@ pub fn stop(app: &App, session: &Session) -> Result<Stopped> {
     let end = Instant::now() + TURN_DEADLINE;
     loop {
         // Whoever is starting or rotating it comes first, and is none that would have to end.
-        drop(take_turn(app, session)?);
+        drop(take_turn(app, session, Mode::Exclusive)?);
         match stop_alone(app, session, &context.home_lock.alone(LOCK_DEADLINE)?) {
             Err(failure) if failure.kind == Kind::Busy && is_being_changed(app, session) && Instant::now() < end => {}
             outcome => return outcome,
         }
     }
-}
-
-/// Has whoever else starts, rotates or stops the session wait. Who has the azward home alone finds that somebody is at work.
-fn take_turn(app: &App, session: &Session) -> Result<Lock> {
-    let context = &app.context;
-    {
-        let _presence = context.home_lock.enter()?;
-        private::make_dir(&context.azward_home.join("run"))?;
-    }
-    let path = turn_of(app, session);
-    let held = || {
-        let what = format!("the session `{}` is being started or rotated by another process", session.name);
-        Failure::new(Kind::Busy, what, "run this again when that has ended")
-    };
-    // Opened anew each time: a stop removes the file.
-    let attempt = || Lock::attempt(&path, Mode::Exclusive);
-    let lock = wait::for_lock(format_args!("`{}`", path.display()), TURN_DEADLINE, TURN_PAUSE, attempt, held)?;
-    // An uninstall waits for whoever has it, unless it was there while we waited.
-    drop(context.home_lock.enter()?);
-    Ok(lock)
-}
-
-fn is_being_changed(app: &App, session: &Session) -> bool {
-    let path = turn_of(app, session);
-    path.exists() && !matches!(Lock::attempt(&path, Mode::Exclusive), Ok(Some(_)))
-}
-
-fn turn_of(app: &App, session: &Session) -> PathBuf {
-    let id = session.config_dir(&app.context).id();
-    app.context.azward_home.join("run").join(format!("{id}.session"))
 }
 
 /// The same, for who is alone in the azward home already.

@@ -13,6 +13,7 @@ mod lifecycle;
 mod logins;
 mod register;
 mod slug;
+mod turn;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use lifecycle::{Forcing, Stopped, rotate, start, stop, stop_alone};
 pub use logins::{DEFAULT, NamedLogin};
 use register::Changed;
+pub use turn::beside_no_change;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
