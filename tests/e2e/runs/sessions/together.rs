@@ -1,6 +1,9 @@
 //! What one of several sessions does beside the others: killed, signed out of, stopped.
 
-use entra::User;
+use std::fs;
+use std::time::Duration;
+
+use entra::{Fault, Trouble, User};
 
 use super::{directory, login, names, signed_out};
 use crate::support::sessions::start_side_by_side;
@@ -24,7 +27,7 @@ fn what_a_killed_shim_leaves_in_a_session_in_use_is_cleaned_up_there() {
     let config = directory(&sandbox, "contoso-development");
     for exposure in ["memory", "in-place"] {
         sandbox.set_exposure(exposure);
-        let slow = entra::Fault::new(entra::Trouble::Delay(std::time::Duration::from_secs(20)));
+        let slow = Fault::new(Trouble::Delay(Duration::from_secs(20)));
         entra.knobs(|knobs| knobs.faults = vec![slow.for_grant("refresh_token").times(1)]);
         entra.clear_journal();
         let resource = format!("https://{exposure}.example");
@@ -56,7 +59,7 @@ fn signing_out_of_the_login_is_signing_out_of_its_sessions() {
 #[test]
 fn what_is_stopped_waits_for_no_other_and_one_at_work_is_not_stopped() {
     let (sandbox, entra) = sessions();
-    let hang = entra::Fault::new(entra::Trouble::Delay(std::time::Duration::from_secs(4)));
+    let hang = Fault::new(Trouble::Delay(Duration::from_secs(4)));
     entra.knobs(|knobs| knobs.faults = vec![hang.for_grant("refresh_token").times(1)]);
     entra.clear_journal();
     let words = ["account", "get-access-token", "--resource", "https://slow.example", "--debug"];
@@ -106,4 +109,32 @@ fn a_start_beside_an_az_that_writes_the_profile_says_what_is_missing() {
     let said = sandbox.azward(["start", "contoso-development"]).run().exited(2);
     let missing = "the login `default` does not list the subscription of `contoso-development` any more";
     assert!(said.err().contains(missing), "{said:?}");
+}
+
+#[test]
+fn a_stop_waits_for_a_token_that_is_asked_for_and_takes_it_along() {
+    let (sandbox, entra) = Sandbox::logged_in();
+    let session = "contoso-development";
+    sandbox.azward(["start", session]).run().ok();
+    let (asked, delay) = (entra.token_requests(), Duration::from_secs(2));
+    entra.knobs(|knobs| knobs.faults = vec![Fault::new(Trouble::Delay(delay)).times(1)]);
+    let token = sandbox.azward(["token", session, "--resource", "https://one.example"]).start();
+    wait_until("the endpoint is asked", || entra.token_requests() > asked);
+    let stopped = sandbox.azward(["stop", session]).run().ok().out();
+    assert!(stopped.contains("stopped"), "{stopped}");
+    assert!(token.finish().ok().out().starts_with("ey"));
+    let cache = fs::read_to_string(directory(&sandbox, session).token_cache_path()).unwrap_or_default();
+    assert!(!cache.contains("one.example"), "the token is still there");
+    // One after the other, in any order, each has what it asked for.
+    let ends: Vec<_> = (0..6)
+        .flat_map(|number| {
+            let resource = format!("https://r{number}.example");
+            [
+                sandbox.azward(["token", session, "--resource", &resource]).start(),
+                sandbox.azward(["stop", session]).start(),
+            ]
+        })
+        .collect();
+    ends.into_iter().for_each(|running| drop(running.finish().ok()));
+    sandbox.assert_nothing_in_the_clear();
 }
