@@ -24,8 +24,10 @@ pub(super) struct Clear {
     /// The files that azward keeps clear: the token cache, and the list of service principals.
     cache: PathBuf,
     principals: PathBuf,
-    /// Why one of them is none.
+    /// Why the token cache is none.
     trouble: Option<Failure>,
+    /// Why the list of service principals is none.
+    principals_trouble: Option<Failure>,
     is_needed: bool,
     has_leftover: bool,
 }
@@ -42,7 +44,8 @@ impl Clear {
             directory: directory.to_owned(),
             cache: store.cache.path().to_owned(),
             principals: store.principals.path().to_owned(),
-            trouble: store.exposed_tokens().err().or_else(|| store.exposed_secrets().err()),
+            trouble: store.exposed_tokens().err(),
+            principals_trouble: store.exposed_secrets().err(),
             is_needed: store.is_needed().unwrap_or(false),
             has_leftover: store.cache.has_leftover() || store.principals.has_leftover(),
         }
@@ -52,7 +55,8 @@ impl Clear {
     #[must_use]
     pub(super) fn rows(&self) -> Vec<String> {
         let found = self.survey.found.iter().map(|found| self.row(found));
-        let trouble = self.trouble.iter().map(|failure| failure.what.clone());
+        let troubles = self.trouble.iter().chain(&self.principals_trouble);
+        let trouble = troubles.map(|failure| failure.what.clone());
         let leftover = self.has_leftover.then(|| "a killed process's file beside the token cache".to_owned());
         let rows = bounded(found.chain(trouble).chain(leftover).collect(), "files");
         match (&*rows, &*self.survey.unseen, self.survey.files) {
@@ -101,6 +105,11 @@ impl Clear {
     /// Why the token cache is none.
     pub(super) fn trouble(&self) -> Option<&Failure> {
         self.trouble.as_ref()
+    }
+
+    /// Why the list of service principals is none.
+    pub(super) fn principals_trouble(&self) -> Option<&Failure> {
+        self.principals_trouble.as_ref()
     }
 
     /// Each file with what is in it, for programs.

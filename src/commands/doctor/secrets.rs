@@ -37,4 +37,8 @@ pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut 
         let why = "az and azward read no login in it";
         seen.find("token-cache-foreign", "", failure.what.clone(), why, failure.hint.clone());
     }
+    if let Some(failure) = clear.principals_trouble() {
+        let why = "az and azward read no service principal in it, and what it has in the clear stays there";
+        seen.find("service-principals-foreign", "", failure.what.clone(), why, failure.hint.clone());
+    }
 }

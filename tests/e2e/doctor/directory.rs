@@ -60,6 +60,30 @@ fn a_token_cache_that_is_none() {
 }
 
 #[test]
+fn a_list_of_service_principals_that_is_none() {
+    let (sandbox, _entra) = healthy();
+    let list = sandbox.config_dir().join("service_principal_entries.json");
+    for foreign in ["{}", "[{\"client_id\": \"c\"", ""] {
+        fs::write(&list, foreign).unwrap();
+        set_mode(&list, 0o600);
+        match foreign {
+            // As a write that was cut short leaves it.
+            "" => assert_healthy(&sandbox),
+            _ => assert_only(&sandbox, "service-principals-foreign", ""),
+        }
+        sandbox.azward(["doctor", "--fix", "--yes"]).run();
+        assert_eq!(fs::read_to_string(&list).unwrap(), foreign);
+    }
+    fs::remove_file(&list).unwrap();
+    assert_healthy(&sandbox);
+    let secret = "[{\"client_id\": \"c\", \"tenant\": \"t\", \"client_secret\": \"not for you\"}]";
+    fs::write(&list, secret).unwrap();
+    set_mode(&list, 0o600);
+    assert_mended(&sandbox, "secret-in-the-clear", shown(&list));
+    assert!(!fs::read_to_string(&list).unwrap().contains("not for you"));
+}
+
+#[test]
 fn what_others_may_do_with_the_config_directory_and_the_files_in_it() {
     let (sandbox, _entra) = healthy();
     let directory = sandbox.config_dir();
@@ -72,7 +96,7 @@ fn what_others_may_do_with_the_config_directory_and_the_files_in_it() {
     {
         let file = directory.join(name);
         if !file.exists() {
-            fs::write(&file, "{}").unwrap();
+            fs::write(&file, if name.starts_with("service") { "[]" } else { "{}" }).unwrap();
         }
         set_mode(&file, 0o640);
         assert_mended(&sandbox, "credential-file-open", shown(&file));
