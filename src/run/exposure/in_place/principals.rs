@@ -11,8 +11,12 @@ use crate::azure::profile::Profile;
 use crate::credentials::CredentialFile;
 #[cfg(target_os = "linux")]
 use crate::credentials::merge::Base;
-use crate::credentials::origin::{Order, Origin};
-use crate::credentials::service_principals::{self, ServicePrincipals};
+use crate::credentials::origin::Order;
+#[cfg(target_os = "linux")]
+use crate::credentials::origin::Origin;
+use crate::credentials::service_principals;
+#[cfg(target_os = "linux")]
+use crate::credentials::service_principals::ServicePrincipals;
 use crate::failure::Result;
 #[cfg(target_os = "linux")]
 use crate::run::exposure::policy;
