@@ -32,6 +32,9 @@ impl CredentialStore<'_> {
                 "bring it back; or run `azward uninstall --forget`, and its logins are dropped",
             ));
         }
+        // What is put where a reboot takes it away is not given back.
+        #[cfg(target_os = "linux")]
+        self.bring_back_for_good()?;
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;
@@ -97,6 +100,8 @@ impl CredentialStore<'_> {
     /// Puts those of the records into a view's cache, durably, whose accounts it has, and takes the vault's others out. Says
     /// which ones it has then.
     fn give_to_view(&self, contents: &Contents, records: &[&Record]) -> Result<HashSet<String>> {
+        #[cfg(target_os = "linux")]
+        self.bring_back_for_good()?;
         let section = self.lock_cache()?;
         let cache = section.parse()?;
         let present = cache.owners()?;

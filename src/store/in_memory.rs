@@ -8,7 +8,7 @@ use crate::credentials::in_memory::{Mounts, remove_memory};
 use crate::credentials::merge::Base;
 use crate::credentials::msal::{Entry, Section};
 use crate::credentials::{Credential, CredentialFile, MsalLock};
-use crate::failure::{Failure, Result, persist};
+use crate::failure::{Failure, Kind, Result, persist};
 use crate::store::lease::{NoMounts, NobodyNeedsIt};
 use crate::store::section::FileSection;
 use crate::store::{CredentialStore, LOCK_DEADLINE};
@@ -76,6 +76,24 @@ impl CredentialStore<'_> {
         let homeless = handed.stored_since(&cache)?;
         let homeless: Vec<Entry<'_>> = homeless.iter().map(Credential::as_entry).collect();
         section.bring_back(&cache.with_entries(Section::RefreshToken, &homeless), &nobody)
+    }
+
+    /// Brings back whatever is in memory, with the secrets that are in it, for who has azward let go of them: a dead run's, since
+    /// nobody at work is left.
+    ///
+    /// # Errors
+    /// `Busy` where somebody needs it or signs in; whatever else kept it from doing so. It is in memory still.
+    pub(crate) fn bring_back_for_good(&self) -> Result<()> {
+        let is_in_memory = || self.is_in_memory() || self.principals.file().is_in_memory();
+        if !is_in_memory() {
+            return Ok(());
+        }
+        let busy =
+            || Failure::new(Kind::Busy, "an az has its token cache in memory", "run this again when it has ended");
+        let nobody = self.lease.nobody()?.ok_or_else(busy)?;
+        self.lock_cache()?.bring_back_as_it_is(&nobody)?;
+        self.lock_principals()?.bring_back_as_it_is(&nobody)?;
+        if is_in_memory() { Err(busy()) } else { Ok(()) }
     }
 
     /// Removes the file `memory` where `file` leads to it no more: az has removed that, or replaced it.
@@ -147,6 +165,10 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
             let brought = self.file.file().bring_back(payload, mounts);
             brought.map_err(|error| Failure::storage("bring back", self.file.path(), &error))
         })
+    }
+
+    fn bring_back_as_it_is(&self, nobody: &NobodyNeedsIt) -> Result<()> {
+        if self.is_in_memory() { self.bring_back(self.text(), nobody) } else { Ok(()) }
     }
 
     /// Whose it is.

@@ -151,6 +151,22 @@ fn after_a_reboot_in_the_middle_everything_is_there() {
     }
 }
 
+#[test]
+fn an_uninstall_gives_back_to_the_disk_what_a_dead_run_has_in_memory() {
+    let sandbox = logged_in("memory");
+    let running = waiting(&sandbox, "look");
+    kill_guardians(&sandbox);
+    running.signal_group(Signal::KILL);
+    running.finish();
+    assert!(memory_of(&sandbox).is_some(), "nobody brought it back");
+    sandbox.expect_clear(sandbox.config().token_cache_path());
+    sandbox.azward(["uninstall"]).run().ok();
+    assert_eq!(memory_of(&sandbox), None);
+    sandbox.lose_memory();
+    assert_eq!(sandbox.config().refresh_token_count(), 1);
+    sandbox.plain_az(["account", "get-access-token"]).run().ok();
+}
+
 /// Whoever can read where the link leads that a power cut left could make something there, where that is in `/dev/shm`.
 #[test]
 fn what_somebody_else_makes_where_the_link_leads_is_not_read() {

@@ -20,7 +20,7 @@ use crate::credentials::merge::Base;
 use crate::credentials::msal;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::{CredentialFile, Document};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::run::exposure::{Ending, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::run::manifest::{Files, Role};
 use crate::store::CredentialStore;
@@ -140,7 +140,13 @@ impl InPlace {
             store.app.journal.warn(store.app.context.now(), &failure);
         }
         // Without it what az stores is scrubbed early.
-        let _ = self.hold(az);
+        let held = self.hold(az);
+        if held.is_err_and(|failure| failure.kind == Kind::Gone) {
+            // Nobody who was uninstalled brings anything back.
+            self.medium = Medium::Disk;
+            self.held = None;
+            return;
+        }
         #[cfg(target_os = "linux")]
         if self.extent == Extent::Nothing {
             self.move_as_it_is(store);
