@@ -82,18 +82,16 @@ impl CredentialStore<'_> {
     /// nobody at work is left.
     ///
     /// # Errors
-    /// `Busy` where somebody needs it or signs in; whatever else kept it from doing so. It is in memory still.
+    /// `Busy` where somebody needs it; whatever else kept it from doing so. It is in memory still.
     pub(crate) fn bring_back_for_good(&self) -> Result<()> {
-        let is_in_memory = || self.is_in_memory() || self.principals.file().is_in_memory();
-        if !is_in_memory() {
+        if !self.is_in_memory() && !self.principals.file().is_in_memory() {
             return Ok(());
         }
         let busy =
             || Failure::new(Kind::Busy, "an az has its token cache in memory", "run this again when it has ended");
         let nobody = self.lease.nobody()?.ok_or_else(busy)?;
         self.lock_cache()?.bring_back_as_it_is(&nobody)?;
-        self.lock_principals()?.bring_back_as_it_is(&nobody)?;
-        if is_in_memory() { Err(busy()) } else { Ok(()) }
+        self.lock_principals()?.bring_back_as_it_is(&nobody)
     }
 
     /// Removes the file `memory` where `file` leads to it no more: az has removed that, or replaced it.
@@ -157,6 +155,11 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         if store.lease.login_since()?.is_some() {
             return if text == self.text() { Ok(()) } else { self.write(text).map(drop) };
         }
+        self.bring_back_text(text)
+    }
+
+    fn bring_back_text(&self, text: &str) -> Result<()> {
+        let store = self.store;
         let payload = self.file.codec().encode(text).map_err(|reason| self.file.file().foreign(&reason))?;
         // An empty text is a write cut short, or nothing at all.
         let payload = (!text.trim().is_empty()).then_some(&*payload);
@@ -167,8 +170,9 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         })
     }
 
-    fn bring_back_as_it_is(&self, nobody: &NobodyNeedsIt) -> Result<()> {
-        if self.is_in_memory() { self.bring_back(self.text(), nobody) } else { Ok(()) }
+    /// The same with its own text, also where somebody signs in: he finds the regular file, as he would without azward.
+    fn bring_back_as_it_is(&self, _nobody: &NobodyNeedsIt) -> Result<()> {
+        if self.is_in_memory() { self.bring_back_text(self.text()) } else { Ok(()) }
     }
 
     /// Whose it is.
