@@ -123,24 +123,6 @@ impl CredentialStore<'_> {
                 opened.forget_principals(&unlisted, &ServicePrincipals::parse("")?)?;
             }
         }
-        let committed = opened.commit();
-        if by == Origin::Sweep && committed.stored.is_ok() {
-            self.note_adoption(committed.taken, CLIENT_SECRETS);
-        }
-        let stored = committed.stored.clone();
-        let Some(nobody) = nobody else { return stored };
-        // What the vault has on disk may be scrubbed, what it could not take may not.
-        let scrubbed = committed.on_disk().scrub(self, &list)?;
-        #[cfg(target_os = "linux")]
-        if section.is_in_memory() {
-            section.bring_back(scrubbed.as_deref().map_or(section.text(), String::as_str), nobody)?;
-            return stored;
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = nobody;
-        if let Some(text) = scrubbed {
-            section.write(&text)?;
-        }
-        stored
+        self.end_exposure(opened, &section, &list, by, CLIENT_SECRETS, nobody)
     }
 }

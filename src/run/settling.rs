@@ -2,14 +2,16 @@
 //! behind, and the settling of a run, which takes what it changed into the vault and scrubs what no other run needs. A cache
 //! that is in memory comes back from there with it. What fails is tried again by the next sweep, and nothing is lost.
 
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 #[cfg(target_os = "linux")]
 use crate::credentials::origin::Order;
 use crate::credentials::origin::Origin;
+use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Result, persist};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, WriterLock};
+use crate::store::opened::Opened;
+use crate::store::section::FileSection;
 use crate::store::{CredentialStore, Forgetting, REFRESH_TOKENS, is_covered};
 use crate::vault::Owner;
 
@@ -125,23 +127,40 @@ impl CredentialStore<'_> {
             // What this cache has is nobody's any more.
             Forgetting::Unlisted => opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?,
         }
+        self.end_exposure(opened, &section.cache, &cache, by, REFRESH_TOKENS, nobody)
+    }
+
+    /// Commits what was taken in, and scrubs the file, which has `document` in it, where nobody needs that; `what` its secrets are
+    /// called.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; nothing is lost.
+    pub(super) fn end_exposure<F: CredentialFile<Lock = MsalLock>>(
+        &self,
+        opened: Opened<'_>,
+        section: &FileSection<'_, F>,
+        document: &impl Document,
+        by: Origin<'_>,
+        what: &str,
+        nobody: Option<&NobodyNeedsIt>,
+    ) -> Result<()> {
         let committed = opened.commit();
         if by == Origin::Sweep && committed.stored.is_ok() {
-            self.note_adoption(committed.taken, REFRESH_TOKENS);
+            self.note_adoption(committed.taken, what);
         }
         let stored = committed.stored.clone();
         let Some(nobody) = nobody else { return stored };
         // What the vault has on disk may be scrubbed, what it could not take may not.
-        let scrubbed = committed.on_disk().scrub(self, &cache)?;
+        let scrubbed = committed.on_disk().scrub(self, document)?;
         #[cfg(target_os = "linux")]
-        if section.cache.is_in_memory() {
-            section.cache.bring_back(scrubbed.as_deref().map_or(section.cache.text(), String::as_str), nobody)?;
+        if section.is_in_memory() {
+            section.bring_back(scrubbed.as_deref().map_or(section.text(), String::as_str), nobody)?;
             return stored;
         }
         #[cfg(not(target_os = "linux"))]
         let _ = nobody;
         if let Some(text) = scrubbed {
-            section.cache.write(&text)?;
+            section.write(&text)?;
         }
         stored
     }

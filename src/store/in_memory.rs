@@ -84,7 +84,7 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy` where somebody needs it; whatever else kept it from doing so. It is in memory still.
     pub(crate) fn bring_back_for_good(&self) -> Result<()> {
-        if !self.is_in_memory() && !self.principals.file().is_in_memory() {
+        if !self.is_in_memory() && !self.has_principals_in_memory() {
             return Ok(());
         }
         let busy =

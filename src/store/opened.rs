@@ -3,6 +3,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::credentials::edit::Harvest;
 use crate::credentials::msal::{self, TokenCache};
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{self, Replaced, ServicePrincipals};
@@ -68,10 +69,7 @@ impl<'s> Opened<'s> {
     /// `CacheForeign`.
     pub(crate) fn harvest(&mut self, cache: &TokenCache<'_>, by: Origin<'_>, order: Order) -> Result<()> {
         let harvest = msal::harvest(cache, &mut self.vault.contents, self.store.app.context.now(), by, order)?;
-        self.taken += harvest.taken.len();
-        if harvest.is_changed {
-            self.change = Change::Some;
-        }
+        self.note_harvest(&harvest);
         Ok(())
     }
 
@@ -81,13 +79,7 @@ impl<'s> Opened<'s> {
     /// `CacheForeign`.
     pub(crate) fn forget(&mut self, accounts: &[Owner], after: &TokenCache<'_>) -> Result<()> {
         let forgotten = msal::forget(accounts, after, &mut self.vault.contents)?;
-        if !forgotten.is_empty() {
-            self.change = Change::Some;
-        }
-        self.forgotten.extend(forgotten);
-        let after = after.owners()?;
-        self.signed_out.extend(accounts.iter().filter(|account| !after.contains(*account)).cloned());
-        Ok(())
+        self.note_forgotten(forgotten, accounts, after)
     }
 
     /// Takes in what is new in the list of service principals; see [`service_principals::harvest`].
@@ -103,10 +95,7 @@ impl<'s> Opened<'s> {
     ) -> Result<()> {
         let now = self.store.app.context.now();
         let harvest = service_principals::harvest(list, &mut self.vault.contents, now, by, order, replaced)?;
-        self.taken += harvest.taken.len();
-        if harvest.is_changed {
-            self.change = Change::Some;
-        }
+        self.note_harvest(&harvest);
         Ok(())
     }
 
@@ -116,12 +105,24 @@ impl<'s> Opened<'s> {
     /// `CacheForeign`.
     pub(crate) fn forget_principals(&mut self, principals: &[Owner], after: &ServicePrincipals<'_>) -> Result<()> {
         let forgotten = service_principals::forget(principals, after, &mut self.vault.contents)?;
+        self.note_forgotten(forgotten, principals, after)
+    }
+
+    fn note_harvest(&mut self, harvest: &Harvest) {
+        self.taken += harvest.taken.len();
+        if harvest.is_changed {
+            self.change = Change::Some;
+        }
+    }
+
+    /// Notes who was forgotten, and which of `owners` are not in the file any more.
+    fn note_forgotten(&mut self, forgotten: Vec<String>, owners: &[Owner], after: &impl Document) -> Result<()> {
         if !forgotten.is_empty() {
             self.change = Change::Some;
         }
         self.forgotten.extend(forgotten);
         let after = after.owners()?;
-        self.signed_out.extend(principals.iter().filter(|owner| !after.contains(*owner)).cloned());
+        self.signed_out.extend(owners.iter().filter(|owner| !after.contains(*owner)).cloned());
         Ok(())
     }
 
