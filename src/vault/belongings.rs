@@ -39,6 +39,13 @@ impl Vault {
         found
     }
 
+    /// Removes what a killed commit left, where a key of this machine opens it: whoever calls this knows a vault that has
+    /// all that is in them, or has given that back.
+    pub(super) fn remove_unfinished(&self) -> Result<()> {
+        let left = self.belongings(Extent::Ours);
+        left.iter().filter(|path| files::is_unfinished(path)).try_for_each(|path| files::remove(path))
+    }
+
     /// When one of its files was last written, in seconds since the epoch; `None` where there is none.
     #[must_use]
     pub fn last_written(&self) -> Option<i64> {

@@ -57,6 +57,11 @@ pub(super) fn candidates(directory: &Path, id: &str) -> Vec<Candidate> {
     stems(directory, id).into_iter().filter_map(|stem| Candidate::at(directory, &stem)).collect()
 }
 
+/// The id that begins the name of a vault's file: its config directory's.
+pub(super) fn id_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.split('.').next()
+}
+
 /// The names without their endings of the vaults of the config directory `id` in `directory`.
 pub(super) fn stems(directory: &Path, id: &str) -> Vec<String> {
     let stems = files::list(directory).into_iter().filter_map(|path| stem(&path));

@@ -140,7 +140,7 @@ impl Vault {
     pub fn remove(&self, lock: &VaultLock) -> Result<()> {
         debug_assert_eq!(lock.path, self.lock, "the lock of another vault");
         match self.choose(Prompting::Never)? {
-            Chosen::Ours(candidate) => candidate.files.remove_all(),
+            Chosen::Ours(candidate) => self.remove_unfinished().and_then(|()| candidate.files.remove_all()),
             Chosen::Elsewhere(_) | Chosen::Nothing => Ok(()),
         }
     }

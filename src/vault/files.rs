@@ -15,6 +15,10 @@ const BOUND: u64 = 64 * 1024 * 1024;
 
 /// The ending of a file that is going to replace the one whose name it bears.
 pub(super) const REWRITTEN: &str = "rewritten";
+const CURRENT: &str = ".vault";
+const PREVIOUS: &str = ".vault.previous";
+const FRESH: &str = ".vault.new";
+const SPARE: &str = ".vault.previous.new";
 
 /// The paths of one vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +40,10 @@ impl Files {
     pub(super) fn new(directory: &Path, stem: &str) -> Self {
         let file = |ending: &str| directory.join(format!("{stem}{ending}"));
         Self {
-            current: file(".vault"),
-            previous: file(".vault.previous"),
-            fresh: file(".vault.new"),
-            spare: file(".vault.previous.new"),
+            current: file(CURRENT),
+            previous: file(PREVIOUS),
+            fresh: file(FRESH),
+            spare: file(SPARE),
             directory: directory.to_owned(),
         }
     }
@@ -155,6 +159,13 @@ impl Files {
         found.sort();
         found
     }
+}
+
+/// Whether a file is one that a commit writes and, unless it is killed, does not leave: never in force, and never the only
+/// copy of anything, because what it was to take the place of is there.
+pub(super) fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    [FRESH, SPARE].iter().any(|ending| name.ends_with(ending)) || path.extension().is_some_and(|end| end == REWRITTEN)
 }
 
 /// The paths in `directory`; none when it cannot be listed.

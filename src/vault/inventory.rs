@@ -127,18 +127,20 @@ pub fn all_vaults(context: &Context, settings: &Settings) -> Result<Vec<(PathBuf
 }
 
 /// The files beside the vaults that no vault of [`all_vaults`] would open: what was set aside, what is damaged, what a
-/// newer azward made. They may be the only copy of what is in them.
+/// newer azward made. They may be the only copy of what is in them, which what a killed commit left beside a vault never is.
 #[must_use]
 pub fn unclaimed_files(context: &Context, settings: &Settings) -> Vec<PathBuf> {
-    let claimed: Vec<PathBuf> = all_vaults(context, settings)
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|(_, vault)| candidates(&vault.vaults, vault.login.id()))
-        .flat_map(|candidate| [candidate.files.current, candidate.files.previous])
-        .collect();
+    let vaults: Vec<Vault> =
+        all_vaults(context, settings).unwrap_or_default().into_iter().map(|(_, vault)| vault).collect();
+    let of_vaults = vaults.iter().flat_map(|vault| candidates(&vault.vaults, vault.login.id()));
+    let generations: Vec<PathBuf> = of_vaults.flat_map(|candidate| candidate.files.generations()).collect();
+    let is_unfinished = |path: &Path| {
+        let id = candidates::id_of(path);
+        files::is_unfinished(path) && vaults.iter().any(|vault| Some(vault.login.id()) == id)
+    };
     let is_lock = |path: &Path| path.extension().is_some_and(|extension| extension == "lock");
     let mut found = files::list(&files::directory_of(&context.azward_home));
-    found.retain(|path| !claimed.contains(path) && !is_lock(path));
+    found.retain(|path| !generations.contains(path) && !is_lock(path) && !is_unfinished(path));
     found.sort();
     found
 }

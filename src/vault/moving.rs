@@ -252,12 +252,12 @@ impl Vault {
         Ok(())
     }
 
-    /// Removes the other vaults of this login that this machine opens, where the one in use, whose key is in the store of kind
-    /// `to`, has all that is in them, or newer.
+    /// Removes the other vaults of this login that this machine opens, and what a killed commit left of any, where the one in
+    /// use, whose key is in the store of kind `to`, has all that is in them, or newer.
     fn drop_superseded(&self, _lock: &VaultLock, to: KeyStoreKind) -> Result<()> {
         let ranked = self.ranked(&self.stores.keys_here());
         let Some((Standing::Own, used)) = ranked.first() else { return Ok(()) };
-        if used.kind != Some(to) || ranked.len() < 2 {
+        if used.kind != Some(to) {
             return Ok(());
         }
         let Ok(Generation::Opens { contents, .. }) = self.examine(used, &used.files.current, Prompting::Never) else {
@@ -273,7 +273,7 @@ impl Vault {
                 other.files.remove_all()?;
             }
         }
-        Ok(())
+        self.remove_unfinished()
     }
 }
 

@@ -128,3 +128,39 @@ fn a_wrong_passphrase_moves_nothing_and_a_lost_key_stays_where_it_is() {
     assert!(stays.kind == Kind::KeyLost && !plan.has_any(), "{stays}");
     assert_eq!(home.names(), names);
 }
+
+#[test]
+fn what_a_killed_commit_left_is_no_vault_and_keeps_no_key() {
+    let home = home();
+    home.commit("one").unwrap();
+    home.commit("two").unwrap();
+    let (context, settings) = settings_of(&home);
+    let id = home.vault().login.id().to_owned();
+    // Of a commit, of a forgetting, and of a move to a key that no vault has come to use.
+    let stores = KeyStores::new(&context, &settings);
+    let unused = stores.for_new_in(KeyStoreKind::Passphrase, Prompting::Never, LostKey::Keep).unwrap();
+    let of_a_move = home.vault().parent().join(format!("{id}.{}.vault.new", keys::hex(unused.id())));
+    let current = home.current();
+    let left = ["vault.new", "vault.previous.new", "vault.rewritten"].map(|ending| current.with_extension(ending));
+    let put_back = |path: &PathBuf| {
+        std::fs::copy(home.current(), path).unwrap();
+    };
+    left.iter().chain([&of_a_move]).for_each(put_back);
+    assert_eq!(unclaimed_files(&context, &settings), Vec::<PathBuf>::new());
+    let old = move_to(&home, KeyStoreKind::KeyFile).unwrap();
+    assert!(old.iter().all(|old| old.needed_by.is_none()), "{old:?}");
+    assert_eq!((home.names(), with_ending(&home, "passphrase")), (names_of_one_vault(), 0));
+    // An uninstall gives the login back, and what was left goes with the vault.
+    left.iter().for_each(put_back);
+    let vault = home.vault();
+    let lock = vault.lock(Duration::ZERO).unwrap();
+    vault.remove(&lock).unwrap();
+    assert_eq!(home.names(), ["lock"]);
+    // Where there is no vault, it may be all that there is.
+    std::fs::write(&left[0], "torn").unwrap();
+    assert_eq!(unclaimed_files(&context, &settings), [left[0].clone()]);
+}
+
+fn names_of_one_vault() -> Vec<String> {
+    ["lock", "vault", "vault.previous"].map(str::to_owned).to_vec()
+}
