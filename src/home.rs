@@ -25,9 +25,10 @@ use crate::private;
 use crate::settings::{self, Settings};
 use crate::sys::{self, Directory};
 use crate::text;
+use crate::vault;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 19] = [
+const CONTENTS: [&str; 20] = [
     "bin",
     known::NAME,
     settings::FIRST_VERSION,
@@ -44,6 +45,7 @@ const CONTENTS: [&str; 19] = [
     "run",
     "sessions",
     "sessions.json",
+    vault::DIRECTORY_BESIDE,
     "vaults",
     "views",
     "zsh",
@@ -144,7 +146,8 @@ pub(crate) fn is_open(context: &Context) -> bool {
 pub(crate) fn open_files(context: &Context) -> Vec<(PathBuf, u32)> {
     let home = &context.azward_home;
     let mut found = Vec::new();
-    for directory in [home.clone(), home.join("vaults"), home.join("run"), home.join("views"), home.join("bin")] {
+    let below = ["vaults", vault::DIRECTORY_BESIDE, "run", "views", "bin"].map(|name| home.join(name));
+    for directory in [home.clone()].into_iter().chain(below) {
         // One that is a link or somebody else's is not opened by what wants to use it either.
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         let allowed = if directory.ends_with("bin") { 0o755 } else { 0o600 };

@@ -260,7 +260,7 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
         let _ = std::fs::remove_file(home.join(name));
     }
     try_again(|| std::fs::remove_dir_all(home.join("run")));
-    for name in ["views", aids::MAN, aids::ZSH] {
+    for name in ["views", vault::DIRECTORY_BESIDE, aids::MAN, aids::ZSH] {
         try_again(|| std::fs::remove_dir_all(home.join(name)));
     }
     remove_vault_locks(&home.join("vaults"));

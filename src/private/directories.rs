@@ -10,7 +10,7 @@ use crate::marker;
 use crate::sys::{self, Directory};
 
 /// The directories below an azward home.
-const BELOW: [&str; 8] = ["bin", "man", "man1", "run", "stage", "vaults", "views", "zsh"];
+const BELOW: [&str; 9] = ["bin", "man", "man1", "run", "stage", "tokens", "vaults", "views", "zsh"];
 
 /// Those in which each directory has a name of its own.
 const HOLDERS: [&str; 2] = ["logins", "sessions"];

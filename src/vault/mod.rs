@@ -16,6 +16,7 @@
 //! nothing is changed at all.
 
 mod belongings;
+mod beside;
 mod candidates;
 mod choosing;
 mod committing;
@@ -41,6 +42,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use belongings::{Extent, forget_unclaimed};
+pub(crate) use beside::DIRECTORY as DIRECTORY_BESIDE;
+pub use beside::{Beside, forget_beside};
 pub use contents::{Contents, KeptEntry};
 pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};

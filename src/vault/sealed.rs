@@ -6,6 +6,9 @@
 //! "azward vault\n"  version u16  kind u8  key id [8]  generation u64  nonce [24]  length u16  directory [length]
 //! ciphertext  tag [16]                                                                 (integers little-endian)
 //! ```
+//! What is sealed beside a vault (`beside`) has a magic of its own and a text in the place of the contents, and is otherwise the
+//! same; its generation is 0.
+//!
 //! The magic and the version never move, so that every later azward, and every earlier one, can tell them. Version 1 had the
 //! same header, and its contents were of the first [`Format`]: it is opened, and what is sealed is version 2; or 3, which is
 //! the same for a key store that came later, so that an azward that does not know that store leaves the vault as it is.
@@ -23,10 +26,27 @@ use super::keys::{KeyId, KeyStoreKind, MasterKey};
 use crate::sys;
 
 const MAGIC: &[u8] = b"azward vault\n";
+const MAGIC_BESIDE: &[u8] = b"azward short\n";
 const VERSION: u16 = 2;
 const LATER_STORE_VERSION: u16 = 3;
 const FIRST_VERSION: u16 = 1;
 const TAG: usize = 16;
+
+/// What bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Vault,
+    Beside,
+}
+
+impl What {
+    fn magic(self) -> &'static [u8] {
+        match self {
+            Self::Vault => MAGIC,
+            Self::Beside => MAGIC_BESIDE,
+        }
+    }
+}
 
 /// What a vault says of itself in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +59,7 @@ pub(super) struct Header {
     pub(super) generation: u64,
     /// The canonical config directory that it belongs to.
     pub(super) directory: PathBuf,
+    what: What,
     /// How its contents are written.
     format: Format,
     nonce: [u8; 24],
@@ -69,10 +90,19 @@ impl<'a> Reader<'a> {
 }
 
 impl Header {
-    /// Reads the header of `bytes`, and how long it is.
+    /// Reads the header of a vault, and how long it is.
     pub(super) fn parse(bytes: &[u8]) -> Result<(Self, usize), Flaw> {
+        Self::parse_as(What::Vault, bytes)
+    }
+
+    /// The same of what is sealed beside one.
+    pub(super) fn parse_beside(bytes: &[u8]) -> Result<(Self, usize), Flaw> {
+        Self::parse_as(What::Beside, bytes)
+    }
+
+    fn parse_as(what: What, bytes: &[u8]) -> Result<(Self, usize), Flaw> {
         let mut reader = Reader(bytes);
-        if reader.take(MAGIC.len()) != Ok(MAGIC) {
+        if reader.take(what.magic().len()) != Ok(what.magic()) {
             return Err(Flaw::Damaged("does not begin as a vault does"));
         }
         let version = u16::from_le_bytes(reader.array()?);
@@ -89,11 +119,18 @@ impl Header {
         let nonce = reader.array()?;
         let length = u16::from_le_bytes(reader.array()?);
         let directory = sys::path_from_bytes(reader.take(usize::from(length))?);
-        let header = Self { kind, key_id, generation, directory, format, nonce };
+        let header = Self { kind, key_id, generation, directory, what, format, nonce };
         if header.version() != version {
             return Err(Flaw::Damaged("names a key store that its version does not have"));
         }
         Ok((header, bytes.len() - reader.0.len()))
+    }
+
+    fn new(what: What, kind: KeyStoreKind, key: &MasterKey, generation: u64, directory: &Path) -> io::Result<Self> {
+        let mut nonce = [0; 24];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let (key_id, directory) = (key.id(), directory.to_owned());
+        Ok(Self { kind, key_id, generation, directory, what, format: Format::Second, nonce })
     }
 
     fn version(&self) -> u16 {
@@ -107,7 +144,7 @@ impl Header {
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let directory = sys::path_to_bytes(&self.directory);
         let length = u16::try_from(directory.len()).map_err(|_| io::ErrorKind::InvalidFilename)?;
-        let mut bytes = MAGIC.to_vec();
+        let mut bytes = self.what.magic().to_vec();
         bytes.extend(self.version().to_le_bytes());
         bytes.push(self.kind.to_byte());
         bytes.extend(self.key_id);
@@ -127,11 +164,13 @@ pub(super) fn seal(
     generation: u64,
     directory: &Path,
 ) -> io::Result<Vec<u8>> {
-    let mut nonce = [0; 24];
-    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let format = Format::Second;
-    let header = Header { kind, key_id: key.id(), generation, directory: directory.to_owned(), format, nonce };
-    seal_body(&header, contents.to_json()?, key)
+    seal_body(&Header::new(What::Vault, kind, key, generation, directory)?, contents.to_json()?, key)
+}
+
+/// Seals a text that belongs beside a vault of `directory`.
+pub(super) fn seal_beside(text: &str, kind: KeyStoreKind, key: &MasterKey, directory: &Path) -> io::Result<Vec<u8>> {
+    let header = Header::new(What::Beside, kind, key, 0, directory)?;
+    seal_body(&header, Zeroizing::new(text.as_bytes().to_vec()), key)
 }
 
 fn seal_body(header: &Header, mut body: Zeroizing<Vec<u8>>, key: &MasterKey) -> io::Result<Vec<u8>> {
@@ -147,6 +186,22 @@ fn seal_body(header: &Header, mut body: Zeroizing<Vec<u8>>, key: &MasterKey) -> 
 /// Opens what [`seal`] made. `key` is the one that the header asks for.
 pub(super) fn open(bytes: &[u8], key: &MasterKey) -> Result<Contents, Flaw> {
     let (header, start) = Header::parse(bytes)?;
+    let body = open_body(&header, bytes, start, key)?;
+    Contents::from_json(header.format, &body).map_err(|flaw| match flaw {
+        NotContents::Nonsense => Flaw::Damaged("opens, and its contents make no sense"),
+        NotContents::Newer => Flaw::Newer(header.version()),
+    })
+}
+
+/// Opens what [`seal_beside`] made.
+pub(super) fn open_beside(bytes: &[u8], key: &MasterKey) -> Result<Zeroizing<String>, Flaw> {
+    let (header, start) = Header::parse_beside(bytes)?;
+    let mut body = open_body(&header, bytes, start, key)?;
+    let text = String::from_utf8(std::mem::take(&mut *body));
+    text.map(Zeroizing::new).map_err(|_| Flaw::Damaged("opens, and is no text"))
+}
+
+fn open_body(header: &Header, bytes: &[u8], start: usize, key: &MasterKey) -> Result<Zeroizing<Vec<u8>>, Flaw> {
     let (associated, sealed) = bytes.split_at(start);
     let middle = sealed.len().checked_sub(TAG).ok_or(Flaw::Damaged("is cut short"))?;
     let (ciphertext, tag) = sealed.split_at(middle);
@@ -156,10 +211,7 @@ pub(super) fn open(bytes: &[u8], key: &MasterKey) -> Result<Contents, Flaw> {
         .map_err(|_| Flaw::Damaged("has a key of the wrong length"))?
         .decrypt_inout_detached(&header.nonce.into(), associated, body.as_mut_slice().into(), &tag)
         .map_err(|_| Flaw::Damaged("does not open with its own key"))?;
-    Contents::from_json(header.format, &body).map_err(|flaw| match flaw {
-        NotContents::Nonsense => Flaw::Damaged("opens, and its contents make no sense"),
-        NotContents::Newer => Flaw::Newer(header.version()),
-    })
+    Ok(body)
 }
 
 fn cipher(key: &MasterKey) -> io::Result<XChaCha20Poly1305> {
@@ -262,6 +314,20 @@ pub(super) mod tests {
         let json = String::from_utf8(sample("canary").to_json().unwrap().to_vec()).unwrap();
         let body = json.replacen("refresh_token", "moon_stone", 1).into_bytes();
         assert_eq!(open(&seal_body(&header, body.into(), &key).unwrap(), &key), Err(Flaw::Newer(VERSION)));
+    }
+
+    #[test]
+    fn what_is_sealed_beside_a_vault_is_none_and_no_vault_is_that() {
+        let (vault, key) = sealed();
+        let beside = seal_beside("canary é", KeyStoreKind::KeyFile, &key, Path::new("/home/u/.azure")).unwrap();
+        assert_eq!(*open_beside(&beside, &key).unwrap(), "canary é");
+        assert!(!beside.windows(6).any(|window| window == b"canary"));
+        assert_eq!(open(&beside, &key), Err(Flaw::Damaged("does not begin as a vault does")));
+        assert!(open_beside(&vault, &key).is_err());
+        for (mut bytes, magic) in [(vault, MAGIC_BESIDE), (beside, MAGIC)] {
+            bytes[..MAGIC.len()].copy_from_slice(magic);
+            assert!(open(&bytes, &key).is_err() && open_beside(&bytes, &key).is_err());
+        }
     }
 
     #[test]

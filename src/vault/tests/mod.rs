@@ -1,6 +1,7 @@
 //! The promises of the vault as a whole, all with a key file: the keyring has `tests/e2e/surroundings/keyring/`.
 
 mod belongings;
+mod beside;
 mod first_version;
 mod forgetting;
 mod generations;
