@@ -160,6 +160,7 @@ const ALL: &[(&str, &[Example])] = &[
         &[
             ("config set window_minutes 30", "tokens are renewed earlier"),
             ("config set key_store keyring", "a new vault has its key there or nowhere"),
+            ("config set seal all-tokens", "access tokens leave the token cache, too"),
             ("config set journal off", "only warnings are kept"),
             ("config set confirm new-caller", "a program's first token is a question"),
         ],

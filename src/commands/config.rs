@@ -9,12 +9,14 @@ use anyhow::{Result, bail};
 use serde_json::{Map, json};
 
 use crate::app::App;
-use crate::azure::real_az;
+use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::settings::{self, Change, Edited, Key, Provenance, Settings, Value};
+use crate::store::CredentialStore;
 use crate::text;
 use crate::ui::{Form, Ui};
+use crate::vault;
 
 /// How long an install or an uninstall may take.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -83,6 +85,7 @@ pub fn set(app: &App, ui: &Ui, name: &str, word: &str) -> Result<()> {
         (Key::KeyStore, _) => {
             ui.say("it is for vaults that are new: those that are there keep their keys where they are");
         }
+        (Key::Seal, _) => put_at_rest(app, ui),
         _ => {}
     }
     Ok(())
@@ -103,10 +106,37 @@ pub fn unset(app: &App, ui: &Ui, name: &str) -> Result<()> {
             let (default, _) = key.effective(&Settings::default());
             let holds = default.map_or_else(String::new, |value| format!(": {} holds, by default", value.words()));
             ui.say(format!("{name} is no longer set in `{path}`{holds}"));
+            if key == Key::Seal {
+                put_at_rest(app, ui);
+            }
         }
         Ok(_) => ui.say(format!("{name} was not set in `{path}`")),
     }
     Ok(())
+}
+
+/// Has what `seal` says be so now, in every directory of every login; one that cannot be had now is the next az's to see to.
+fn put_at_rest(app: &App, ui: &Ui) {
+    let Ok(settings) = Settings::load(&app.context.azward_home) else { return };
+    let app = &App::with(app.context.clone(), settings);
+    let _waiting = ui.waiting_for("the vaults and their keys");
+    let mut directories = vec![ConfigDir::of(&app.context)];
+    for (directory, vault) in vault::all_vaults(&app.context, &app.settings).unwrap_or_default() {
+        directories
+            .extend([directory].iter().chain(&vault.login().views(&app.context)).map(|path| ConfigDir::at(path)));
+    }
+    directories.sort_by_key(ConfigDir::id);
+    directories.dedup_by_key(|directory| directory.id());
+    for config_dir in directories.iter().filter(|directory| directory.path().is_dir()) {
+        let store = CredentialStore::new(app, config_dir);
+        let outcome = store.sweep();
+        let shown = text::path(config_dir.path());
+        if let Err(failure) = outcome {
+            ui.say(format!("not in `{shown}` yet, the next az there sees to it: {}", failure.what));
+        } else if store.is_to_be_put_at_rest() {
+            ui.say(format!("not in `{shown}` yet: an az is running there, and sees to it when it ends"));
+        }
+    }
 }
 
 fn change(app: &App, ui: &Ui, change: &Change<'_>) -> Result<Edited> {

@@ -13,7 +13,6 @@ use crate::azure::ConfigDir;
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::clear::Clear;
 use crate::commands::list::{Listed, listed, owner_name};
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Section, TokenCache};
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
@@ -260,7 +259,7 @@ fn drop_login(app: &App, ui: &Ui, login: &Listed, extent: Extent, alone: &Alone)
 
 /// What a directory that is still there has left of its logins.
 fn what_stays(store: &CredentialStore<'_>, context: &crate::context::Context) -> Vec<String> {
-    let cache_text = store.cache.read().ok().flatten().unwrap_or_default();
+    let cache_text = store.read_cache().ok().flatten().unwrap_or_default();
     let count = TokenCache::parse(&cache_text)
         .and_then(|cache| Ok(cache.entries(Section::AccessToken)?.len()))
         .unwrap_or_default();

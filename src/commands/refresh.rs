@@ -10,7 +10,6 @@ use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::TokenRequest;
 use crate::azure::{Command, ConfigDir};
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
@@ -98,7 +97,7 @@ fn wanted(app: &App, config_dir: &ConfigDir, store: &CredentialStore<'_>, which:
         Which::ResourceManager => requested(&TokenRequest::default()),
         Which::Resource(resource) => requested(&TokenRequest { resource: Some(resource), ..TokenRequest::default() }),
         Which::All => {
-            let text = store.cache.read()?.unwrap_or_default();
+            let text = store.read_cache()?.unwrap_or_default();
             let cache = TokenCache::parse(&text)?;
             cloud.as_ref().map(|cloud| held(&cache, cloud)).transpose()?.filter(|held| !held.is_empty())
         }

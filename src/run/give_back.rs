@@ -46,7 +46,8 @@ impl CredentialStore<'_> {
         opened.harvest(&cache, Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
         let written = match msal::inject(&cache, opened.contents(), |name| profile.has_user(name))? {
-            Some(text) => section.cache.write(&text)?,
+            Some(text) => section.cache.write_whole(&text)?,
+            None if section.cache.has_sealed() => section.cache.write_whole(section.cache.text())?,
             None => section.cache.leave(),
         };
         let text = self.cache.read()?.unwrap_or_default();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::home_lock::Alone;
 use crate::lock::{Lock, Mode};
+use crate::vault::forget_beside;
 
 /// The id of a config directory at which somebody is at work: of any, or of `only`. `None` when nobody is.
 #[must_use]
@@ -20,7 +21,7 @@ pub(crate) fn at_work(azward_home: &Path, only: Option<&str>, _alone: &Alone) ->
     locks.find(|(_, path)| !matches!(Lock::attempt(path, Mode::Exclusive), Ok(Some(_)))).map(|(id, _)| id)
 }
 
-/// Removes the locks and notes of a config directory at which nobody is at work.
+/// Removes the locks and notes of a config directory at which nobody is at work, and what is sealed of it beside the vaults.
 pub(crate) fn remove_run_files(azward_home: &Path, id: &str, _alone: &Alone) {
     for entry in std::fs::read_dir(azward_home.join("run")).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(&format!("{id}.")) {
@@ -28,6 +29,8 @@ pub(crate) fn remove_run_files(azward_home: &Path, id: &str, _alone: &Alone) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+    // It is good for an hour or a day, and nobody is given it who is not signed in.
+    let _ = forget_beside(azward_home, id);
 }
 
 #[cfg(test)]

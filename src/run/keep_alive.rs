@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::origin::Origin;
 use crate::run::exposure::Exposure;
@@ -53,7 +52,7 @@ pub(super) fn keep_alive(tokens: &Tokens<'_>, wanted: Option<&TokenKey>, exposur
 
 /// Renews the token if it is due. A cache that cannot be read at this moment is looked at again.
 fn keep_fresh(tokens: &Tokens<'_>, wanted: &TokenKey) -> Acquired {
-    let text = tokens.store.cache.read().ok().flatten().unwrap_or_default();
+    let text = tokens.store.read_cache().ok().flatten().unwrap_or_default();
     match TokenCache::parse(&text) {
         Ok(cache) => tokens.acquire_from(&cache, wanted, Renew::IfDue),
         Err(_) => Acquired::Denied(None),

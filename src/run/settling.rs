@@ -27,17 +27,18 @@ impl CredentialStore<'_> {
     }
 
     fn sweep_cache(&self) -> Result<()> {
-        let record = SweepRecord::of(&self.app.context, self.config_dir);
+        let record = SweepRecord::of(&self.app.context, self.config_dir, self.seals_all());
         // What a run above us has for itself alone is not lying anywhere.
         if is_covered(self.cache.path()) {
             return Ok(());
         }
         self.forget_logged_out();
         self.blank_kept_answers();
-        if record.is_valid(&self.cache) && !self.cache.has_leftover() {
+        let is_unsealed = self.seals_all() || !self.has_sealed();
+        if record.is_valid(&self.cache) && !self.cache.has_leftover() && is_unsealed {
             return Ok(());
         }
-        if !self.has_clear_tokens() {
+        if !self.has_clear_tokens() && !self.is_to_be_put_at_rest() {
             record.renew(&self.cache);
             return Ok(());
         }
@@ -159,8 +160,9 @@ impl CredentialStore<'_> {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = nobody;
-        if let Some(text) = scrubbed {
-            section.write(&text)?;
+        let own = section.is_to_be_put_at_rest().then(|| section.text());
+        if let Some(text) = scrubbed.as_deref().map(String::as_str).or(own) {
+            section.put_at_rest(text)?;
         }
         stored
     }

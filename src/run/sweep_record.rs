@@ -23,10 +23,11 @@ pub(super) struct SweepRecord {
 }
 
 impl SweepRecord {
-    /// The record of `config_dir`; nothing is read yet.
+    /// The record of `config_dir`; nothing is read yet. Where short-lived tokens are sealed too, another one says that there are none.
     #[must_use]
-    pub(super) fn of(context: &Context, config_dir: &ConfigDir) -> Self {
-        let path = context.azward_home.join("run").join(format!("{}.swept", config_dir.id()));
+    pub(super) fn of(context: &Context, config_dir: &ConfigDir, seals_all: bool) -> Self {
+        let ending = if seals_all { "swept-all" } else { "swept" };
+        let path = context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
         Self { path, home: context.home_lock.clone() }
     }
 
@@ -70,7 +71,7 @@ mod tests {
     fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None);
-        let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")));
+        let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")), false);
         let cache = TokenCacheFile::of(&ConfigDir::at(dir.path()));
         assert!(record.is_valid(&cache), "there is nothing");
         let lock = cache.lock(Duration::ZERO).unwrap();

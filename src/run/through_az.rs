@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::azure::command::TokenRequest;
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Entry, Section, TokenCache};
 use crate::failure::Result;
 use crate::run::exposure::AzEnd;
@@ -36,7 +35,7 @@ pub(super) fn rotate_privately(
     now: i64,
 ) -> Result<bool> {
     let held = launch.begin()?.hold()?;
-    let Some(text) = store.cache.read()? else { return Ok(false) };
+    let Some(text) = store.read_cache()? else { return Ok(false) };
     let due = wanted.due(&TokenCache::parse(&text)?, now, store.app.settings.window())?.unwrap_or_default();
     if due.is_empty() {
         return Ok(false);

@@ -67,6 +67,21 @@ impl Choice for ExposureChoice {
         &[("auto", Self::Auto), ("private", Self::Private), ("memory", Self::Memory), ("in-place", Self::InPlace)];
 }
 
+/// What leaves the files when no run needs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SealChoice {
+    /// What is good for long: refresh tokens, secrets of service principals.
+    #[default]
+    RefreshTokens,
+    /// Access and ID tokens as well.
+    AllTokens,
+}
+
+impl Choice for SealChoice {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("refresh-tokens", Self::RefreshTokens), ("all-tokens", Self::AllTokens)];
+}
+
 /// Whether events are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum JournalChoice {

@@ -24,6 +24,8 @@ pub enum Key {
     Exposure,
     /// Where the master key of a new vault is kept.
     KeyStore,
+    /// What leaves the files when no run needs it.
+    Seal,
     /// For how many minutes the kernel may keep a keyring's key.
     KeyCacheMinutes,
     /// How many minutes before its expiry a token is due.
@@ -58,9 +60,10 @@ impl Value {
 
 impl Key {
     /// Every setting there is, and its name.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("exposure", Self::Exposure),
         ("key_store", Self::KeyStore),
+        ("seal", Self::Seal),
         ("key_cache_minutes", Self::KeyCacheMinutes),
         ("window_minutes", Self::WindowMinutes),
         ("real_az", Self::RealAz),
@@ -96,6 +99,7 @@ impl Key {
         match self {
             Self::Exposure => all::<super::ExposureChoice>(),
             Self::KeyStore => all::<super::KeyStoreChoice>(),
+            Self::Seal => all::<super::SealChoice>(),
             Self::Journal => all::<super::JournalChoice>(),
             Self::Confirm => all::<super::ConfirmChoice>(),
             Self::KeyCacheMinutes | Self::WindowMinutes | Self::RealAz => Vec::new(),
@@ -109,7 +113,7 @@ impl Key {
             Self::KeyCacheMinutes | Self::WindowMinutes => {
                 word.parse().map_or_else(|_| Value::Text(word.to_owned()), Value::Number)
             }
-            Self::Exposure | Self::KeyStore | Self::RealAz | Self::Journal | Self::Confirm => {
+            Self::Exposure | Self::KeyStore | Self::Seal | Self::RealAz | Self::Journal | Self::Confirm => {
                 Value::Text(word.to_owned())
             }
         }
@@ -133,6 +137,7 @@ impl Key {
         let taken = match self {
             Self::Exposure => choose(value, &mut settings.exposure),
             Self::KeyStore => choose(value, &mut settings.key_store),
+            Self::Seal => choose(value, &mut settings.seal),
             Self::Journal => choose(value, &mut settings.journal),
             Self::Confirm if !CAN_TELL_CALLERS && *value == Value::Text(ConfirmChoice::NewCaller.word().to_owned()) => {
                 let hint = "leave it at `never`: there every program gets its tokens unasked";
@@ -156,7 +161,7 @@ impl Key {
     fn refused(self, value: &Value) -> Failure {
         let shown = value.words();
         let hint = match self {
-            Self::Exposure | Self::KeyStore | Self::Journal | Self::Confirm => {
+            Self::Exposure | Self::KeyStore | Self::Seal | Self::Journal | Self::Confirm => {
                 suggestion(&shown, &self.words(), "it is one of")
             }
             Self::KeyCacheMinutes => "it is a whole number of minutes, 0 for not at all".to_owned(),
@@ -178,6 +183,7 @@ impl Key {
         match self {
             Self::Exposure => word(settings.exposure),
             Self::KeyStore => word(settings.key_store),
+            Self::Seal => word(settings.seal),
             Self::Journal => word(settings.journal),
             Self::Confirm => word(settings.confirm),
             Self::KeyCacheMinutes => number(settings.key_cache_minutes),
@@ -221,6 +227,7 @@ mod tests {
             let (good, bad): (&[&str], &[&str]) = match key {
                 Key::Exposure => (&["auto", "private", "memory", "in-place"], &["", "Auto", "1"]),
                 Key::KeyStore => (&["auto", "keyring", "systemd-creds", "passphrase", "key-file"], &["key_file"]),
+                Key::Seal => (&["refresh-tokens", "all-tokens"], &["all", "access-tokens", ""]),
                 Key::Journal => (&["on", "off"], &["yes"]),
                 Key::Confirm if CAN_TELL_CALLERS => (&["never", "new-caller"], &["new", "always", ""]),
                 Key::Confirm => (&["never"], &["new-caller"]),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::private;
-pub use choice::{Choice, ConfirmChoice, ExposureChoice, JournalChoice, KeyStoreChoice};
+pub use choice::{Choice, ConfirmChoice, ExposureChoice, JournalChoice, KeyStoreChoice, SealChoice};
 pub use edit::{Change, Edited, edit};
 pub(crate) use file::NAME;
 pub(crate) use first_version::{FirstVersion, NAME as FIRST_VERSION, TAKEN_OVER};
@@ -62,6 +62,8 @@ pub struct Settings {
     pub key_store: Setting<KeyStoreChoice>,
     /// How the secrets are handed to a run.
     pub exposure: Setting<ExposureChoice>,
+    /// What leaves the files when no run needs it.
+    pub seal: Setting<SealChoice>,
     /// For how many minutes the kernel may keep a key that the keyring gave: 0 for not at all.
     pub key_cache_minutes: Setting<u32>,
     /// With how many minutes left a token is due; one that lives less than three times as long, with a third of its lifetime.
@@ -79,6 +81,7 @@ impl Default for Settings {
             real_az: Vec::new(),
             key_store: Setting::default(),
             exposure: Setting::default(),
+            seal: Setting::default(),
             key_cache_minutes: minutes(8 * 60),
             window_minutes: minutes(20),
             journal: Setting::default(),

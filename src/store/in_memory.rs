@@ -131,18 +131,19 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         let payload = self.file.codec().encode(text).map_err(io::Error::other)?;
         match file.memory() {
             Some(_) if file.is_there_in_memory() => {
-                self.write(text).map(drop).map_err(|failure| io::Error::other(failure.what))
+                return self.write_whole(text).map(drop).map_err(|failure| io::Error::other(failure.what));
             }
             // Another machine's, or gone with the last session of its user.
-            Some(there) if there == memory => file.write_in_memory(memory, &payload),
+            Some(there) if there == memory => file.write_in_memory(memory, &payload)?,
             there => {
                 let (_no_mounts, mounts) = store.mounts();
                 if there.is_some() {
                     file.bring_back(None, mounts)?;
                 }
-                file.move_into_memory(memory, &payload, mounts)
+                file.move_into_memory(memory, &payload, mounts)?;
             }
         }
+        self.note_whole().map(drop).map_err(|failure| io::Error::other(failure.what))
     }
 
     /// Has the regular file take its name back, with `text`, where it is in memory; what is lost there leaves it as it was.
@@ -155,7 +156,7 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         if store.lease.login_since()?.is_some() {
             return if text == self.text() { Ok(()) } else { self.write(text).map(drop) };
         }
-        self.bring_back_text(text)
+        self.at_rest(text, |text| self.bring_back_text(text)).map(drop)
     }
 
     fn bring_back_text(&self, text: &str) -> Result<()> {

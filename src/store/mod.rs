@@ -6,6 +6,7 @@
 //! Fails open and loses nothing: what cannot be read is left alone, what cannot be stored is not scrubbed, and the caller
 //! is told so that az can run all the same.
 
+mod at_rest;
 #[cfg(target_os = "linux")]
 mod in_memory;
 mod kept_answers;
@@ -164,13 +165,13 @@ impl<'a> CredentialStore<'a> {
     pub fn read_settled(&self) -> Result<Zeroizing<String>> {
         let is_whole = |text: &str| !text.is_empty() && TokenCache::parse(text).is_ok();
         for _ in 1..READINGS {
-            let Some(text) = self.cache.read()? else { return Ok(Zeroizing::default()) };
+            let Some(text) = self.read_cache()? else { return Ok(Zeroizing::default()) };
             if is_whole(&text) || !self.vault.exists() {
                 return Ok(text);
             }
             std::thread::sleep(READING_PAUSE);
         }
-        Ok(self.cache.read()?.unwrap_or_default())
+        Ok(self.read_cache()?.unwrap_or_default())
     }
 
     /// What is known of the order of a refresh token in the real file and the vault's.
@@ -184,7 +185,8 @@ impl<'a> CredentialStore<'a> {
     /// Whether there is nothing to hand over and nothing to take: nobody has logged in yet, az keeps its tokens elsewhere, or
     /// the config directory is not there.
     pub(crate) fn has_nothing(&self) -> bool {
-        !self.config_dir.path().is_dir() || (!self.vault.exists() && !self.is_in_the_clear())
+        let has_any = || self.is_in_the_clear() || self.has_sealed() || self.is_to_be_put_at_rest();
+        !self.config_dir.path().is_dir() || (!self.vault.exists() && !has_any())
     }
 
     /// Where az keeps its tokens.

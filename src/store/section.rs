@@ -46,6 +46,8 @@ pub(crate) struct FileSection<'c, F> {
     pub(super) file: &'c F,
     lock: MsalLock,
     text: Option<Zeroizing<String>>,
+    /// Whether some of the text is not in the file but sealed beside the vault.
+    has_sealed: bool,
 }
 
 /// The token cache is.
@@ -88,7 +90,12 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(super) fn lock_cache_within(&self, deadline: Duration) -> Result<CacheSection<'_>> {
-        self.lock_file(&self.cache, deadline)
+        let mut section = self.lock_file(&self.cache, deadline)?;
+        if let Some(whole) = section.text.as_deref().and_then(|text| self.with_sealed(text)) {
+            section.text = Some(whole);
+            section.has_sealed = true;
+        }
+        Ok(section)
     }
 
     /// Locks the list of service principals alone; whoever has the token cache's lock too has taken that first.
@@ -112,7 +119,7 @@ impl CredentialStore<'_> {
         #[cfg(target_os = "linux")]
         self.clear_memory_leftovers(file);
         let text = file.read()?;
-        Ok(FileSection { store: self, file, lock, text })
+        Ok(FileSection { store: self, file, lock, text, has_sealed: false })
     }
 }
 
@@ -193,7 +200,7 @@ impl VaultSection<'_> {
 }
 
 impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
-    /// Its text; nothing where there is no file.
+    /// Its text, what is sealed of it included; nothing where there is no file.
     pub(crate) fn text(&self) -> &str {
         self.text.as_deref().map_or("", String::as_str)
     }
@@ -203,13 +210,66 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         self.text.is_none()
     }
 
-    /// Puts `text` in its place, by a means that takes no private mount away.
+    /// Puts `text` in its place, by a means that takes no private mount away: whole where a run needs it, else as it is at rest.
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn write(&self, text: &str) -> Result<Written> {
+        match self.is_sealed_at_rest() && !self.store.is_needed()? {
+            true => self.put_at_rest(text),
+            false => self.write_whole(text),
+        }
+    }
+
+    /// The same where nobody needs it.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(crate) fn put_at_rest(&self, text: &str) -> Result<Written> {
+        self.at_rest(text, |text| self.store.replace(self.file, &self.lock, text))
+    }
+
+    /// The same for who needs it, or has azward let go of it: nothing of it is sealed then.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(crate) fn write_whole(&self, text: &str) -> Result<Written> {
         self.store.replace(self.file, &self.lock, text)?;
+        self.note_whole()
+    }
+
+    /// Has `write` write what is to be in the file at rest.
+    pub(super) fn at_rest(&self, text: &str, write: impl FnOnce(&str) -> Result<()>) -> Result<Written> {
+        match self.is_sealed_at_rest().then(|| self.store.sealed_from(text)).flatten() {
+            Some(bare) => write(&bare).map(|()| Written::whole()),
+            None => write(text).and_then(|()| self.note_whole()),
+        }
+    }
+
+    /// The file has all of its text.
+    pub(super) fn note_whole(&self) -> Result<Written> {
+        if self.is_cache() && self.store.has_sealed() {
+            self.store.drop_sealed()?;
+        }
         Ok(Written::whole())
+    }
+
+    /// Whether the file is not as it is to be at rest, whatever is scrubbed from it.
+    pub(crate) fn is_to_be_put_at_rest(&self) -> bool {
+        self.is_cache() && self.store.is_to_be_put_at_rest()
+    }
+
+    /// Whether some of its text is not in the file.
+    pub(crate) fn has_sealed(&self) -> bool {
+        self.has_sealed
+    }
+
+    fn is_sealed_at_rest(&self) -> bool {
+        self.is_cache() && self.store.seals_all()
+    }
+
+    fn is_cache(&self) -> bool {
+        self.file.path() == self.store.cache.path()
     }
 
     /// The file has what it is to have.

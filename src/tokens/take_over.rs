@@ -2,7 +2,6 @@
 //! the same token due together cause one request. The copy stands in this one's cache as MSAL would have stored it. What
 //! cannot be read there or written here is redeemed for, as if there were no other directory.
 
-use crate::credentials::CredentialFile;
 use crate::credentials::msal::{Section, TokenCache};
 use crate::failure::Result;
 use crate::store::CredentialStore;
@@ -16,7 +15,7 @@ use crate::tokens::TokenKey;
 pub(super) fn take_over(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<bool> {
     let (now, window) = (store.app.context.now(), store.app.settings.window());
     for config_dir in &store.siblings() {
-        let Ok(Some(text)) = CredentialStore::new(store.app, config_dir).cache.read() else { continue };
+        let Ok(Some(text)) = CredentialStore::new(store.app, config_dir).read_cache() else { continue };
         let Ok(theirs) = TokenCache::parse(&text) else { continue };
         let Ok(Some(account)) = wanted.account(&theirs) else { continue };
         let Ok(serving) = wanted.serving(&theirs, &account) else { continue };

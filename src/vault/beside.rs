@@ -36,8 +36,8 @@ impl Beside {
         }
     }
 
-    fn path(self, azward_home: &Path, config_dir: &ConfigDir) -> PathBuf {
-        azward_home.join(DIRECTORY).join(format!("{}.{}", config_dir.id(), self.ending()))
+    fn path(self, azward_home: &Path, config_dir: &str) -> PathBuf {
+        azward_home.join(DIRECTORY).join(format!("{config_dir}.{}", self.ending()))
     }
 }
 
@@ -45,13 +45,13 @@ impl Vault {
     /// Whether there is something sealed for `config_dir`, be it of any use or not.
     #[must_use]
     pub fn has_beside(&self, what: Beside, config_dir: &ConfigDir) -> bool {
-        what.path(self.azward_home(), config_dir).symlink_metadata().is_ok()
+        self.path_beside(what, config_dir).symlink_metadata().is_ok()
     }
 
     /// What is sealed for `config_dir`, if it can be opened now.
     #[must_use]
     pub fn open_beside(&self, what: Beside, config_dir: &ConfigDir) -> Option<Zeroizing<String>> {
-        let bytes = files::read(&what.path(self.azward_home(), config_dir)).ok()??;
+        let bytes = files::read(&self.path_beside(what, config_dir)).ok()??;
         let (header, _) = Header::parse_beside(&bytes).ok()?;
         if header.directory != config_dir.canonical() {
             return None;
@@ -65,7 +65,7 @@ impl Vault {
     /// # Errors
     /// `KeyUnavailable`, `Storage`; what was there stays.
     pub fn seal_beside(&self, what: Beside, config_dir: &ConfigDir, text: &str) -> Result<()> {
-        let path = what.path(self.azward_home(), config_dir);
+        let path = self.path_beside(what, config_dir);
         let _presence = self.home.enter()?;
         let failed = |error| Failure::storage("write", &path, &error);
         let directory = path.parent().unwrap_or(&path);
@@ -81,7 +81,7 @@ impl Vault {
     /// # Errors
     /// `Storage`.
     pub fn remove_beside(&self, what: Beside, config_dir: &ConfigDir) -> Result<()> {
-        files::remove(&what.path(self.azward_home(), config_dir))
+        files::remove(&self.path_beside(what, config_dir))
     }
 
     /// The key of this machine's vault, or the one that a new vault would get.
@@ -96,15 +96,15 @@ impl Vault {
         self.key_for_new()
     }
 
-    fn azward_home(&self) -> &Path {
-        self.vaults.parent().unwrap_or(&self.vaults)
+    fn path_beside(&self, what: Beside, config_dir: &ConfigDir) -> PathBuf {
+        what.path(self.vaults.parent().unwrap_or(&self.vaults), &config_dir.id())
     }
 }
 
-/// Removes everything that is sealed for `config_dir`.
+/// Removes everything that is sealed for the config directory of this id.
 ///
 /// # Errors
 /// `Storage`.
-pub fn forget_beside(azward_home: &Path, config_dir: &ConfigDir) -> Result<()> {
+pub fn forget_beside(azward_home: &Path, config_dir: &str) -> Result<()> {
     Beside::ALL.into_iter().try_for_each(|what| files::remove(&what.path(azward_home, config_dir)))
 }

@@ -6,6 +6,7 @@
 //!   - `adfs`: an AD FS in the place of Entra ID.
 //!   - `adoption`: a login that azward did not put there itself is taken into the vault.
 //!   - `adversity`: keyrings, disks, vaults, locks, modes and clocks in disorder.
+//!   - `all_tokens`: access tokens are sealed, too.
 //!   - `copied`: a copy of a config directory says whose login it lacks, and adopts it.
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `encryption`: an az that would keep its tokens in a keyring of its own.
@@ -74,6 +75,7 @@ mod runs {
     mod adfs;
     mod adoption;
     mod adversity;
+    mod all_tokens;
     mod copied;
     mod denials;
     mod encryption;

@@ -26,6 +26,7 @@ fn each_setting_says_what_holds_and_who_set_it() {
     let rows = |sandbox: &Sandbox, words: &[&str]| config(sandbox, words).ok().silent().out();
     let expected = "exposure          auto, by default\n\
                     key_store         auto, by default\n\
+                    seal              refresh-tokens, by default\n\
                     key_cache_minutes 480, by default\n\
                     window_minutes    20, by default\n\
                     real_az           not set: the first on PATH is taken\n\

@@ -28,6 +28,8 @@ pub(super) struct Finding<'a> {
 pub(super) struct Seen<'a> {
     pub(super) findings: Vec<Finding<'a>>,
     pub(super) unseen: Vec<String>,
+    /// What is as it should be, and could be safer.
+    pub(super) suggestions: Vec<String>,
 }
 
 impl<'a> Seen<'a> {
@@ -46,6 +48,11 @@ impl<'a> Seen<'a> {
     /// Something could not be looked at.
     pub(super) fn could_not(&mut self, line: impl Into<String>) {
         self.unseen.push(line.into());
+    }
+
+    /// Something could be safer than it has to be.
+    pub(super) fn suggest(&mut self, line: impl Into<String>) {
+        self.suggestions.push(line.into());
     }
 
     /// Whether this was found.

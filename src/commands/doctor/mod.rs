@@ -57,6 +57,7 @@ pub fn doctor(app: &App, ui: &Ui, mending: Mending, form: Form) -> Result<()> {
             "schema": 1,
             "findings": seen.findings.iter().map(finding::Finding::as_json).collect::<Vec<_>>(),
             "mended": mended.iter().map(Mended::as_json).collect::<Vec<_>>(),
+            "suggestions": seen.suggestions.iter().map(|line| text::line(line)).collect::<Vec<_>>(),
             "not_looked_at": seen.unseen.iter().map(|line| text::line(line)).collect::<Vec<_>>(),
         })),
         Form::Table if mending == Mending::Nothing => show(ui, &seen),
@@ -98,6 +99,9 @@ fn show(ui: &Ui, seen: &Seen<'_>) {
     }
     if seen.findings.is_empty() {
         ui.say("all is as it should be");
+    }
+    for line in &seen.suggestions {
+        ui.row("suggestion", line);
     }
 }
 

@@ -28,6 +28,12 @@ pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut 
             seen.mended_by(move || Ok(store.sweep()?));
         }
     }
+    if let Some(count) = store.short_lived_in_the_clear().filter(|_| !store.seals_all()) {
+        seen.suggest(format!(
+            "{count} access and ID token(s) lie in the token cache until they expire, in an hour or a day: `azward config set seal \
+             all-tokens` seals them as well"
+        ));
+    }
     if clear.has_leftover() {
         let what = "a killed process left a file with tokens beside the token cache".to_owned();
         seen.find("secret-in-the-clear", "leftover", what, WHY, "run `azward scrub`".to_owned());

@@ -12,7 +12,7 @@ use crate::commands::list::owner_name;
 use crate::failure::{Failure, Kind};
 use crate::journal::Event;
 use crate::run::exposure::policy::Plan;
-use crate::settings::Provenance;
+use crate::settings::{Choice as _, Provenance};
 use crate::store::CredentialStore;
 use crate::text;
 use crate::vault::{KeyStoreKind, VaultState};
@@ -49,6 +49,7 @@ pub(super) fn all(app: &App, store: &CredentialStore<'_>, report: &Report) -> Va
         "shim": shim(&report.shim),
         "exposure": { "own_commands": own, "others": others },
         "renewal": text::line(&report.renewal),
+        "seal": app.settings.seal.value.word(),
         "tokens_are": if report.storage.is_file() { "in-the-file" } else { "in-the-keyring-of-az" },
         "vault": vault(&report.vault),
         "other_vaults": paths(&report.vault.elsewhere),

@@ -38,6 +38,7 @@ pub(super) fn show(app: &App, ui: &Ui, store: &CredentialStore<'_>, report: &Rep
     }
     ui.row("shim", &shim_line(app, &report.shim));
     ui.row("exposure", &exposure_line(&report.exposures));
+    ui.row("seal", &seal_line(store));
     ui.row("renewal", &report.renewal);
     if let Some(clue) = report.storage.clue() {
         ui.row(
@@ -118,6 +119,16 @@ fn exposure_line(exposures: &[Plan; 2]) -> String {
     match alone == others {
         true => alone,
         false => format!("{alone}; for what may start other programs {others}"),
+    }
+}
+
+/// What leaves the token cache while no run needs it.
+fn seal_line(store: &CredentialStore<'_>) -> String {
+    let there = store.short_lived_in_the_clear().map_or_else(String::new, |count| format!(": {count} in it now"));
+    match store.seals_all() {
+        true if there.is_empty() => "all tokens".to_owned(),
+        true => format!("all tokens, when no az needs the access and ID tokens in the token cache{there}"),
+        false => format!("refresh tokens and secrets; access and ID tokens stay in the token cache{there}"),
     }
 }
 

@@ -6,6 +6,7 @@ mod additions;
 mod cache_entry;
 mod redeem;
 mod sections;
+mod short_lived;
 mod token_cache;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use cache_entry::{AccountFields, RefreshTokenFields};
 pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};
 pub use sections::Section;
 pub(in crate::credentials) use sections::{Members, joined, not_understood};
+pub use short_lived::{count_short_lived, only_short_lived, with_short_lived, without_short_lived};
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;

@@ -225,8 +225,11 @@ impl InPlace {
                 return Ok(accounts);
             }
         }
-        if let Some(text) = injected {
-            section.cache.write(&text)?;
+        // What is sealed of it is handed over too.
+        let sealed = section.cache.has_sealed().then(|| section.cache.text());
+        let text = injected.as_deref().map(String::as_str).or(sealed);
+        if let Some(text) = text {
+            section.cache.write_whole(text)?;
             #[cfg(target_os = "linux")]
             sys::set_never_read(store.cache.path());
         }

@@ -33,7 +33,7 @@ impl CredentialStore<'_> {
         if self.has_nothing() || copy.given == GivenCredentials::None {
             // Where there is nothing there is nothing to guard either: a lock that a killed shim leaves is in az's way.
             let locked = (!self.has_nothing()).then(|| self.lock_cache()).transpose()?;
-            let unlocked = if locked.is_none() { self.cache.read()? } else { None };
+            let unlocked = if locked.is_none() { self.read_cache()? } else { None };
             let text =
                 locked.as_ref().map_or_else(|| unlocked.as_deref().map_or("", String::as_str), CacheSection::text);
             let cache = TokenCache::parse(text)?;
@@ -129,7 +129,11 @@ impl CredentialStore<'_> {
             None => self.remove_placeholder(&section)?,
         }
         let rest = TokenCache::parse(new.as_deref().map_or(section.text(), String::as_str))?;
-        copy.write(&rest.with_entries(Section::RefreshToken, &[]))?;
+        let rest = rest.with_entries(Section::RefreshToken, &[]);
+        match self.seals_all() {
+            true => copy.write(&msal::without_short_lived(&TokenCache::parse(&rest)?))?,
+            false => copy.write(&rest)?,
+        }
         outcome
     }
 

@@ -30,6 +30,7 @@ use crate::store::section::CacheSection;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys::{self, CoveredFile, PrivateFiles, PrivateMount, Watch};
 use crate::user_file;
+use crate::vault;
 
 /// A run's private copy of the token cache.
 #[derive(Debug)]
@@ -287,7 +288,8 @@ impl CredentialStore<'_> {
         if let Some(principals) = &copy.principals {
             let _ = watch.add_file(&principals.file);
         }
-        for directory in [self.vault.parent(), self.config_dir.path()] {
+        let sealed = self.app.context.azward_home.join(vault::DIRECTORY_BESIDE);
+        for directory in [self.vault.parent(), self.config_dir.path(), &sealed] {
             // A directory that is not there yet has nothing to tell.
             let _ = watch.add_directory(directory);
         }
