@@ -117,6 +117,11 @@ impl Bench<'_> {
         );
         let empty_c = |beside: &Times| format!("an empty C program {}", beside.show());
         row("the same", &small.show(), &empty_c(&beside), &ratio(small.median(), beside.median()));
+        self.seal("all-tokens");
+        let (sealed, beside) = measure_pair("answer from what is sealed", MANY, ours, floor);
+        let what = "the same, `seal = \"all-tokens\"`";
+        row(what, &sealed.show(), &empty_c(&beside), &ratio(sealed.median(), beside.median()));
+        self.seal("refresh-tokens");
         let before = std::fs::read(self.sandbox.config().token_cache_path()).unwrap();
         self.grow_cache(2_000_000);
         let size = self.sandbox.config().token_cache_text().len();
@@ -142,6 +147,11 @@ impl Bench<'_> {
         let real = all("the same by the real az", FEW, &|line| self.sandbox.plain_az(line).command());
         let what = "go-azure-sdk: `version`, `account show`, `account list`, a token";
         row(what, &ours.show(), &format!("the real az {}", real.show()), &ratio(real.median(), ours.median()));
+    }
+
+    /// Has these tokens be sealed from now on.
+    fn seal(&self, what: &str) {
+        self.sandbox.azward(["config", "set", "seal", what]).run().ok();
     }
 
     /// Fills the cache with tokens for other scopes, as a long-lived one has them.
