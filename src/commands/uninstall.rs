@@ -5,7 +5,7 @@
 //! the next install. What cannot be given back stays in its vault, with its key and a word about why.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -32,9 +32,6 @@ use crate::vault::{self, Extent, Vault};
 
 /// How long those who are at work may take to end, once no new ones come.
 const IDLE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether they have.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a directory is tried that somebody put something into meanwhile.
 const ATTEMPTS: u32 = 20;
@@ -71,7 +68,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let waiting = ui.waiting_for("those at work here to end");
-    let alone = alone_at_last(app)?;
+    let alone = idle::alone_when_idle(app, IDLE_DEADLINE)?;
     drop(waiting);
     for session in &sessions::all(app)? {
         if sessions::stop_alone(app, session, &alone)? == Stopped::Now {
@@ -143,30 +140,6 @@ impl Drop for TakenOut {
             // Where this fails the real az is found, and an install puts the shim back.
             let _ = std::fs::rename(&self.aside, &self.shim);
         }
-    }
-}
-
-/// Takes the home's lock alone as soon as nobody is at work.
-fn alone_at_last(app: &App) -> Result<Alone> {
-    let App { context, settings, .. } = app;
-    let end = Instant::now() + IDLE_DEADLINE;
-    loop {
-        let alone = context.home_lock.alone(end.saturating_duration_since(Instant::now()))?;
-        let Some(id) = idle::at_work(&context.azward_home, None, &alone) else { return Ok(alone) };
-        drop(alone);
-        let is_interrupted = sys::pending_signal().is_some();
-        if is_interrupted || Instant::now() >= end {
-            let vaults = vault::all_vaults(context, settings).unwrap_or_default();
-            let directory = vaults.into_iter().find(|(directory, _)| ConfigDir::at(directory).id() == id);
-            let place = directory.map_or_else(String::new, |(directory, _)| format!(" on `{}`", directory.display()));
-            let what = if is_interrupted { "interrupted while an az is running" } else { "an az is running" };
-            return Err(Failure::new(
-                Kind::Busy,
-                format!("{what}{place}: nothing was changed"),
-                "run this again when it has ended",
-            ));
-        }
-        std::thread::sleep(PAUSE);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `azward vault move --to STORE`: has another key store keep the key of every vault, as `vault/moving.rs` does it. Keys and
-//! passphrases are asked for first; then nobody else creates anything in the azward home, and where an az runs nothing is
-//! moved at all. What was moved is said at once, so that whoever is interrupted knows; the same command again finishes it.
+//! passphrases are asked for first; then nobody else creates anything in the azward home, and where an az runs on and on nothing
+//! is moved at all. What was moved is said at once, so that whoever is interrupted knows; the same command again finishes it.
 //! `--dry-run` says what would happen, asks nobody and changes nothing.
 
 use std::time::Duration;
@@ -8,15 +8,14 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::app::App;
-use crate::failure::{Failure, Kind};
 use crate::run::idle;
 use crate::settings::KeyStoreChoice;
 use crate::text;
 use crate::ui::Ui;
 use crate::vault::{KeyStoreKind, Move, OldKey};
 
-/// How long to wait for whoever creates something in the azward home.
-const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+/// How long those who are at work may take to end.
+const IDLE_DEADLINE: Duration = Duration::from_secs(5);
 
 const NO_VAULT: &str = "there is no vault to move yet";
 
@@ -63,12 +62,9 @@ pub(super) fn move_telling(app: &App, ui: &Ui, to: KeyStoreKind, mut say: impl F
         plan.ask()?;
         drop(waiting);
     }
-    let waiting = ui.waiting_for("another azward at work here");
-    let alone = context.home_lock.alone(LOCK_DEADLINE)?;
+    let waiting = ui.waiting_for("those at work here to end");
+    let alone = idle::alone_when_idle(app, IDLE_DEADLINE)?;
     drop(waiting);
-    if idle::at_work(&context.azward_home, None, &alone).is_some() {
-        return Err(busy().into());
-    }
     let waiting = ui.waiting_for("the key store");
     let mut count = 0;
     plan.carry_out(&alone, |vault| {
@@ -135,8 +131,4 @@ fn elsewhere_chosen(app: &App, to: KeyStoreKind) -> Option<String> {
     (chosen != Some(to)).then(|| {
         format!("the keys of new logins go where `key_store` says: `azward config set key_store {word}` has them go there too")
     })
-}
-
-fn busy() -> Failure {
-    Failure::new(Kind::Busy, "an az is running: nothing was moved", "run this again when it has ended")
 }

@@ -2,10 +2,45 @@
 //! with the home's lock held alone, so that nobody begins meanwhile; a file that cannot be asked counts as held.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::app::App;
+use crate::azure::ConfigDir;
+use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::lock::{Lock, Mode};
-use crate::vault::forget_beside;
+use crate::sys;
+use crate::vault::{all_vaults, forget_beside};
+
+/// How often it is looked whether those at work have ended.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes the home's lock alone as soon as nobody is at work; others may begin meanwhile, and are waited for too.
+///
+/// # Errors
+/// `Busy` where somebody is at work when `deadline` is over, or a signal that was taken comes before; what the lock fails with.
+pub(crate) fn alone_when_idle(app: &App, deadline: Duration) -> Result<Alone> {
+    let App { context, settings, .. } = app;
+    let end = Instant::now() + deadline;
+    loop {
+        let alone = context.home_lock.alone(end.saturating_duration_since(Instant::now()))?;
+        let Some(id) = at_work(&context.azward_home, None, &alone) else { return Ok(alone) };
+        drop(alone);
+        let is_interrupted = sys::pending_signal().is_some();
+        if is_interrupted || Instant::now() >= end {
+            let vaults = all_vaults(context, settings).unwrap_or_default();
+            let directory = vaults.into_iter().find(|(directory, _)| ConfigDir::at(directory).id() == id);
+            let place = directory.map_or_else(String::new, |(directory, _)| format!(" on `{}`", directory.display()));
+            let what = if is_interrupted { "interrupted while an az is running" } else { "an az is running" };
+            return Err(Failure::new(
+                Kind::Busy,
+                format!("{what}{place}: nothing was changed"),
+                "run this again when it has ended",
+            ));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
 
 /// The id of a config directory at which somebody is at work: of any, or of `only`. `None` when nobody is.
 #[must_use]

@@ -72,12 +72,19 @@ fn nothing_is_moved_while_an_az_runs() {
     let running = sandbox.az(["look", "sleep", "60000"]).start();
     wait_until("it runs", || sandbox.fake_log().last().is_some_and(|line| line["event"] == "look"));
     let refused = move_to(&sandbox, "passphrase").exited(1);
-    assert!(refused.err().contains("an az is running: nothing was moved"), "{refused:?}");
+    let said = format!("an az is running on `{}`: nothing was changed", sandbox.config_dir().display());
+    assert!(refused.err().contains(&said), "{refused:?}");
     assert_eq!((vault_files(&sandbox), key_files(&sandbox)), before);
     drop(running);
     wait_until("the guardian is done", || sandbox.guardians().is_empty());
     move_to(&sandbox, "passphrase").ok();
     assert_eq!(tokens(&sandbox), 1);
+    // One that ends soon is waited for.
+    let running = sandbox.az(["look", "sleep", "1500"]).start();
+    wait_until("it runs", || sandbox.fake_log().last().is_some_and(|line| line["event"] == "look"));
+    move_to(&sandbox, "key-file").ok();
+    running.finish().ok();
+    assert_eq!((store_of(&sandbox).as_str(), tokens(&sandbox)), ("key-file", 1));
     forget_key(&sandbox);
 }
 
@@ -87,12 +94,14 @@ fn killed_at_any_moment_each_vault_opens_and_the_same_move_finishes_it() {
     sandbox.set("key_cache_minutes", 0);
     let others: Vec<_> = stores.into_iter().filter(|store| *store != "keyring").collect();
     log_in(&sandbox, others[0]);
-    let took = move_to(&sandbox, others[1]).ok().took.max(Duration::from_millis(20));
+    // Each store takes its own time.
+    let took: Vec<Duration> = others.iter().rev().map(|store| move_to(&sandbox, store).ok().took).collect();
+    let took = |to: &str| took[others.len() - 1 - others.iter().position(|store| *store == to).unwrap()];
     let mut killed = 0;
     for round in 1..=24_u32 {
         let to = others.iter().find(|store| **store != store_of(&sandbox)).unwrap();
         let moving = sandbox.azward(["vault", "move", "--to", to]).start();
-        std::thread::sleep(took * round / 24);
+        std::thread::sleep(took(to) * round / 24);
         moving.signal(Signal::KILL);
         let outcome = moving.finish();
         killed += u32::from(outcome.status.code().is_none());
