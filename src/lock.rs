@@ -1,13 +1,15 @@
 //! Advisory locks (flock) on files of azward's own, always taken with a deadline and dropped by the kernel when their
-//! holder dies. A deadline that passes is [`Kind::Busy`], a signal that comes first [`Kind::Interrupted`], never a hang.
+//! holder dies. What is locked is the file that has its name: one that was removed while somebody waited for it is opened anew, so
+//! that nobody holds a lock that nobody else can find. A deadline that passes is [`Kind::Busy`], a signal that comes first [`Kind::Interrupted`], never a hang.
 //! MSAL's lock has its own protocol and its own module, `credentials::msal_lock`.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::failure::{Failure, Kind, Result, persist};
-use crate::{private, wait};
+use crate::{private, sys, wait};
 
 /// How soon a lock is tried again: most are held for less than a millisecond.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
@@ -35,7 +37,6 @@ impl Lock {
     /// [`Kind::Busy`] when others hold it until then, [`Kind::Interrupted`] when the wait loses its point,
     /// [`Kind::Storage`] when the file cannot be opened.
     pub(crate) fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
-        let file = open(path)?;
         let held = || {
             Failure::new(
                 Kind::Busy,
@@ -43,8 +44,19 @@ impl Lock {
                 "run the command again; `azward status` shows what is running",
             )
         };
-        let attempt = || Ok(try_lock(&file, path, mode)?.then_some(()));
-        wait::for_lock(format_args!("`{}`", path.display()), deadline, FIRST_PAUSE, attempt, held)?;
+        let mut waiting = None;
+        let attempt = || {
+            let file = match waiting.take() {
+                Some(file) if is_named(&file, path) => file,
+                _ => open(path)?,
+            };
+            if try_lock(&file, path, mode)? && is_named(&file, path) {
+                return Ok(Some(file));
+            }
+            waiting = Some(file);
+            Ok(None)
+        };
+        let file = wait::for_lock(format_args!("`{}`", path.display()), deadline, FIRST_PAUSE, attempt, held)?;
         Ok(Self { file })
     }
 
@@ -54,7 +66,13 @@ impl Lock {
     /// [`Kind::Storage`] when the file cannot be opened.
     pub(crate) fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
         let file = open(path)?;
-        Ok(try_lock(&file, path, mode)?.then_some(Self { file }))
+        Ok((try_lock(&file, path, mode)? && is_named(&file, path)).then_some(Self { file }))
+    }
+
+    /// Whether it is still the one that others find at `path`.
+    #[must_use]
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        is_named(&self.file, path)
     }
 
     /// The lock on an open file that another process took and handed on.
@@ -77,6 +95,15 @@ impl Lock {
 
 fn open(path: &Path) -> Result<File> {
     persist(|| private::open(path).map_err(|error| Failure::storage("open", path, &error)))
+}
+
+/// Whether `file` has the name `path`, as far as that can be told.
+fn is_named(file: &File, path: &Path) -> bool {
+    match (sys::identity_of(file), sys::file_identity(path)) {
+        (Ok(file), Ok(named)) => file == named,
+        (_, Err(error)) => error.kind() != ErrorKind::NotFound,
+        (Err(_), _) => true,
+    }
 }
 
 fn try_lock(file: &File, path: &Path, mode: Mode) -> Result<bool> {
@@ -105,5 +132,21 @@ mod tests {
         assert_eq!(failure.kind, Kind::Busy);
         drop(shared);
         Lock::acquire(&path, Mode::Exclusive, Duration::ZERO).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn whoever_waits_for_a_file_that_is_removed_meanwhile_gets_the_lock_that_others_find() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = Lock::acquire(&path, Mode::Exclusive, Duration::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| Lock::acquire(&path, Mode::Exclusive, Duration::from_secs(20)).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+            std::fs::remove_file(&path).unwrap();
+            assert!(!first.is_at(&path));
+            let second = second.join().unwrap();
+            assert!(second.is_at(&path) && Lock::attempt(&path, Mode::Shared).unwrap().is_none());
+        });
     }
 }

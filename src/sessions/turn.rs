@@ -38,12 +38,14 @@ pub(super) fn take_turn(app: &App, session: &Session, mode: Mode) -> Result<Lock
         let what = format!("the session `{}` is being started or rotated by another process", session.name);
         Failure::new(Kind::Busy, what, "run this again when that has ended")
     };
-    // Opened anew each time: a stop removes the file.
-    let attempt = || Lock::attempt(&path, mode);
-    let lock = wait::for_lock(format_args!("`{}`", path.display()), TURN_DEADLINE, TURN_PAUSE, attempt, held)?;
-    // An uninstall waits for whoever has it, unless it was there while we waited.
-    drop(context.home_lock.enter()?);
-    Ok(lock)
+    let attempt = || {
+        let Some(lock) = Lock::attempt(&path, mode)? else { return Ok(None) };
+        // An uninstall waits for whoever has it, unless it was there while we waited; and a stop may have looked before we had it,
+        // and removed the file: what is locked then nobody else finds.
+        drop(context.home_lock.enter()?);
+        Ok(lock.is_at(&path).then_some(lock))
+    };
+    wait::for_lock(format_args!("`{}`", path.display()), TURN_DEADLINE, TURN_PAUSE, attempt, held)
 }
 
 /// Whether somebody has a turn of his in the session.
