@@ -29,7 +29,9 @@ impl<'a> Trial<'a> {
         az: &'a KnownAz<'a>,
     ) -> Option<Self> {
         let answer = Answer::of(app, config_dir, command, az)?;
-        (az.standing(Subject::Token, answer.shape()) == Standing::Untried).then_some(Self { az, answer })
+        let is_to_be_tried = az.standing(answer.subject(), answer.shape()) == Standing::Untried
+            && (answer.subject() != Subject::IdentityToken || az.asks_by_msal());
+        is_to_be_tried.then_some(Self { az, answer })
     }
 
     /// Does what `run` does, and compares what az says meanwhile with what azward would say, unless azward `has_answered` by
@@ -64,8 +66,10 @@ impl<'a> Trial<'a> {
         };
         let secret = token.secret.trim_matches('"').as_bytes();
         if let Some(form) = forms.iter().find(is_said) {
-            self.az.note_agreement(Subject::Token, self.answer.shape(), Some(*form == ExpiresOn::Said));
-        } else if passage.bytes.windows(secret.len().max(1)).any(|window| window == secret) {
+            self.az.note_agreement(self.answer.subject(), self.answer.shape(), Some(*form == ExpiresOn::Said));
+        } else if self.answer.subject() == Subject::Token
+            && passage.bytes.windows(secret.len().max(1)).any(|window| window == secret)
+        {
             self.az.note_disagreement();
         }
     }

@@ -38,7 +38,8 @@ pub(crate) fn answer(app: &App, config_dir: &ConfigDir, command: &Command<'_>, a
 /// The bytes to print; `None` when it is for the real az to say.
 fn text(context: &Context, config_dir: &ConfigDir, question: &Question, az: &KnownAz<'_>) -> Option<Zeroizing<String>> {
     // Of what it prints without a secret, an az that agreed on tokens is believed to be what its sources say.
-    if az.standing(Subject::Token, Shape::Whole) != Standing::Agreed {
+    let agrees = |subject| az.standing(subject, Shape::Whole) == Standing::Agreed;
+    if !agrees(Subject::Token) && !agrees(Subject::IdentityToken) {
         return None;
     }
     let config = Ini::read(&config_dir.path().join("config"))?;

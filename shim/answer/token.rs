@@ -19,7 +19,7 @@ use azward::journal::{Action, Event};
 use azward::store::CredentialStore;
 use azward::sys;
 use azward::tokens::access_token::AccessToken;
-use azward::tokens::{Acquired, Renew, TokenKey, Tokens};
+use azward::tokens::{Acquired, Renew, TokenKey, Tokens, Who};
 use azward::ui;
 use zeroize::Zeroizing;
 
@@ -69,7 +69,7 @@ pub(crate) fn answer(
 ) -> Answered {
     let began = Instant::now();
     let Some(answer) = Answer::of(app, config_dir, command, az) else { return Answered::No };
-    if az.standing(Subject::Token, answer.shape()) != Standing::Agreed {
+    if az.standing(answer.subject(), answer.shape()) != Standing::Agreed {
         return Answered::No;
     }
     let store = CredentialStore::new(app, config_dir);
@@ -118,14 +118,27 @@ impl<'a> Answer<'a> {
         finds_all.then_some(answer)
     }
 
+    /// What it is about.
+    pub(crate) fn subject(&self) -> Subject {
+        if self.wanted.who == Who::ManagedIdentity { Subject::IdentityToken } else { Subject::Token }
+    }
+
     /// How much it says.
     pub(crate) fn shape(&self) -> Shape<'_> {
         self.part.as_deref().map_or(Shape::Whole, Shape::Part)
     }
 
-    /// The token that the cache has for it, due or not.
+    /// The token that the cache has for it, due or not; of a managed identity, of which az keeps none, the one that its endpoint gives
+    /// now: that keeps what it gave az.
     pub(crate) fn cached_token(&self) -> Option<AccessToken> {
         let store = CredentialStore::new(self.app, self.config_dir);
+        if self.wanted.who == Who::ManagedIdentity {
+            let tokens = Tokens { store: &store, real_az: None, command: self.command };
+            return match tokens.acquire(&self.wanted, Renew::IfDueOrMissing) {
+                Acquired::Cached(token) | Acquired::Fresh(token) => Some(token),
+                _ => None,
+            };
+        }
         let text = store.read_settled().ok()?;
         let tokens = Tokens { store: &store, real_az: None, command: self.command };
         match tokens.acquire_from(&TokenCache::parse(&text).ok()?, &self.wanted, Renew::Never) {
@@ -145,7 +158,10 @@ impl<'a> Answer<'a> {
         // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
         let text = std::mem::take(&mut *store.cache.read().map_err(no)?.unwrap_or_default());
         match TokenCache::parse(&text) {
-            Ok(cache) if !text.is_empty() => self.text_from(&cache, store, renew),
+            // An az that has signed in nobody else has no cache.
+            Ok(cache) if !text.is_empty() || self.wanted.who == Who::ManagedIdentity => {
+                self.text_from(&cache, store, renew)
+            }
             // Somebody may be writing it at this moment, or it was in memory when the power went.
             _ => {
                 store.bring_back_lost();
@@ -186,9 +202,10 @@ impl<'a> Answer<'a> {
 
     /// The bytes; `None` where nobody can tell the local time.
     fn print(&self, token: &AccessToken) -> Option<Zeroizing<String>> {
-        // az adds the whole seconds that are left to the whole seconds that it is.
+        // az adds the whole seconds that are left to the whole seconds that it is. Of an endpoint it has them as such.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expires_on = token.expires_on - i64::from(now.subsec_nanos() > 0);
+        let is_begun = now.subsec_nanos() > 0 && self.wanted.who != Who::ManagedIdentity;
+        let expires_on = token.expires_on - i64::from(is_begun);
         self.said(&token.secret, expires_on, self.expires_on)
     }
 

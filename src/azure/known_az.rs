@@ -38,6 +38,8 @@ pub(crate) const NORMALISED: &str = "\nclass NormalizedResponse(";
 pub enum Subject {
     /// `az account get-access-token`.
     Token,
+    /// The same of a managed identity, which az gets in another way.
+    IdentityToken,
 }
 
 /// How much of a subject an answer says.
@@ -201,6 +203,17 @@ impl<'a> KnownAz<'a> {
         });
     }
 
+    /// Whether it gets every managed identity's token by MSAL, as azward does: one that does not may ask another endpoint.
+    #[must_use]
+    pub fn asks_by_msal(&self) -> bool {
+        let source = |name: &str| Installation::of(&self.path).and_then(|az| az.source(name)).unwrap_or_default();
+        let profile = source("azure/cli/core/_profile.py");
+        profile.contains("\n    def credential_factory(")
+            && !profile.contains("MSIAuthentication")
+            && source("msal/managed_identity.py")
+                .contains("\"AZURE_POD_IDENTITY_AUTHORITY_HOST\", \"http://169.254.169.254\"")
+    }
+
     /// Remembers that it said something else.
     pub fn note_disagreement(&self) {
         self.remember(|known| known.has_disagreed = true);
@@ -210,6 +223,9 @@ impl<'a> KnownAz<'a> {
     #[must_use]
     pub fn line(&self) -> String {
         match self.standing(Subject::Token, Shape::Whole) {
+            Standing::Untried if self.standing(Subject::IdentityToken, Shape::Whole) == Standing::Agreed => {
+                "tokens of managed identities, by azward: the real az was found to say the same".to_owned()
+            }
             Standing::Agreed => "tokens, by azward: the real az was found to say the same".to_owned(),
             Standing::Disagreed => "none: the real az was found to say something else than azward would".to_owned(),
             Standing::Untried => {

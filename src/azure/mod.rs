@@ -13,6 +13,7 @@ pub(crate) mod https_url;
 pub mod ini;
 pub(crate) mod installation;
 pub mod known_az;
+pub mod managed_identity;
 pub mod output;
 mod owner;
 pub mod profile;

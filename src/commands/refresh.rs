@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 
 use anyhow::bail;
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::azure::clouds::Cloud;
@@ -15,7 +16,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::store::CredentialStore;
 use crate::sys;
 use crate::text;
-use crate::tokens::{Renew, Renewed, TokenKey, Tokens, drop_held, held};
+use crate::tokens::{Acquired, Renew, Renewed, TokenKey, Tokens, Who, drop_held, held, held_of_identity};
 use crate::ui::Ui;
 
 /// Which tokens are to be new.
@@ -43,7 +44,7 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     // What an unwrapped az has signed in for is taken in first.
     store.sweep()?;
     let wanted = wanted(app, &config_dir, &store, which)?;
-    if !store.vault.exists() {
+    if !store.vault.exists() && wanted.iter().any(|wanted| wanted.who != Who::ManagedIdentity) {
         // Nothing could replace the tokens that are there.
         let failure = store.login_of_the_original().unwrap_or_else(|| {
             let what = format!("azward has no login for `{}`", text::path(config_dir.path()));
@@ -58,6 +59,7 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     for wanted in &wanted {
         let shown = format!("`{}` of {}", text::name(&wanted.scope), text::name(&wanted.username));
         let waiting = ui.waiting_for("the token endpoint");
+        let before = secret_of(&tokens, wanted);
         let renewed = tokens.renew(wanted, Renew::Now);
         drop(waiting);
         // What came while the endpoint was asked waited for its answer.
@@ -65,6 +67,10 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
             sys::die_of(signal);
         }
         match renewed {
+            // What a machine's endpoint gave once it gives again, for up to a day.
+            Renewed::Fresh if before.is_some() && before == secret_of(&tokens, wanted) => {
+                ui.say(format!("no new token for {shown}: the endpoint still gives the one that it keeps"));
+            }
             Renewed::Fresh => ui.say(format!("a new token for {shown}")),
             Renewed::LeftToAz => match drop_held(&store, wanted)? {
                 0 => ui.say(format!("no token for {shown} is kept: the next az gets one")),
@@ -86,6 +92,14 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     }
 }
 
+/// The token that is at hand.
+fn secret_of(tokens: &Tokens<'_>, wanted: &TokenKey) -> Option<Zeroizing<String>> {
+    match tokens.acquire(wanted, Renew::Never) {
+        Acquired::Cached(token) => Some(token.secret),
+        _ => None,
+    }
+}
+
 fn wanted(app: &App, config_dir: &ConfigDir, store: &CredentialStore<'_>, which: Which) -> Result<Vec<TokenKey>> {
     let context = &app.context;
     let cloud = Cloud::active(context, config_dir);
@@ -99,14 +113,16 @@ fn wanted(app: &App, config_dir: &ConfigDir, store: &CredentialStore<'_>, which:
         Which::All => {
             let text = store.read_cache()?.unwrap_or_default();
             let cache = TokenCache::parse(&text)?;
-            cloud.as_ref().map(|cloud| held(&cache, cloud)).transpose()?.filter(|held| !held.is_empty())
+            let of_cache = cloud.as_ref().map(|cloud| held(&cache, cloud)).transpose()?.unwrap_or_default();
+            let of_identity = cloud.as_ref().map(|cloud| held_of_identity(store, cloud)).unwrap_or_default();
+            Some([of_cache, of_identity].concat()).filter(|held| !held.is_empty())
         }
     };
     found.ok_or_else(|| {
         Failure::new(
             Kind::Usage,
             format!("there is no token in `{}` that could be renewed", text::path(config_dir.path())),
-            "sign in with az first; the tokens of applications and managed identities are az's own to renew",
+            "sign in with az first; what azward does not understand is az's own to renew",
         )
     })
 }

@@ -1,7 +1,7 @@
 //! `azward token`: an access token for a script or as a credential process, of a session or of the config directory that az uses
-//! here: out of the cache, renewed first where it is due or has less life than is asked for. Whose token only the real az can
-//! get (an application's, a managed identity's) is asked of that, through the shim; where it fails, its words and its exit code
-//! stand.
+//! here: out of the cache, renewed first where it is due or has less life than is asked for. What only the real az can
+//! get (what a list of its own says, an endpoint that azward does not ask) is asked of that, through the shim; where it fails, its words
+//! and its exit code stand.
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ use crate::sessions::{self, environment};
 use crate::store::CredentialStore;
 use crate::sys;
 use crate::text;
-use crate::tokens::{Acquired, Renew, Renewed, TokenKey, Tokens};
+use crate::tokens::{Acquired, Renew, Renewed, TokenKey, Tokens, Who};
 use crate::ui::{self, Ui};
 
 /// How often a session is started that another process stops.
@@ -127,7 +127,7 @@ fn own(app: &App, ui: &Ui, request: &Request) -> Result<Option<Told>, Failure> {
     {
         app.journal.warn(context.now(), &failure);
     }
-    if !store.vault.exists() {
+    if !store.vault.exists() && wanted.who != Who::ManagedIdentity {
         return Ok(None);
     }
     let arguments = ["account", "get-access-token"].map(OsString::from);

@@ -38,7 +38,7 @@ use crate::run::run_variable::RunVariable;
 use crate::secret::wipe_stack;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
-use crate::tokens::{Acquired, Flight, Renew, TokenKey, Tokens};
+use crate::tokens::{Acquired, Flight, Renew, TokenKey, Tokens, Who};
 
 /// How long one's turn takes to come where somebody else had it.
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
@@ -167,6 +167,7 @@ impl Run<'_> {
         });
         let forgetting = forgetting(command, ended.az(), storage);
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
+        store.drop_outdated_identities();
         if turn.is_some()
             && let Some(wanted) = &wanted
             && status.as_ref().is_ok_and(|status| status.code() == Some(1))
@@ -208,7 +209,9 @@ impl Run<'_> {
             None if command.group().is_for_a_token() => None,
             Some(request) => {
                 let cloud = Cloud::active(context, self.config_dir)?;
-                TokenKey::requested(context, self.config_dir, &cloud, request).map(|(wanted, _)| wanted)
+                let wanted = TokenKey::requested(context, self.config_dir, &cloud, request).map(|(wanted, _)| wanted);
+                // az has no cache to find that one in.
+                wanted.filter(|wanted| wanted.who != Who::ManagedIdentity)
             }
             None => TokenKey::for_resource_manager(context, self.config_dir),
         }

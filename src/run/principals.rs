@@ -21,11 +21,13 @@ pub(super) fn replaced(order: Order) -> Replaced {
 }
 
 impl CredentialStore<'_> {
-    /// Scrubs what a dead run or an unwrapped az left in the list, if anything; one that a living run needs is left.
+    /// Scrubs what a dead run or an unwrapped az left in the list, if anything; one that a living run needs is left. What is kept of
+    /// managed identities that were signed out goes too.
     ///
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
     pub(super) fn sweep_principals(&self) -> Result<()> {
+        self.drop_outdated_identities();
         if !self.principals.is_there() || is_covered(self.principals.path()) {
             return Ok(());
         }

@@ -7,6 +7,7 @@
 //! is told so that az can run all the same.
 
 mod at_rest;
+mod identities;
 #[cfg(target_os = "linux")]
 mod in_memory;
 mod kept_answers;

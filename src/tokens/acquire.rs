@@ -24,7 +24,7 @@ use crate::tokens::redeem::{Redeemed, redeem};
 use crate::tokens::renewal::Renewal;
 use crate::tokens::single_flight::{Flight, az_failed_at, backs_off_from_az};
 use crate::tokens::take_over::take_over;
-use crate::tokens::{TokenKey, source};
+use crate::tokens::{TokenKey, Who, source};
 
 /// The access tokens of one config directory.
 #[derive(Debug)]
@@ -83,6 +83,9 @@ impl Tokens<'_> {
     /// Acquires the token `wanted`.
     #[must_use]
     pub fn acquire(&self, wanted: &TokenKey, renew: Renew) -> Acquired {
+        if wanted.who == Who::ManagedIdentity {
+            return self.acquire_of_identity(wanted, renew);
+        }
         let Ok(text) = self.store.read_settled() else { return Acquired::Denied(None) };
         let Ok(cache) = TokenCache::parse(&text) else { return Acquired::Denied(None) };
         self.acquire_from(&cache, wanted, renew)
@@ -91,6 +94,9 @@ impl Tokens<'_> {
     /// The same, for who has read the cache.
     #[must_use]
     pub fn acquire_from(&self, cache: &TokenCache<'_>, wanted: &TokenKey, renew: Renew) -> Acquired {
+        if wanted.who == Who::ManagedIdentity {
+            return self.acquire_of_identity(wanted, renew);
+        }
         let (now, window) = (self.store.app.context.now(), self.store.app.settings.window());
         let Ok(Some(account)) = account_of(self.store, cache, wanted) else { return Acquired::Denied(None) };
         let Ok(serving) = wanted.serving(cache, &account) else { return Acquired::Denied(None) };
@@ -157,6 +163,9 @@ impl Tokens<'_> {
     /// nothing else.
     #[must_use]
     pub fn renew(&self, wanted: &TokenKey, renew: Renew) -> Renewed {
+        if wanted.who == Who::ManagedIdentity {
+            return self.renew_of_identity(wanted, renew, &Budget::of_a_person());
+        }
         self.renew_within(wanted, renew, &Budget::of_a_person())
     }
 

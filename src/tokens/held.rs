@@ -6,8 +6,8 @@ use crate::azure::clouds::Cloud;
 use crate::credentials::msal::{self, Section, TokenCache};
 use crate::failure::Result;
 use crate::store::CredentialStore;
-use crate::tokens::TokenKey;
 use crate::tokens::token_key::Who;
+use crate::tokens::{TokenKey, managed_identity};
 
 /// The tokens of all accounts in `cloud`, in the order of the cache.
 ///
@@ -47,11 +47,20 @@ pub fn held(cache: &TokenCache<'_>, cloud: &Cloud) -> Result<Vec<TokenKey>> {
     Ok(found)
 }
 
+/// The tokens that azward keeps of the managed identity that commands use in `cloud`, if one it is, in the order in which it got them.
+#[must_use]
+pub fn held_of_identity(store: &CredentialStore<'_>, cloud: &Cloud) -> Vec<TokenKey> {
+    managed_identity::held(store, cloud)
+}
+
 /// Drops the tokens that would serve for `wanted`, and says how many there were.
 ///
 /// # Errors
 /// Whatever kept the cache from being read or written.
 pub fn drop_held(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<usize> {
+    if wanted.who == Who::ManagedIdentity {
+        return managed_identity::drop_held(store, wanted).map(usize::from);
+    }
     let section = store.lock_cache()?;
     let cache = section.parse()?;
     let Some(account) = wanted.account(&cache)? else { return Ok(0) };

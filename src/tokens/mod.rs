@@ -7,6 +7,7 @@ mod budget;
 mod commit;
 pub mod entra;
 mod held;
+mod managed_identity;
 mod principal;
 mod redeem;
 pub(crate) mod renewal;
@@ -18,7 +19,8 @@ mod token_key;
 mod told;
 
 pub use acquire::{Acquired, Renew, Renewed, Tokens};
-pub use held::{drop_held, held};
+pub use held::{drop_held, held, held_of_identity};
+pub(crate) use managed_identity::Endpoint;
 pub use sign_in::sign_in_needed;
 pub use single_flight::Flight;
 pub use token_key::{TokenKey, Who};

@@ -67,6 +67,7 @@ pub(super) fn redeem(
         return Ok(Redeemed::Refused(match wanted.who {
             Who::Person => "the vault has no refresh token for this account".to_owned(),
             Who::Application => "the vault has nothing that this application signs in with".to_owned(),
+            Who::ManagedIdentity => "there is nothing that a managed identity signs in with".to_owned(),
         }));
     };
     let now = || store.app.context.now();

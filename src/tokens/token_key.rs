@@ -9,6 +9,7 @@ use memchr::memmem::Finder;
 
 use crate::azure::clouds::Cloud;
 use crate::azure::command::TokenRequest;
+use crate::azure::managed_identity::ManagedIdentity;
 use crate::azure::profile::{Profile, Subscription};
 use crate::azure::{AZURE_CLI_CLIENT_ID, ConfigDir, HttpsUrl, Owner};
 use crate::context::Context;
@@ -26,6 +27,8 @@ pub enum Who {
     Person,
     /// A service principal, which is a client itself.
     Application,
+    /// What the machine is, of which no cache has anything (`managed_identity`).
+    ManagedIdentity,
 }
 
 /// An access token as a command wants it.
@@ -33,13 +36,13 @@ pub enum Who {
 pub struct TokenKey {
     /// Who it is of.
     pub who: Who,
-    /// The account's user name; an application's id.
+    /// The account's user name; an application's id; what az has for a managed identity's.
     pub username: String,
     /// The tenant's id.
     pub tenant: String,
     /// The authority.
     pub authority: HttpsUrl,
-    /// The authority's host, as the cache names it.
+    /// The authority's host, as the cache names it; of a managed identity the endpoint that it is asked of.
     pub environment: String,
     /// The scope, slash for slash.
     pub scope: String,
@@ -58,11 +61,12 @@ impl TokenKey {
         let cloud = Cloud::active(context, config_dir)?;
         let profile = Profile::read(&config_dir.profile());
         let subscription = profile.default_subscription(&cloud.name)?;
-        Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)
+        let key = Self::of(context, &cloud, subscription, None, cloud.resource_manager_scope()?)?;
+        (key.who != Who::ManagedIdentity).then_some(key)
     }
 
-    /// The token that a `get-access-token` asks for, and the subscription whose user it is of. `None` as above, and for
-    /// what only az can tell.
+    /// The token that a `get-access-token` asks for, and the subscription whose user it is of. `None` for what only az can tell:
+    /// Cloud Shell's, an agent's session's, a managed identity's where its endpoint is az's to ask.
     #[must_use]
     pub fn requested(
         context: &Context,
@@ -81,7 +85,7 @@ impl TokenKey {
         Some((key, subscription))
     }
 
-    /// The token of `subscription`'s user, for its own tenant or another. `None` as above, and for a tenant that is not
+    /// The token of `subscription`'s user, for its own tenant or another. `None` as there, and for a tenant that is not
     /// given by its id: only the endpoint knows what a domain name stands for.
     #[must_use]
     pub fn of(
@@ -95,8 +99,12 @@ impl TokenKey {
         // To an AD FS a tenant means nothing, and MSAL files its tokens under its own name (azure-cli-core 2.91.0,
         // `auth/identity.py`, `_get_authority_url`; msal 1.39.0, `authority.py`).
         let is_adfs = cloud.active_directory.path() == "/adfs";
+        let given = tenant;
         let tenant = if is_adfs { "adfs" } else { tenant.unwrap_or(&subscription.tenant_id) };
         let user = &subscription.user;
+        if ManagedIdentity::of(user).is_some() && !is_special && !is_adfs && is_guid(&subscription.tenant_id) {
+            return Self::of_identity(context, &cloud.active_directory, subscription, given, scope);
+        }
         let who = match tenant {
             _ if user.is_person() => Who::Person,
             // az looks it up in its list letter by letter.
@@ -122,7 +130,7 @@ impl TokenKey {
     pub fn client_id(&self) -> &str {
         match self.who {
             Who::Person => AZURE_CLI_CLIENT_ID,
-            Who::Application => &self.username,
+            Who::Application | Who::ManagedIdentity => &self.username,
         }
     }
 
@@ -132,6 +140,9 @@ impl TokenKey {
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
     pub fn account(&self, cache: &TokenCache<'_>) -> Result<Option<Owner>> {
+        if self.who == Who::ManagedIdentity {
+            return Ok(None);
+        }
         if self.who == Who::Application {
             let key = format!("\"appmetadata-{}-{}\"", self.environment, self.username);
             let is_known = cache.entries(Section::AppMetadata)?.iter().any(|entry| entry.key == key);

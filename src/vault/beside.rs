@@ -6,6 +6,7 @@
 //! was until the vaults got another one, is nothing, and nobody is asked to unlock anything for it; the next writing replaces it.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -25,14 +26,17 @@ pub(crate) const DIRECTORY: &str = "tokens";
 pub enum Beside {
     /// The access and ID tokens of a token cache.
     TokenCache,
+    /// The access tokens of managed identities, which az keeps nowhere.
+    ManagedIdentities,
 }
 
 impl Beside {
-    const ALL: [Self; 1] = [Self::TokenCache];
+    const ALL: [Self; 2] = [Self::TokenCache, Self::ManagedIdentities];
 
     fn ending(self) -> &'static str {
         match self {
             Self::TokenCache => "cache",
+            Self::ManagedIdentities => "identities",
         }
     }
 
@@ -46,6 +50,12 @@ impl Vault {
     #[must_use]
     pub fn has_beside(&self, what: Beside, config_dir: &ConfigDir) -> bool {
         self.path_beside(what, config_dir).symlink_metadata().is_ok()
+    }
+
+    /// When what is sealed for `config_dir` was last written, if it is there.
+    #[must_use]
+    pub fn beside_written(&self, what: Beside, config_dir: &ConfigDir) -> Option<SystemTime> {
+        self.path_beside(what, config_dir).symlink_metadata().ok()?.modified().ok()
     }
 
     /// What is sealed for `config_dir`, if it can be opened now.

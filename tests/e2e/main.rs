@@ -11,6 +11,7 @@
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `encryption`: an az that would keep its tokens in a keyring of its own.
 //!   - `exec`: any program gets what az gets.
+//!   - `identities`: managed identities, whose tokens azward keeps where az keeps none.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
@@ -80,6 +81,7 @@ mod runs {
     mod denials;
     mod encryption;
     mod exec;
+    mod identities;
     mod journal;
     mod keep_alive;
     mod login;

@@ -17,6 +17,7 @@ use crate::store::CredentialStore;
 use crate::text;
 use crate::vault::{KeyStoreKind, VaultState};
 
+use super::identity::Identity;
 use super::report::{OnPath, RealAz, Report};
 
 /// The schema's number.
@@ -49,6 +50,7 @@ pub(super) fn all(app: &App, store: &CredentialStore<'_>, report: &Report) -> Va
         "shim": shim(&report.shim),
         "exposure": { "own_commands": own, "others": others },
         "renewal": text::line(&report.renewal),
+        "managed_identity": report.identity.as_ref().map(Identity::as_json),
         "seal": app.settings.seal.value.word(),
         "tokens_are": if report.storage.is_file() { "in-the-file" } else { "in-the-keyring-of-az" },
         "vault": vault(&report.vault),

@@ -3,6 +3,7 @@
 //! anything, and claims nothing that it has not just looked at (`report`): what lies in the clear is what `clear` finds in
 //! the whole config directory, and what was not looked at is named.
 
+mod identity;
 mod json;
 mod report;
 mod rows;

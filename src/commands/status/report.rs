@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::identity::Identity;
 use crate::app::App;
 use crate::azure::command::Programs;
 use crate::azure::known_az::{KnownAz, Shape, Standing, Subject};
@@ -32,6 +33,8 @@ pub(super) struct Report {
     pub(super) exposures: [Plan; 2],
     /// Who renews tokens, in words.
     pub(super) renewal: String,
+    /// The managed identity that commands use.
+    pub(super) identity: Option<Identity>,
     pub(super) storage: TokenStorage,
     pub(super) vault: VaultState,
     pub(super) clear: Clear,
@@ -101,14 +104,18 @@ impl Report {
             (None, Some(trouble)) => Err(trouble),
             (None, None) => unreachable!("a vault opens or tells why it does not"),
         };
+        let known = real_az.as_ref().map(|az| KnownAz::at(context, &az.path));
+        let identity = Identity::of(store, known.as_ref());
         Self {
             view_of: login.is_viewed_in(store.config_dir).then(|| login.directory().to_owned()),
             shim: OnPath::of(app),
             exposures: [Programs::None, Programs::Any].map(|programs| policy.try_out(programs)),
-            renewal: match &real_az {
-                Some(az) => Renewal { context, real_az: &az.path }.line(store.config_dir),
-                None => "by nobody: there is no real az".to_owned(),
+            renewal: match (&real_az, &identity) {
+                (Some(_), Some(identity)) => identity.renewal(),
+                (Some(az), None) => Renewal { context, real_az: &az.path }.line(store.config_dir),
+                (None, _) => "by nobody: there is no real az".to_owned(),
             },
+            identity,
             real_az,
             storage: store.token_storage(),
             clear: Clear::of(context, store),

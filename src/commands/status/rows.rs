@@ -40,6 +40,9 @@ pub(super) fn show(app: &App, ui: &Ui, store: &CredentialStore<'_>, report: &Rep
     ui.row("exposure", &exposure_line(&report.exposures));
     ui.row("seal", &seal_line(store));
     ui.row("renewal", &report.renewal);
+    if let Some(identity) = &report.identity {
+        ui.row("managed identity", &identity.line());
+    }
     if let Some(clue) = report.storage.clue() {
         ui.row(
             "tokens",

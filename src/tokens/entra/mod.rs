@@ -18,5 +18,7 @@ pub use client::{Client, Denial, Manner};
 pub(in crate::tokens) use grant_request::CP1;
 pub use grant_request::{Capability, Field, GrantRequest};
 pub use granted_fields::GrantedFields;
+pub(in crate::tokens) use resolver::OnThread;
+pub(in crate::tokens) use route::be_direct_over_http;
 pub use token_error::{LONGEST_RETRY_AFTER, RETRY_AFTER_SILENCE, Reason, TokenError};
 pub use token_response::Granted;

@@ -16,7 +16,7 @@ use crate::sys;
 
 /// Looks names up on a thread.
 #[derive(Debug)]
-pub(super) struct OnThread;
+pub(in crate::tokens) struct OnThread;
 
 impl Resolver for OnThread {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {

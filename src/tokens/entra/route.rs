@@ -38,7 +38,7 @@ impl Route {
         if proxies.keys().any(|scheme| scheme.contains("://")) {
             return left("a proxy is set for one host alone");
         }
-        match is_passed_over(endpoint, context, &proxies) {
+        match is_passed_over(endpoint.host(), endpoint.written_port(), context, &proxies) {
             Some(true) => return Ok(Self::Direct),
             Some(false) => {}
             None => return left("NO_PROXY is not understood"),
@@ -80,14 +80,43 @@ fn proxies(context: &Context) -> Option<HashMap<String, String>> {
     Some(upper)
 }
 
-/// Whether `no_proxy` passes the proxies over for `endpoint`; `None` when an entry is not understood.
-fn is_passed_over(endpoint: &HttpsUrl, context: &Context, proxies: &HashMap<String, String>) -> Option<bool> {
+/// Whether az would speak plain HTTP to `host` without a proxy. One that it would take, or may, is its own to take.
+///
+/// # Errors
+/// A [`TokenError`] that leaves it to az.
+pub(in crate::tokens) fn be_direct_over_http(
+    host: &str,
+    port: Option<u16>,
+    context: &Context,
+) -> Result<(), TokenError> {
+    let left = |why: &str| Err(TokenError::left_to_az(why));
+    let proxies = proxies(context).ok_or_else(|| TokenError::left_to_az("a proxy variable is not text"))?;
+    if proxies.keys().any(|scheme| scheme.contains("://")) {
+        return left("a proxy is set for one host alone");
+    }
+    match is_passed_over(host, port, context, &proxies) {
+        Some(true) => Ok(()),
+        None => left("NO_PROXY is not understood"),
+        Some(false) if proxies.is_empty() && sys::has_system_proxy() => left("the system has a proxy of its own"),
+        Some(false) if proxies.contains_key("http") || proxies.contains_key("all") => {
+            left("a proxy is on the way to it")
+        }
+        Some(false) => Ok(()),
+    }
+}
+
+/// Whether `no_proxy` passes the proxies over for an endpoint; `None` when an entry is not understood.
+fn is_passed_over(
+    host: &str,
+    written_port: Option<u16>,
+    context: &Context,
+    proxies: &HashMap<String, String>,
+) -> Option<bool> {
     // requests reads the variables itself, urllib by way of the proxies: the two differ where one is set to nothing.
     let own = ["no_proxy", "NO_PROXY"].iter().find_map(|name| context.variable(name));
     let own = own.map_or(Some(""), |value| value.to_str())?;
     let urllib_s = proxies.get("no").map_or("", String::as_str);
-    let host = endpoint.host();
-    let with_port = endpoint.written_port().map(|port| format!("{host}:{port}"));
+    let with_port = written_port.map(|port| format!("{host}:{port}"));
     let is_named = |name: &str| {
         let name = name.trim_start_matches('.');
         let ends = |whole: &str| whole == name || whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
@@ -139,6 +168,31 @@ mod tests {
     }
 
     const LOGIN: &str = "https://login.example:8443";
+
+    #[test]
+    fn plain_http_goes_past_proxies_that_are_not_meant_for_it_and_through_none() {
+        let is_direct = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let context = Context::new(variables.collect::<Vec<_>>(), None);
+            be_direct_over_http("169.254.169.254", None, &context).is_ok()
+        };
+        for variables in [
+            &[("HTTPS_PROXY", "http://p:1")][..],
+            &[("HTTP_PROXY", "http://p:1"), ("NO_PROXY", "169.254.169.254")],
+            &[("all_proxy", "http://p:1"), ("no_proxy", "x,169.254.0.0/16")],
+            &[("http_proxy", ""), ("HTTP_PROXY", "http://p:1")],
+        ] {
+            assert!(is_direct(variables), "{variables:?}");
+        }
+        for variables in [
+            &[("HTTP_PROXY", "http://p:1")][..],
+            &[("http_proxy", "http://p:1"), ("NO_PROXY", "169.254.169")],
+            &[("ALL_PROXY", "socks5://p:1")],
+            &[("HTTPS_PROXY", "http://p:1"), ("http://169.254.169.254_proxy", "http://p:1")],
+        ] {
+            assert!(!is_direct(variables), "{variables:?}");
+        }
+    }
 
     #[test]
     fn proxies_are_those_that_requests_takes() {

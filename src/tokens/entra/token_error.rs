@@ -85,7 +85,7 @@ impl TokenError {
 
     /// The request failed on its way.
     #[must_use]
-    pub(super) fn of(error: &ureq::Error) -> Self {
+    pub(in crate::tokens) fn of(error: &ureq::Error) -> Self {
         use ureq::Error;
         let silence = |why: &str| Self::unreachable(format!("the endpoint could not be reached: {why}"));
         match error {

@@ -36,6 +36,7 @@ impl TokenSource {
             Who::Application => {
                 client_credential::all(store, wanted)?.into_iter().map(Self::ClientCredential).collect()
             }
+            Who::ManagedIdentity => Vec::new(),
         })
     }
 
@@ -71,6 +72,7 @@ pub(super) fn is_uncertain(store: &CredentialStore<'_>, wanted: &TokenKey) -> bo
     match wanted.who {
         Who::Person => refresh_token::has_rivals(store, wanted),
         Who::Application => client_credential::has_rivals(store, wanted),
+        Who::ManagedIdentity => false,
     }
 }
 
@@ -87,5 +89,6 @@ pub(super) fn may_be_redeemed(store: &CredentialStore<'_>, wanted: &TokenKey) ->
     match wanted.who {
         Who::Person => store.vault.exists(),
         Who::Application => client_credential::can_be_redeemed(store, wanted),
+        Who::ManagedIdentity => false,
     }
 }

@@ -51,6 +51,11 @@ impl Request {
         let is_endpoint = self.path.ends_with("/oauth2/v2.0/token") || self.path == "/adfs/oauth2/token";
         self.method == "POST" && is_endpoint
     }
+
+    /// Tells whether a managed identity's token was asked for.
+    pub fn is_instance_request(&self) -> bool {
+        self.path == "/metadata/identity/oauth2/token" || self.path == "/msi/token"
+    }
 }
 
 impl fmt::Display for Request {

@@ -23,6 +23,8 @@ pub struct Knobs {
     pub date_ahead: i64,
     /// How long Resource Manager waits before it answers.
     pub arm_delay: Duration,
+    /// Whether a machine's endpoint gives a managed identity the same token again.
+    pub instance_keeps: bool,
 }
 
 impl Default for Knobs {
@@ -36,6 +38,7 @@ impl Default for Knobs {
             faults: Vec::new(),
             date_ahead: 0,
             arm_delay: Duration::ZERO,
+            instance_keeps: true,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A stand-in Entra ID, Resource Manager and Graph, over TLS on loopback.
+//! A stand-in Entra ID, Resource Manager and Graph, over TLS on loopback, and a machine's own endpoints beside it.
 //!
 //! The real `az`, azward and any HTTPS client can log in against it, refresh tokens, list subscriptions and read
 //! Graph, without a network. Tests turn its [`Knobs`] while it runs, and read in its journal what was asked of it.
@@ -23,6 +23,7 @@ mod az_config;
 mod directory;
 mod graph;
 mod http;
+mod instance;
 mod issued;
 mod journal;
 mod knobs;
@@ -50,6 +51,7 @@ pub use directory::{
     AZURE_CLI_CLIENT_ID, GUEST_PRINCIPAL, RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2,
     SUBSCRIPTION_3, SUBSCRIPTIONS, ServicePrincipal, Subscription, TENANT_A, TENANT_B, TENANTS, Tenant, User,
 };
+pub use instance::{Instance, SYSTEM_IDENTITY, USER_IDENTITY, USER_IDENTITY_RESOURCE};
 pub use journal::Request;
 pub use knobs::{Fault, Knobs, Refusal, Rolling, Trouble};
 pub use tokens::{CLIENT_SECRET_CANARY, PASSWORD_CANARY, REFRESH_TOKEN_CANARY};
@@ -225,6 +227,11 @@ impl Entra {
     /// address, for `HTTPS_PROXY`.
     pub fn start_proxy(&self) -> io::Result<String> {
         proxy::start(self.port)
+    }
+
+    /// Starts the endpoints of a machine that has managed identities, and says how az finds them.
+    pub fn start_instance(&self) -> io::Result<Instance> {
+        instance::start(&self.shared)
     }
 
     /// Returns the arguments with which `az` registers this server as a cloud; `az cloud set` comes after.

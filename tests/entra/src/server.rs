@@ -46,7 +46,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(shared: &'a Shared, request: &'a Request) -> Self {
+    pub(crate) fn new(shared: &'a Shared, request: &'a Request) -> Self {
         let form = request.form();
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let token = field("refresh_token");

@@ -19,8 +19,8 @@ pub const CLIENT_SECRET_CANARY: &str = "CANARYCLIENTSECRET";
 pub const PASSWORD_CANARY: &str = "CANARYPASSWORD";
 
 const REFRESH_TOKEN_LENGTH: usize = 1500;
-/// 256 bytes, base64url: an RS256 signature.
-const SIGNATURE_LENGTH: usize = 342;
+/// In bytes: an RS256 signature.
+const SIGNATURE_LENGTH: usize = 256;
 
 /// Makes the refresh token with this number.
 pub(crate) fn refresh_token(generation: u64) -> String {
@@ -186,7 +186,8 @@ fn jwt(claims: &Value) -> String {
     let kid = "StandInEntraSigningKey00001";
     let header = format!(r#"{{"typ":"JWT","alg":"RS256","x5t":"{kid}","kid":"{kid}"}}"#);
     let [header, payload] = [header, claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
-    format!("{header}.{payload}.{}", random::text(SIGNATURE_LENGTH))
+    // az reads the token of a managed identity, and takes no signature that ends in bits of nothing.
+    format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode(random::bytes::<SIGNATURE_LENGTH>()))
 }
 
 #[cfg(test)]
