@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing else to say")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a benchmark speaks")]
 
+mod principals;
 mod runs;
 mod sessions;
 #[path = "../../tests/support/mod.rs"]
@@ -46,8 +47,12 @@ fn main() {
     println!("## Time\n\n`cargo bench` prints this section. {}\n", machine());
     println!("Medians, of whole processes if nothing else is said; in brackets the fastest and the slowest.\n");
     println!("| what | azward | beside it | ratio |\n| --- | --- | --- | --- |");
+    if std::env::args().any(|word| word == "principals") {
+        return bench.principals();
+    }
     let empty = bench.empty_program();
     bench.answers(&empty);
+    bench.principals();
     bench.authorizer();
     bench.rotation();
     bench.wrapped_run(&empty);
