@@ -156,7 +156,7 @@ impl<'a> Answer<'a> {
     fn text(&self, store: &CredentialStore<'_>, renew: Renew) -> Result<Zeroizing<String>, Answered> {
         let no = |_| Answered::No;
         // Given back to the heap, which wipes it in one go: its own way is a byte at a time, twice, and a cache can be large.
-        let text = std::mem::take(&mut *store.cache.read().map_err(no)?.unwrap_or_default());
+        let text = std::mem::take(&mut *store.read_cache().map_err(no)?.unwrap_or_default());
         match TokenCache::parse(&text) {
             // An az that has signed in nobody else has no cache.
             Ok(cache) if !text.is_empty() || self.wanted.who == Who::ManagedIdentity => {
@@ -179,7 +179,8 @@ impl<'a> Answer<'a> {
     ) -> Result<Zeroizing<String>, Answered> {
         if (cache.has_refresh_token().map_err(|_| Answered::No)?
             || store.cache.has_leftover()
-            || store.has_clear_principals())
+            || store.has_clear_principals()
+            || store.is_to_be_put_at_rest())
             && let Err(failure) = store.sweep()
         {
             self.app.journal.warn(self.app.context.now(), &failure);

@@ -22,7 +22,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `CacheForeign` or `Storage`.
-    pub(crate) fn read_cache(&self) -> Result<Option<Zeroizing<String>>> {
+    pub fn read_cache(&self) -> Result<Option<Zeroizing<String>>> {
         let text = self.cache.read()?;
         if let Some(whole) = text.as_deref().and_then(|text| self.with_sealed(text)) {
             return Ok(Some(whole));
@@ -41,7 +41,8 @@ impl CredentialStore<'_> {
 
     /// Whether the file has something that is to be sealed, or does not have what is not to be sealed any more, as far as can be
     /// seen without a lock.
-    pub(crate) fn is_to_be_put_at_rest(&self) -> bool {
+    #[must_use]
+    pub fn is_to_be_put_at_rest(&self) -> bool {
         match self.seals_all() {
             true => self.short_lived_in_the_clear().is_some(),
             false => self.has_sealed(),
