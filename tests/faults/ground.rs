@@ -20,6 +20,9 @@ use crate::support::canary::Search;
 /// before its time.
 const LIFETIME: u64 = 7200;
 
+/// The variable that says what leaves the token cache.
+const SEAL: &str = "AZWARD_FAULTS_SEAL";
+
 pub(crate) struct Ground {
     pub(crate) sandbox: Sandbox,
     pub(crate) entra: Entra,
@@ -60,9 +63,17 @@ impl Ground {
         self.sandbox.root().join("saved")
     }
 
-    /// Has the exposure hold again where the settings went with the azward home.
+    /// Has exposure and seal hold again where the settings went with the azward home.
     pub(crate) fn set_exposure(&self) {
         self.sandbox.set_exposure(self.exposure);
+        if let Ok(seal) = std::env::var(SEAL) {
+            self.sandbox.set("seal", seal);
+        }
+    }
+
+    /// Whether short-lived tokens are to be in no file either.
+    pub(crate) fn seals_all(&self) -> bool {
+        std::env::var(SEAL).is_ok_and(|seal| seal == "all-tokens")
     }
 
     /// Whether az has its secrets where nobody else sees them.

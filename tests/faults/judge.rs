@@ -224,6 +224,9 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
     if !found.is_empty() {
         verdict.find(Wrong::Clear, format!("in {found:?} after the next az"));
     }
+    if ground.seals_all() && !sandbox.config().entries("AccessToken").is_empty() {
+        verdict.find(Wrong::Clear, "an access token is in the token cache after the next az");
+    }
     if ground.msal_lock().exists() {
         verdict.find(Wrong::Lock, "it is left behind after the next az");
     }

@@ -3,7 +3,8 @@
 //!
 //! `cargo test` does a sample, `AZWARD_FAULTS=3` one fault of three. In full, with the table for BENCHMARKS.md on stdout:
 //! `AZWARD_FAULTS=full cargo test --release --test faults -- --nocapture`. What is wrong has a name, and the same command with
-//! that name in place of `full` does it again; `AZWARD_TEST_EXPOSURE` limits it to one exposure.
+//! that name in place of `full` does it again; `AZWARD_TEST_EXPOSURE` limits it to one exposure,
+//! and `AZWARD_FAULTS_SEAL=all-tokens` has all of it with access tokens sealed, too.
 
 // The tracer reads and sets the registers of one kind of processor.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -14,6 +14,7 @@ use entra::{Entra, SUBSCRIPTION_1, User};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
+use crate::Plan;
 use crate::processes;
 use crate::sessions;
 use crate::support::canary::Search;
@@ -24,7 +25,7 @@ use crate::upheaval;
 /// How long a guardian may take at most, on a machine that was just busy.
 const SETTLING: Duration = Duration::from_secs(5);
 
-pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
+pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, plan: &Plan, tally: &mut Tally) {
     nothing_of_ours_runs(sandbox, tally);
     if let Err(reason) = upheaval::is_somewhere(sandbox, entra) {
         tally.violation("alice's login is nowhere in the end", reason);
@@ -32,6 +33,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     nothing_in_the_clear(sandbox, "with no further command", tally);
     passes(sandbox.az(["version"]).run(), "`az version`", tally);
     nothing_in_the_clear(sandbox, "after `az version`", tally);
+    nothing_short_lived_in_the_clear(sandbox, plan, "after `az version`", tally);
     nothing_is_locked(sandbox, tally);
 
     entra.knobs(|knobs| knobs.faults.clear());
@@ -51,6 +53,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     sessions::inspect(sandbox, entra, tally);
     nothing_of_ours_runs(sandbox, tally);
     nothing_in_the_clear(sandbox, "in the end", tally);
+    nothing_short_lived_in_the_clear(sandbox, plan, "in the end", tally);
     files_are_whole(sandbox, tally);
     an_uninstall_leaves_nothing(sandbox, entra, tally);
 }
@@ -96,6 +99,15 @@ fn nothing_of_ours_runs(sandbox: &Sandbox, tally: &mut Tally) {
 fn nothing_in_the_clear(sandbox: &Sandbox, when: &str, tally: &mut Tally) {
     for path in Search::below(sandbox.root(), &[]).found {
         tally.violation(&format!("a refresh token is in the clear {when}"), path.display().to_string());
+    }
+}
+
+/// Where all tokens are sealed there is none of the others either.
+fn nothing_short_lived_in_the_clear(sandbox: &Sandbox, plan: &Plan, when: &str, tally: &mut Tally) {
+    let entries = |section| sandbox.config().entries(section).len();
+    if plan.seal == "all-tokens" && entries("AccessToken") + entries("IdToken") > 0 {
+        let counts = format!("{} access tokens, {} ID tokens", entries("AccessToken"), entries("IdToken"));
+        tally.violation(&format!("a token is in the clear {when}"), counts);
     }
 }
 

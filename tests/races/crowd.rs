@@ -86,7 +86,7 @@ impl<'a> Crowd<'a> {
             last_native: Instant::now(),
             moves: (0, Instant::now()),
             last_logout: None,
-            upheaval: Upheaval::new(sandbox, plan.exposure),
+            upheaval: Upheaval::new(sandbox, plan),
         }
     }
 

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! `AZWARD_RACE_PROCESSES` and `AZWARD_RACE_AZ` say how many processes, and how many real az among them, are kept alive, and
-//! `AZWARD_RACE_SEED` repeats a schedule, as far as the machine goes along.
+//! `AZWARD_RACE_SEED` repeats a schedule, as far as the machine goes along. `AZWARD_RACE_SEAL` says what leaves the token cache,
+//! `refresh-tokens` or `all-tokens`; without it the seed does.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
@@ -43,6 +44,8 @@ use crate::tally::Tally;
 /// How a race is run.
 struct Plan {
     exposure: &'static str,
+    /// What leaves the token cache: everything if the seed is even, and nothing else is said.
+    seal: String,
     seconds: u64,
     /// How many processes are kept alive, and how many of them may be a real az.
     processes: usize,
@@ -59,12 +62,15 @@ impl Plan {
             number(name).map_or(default, |count| usize::try_from(count).expect(name))
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
+        let seed = number("AZWARD_RACE_SEED").unwrap_or(now % 1_000_000);
+        let by_seed = if seed.is_multiple_of(2) { "all-tokens" } else { "refresh-tokens" };
         Self {
             exposure,
+            seal: std::env::var("AZWARD_RACE_SEAL").unwrap_or_else(|_| by_seed.to_owned()),
             seconds: seconds.unwrap_or(10),
             processes: size("AZWARD_RACE_PROCESSES", 30, 100),
             real_az: size("AZWARD_RACE_AZ", 8, 24),
-            seed: number("AZWARD_RACE_SEED").unwrap_or(now % 1_000_000),
+            seed,
         }
     }
 }
@@ -79,11 +85,12 @@ fn race(exposure: &'static str) {
     let _alone = alone();
     let plan = Plan::from_environment(exposure);
     provision::announce(&format!(
-        "a race, {exposure}: {} s, {} processes, {} az among them, AZWARD_RACE_SEED={}",
-        plan.seconds, plan.processes, plan.real_az, plan.seed
+        "a race, {exposure}, {}: {} s, {} processes, {} az among them, AZWARD_RACE_SEED={}",
+        plan.seal, plan.seconds, plan.processes, plan.real_az, plan.seed
     ));
     let sandbox = Sandbox::new().with_real_az();
     sandbox.set_exposure(exposure);
+    sandbox.set("seal", plan.seal.as_str());
     let entra = sandbox.start_entra(|knobs| {
         knobs.rolling = Rolling::Entra;
         // Due again after two seconds.
@@ -100,7 +107,7 @@ fn race(exposure: &'static str) {
     let mut tally = Tally::default();
     let tokens = Crowd::new(&sandbox, &entra, &plan, Chance::new(plan.seed)).race(&mut tally);
     verdict::judge_tokens(&entra, &tokens, &mut tally);
-    aftermath::inspect(&sandbox, &entra, &mut tally);
+    aftermath::inspect(&sandbox, &entra, &plan, &mut tally);
     provision::announce(&tally.summary(&plan));
     assert!(tally.violations.is_empty(), "{} violation(s), seed {}", tally.violations.len(), plan.seed);
 }

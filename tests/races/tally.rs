@@ -104,8 +104,9 @@ impl Tally {
         let _ = writeln!(text, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         let _ = writeln!(
             text,
-            "| {} | {} s | {mean} (at most {}) | {ran}, {killed} of them killed | {} | {uninstalls} | {kills} | {as_az} | {} |",
+            "| {}, {} | {} s | {mean} (at most {}) | {ran}, {killed} of them killed | {} | {uninstalls} | {kills} | {as_az} | {} |",
             plan.exposure,
+            plan.seal,
             plan.seconds,
             self.most_alive,
             self.tokens,

@@ -17,6 +17,7 @@ use azward::vault::Vault;
 use entra::{Entra, User};
 use serde_json::Value;
 
+use crate::Plan;
 use crate::cast::{Deed, Stage};
 use crate::support::chance::Chance;
 use crate::support::{Invocation, Sandbox};
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Upheaval<'a> {
     sandbox: &'a Sandbox,
-    exposure: &'static str,
+    plan: &'a Plan,
     is_under_way: bool,
     next: Instant,
     has_lull: bool,
@@ -70,8 +71,8 @@ pub(crate) fn uninstall(sandbox: &Sandbox) -> Invocation<'_> {
 }
 
 impl<'a> Upheaval<'a> {
-    pub(crate) fn new(sandbox: &'a Sandbox, exposure: &'static str) -> Self {
-        Self { sandbox, exposure, is_under_way: false, next: Instant::now() + PAUSE, has_lull: true }
+    pub(crate) fn new(sandbox: &'a Sandbox, plan: &'a Plan) -> Self {
+        Self { sandbox, plan, is_under_way: false, next: Instant::now() + PAUSE, has_lull: true }
     }
 
     /// Whether azward is installed and nobody is changing that: whoever is started then is wrapped.
@@ -105,14 +106,16 @@ impl<'a> Upheaval<'a> {
         Some(Deed::Install)
     }
 
-    /// The exposure of this race: the settings went with the azward home. In one piece: there are readers.
+    /// The settings of this race, which went with the azward home. In one piece: there are readers.
     fn write_settings(&self) {
         let home = self.sandbox.azward_home();
         if home.join("config.toml").exists() {
             return;
         }
         let draft = self.sandbox.root().join("settings");
-        fs::write(&draft, format!("exposure = \"{}\"\n", self.exposure)).expect("the box can be written");
+        let Plan { exposure, seal, .. } = self.plan;
+        let text = format!("exposure = \"{exposure}\"\nseal = \"{seal}\"\n");
+        fs::write(&draft, text).expect("the box can be written");
         let _ = fs::create_dir(&home);
         let _ = fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700));
         fs::rename(&draft, home.join("config.toml")).expect("the box can be written");
