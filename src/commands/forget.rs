@@ -52,7 +52,8 @@ pub enum Asking {
 /// `Usage` where nobody can be asked, or no such login is stored; `Busy` while an az runs there; `Storage`.
 pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking) -> anyhow::Result<()> {
     let App { context, settings, .. } = app;
-    let chosen = choose(app, ui, which)?;
+    let without_vault = sealed_without_vault(app, which)?;
+    let chosen = choose(app, ui, which, &without_vault)?;
     // A vault whose key the keyring has is known to be ours once that was asked for.
     let waiting = ui.waiting_for("the key store");
     for login in &chosen {
@@ -71,7 +72,10 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     for path in &unclaimed {
         ui.say(format!("`{}`, which belongs to no vault that opens", text::path(path)));
     }
-    if count == 0 && unclaimed.is_empty() {
+    if !without_vault.is_empty() {
+        ui.say(format!("access tokens of {} directory(ies) without a vault, for a while", without_vault.len()));
+    }
+    if count == 0 && unclaimed.is_empty() && without_vault.is_empty() {
         ui.say("there is nothing to forget");
         return Ok(());
     }
@@ -94,6 +98,13 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
         let stays = || format!("the login of `{}` was not forgotten", text::path(&login.directory));
         drop_login(app, ui, login, extent, &alone).with_context(stays)?;
     }
+    for id in &without_vault {
+        if idle::at_work(&context.azward_home, Some(id), &alone).is_some() {
+            bail!(Failure::new(Kind::Busy, "an az is running: its tokens stay", "run this again when it has ended"));
+        }
+        vault::forget_beside(&context.azward_home, id)?;
+        ui.say("dropped the access tokens of a directory without a vault");
+    }
     if matches!(which, Which::All) {
         for path in vault::forget_unclaimed(context, settings, extent, &alone)? {
             ui.say(format!("dropped `{}`", text::path(&path)));
@@ -102,7 +113,26 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     Ok(())
 }
 
-fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
+/// The directories of which there are tokens and no vault: a managed identity has none.
+fn sealed_without_vault(app: &App, which: &Which) -> Result<Vec<String>> {
+    let mut ids = vault::ids_beside(&app.context.azward_home);
+    match which {
+        Which::All => {}
+        Which::Gone => ids.clear(),
+        Which::Directory(directory) => {
+            let id = ConfigDir::at(&app.context.expand_user(directory)).id();
+            ids.retain(|other| *other == id);
+        }
+    }
+    // Those of the others go with their logins.
+    for login in listed(app)? {
+        let views = views_of(app, &login);
+        ids.retain(|id| id != login.vault.login().id() && !views.iter().any(|view| view.id() == *id));
+    }
+    Ok(ids)
+}
+
+fn choose(app: &App, ui: &Ui, which: &Which, without_vault: &[String]) -> Result<Vec<Listed>> {
     let mut all = listed(app)?;
     match which {
         Which::All => {}
@@ -128,7 +158,7 @@ fn choose(app: &App, ui: &Ui, which: &Which) -> Result<Vec<Listed>> {
                 ));
             }
             all.retain(|login| login.vault.login().id() == config_dir.id() || login.directory == config_dir.path());
-            if all.is_empty() {
+            if all.is_empty() && without_vault.is_empty() {
                 return Err(Failure::new(
                     Kind::Usage,
                     format!("no login of `{}` is stored", text::path(config_dir.path())),

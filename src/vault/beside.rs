@@ -5,6 +5,7 @@
 //! To lose it costs a renewal and no more. So what is missing, torn, another directory's or sealed with a key that is not here, or
 //! was until the vaults got another one, is nothing, and nobody is asked to unlock anything for it; the next writing replaces it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -109,6 +110,14 @@ impl Vault {
     fn path_beside(&self, what: Beside, config_dir: &ConfigDir) -> PathBuf {
         what.path(self.vaults.parent().unwrap_or(&self.vaults), &config_dir.id())
     }
+}
+
+/// The ids of the config directories for which something is sealed.
+#[must_use]
+pub fn ids_beside(azward_home: &Path) -> Vec<String> {
+    let files = files::list(&azward_home.join(DIRECTORY));
+    let ids = files.iter().filter_map(|path| path.file_name()?.to_str()?.split('.').next().map(str::to_owned));
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Removes everything that is sealed for the config directory of this id.

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 pub use belongings::{Extent, forget_unclaimed};
 pub(crate) use beside::DIRECTORY as DIRECTORY_BESIDE;
-pub use beside::{Beside, forget_beside};
+pub use beside::{Beside, forget_beside, ids_beside};
 pub use contents::{Contents, KeptEntry};
 pub use guard::Guard;
 pub use inventory::{VaultState, all_vaults, forget_cached_key, remove_master_key, unclaimed_files};

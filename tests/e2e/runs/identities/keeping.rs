@@ -57,6 +57,23 @@ fn who_signs_out_takes_the_tokens_along() {
 }
 
 #[test]
+fn what_is_forgotten_is_gone_and_the_endpoint_is_asked_again() {
+    for all in [false, true] {
+        let (sandbox, entra, _instance) = signed_in();
+        answered(&sandbox, &entra, &VAULT, 1);
+        assert_eq!(sealed(&sandbox).len(), 1);
+        let directory = sandbox.config_dir();
+        let which = if all { "--all".as_ref() } else { directory.as_os_str() };
+        let forget = || sandbox.azward(["forget".as_ref(), "--yes".as_ref(), which]).run();
+        let said = forget().ok();
+        assert!(said.out().contains("dropped the access tokens"), "{said:?}");
+        assert!(sealed(&sandbox).is_empty());
+        assert_eq!(forget().status.code(), Some(if all { 0 } else { 2 }));
+        answered(&sandbox, &entra, &VAULT, 1);
+    }
+}
+
+#[test]
 fn another_identity_in_its_place_gets_a_token_of_its_own() {
     let (sandbox, entra, _instance) = signed_in();
     let own = answered(&sandbox, &entra, &[], 0).token();
