@@ -138,7 +138,7 @@ impl HomeLock {
             private::make_dir(&self.0.azward_home)?;
         }
         self.note();
-        let lock = Lock::acquire(&self.path(), Mode::Shared, DEADLINE)?;
+        let lock = Lock::acquire_this(&self.path(), Mode::Shared, DEADLINE)?;
         if self.is_gone()
             || !self.is_in_place(lock.as_file())
             || !self.noted().as_ref().is_none_or(|noted| self.is_in_place(noted))
@@ -158,7 +158,8 @@ impl HomeLock {
         let end = Instant::now() + deadline;
         loop {
             private::make_dir(&self.0.azward_home)?;
-            let lock = Lock::acquire(&self.path(), Mode::Exclusive, end.saturating_duration_since(Instant::now()))?;
+            let lock =
+                Lock::acquire_this(&self.path(), Mode::Exclusive, end.saturating_duration_since(Instant::now()))?;
             if self.is_in_place(lock.as_file()) {
                 self.0.is_alone.store(true, Ordering::SeqCst);
                 // What was there before somebody uninstalled it is no longer relied on.

@@ -37,6 +37,18 @@ impl Lock {
     /// [`Kind::Busy`] when others hold it until then, [`Kind::Interrupted`] when the wait loses its point,
     /// [`Kind::Storage`] when the file cannot be opened.
     pub(crate) fn acquire(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
+        Self::acquire_where(path, mode, deadline, |file| is_named(file, path))
+    }
+
+    /// The same on the file that is there now, also if it is removed meanwhile: for who looks himself what has become of it.
+    ///
+    /// # Errors
+    /// Those of [`Self::acquire`].
+    pub(crate) fn acquire_this(path: &Path, mode: Mode, deadline: Duration) -> Result<Self> {
+        Self::acquire_where(path, mode, deadline, |_| true)
+    }
+
+    fn acquire_where(path: &Path, mode: Mode, deadline: Duration, is_good: impl Fn(&File) -> bool) -> Result<Self> {
         let held = || {
             Failure::new(
                 Kind::Busy,
@@ -47,10 +59,10 @@ impl Lock {
         let mut waiting = None;
         let attempt = || {
             let file = match waiting.take() {
-                Some(file) if is_named(&file, path) => file,
+                Some(file) if is_good(&file) => file,
                 _ => open(path)?,
             };
-            if try_lock(&file, path, mode)? && is_named(&file, path) {
+            if try_lock(&file, path, mode)? && is_good(&file) {
                 return Ok(Some(file));
             }
             waiting = Some(file);
