@@ -95,7 +95,9 @@ fn where_nothing_is_wrong_nothing_is_found_and_nothing_changed() {
     let before: Vec<_> =
         walk(&sandbox.home()).into_iter().map(|path| (fs::read(&path).unwrap_or_default(), path)).collect();
     let outcome = sandbox.azward(["doctor"]).run().ok().silent();
-    assert_eq!(outcome.out(), "all is as it should be\n");
+    let suggestion = "suggestion        2 access and ID token(s) lie in the token cache until they expire, in an hour or a day: \
+                      `azward config set seal all-tokens` seals them as well\n";
+    assert_eq!(outcome.out(), format!("all is as it should be\n{suggestion}"));
     assert_healthy(&sandbox);
     sandbox.azward(["doctor", "--fix", "--yes"]).run().ok().silent();
     let after: Vec<_> =
