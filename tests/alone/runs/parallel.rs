@@ -68,14 +68,14 @@ fn callers_whose_endpoint_hung_once_start_one_az_for_all() {
     let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
     sandbox.config().age_access_tokens(-60, "management");
     entra.clear_journal();
-    // Longer than azward waits; az comes later.
-    let hang = Fault::new(Trouble::DelayAnswer(Duration::from_secs(8))).times(1);
+    // Much longer than it takes until another asks beside it, on a busy machine too.
+    let hang = Fault::new(Trouble::DelayAnswer(Duration::from_secs(12))).times(1);
     entra.knobs(|knobs| knobs.faults = vec![hang]);
     let before = sandbox.deeds("run");
     let callers: Vec<_> = (0..20).map(|_| sandbox.az(["account", "get-access-token"]).start()).collect();
     let outcomes: Vec<_> = callers.into_iter().map(|caller| caller.finish().ok().silent()).collect();
     // The one whose connection it was too: another asked beside it.
-    assert!(outcomes.iter().all(|outcome| outcome.took < Duration::from_millis(7500)), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.took < Duration::from_millis(11_500)), "{outcomes:?}");
     let tokens: Vec<_> = outcomes.iter().map(Outcome::token).collect();
     assert!(tokens.iter().all(|token| *token == tokens[0]));
     assert!(sandbox.deeds("run") - before <= 2, "{} runs", sandbox.deeds("run") - before);
