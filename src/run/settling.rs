@@ -27,7 +27,7 @@ impl CredentialStore<'_> {
     }
 
     fn sweep_cache(&self) -> Result<()> {
-        let record = SweepRecord::of(&self.app.context, self.config_dir, self.seals_all());
+        let record = SweepRecord::of(&self.app.context, self.config_dir, self.app.settings.seal.value);
         // What a run above us has for itself alone is not lying anywhere.
         if is_covered(self.cache.path()) {
             return Ok(());

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::credentials::CredentialFile;
 use crate::home_lock::HomeLock;
 use crate::private;
+use crate::settings::SealChoice;
 use crate::sys;
 
 /// How long the cache must have rested: several ticks of the coarsest clock.
@@ -25,8 +26,11 @@ pub(super) struct SweepRecord {
 impl SweepRecord {
     /// The record of `config_dir`; nothing is read yet. Where short-lived tokens are sealed too, another one says that there are none.
     #[must_use]
-    pub(super) fn of(context: &Context, config_dir: &ConfigDir, seals_all: bool) -> Self {
-        let ending = if seals_all { "swept-all" } else { "swept" };
+    pub(super) fn of(context: &Context, config_dir: &ConfigDir, seal: SealChoice) -> Self {
+        let ending = match seal {
+            SealChoice::RefreshTokens => "swept",
+            SealChoice::AllTokens => "swept-all",
+        };
         let path = context.azward_home.join("run").join(format!("{}.{ending}", config_dir.id()));
         Self { path, home: context.home_lock.clone() }
     }
@@ -71,7 +75,7 @@ mod tests {
     fn a_record_is_good_until_the_file_changes_and_none_is_made_of_a_fresh_one() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::new([("AZWARD_HOME".into(), dir.path().into())], None);
-        let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")), false);
+        let record = SweepRecord::of(&context, &ConfigDir::at(Path::new("/c")), SealChoice::default());
         let cache = TokenCacheFile::of(&ConfigDir::at(dir.path()));
         assert!(record.is_valid(&cache), "there is nothing");
         let lock = cache.lock(Duration::ZERO).unwrap();

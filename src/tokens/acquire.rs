@@ -53,6 +53,20 @@ pub enum Renew {
     Never,
 }
 
+impl Renew {
+    /// Whether it is called for where the token at hand `is_due`, `None` where there is none, and `are_all_due` says of all that
+    /// would serve whether they are.
+    pub(super) fn is_called_for(self, is_due: Option<bool>, are_all_due: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::IfDueOrMissing => is_due.unwrap_or(true),
+            Self::IfDue => is_due.unwrap_or(false),
+            Self::IfAllAreDue => are_all_due(),
+            Self::Now => true,
+            Self::Never => false,
+        }
+    }
+}
+
 /// What became of it.
 #[derive(Debug)]
 pub enum Acquired {
@@ -101,13 +115,9 @@ impl Tokens<'_> {
         let Ok(Some(account)) = account_of(self.store, cache, wanted) else { return Acquired::Denied(None) };
         let Ok(serving) = wanted.serving(cache, &account) else { return Acquired::Denied(None) };
         let found = serving.first(now);
-        let is_to_be_renewed = match renew {
-            Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now, window)),
-            Renew::IfDue => found.is_some_and(|found| found.is_due(now, window)),
-            Renew::IfAllAreDue => serving.are_due(now, window) || source::is_uncertain(self.store, wanted),
-            Renew::Now => true,
-            Renew::Never => false,
-        };
+        let is_due = found.map(|found| found.is_due(now, window));
+        let are_all = || serving.are_due(now, window) || source::is_uncertain(self.store, wanted);
+        let is_to_be_renewed = renew.is_called_for(is_due, are_all);
         let token = |found: CachedToken<'_>| found.to_token(now, window);
         if !is_to_be_renewed {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);

@@ -82,12 +82,9 @@ impl Tokens<'_> {
         let text = kept::open(self.store);
         let found =
             text.as_deref().and_then(|text| kept::find(text, wanted)).filter(|found| found.left(now) >= USELESS);
-        let is_to_be_renewed = match renew {
-            Renew::IfDueOrMissing => found.is_none_or(|found| found.is_due(now, window)),
-            Renew::IfDue | Renew::IfAllAreDue => found.is_some_and(|found| found.is_due(now, window)),
-            Renew::Now => true,
-            Renew::Never => false,
-        };
+        let is_due = found.map(|found| found.is_due(now, window));
+        // No other one would serve.
+        let is_to_be_renewed = renew.is_called_for(is_due, || is_due.unwrap_or(false));
         let token = |found: CachedToken<'_>| found.to_token(now, window);
         if !is_to_be_renewed {
             return found.map(token).map_or(Acquired::Denied(None), Acquired::Cached);
