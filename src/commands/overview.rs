@@ -1,5 +1,6 @@
 //! `azward list`: the logins and the sessions, as they are at this moment: whose, in which subscription, whether started, and how long
-//! the token is good. No vault is opened and nobody is asked for anything; what it shows is read from the directories themselves.
+//! the token is good. No vault is opened and nobody is asked for anything; what it shows is read from the directories themselves,
+//! and from what is sealed of them where its key is at hand.
 
 use std::collections::BTreeSet;
 

@@ -190,14 +190,22 @@ impl Session {
         self.look(app, |found| found.is_due(app.context.now(), app.settings.window())).unwrap_or(true)
     }
 
-    fn look<T>(&self, app: &App, look: impl FnOnce(CachedToken<'_>) -> T) -> Option<T> {
+    /// Looks at the token that it lives by, in the file or, where it is sealed, beside the vault; nobody is asked for a key.
+    fn look<T>(&self, app: &App, look: impl Fn(CachedToken<'_>) -> T) -> Option<T> {
         let wanted = self.token_key()?;
+        let look_into = |text: &str| {
+            let cache = TokenCache::parse(text).ok()?;
+            let account = wanted.account(&cache).ok()??;
+            wanted.find(&cache, &account, app.context.now()).ok()?.map(&look)
+        };
         let path = self.directory(&app.context).join("msal_token_cache.json");
         // What is given back to the heap is wiped there, in one go: there may be hundreds.
         let text = std::fs::read_to_string(path).ok()?;
-        let cache = TokenCache::parse(&text).ok()?;
-        let account = wanted.account(&cache).ok()??;
-        wanted.find(&cache, &account, app.context.now()).ok()?.map(look)
+        let in_seal = || {
+            let config_dir = self.config_dir(&app.context);
+            CredentialStore::new(app, &config_dir).with_sealed(&text).and_then(|whole| look_into(&whole))
+        };
+        look_into(&text).or_else(in_seal)
     }
 
     /// This process as one that works in the session.

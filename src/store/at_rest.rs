@@ -62,7 +62,7 @@ impl CredentialStore<'_> {
     }
 
     /// `text`, the file's, with what is sealed of it; `None` where that is nothing.
-    pub(super) fn with_sealed(&self, text: &str) -> Option<Zeroizing<String>> {
+    pub(crate) fn with_sealed(&self, text: &str) -> Option<Zeroizing<String>> {
         // Nearly always there is none, and every answer asks.
         if text.trim().is_empty() || !self.has_sealed() {
             return None;

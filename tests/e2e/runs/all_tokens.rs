@@ -272,6 +272,14 @@ fn sessions_have_theirs_sealed_too() {
     entra.clear_journal();
     let token = sandbox.azward(["token", &name]).run().ok().silent().out();
     assert!(token.contains(JWT) && entra.token_requests() == 0, "{:?}", entra.journal());
+    // How long it is good is known all the same, and so nothing is begun anew that is not due.
+    let listed = sandbox.azward(["list", "--json"]).run().ok().json();
+    assert!(listed["sessions"][0]["expires_on"].is_number(), "{listed}");
+    for words in [&["rotate", &name][..], &["start", &name], &["exec", &name, "--", "true"]] {
+        sandbox.azward(words).run().ok();
+    }
+    assert!(entra.token_requests() == 0, "{:?}", entra.journal());
+    assert_sealed(&sandbox);
     sandbox.azward(["stop", &name]).run().ok();
     assert_sealed(&sandbox);
     assert_eq!(sealed_files(&sandbox), files - 1);
