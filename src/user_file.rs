@@ -89,6 +89,16 @@ pub(crate) enum Readers {
 /// # Errors
 /// The operating system's; what is there then is no whole file.
 pub(crate) fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) -> io::Result<File> {
+    let file = write_unflushed_draft(draft, target, bytes, readers)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// The same for what is not missed where the machine stops before the disk has it.
+///
+/// # Errors
+/// The operating system's; what is there then is no whole file.
+pub(crate) fn write_unflushed_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Readers) -> io::Result<File> {
     let _ = std::fs::remove_file(draft);
     let mut file = sys::create_new(draft, if readers == Readers::Owner { 0o600 } else { 0o644 })?;
     match std::fs::metadata(target) {
@@ -103,7 +113,6 @@ pub(crate) fn write_draft(draft: &Path, target: &Path, bytes: &[u8], readers: Re
         Err(_) => give(&file, target),
     }
     file.write_all(bytes)?;
-    file.sync_all()?;
     Ok(file)
 }
 

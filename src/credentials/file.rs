@@ -26,6 +26,8 @@ use crate::user_file::{self, Readers};
 pub enum WriteMode {
     /// A new file takes the old one's name.
     Rename,
+    /// The same, and nobody waits for the disk: az writes over it without waiting either, and the vault has what counts.
+    RenameUnflushed,
     /// The old file stays the one it is: something is mounted over it.
     Overwrite,
 }
@@ -105,13 +107,19 @@ impl WholeFile {
         let target = self.target();
         let before = std::fs::metadata(&target).ok();
         let draft = beside(&target, DRAFT);
-        let written = user_file::write_draft(&draft, &target, bytes, Readers::Owner);
+        let written = match write {
+            WriteMode::RenameUnflushed => user_file::write_unflushed_draft(&draft, &target, bytes, Readers::Owner),
+            WriteMode::Rename | WriteMode::Overwrite => user_file::write_draft(&draft, &target, bytes, Readers::Owner),
+        };
         // An az that does not see the change at once sees it a little later.
         let written = written.map(|file| _ = sys::set_modified_ahead(&file));
         let replaced = written.and_then(|()| match write {
-            WriteMode::Rename => match sys::rename_over(&draft, &target) {
+            WriteMode::Rename | WriteMode::RenameUnflushed => match sys::rename_over(&draft, &target) {
                 // Something is mounted over it in this very namespace, as containers have it.
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => overwrite_safely(&draft, &target, bytes),
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    std::fs::File::open(&draft)?.sync_all()?;
+                    overwrite_safely(&draft, &target, bytes)
+                }
                 renamed => renamed,
             },
             WriteMode::Overwrite if before.is_some() => overwrite_safely(&draft, &target, bytes),
@@ -134,8 +142,7 @@ impl WholeFile {
         if self.has_memory_leftover() {
             return true;
         }
-        // What is no link lies where it is called.
-        let target = if self.path.is_symlink() { self.target() } else { self.path.clone() };
+        let target = self.target();
         [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
     }
 
@@ -151,6 +158,10 @@ impl WholeFile {
     /// The file that the bytes are in: a link's target, be it there or not.
     #[must_use]
     pub fn target(&self) -> PathBuf {
+        // What is no link lies where it is called.
+        if !self.path.is_symlink() {
+            return self.path.clone();
+        }
         if let Ok(target) = std::fs::canonicalize(&self.path) {
             return target;
         }
@@ -202,7 +213,7 @@ mod tests {
         file.replace(b"{}", WriteMode::Rename).unwrap();
         assert_eq!(mode(file.path()), 0o600);
         for (before, write) in
-            [(0o644, WriteMode::Rename), (0o666, WriteMode::Overwrite), (0o640, WriteMode::Overwrite)]
+            [(0o644, WriteMode::Rename), (0o666, WriteMode::Overwrite), (0o640, WriteMode::RenameUnflushed)]
         {
             sys::set_mode(file.path(), before).unwrap();
             file.replace(b"{ }", write).unwrap();

@@ -228,7 +228,8 @@ impl<'a> CredentialStore<'a> {
             .collect())
     }
 
-    /// Replaces the text of one of the credential files, by a means that takes no private mount away.
+    /// Replaces the text of one of the credential files, by a means that takes no private mount away: `unless_mounted`, where
+    /// there is none.
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
@@ -237,13 +238,14 @@ impl<'a> CredentialStore<'a> {
         file: &F,
         lock: &MsalLock,
         text: &str,
+        unless_mounted: WriteMode,
     ) -> Result<()> {
         let is_cache = file.path() == self.cache.path();
         let written = is_cache.then(|| token_storage::written_before_a_sign(self.config_dir)).flatten();
         let written = written.filter(|_| !self.token_storage().is_file());
         // Held until it is done: nobody can come to mount something meanwhile.
         let replaced = match self.lease.no_mounts() {
-            Some(_no_mounts) => persist(|| file.replace(lock, text, WriteMode::Rename)),
+            Some(_no_mounts) => persist(|| file.replace(lock, text, unless_mounted)),
             None => persist(|| file.replace(lock, text, WriteMode::Overwrite)),
         };
         if let Some(time) = written {

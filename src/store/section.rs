@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::credentials::file::WriteMode;
 use crate::credentials::msal::{TokenCache, TokenCacheFile};
 use crate::credentials::origin::Origin;
 use crate::credentials::service_principals::{ServicePrincipals, ServicePrincipalsFile};
@@ -226,7 +227,7 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn put_at_rest(&self, text: &str) -> Result<Written> {
-        self.at_rest(text, |text| self.store.replace(self.file, &self.lock, text))
+        self.at_rest(text, |text| self.store.replace(self.file, &self.lock, text, WriteMode::Rename))
     }
 
     /// The same for who needs it, or has azward let go of it: nothing of it is sealed then.
@@ -234,7 +235,17 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
     /// # Errors
     /// `Storage`; the file then has its old text.
     pub(crate) fn write_whole(&self, text: &str) -> Result<Written> {
-        self.store.replace(self.file, &self.lock, text)?;
+        self.store.replace(self.file, &self.lock, text, WriteMode::Rename)?;
+        self.note_whole()
+    }
+
+    /// The same for an az that is about to run: nobody waits for the disk. Where the machine stops meanwhile the file may be
+    /// empty, as it may be after any writing of az's; who is signed in is known to the vault, and the rest is renewed.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(crate) fn hand_over(&self, text: &str) -> Result<Written> {
+        self.store.replace(self.file, &self.lock, text, WriteMode::RenameUnflushed)?;
         self.note_whole()
     }
 

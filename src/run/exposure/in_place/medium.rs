@@ -9,7 +9,7 @@ use crate::credentials::CredentialFile;
 use crate::credentials::merge::Base;
 use crate::credentials::msal::TokenCache;
 use crate::failure::Result;
-use crate::run::exposure::{AzEnd, ExposureKind, Finding, GivenCredentials, policy};
+use crate::run::exposure::{AzEnd, Exposure, ExposureKind, Finding, GivenCredentials, Recipient, policy};
 use crate::settings::ExposureChoice;
 use crate::store::CredentialStore;
 use crate::store::section::CacheSection;
@@ -27,7 +27,8 @@ impl InPlace {
     }
 
     /// Begins to watch what az stores, where that is not on a disk or concerns others.
-    pub(super) fn watch(&mut self, store: &CredentialStore<'_>) {
+    pub(super) fn watch(&mut self, az: &Recipient<'_>) {
+        let store = az.store;
         let directory = match &self.medium {
             Medium::Memory(_) => store.cache.file().memory(),
             Medium::Disk if store.siblings().is_empty() => None,
@@ -35,6 +36,10 @@ impl InPlace {
         };
         // Without it the end of the run takes it in.
         self.watch = directory.and_then(|file| Watch::of_files_in(file.parent()?).ok());
+        if self.watch.is_some() {
+            // It is the guardian that closes the last of it: that takes the kernel up to twenty milliseconds.
+            self.tell_guardian(az);
+        }
     }
 
     /// Has the cache be in memory, with the text `whole`, and says whether it is; what cannot be there is exposed in place.

@@ -154,7 +154,7 @@ impl InPlace {
                 // What root's az makes would be root's; what is there stays its owner's. Without it they sign in again.
                 let _ = store.make_placeholder();
             }
-            self.watch(store);
+            self.watch(az);
         }
         self.note_accounts(store.accounts());
         if let Some(held) = self.held.as_mut().filter(|_| self.extent != Extent::OfAnother) {
@@ -195,7 +195,7 @@ impl InPlace {
         }
         #[cfg(target_os = "linux")]
         if outcome.is_ok() {
-            self.watch(store);
+            self.watch(az);
         }
         outcome
     }
@@ -229,7 +229,7 @@ impl InPlace {
         let sealed = section.cache.has_sealed().then(|| section.cache.text());
         let text = injected.as_deref().map(String::as_str).or(sealed);
         if let Some(text) = text {
-            section.cache.write_whole(text)?;
+            section.cache.hand_over(text)?;
             #[cfg(target_os = "linux")]
             sys::set_never_read(store.cache.path());
         }
@@ -268,8 +268,10 @@ impl Exposure for InPlace {
 
     fn tell_guardian(&self, az: &Recipient<'_>) {
         let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
-        let files: Vec<_> = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter().collect();
-        az.tell_guardian(self.kind(), &files);
+        let files = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter();
+        #[cfg(target_os = "linux")]
+        let files = files.chain(self.watched().map(|watch| (Role::Watch, watch)));
+        az.tell_guardian(self.kind(), &files.collect::<Vec<_>>());
     }
 
     #[cfg(target_os = "linux")]
