@@ -2,6 +2,8 @@
 //! stand between it and its caller. An az that cannot be started is [`Kind::NotStarted`].
 
 use std::ffi::{OsStr, OsString};
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -17,13 +19,26 @@ use crate::sys::{self, ChildProcess};
 use crate::text;
 use crate::wait;
 
+/// Until when an az that has nothing to tell has nobody beside it: many are over by then.
+#[cfg(target_os = "linux")]
+const ALONE: Duration = Duration::from_secs(1);
+
 /// Waits for the end of `az`, which has its signals handed on; `meanwhile` runs beside it, on a thread of its own, and is told
-/// when the end has come.
+/// when the end has come. Where that can be done with none, there is no such thread before a second has passed, or `watched` has
+/// something to read.
 ///
 /// # Errors
 /// The operating system's.
-pub fn wait_for(mut az: ChildProcess, meanwhile: impl FnOnce(&End) + Send) -> io::Result<ExitStatus> {
+pub fn wait_for(
+    mut az: ChildProcess,
+    #[cfg(target_os = "linux")] watched: Option<&File>,
+    meanwhile: impl FnOnce(&End) + Send,
+) -> io::Result<ExitStatus> {
     az.hand_signals();
+    #[cfg(target_os = "linux")]
+    if az.ends_within(ALONE, watched) {
+        return az.wait();
+    }
     let end = End::new().ok();
     let has_ended = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {

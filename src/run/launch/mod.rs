@@ -322,7 +322,11 @@ impl<'a> Going<'a> {
     /// Waits for az's end; `beside` runs meanwhile, on a thread of its own, and is told when the end has come.
     pub(super) fn wait(self, beside: impl FnOnce(&End, &dyn Exposure) + Send) -> (Ended<'a>, Result<ExitStatus>) {
         let Self { launch, exposure, az } = self;
-        let status = az.and_then(|az| supervise::wait_for(az, |end| beside(end, &*exposure)));
+        let beside = |end: &End| beside(end, &*exposure);
+        #[cfg(target_os = "linux")]
+        let status = az.and_then(|az| supervise::wait_for(az, exposure.watched(), beside));
+        #[cfg(not(target_os = "linux"))]
+        let status = az.and_then(|az| supervise::wait_for(az, beside));
         let status = status.map_err(|error| launch.not_started(&error));
         let az = AzEnd::of(status.as_ref().ok().and_then(ExitStatus::code));
         (Ended { launch, exposure, az }, status)

@@ -7,9 +7,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::exec::fork;
 use super::plan::Plan;
@@ -171,6 +179,25 @@ impl ChildProcess {
         retry_on_intr(|| waitid(WaitId::Pid(self.id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))?;
         signals::hand_signals_to(None);
         self.reap(WaitOptions::empty()).and_then(|status| status.ok_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    /// Whether the child ends within `time`, and not after `beside` has something to read; false, too, where that cannot be
+    /// waited for.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn ends_within(&self, time: Duration, beside: Option<&File>) -> bool {
+        let Ok(process) = pidfd_open(self.id, PidfdFlags::empty()) else { return false };
+        let until = Instant::now() + time;
+        let mut polled = vec![PollFd::new(&process, PollFlags::IN)];
+        polled.extend(beside.map(|file| PollFd::new(file, PollFlags::IN)));
+        loop {
+            let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).unwrap_or_default();
+            match poll(&mut polled, Some(&left)) {
+                // Signals go on to the child meanwhile.
+                Err(Errno::INTR) => {}
+                polling => return polling.is_ok() && !polled[0].revents().is_empty(),
+            }
+        }
     }
 
     /// How the child ended, if it did.
