@@ -26,8 +26,7 @@ impl<'a> Memo<'a> {
     /// What is remembered; nothing where that cannot be read.
     #[must_use]
     pub(crate) fn recall<T: DeserializeOwned + Default>(&self) -> T {
-        let text = std::fs::read(self.path()).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        std::fs::read(self.path()).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
     /// Remembers `known` in the place of what was remembered before.

@@ -51,23 +51,21 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
     Ok(())
 }
 
-/// The directory that a file is in, and the file's name.
-pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, &OsStr)> {
+/// The directory that a file is in, and what it is; and the file's name.
+pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, Metadata, &OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(foreign()) };
     let (root, below) = split(parent);
-    let home = Directory::open(root)?;
-    if below.is_empty() {
-        return Ok((home, name));
-    }
-    let owner = home.metadata()?;
-    let mut directory = home;
+    let mut directory = Directory::open(root)?;
+    let mut metadata = directory.metadata()?;
     for name in below {
         directory = directory.below(name)?;
-        if !sys::have_one_owner(&directory.metadata()?, &owner) {
+        let below = directory.metadata()?;
+        if !sys::have_one_owner(&below, &metadata) {
             return Err(foreign());
         }
+        metadata = below;
     }
-    Ok((directory, name))
+    Ok((directory, metadata, name))
 }
 
 /// Splits the path of a directory into the home, which may be a link, and the names below it, where none is followed.

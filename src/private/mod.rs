@@ -9,7 +9,7 @@
 mod directories;
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,8 +38,8 @@ pub(crate) fn open_append(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The operating system's; what is not azward's is one.
 pub(crate) fn open_read(path: &Path) -> io::Result<File> {
-    let (directory, name) = parent_of(path)?;
-    checked(directory.file(name, Access::Read)?, &directory)
+    let (directory, metadata, name) = parent_of(path)?;
+    checked(directory.file(name, Access::Read)?, &metadata)
 }
 
 /// Reads a file that is there.
@@ -72,7 +72,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// The operating system's; the old file then stays.
 pub(crate) fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let (directory, name) = parent_of(path)?;
+    let (directory, _, name) = parent_of(path)?;
     let draft = draft.file_name().ok_or_else(foreign)?;
     // Left by a process that was killed.
     let _ = directory.remove(draft);
@@ -89,7 +89,7 @@ pub(crate) fn replace_from(draft: &Path, path: &Path, bytes: &[u8], mode: u32) -
 /// # Errors
 /// The operating system's; what is there then may be part of the file.
 pub(crate) fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (directory, name) = parent_of(path)?;
+    let (directory, _, name) = parent_of(path)?;
     make_in(&directory, name, bytes, 0o600)
 }
 
@@ -127,18 +127,18 @@ fn make_in(directory: &Directory, name: &OsStr, bytes: &[u8], mode: u32) -> io::
 }
 
 fn open_or_make(path: &Path, access: Access) -> io::Result<File> {
-    let (directory, name) = parent_of(path)?;
+    let (directory, metadata, name) = parent_of(path)?;
     for _ in 0..3 {
         match directory.file(name, access) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => return checked(other?, &directory),
+            other => return checked(other?, &metadata),
         }
         match directory.create(name, access) {
             // Somebody else was as quick.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
-                give(&file, &directory.metadata()?);
+                give(&file, &metadata);
                 return Ok(file);
             }
         }
@@ -146,12 +146,13 @@ fn open_or_make(path: &Path, access: Access) -> io::Result<File> {
     directory.file(name, access)
 }
 
-fn checked(file: File, directory: &Directory) -> io::Result<File> {
+/// `file`, if it is a plain file of who has the directory that it was found in.
+fn checked(file: File, directory: &Metadata) -> io::Result<File> {
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if !metadata.is_file() || !sys::is_of(&directory.metadata()?, &metadata) {
+    if !metadata.is_file() || !sys::is_of(directory, &metadata) {
         return Err(foreign());
     }
     Ok(file)

@@ -20,7 +20,8 @@ impl CredentialStore<'_> {
     /// Writes over what MSAL kept of secrets.
     pub(crate) fn blank_kept_answers(&self) {
         let path = self.kept_answers();
-        if user_file::is_foreign_link(&path) {
+        // Nearly always there is none, and every run asks twice.
+        if path.symlink_metadata().is_err() || user_file::is_foreign_link(&path) {
             return;
         }
         let path = path.canonicalize().unwrap_or(path);

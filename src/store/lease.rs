@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::azure::ConfigDir;
@@ -36,6 +37,7 @@ pub(crate) struct Lease {
     mount_lock: PathBuf,
     logins: PathBuf,
     home: HomeLock,
+    is_directory_made: OnceLock<()>,
 }
 
 /// What a run holds for as long as its az may need the credentials.
@@ -123,6 +125,7 @@ impl Lease {
             mount_lock: file("attendance"),
             logins: file("logins"),
             home: context.home_lock.clone(),
+            is_directory_made: OnceLock::new(),
         }
     }
 
@@ -228,7 +231,11 @@ impl Lease {
     /// Makes the directory of the locks, where azward is.
     fn enter(&self) -> Result<Presence> {
         let presence = self.home.enter()?;
-        private::make_dir(self.path.parent().unwrap_or(&self.path))?;
+        // It stays for as long as azward is where it is, and whoever was uninstalled does not get here.
+        if self.is_directory_made.get().is_none() {
+            private::make_dir(self.path.parent().unwrap_or(&self.path))?;
+            let _ = self.is_directory_made.set(());
+        }
         Ok(presence)
     }
 }

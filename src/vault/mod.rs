@@ -38,7 +38,7 @@ mod trouble;
 mod unlocking;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use belongings::{Extent, forget_unclaimed};
@@ -76,6 +76,7 @@ pub struct Vault {
     now: i64,
     /// The key that was got last, so that it is got once.
     held: Mutex<Option<HeldKey>>,
+    is_directory_made: OnceLock<()>,
     warnings: Mutex<Vec<Failure>>,
 }
 
@@ -112,6 +113,7 @@ impl Vault {
             is_interactive: context.is_interactive,
             now,
             held: Mutex::default(),
+            is_directory_made: OnceLock::new(),
             warnings: Mutex::default(),
         }
     }
@@ -137,6 +139,10 @@ impl Vault {
     /// Whether there is a vault, be it another machine's. Nothing is read but the directory.
     #[must_use]
     pub fn exists(&self) -> bool {
+        // Most that ask have opened it.
+        if self.held().is_some_and(|held| self.files_of(held.key.id()).current.symlink_metadata().is_ok()) {
+            return true;
+        }
         let is_ours =
             |path: &PathBuf| candidates::stem(path).is_some_and(|stem| stem.split('.').next() == Some(self.login.id()));
         files::list(&self.vaults).iter().any(is_ours)
@@ -149,7 +155,10 @@ impl Vault {
     /// `Kind::Gone` when azward was uninstalled meanwhile, `Kind::Busy`, `Kind::Storage`.
     pub fn lock(&self, deadline: Duration) -> Result<VaultLock> {
         let presence = self.home.enter()?;
-        private::make_dir(&self.vaults)?;
+        if self.is_directory_made.get().is_none() {
+            private::make_dir(&self.vaults)?;
+            let _ = self.is_directory_made.set(());
+        }
         let lock = Lock::acquire(&self.lock, Mode::Exclusive, deadline)?;
         Ok(VaultLock { _lock: lock, _presence: presence, path: self.lock.clone() })
     }
