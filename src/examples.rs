@@ -182,6 +182,13 @@ const ALL: &[(&str, &[Example])] = &[
             ("vault move --to systemd-creds --dry-run", "whether that works here, and what it would do"),
         ],
     ),
+    (
+        "vault seal-certificate",
+        &[
+            ("vault seal-certificate", "after `az login --service-principal --certificate FILE`"),
+            ("vault seal-certificate --undo", "the files are where they were again"),
+        ],
+    ),
     ("vault adopt", &[("vault adopt --from ~/.azure", "after AZURE_CONFIG_DIR was made by copying it")]),
     ("vault forget", &[("vault forget --gone", "the logins of directories that were removed")]),
     (

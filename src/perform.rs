@@ -10,7 +10,9 @@ use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::vault_move::{self, Doing};
-use azward::commands::{self, callers, completions, config, leapp, log, login, refresh, session, token, within};
+use azward::commands::{
+    self, callers, completions, config, leapp, log, login, refresh, seal_certificate, session, token, within,
+};
 use azward::home;
 use azward::sessions::Forcing;
 use azward::sessions::environment::Syntax;
@@ -125,6 +127,10 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::Vault(VaultCommand::Move { to, dry_run }) => {
             let doing = if dry_run { Doing::Tell } else { Doing::Move };
             vault_move::move_to(app, ui, kind_of(to), doing)
+        }
+        Command::Vault(VaultCommand::SealCertificate { undo: true, .. }) => seal_certificate::unseal(app, ui),
+        Command::Vault(VaultCommand::SealCertificate { client_id, .. }) => {
+            seal_certificate::seal(app, ui, client_id.as_deref())
         }
         Command::Vault(VaultCommand::Adopt(adopt)) => perform_adopt(adopt, app, ui),
         Command::Vault(VaultCommand::Forget(forget)) => perform_forget(forget, app, ui),

@@ -22,6 +22,15 @@ pub(crate) enum VaultCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Take the certificates of service principals out of their PEM files: az gets an assertion for each run, never the key
+    SealCertificate {
+        /// The application's id; without it, of all that sign in here with one
+        #[arg(value_name = "CLIENT-ID", conflicts_with = "undo")]
+        client_id: Option<String>,
+        /// Put the files back where they were
+        #[arg(long)]
+        undo: bool,
+    },
     /// Make the config directory that az uses here a view of the login that it is a copy of
     Adopt(Adopt),
     /// Drop logins from every file of azward's, without giving them back

@@ -21,6 +21,7 @@ pub mod man;
 pub mod overview;
 pub mod refresh;
 pub mod scrub;
+pub mod seal_certificate;
 pub mod session;
 mod start_up_files;
 pub mod status;

@@ -129,6 +129,11 @@ pub trait Document {
     /// `CacheForeign` when a section is not what it should be.
     fn owners(&self) -> Result<HashSet<Owner>>;
 
+    /// Whether something stands in it for a run that is no credential of anybody's, and in no text with other credentials.
+    fn has_stand_ins(&self) -> bool {
+        false
+    }
+
     /// The text with these changes; every other byte stays. A section that is absent is added.
     fn edit(&self, changes: &[Change<'_>]) -> Zeroizing<String>;
 

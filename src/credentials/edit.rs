@@ -150,7 +150,8 @@ pub fn scrub<D: Document>(document: &D, contents: &Contents) -> Result<Option<Ze
             left.push(credential.clone());
         }
     }
-    Ok((left.len() < credentials.len()).then(|| document.with_credentials(&left)))
+    let is_less = left.len() < credentials.len() || document.has_stand_ins();
+    Ok(is_less.then(|| document.with_credentials(&left)))
 }
 
 /// Puts the vault's credentials into the place of those in the document that they came after. `None` when there are none.

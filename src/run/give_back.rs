@@ -1,5 +1,6 @@
 //! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
-//! good, every secret of a service principal into its list, and the vault is removed when all of them are there, on the disk. Critical section and order are those of
+//! good, every secret of a service principal into its list and every PEM file where it was, and the vault is removed when all of them
+//! are there, on the disk. Critical section and order are those of
 //! `section`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
 //! understood.
 
@@ -12,6 +13,7 @@ use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{self, Replaced, ServicePrincipals, is_record_of};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Kind, Result};
+use crate::run::certificates::put_back_certificates;
 use crate::store::CredentialStore;
 use crate::store::opened::Opened;
 use crate::sys;
@@ -75,6 +77,7 @@ impl CredentialStore<'_> {
 
     /// Puts the secrets of its service principals back into their list, durably, and says how many that has then.
     fn give_back_principals(&self, opened: &mut Opened<'_>) -> Result<usize> {
+        put_back_certificates(opened.contents())?;
         let section = self.lock_principals()?;
         let list = section.parse()?;
         opened.harvest_principals(&list, Origin::Uninstall, Order::Unknown, Replaced::IsBack)?;
@@ -82,6 +85,8 @@ impl CredentialStore<'_> {
         let is_listed = |id: &str| profile.has_application(id);
         if let Some(text) = service_principals::inject(&list, opened.contents(), is_listed)? {
             section.write(&text)?;
+        } else if list.has_stand_ins() {
+            section.write(&list.with_credentials(&list.credentials()?))?;
         }
         let target = self.principals.target();
         let directory = target.parent().unwrap_or(self.config_dir.path());
@@ -89,7 +94,9 @@ impl CredentialStore<'_> {
         let text = self.principals.read()?.unwrap_or_default();
         let list = ServicePrincipals::parse(&text)?;
         let there = list.credentials()?;
-        let is_there = |record: &&Record| there.iter().any(|own| record.is(own.kind, own.id));
+        let is_there = |record: &&Record| {
+            record.kind == CredentialKind::ClientCertificate || there.iter().any(|own| record.is(own.kind, own.id))
+        };
         let (found, missing): (Vec<&Record>, Vec<&Record>) =
             opened.contents().records.iter().filter(|record| is_record_of(record)).partition(is_there);
         match missing.len() {

@@ -2,6 +2,7 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
+mod certificates;
 mod copied;
 pub(crate) mod exposure;
 mod give_back;
@@ -23,6 +24,8 @@ mod unused_login;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+
+pub use certificates::MovedCertificate;
 
 use crate::app::App;
 use crate::azure::clouds::Cloud;

@@ -21,6 +21,8 @@ mod told;
 pub use acquire::{Acquired, Renew, Renewed, Tokens};
 pub use held::{drop_held, held, held_of_identity};
 pub(crate) use managed_identity::Endpoint;
+pub(crate) use principal::read_pem;
 pub use sign_in::sign_in_needed;
 pub use single_flight::Flight;
+pub(crate) use source::{can_sign_with, hand_over_assertions};
 pub use token_key::{TokenKey, Who};

@@ -2,14 +2,17 @@
 //! takes another tenant's entry with a warning, and fails where there is none or its certificate is not there: all that is its
 //! own to say.
 
+use std::path::Path;
+
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::azure::Owner;
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
-use crate::credentials::service_principals::{Certificate, ServicePrincipals};
+use crate::credentials::service_principals::{Certificate, ServicePrincipals, pem_in};
 use crate::failure::Result;
+use crate::secret::Secret;
 use crate::store::CredentialStore;
 use crate::tokens::TokenKey;
 use crate::tokens::token_key::Who;
@@ -37,7 +40,7 @@ pub(super) fn account_of(
 ) -> Result<Option<Owner>> {
     if wanted.who == Who::Application {
         let Some(listed) = listed(store, wanted)? else { return Ok(None) };
-        if listed.certificate.is_some_and(|certificate| pem_of(&certificate).is_none()) {
+        if listed.certificate.is_some_and(|certificate| pem_of(store, &listed.id, &certificate).is_none()) {
             return Ok(None);
         }
     }
@@ -59,12 +62,21 @@ pub(super) fn listed(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<O
     Ok(found.map(|own| Listed { id: own.id.clone(), certificate: own.certificate.clone() }))
 }
 
-/// The PEM file of a certificate, with a certificate in it. A relative path is relative to where az runs, which is here.
-pub(super) fn pem_of(certificate: &Certificate) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let metadata = std::fs::metadata(&certificate.path).ok()?;
+/// The PEM file of the certificate of the service principal `id`, with a certificate in it: where az would read it or, where that
+/// is not, as the vault has it. Nobody is asked for a key.
+pub(super) fn pem_of(store: &CredentialStore<'_>, id: &str, certificate: &Certificate) -> Option<Secret> {
+    if Path::new(&certificate.path).exists() || !store.vault.exists() {
+        return read_pem(&certificate.path);
+    }
+    pem_in(&store.vault.load_unasked().ok()?, id, &certificate.path)
+}
+
+/// What is in a PEM file with a certificate in it. A relative path is relative to where az runs, which is here.
+pub(crate) fn read_pem(path: &str) -> Option<Secret> {
+    let metadata = std::fs::metadata(path).ok()?;
     if !metadata.is_file() || metadata.len() > LONGEST_PEM {
         return None;
     }
-    let pem = zeroize::Zeroizing::new(std::fs::read(&certificate.path).ok()?);
-    CertificateDer::from_pem_slice(&pem).is_ok().then_some(pem)
+    let pem = Secret::new(std::fs::read(path).ok()?);
+    CertificateDer::from_pem_slice(pem.expose()).is_ok().then_some(pem)
 }

@@ -13,10 +13,12 @@ pub enum CredentialKind {
     ClientSecret,
     /// A signed assertion that stands for a service principal's secret.
     ClientAssertion,
+    /// The PEM file of a service principal's certificate.
+    ClientCertificate,
 }
 
 impl CredentialKind {
-    const ALL: [Self; 3] = [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion];
+    const ALL: [Self; 4] = [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion, Self::ClientCertificate];
 
     /// Its name in a vault, which never changes.
     pub(crate) fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl CredentialKind {
             Self::RefreshToken => "refresh_token",
             Self::ClientSecret => "client_secret",
             Self::ClientAssertion => "client_assertion",
+            Self::ClientCertificate => "client_certificate",
         }
     }
 
@@ -42,7 +45,7 @@ pub struct Record {
     pub id: String,
     /// Whose it is.
     pub owner: Owner,
-    /// The whole entry, as its file has it.
+    /// The whole entry, as its file has it; of a certificate with its PEM file.
     pub entry: Secret,
     /// Fingerprints of the secret values that this one replaced, newest last.
     pub predecessors: Vec<String>,

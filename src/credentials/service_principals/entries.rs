@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::certificates;
 use crate::credentials::document::{Absence, Change, Credential, Document, Entry, is_blank};
 use crate::credentials::msal::{Members, joined, not_understood};
 use crate::failure::{Failure, Result};
@@ -56,6 +57,8 @@ pub struct Principal<'a> {
     pub secret: Option<(CredentialKind, &'a str)>,
     /// The file with its certificate and key.
     pub certificate: Option<Certificate>,
+    /// Whether an assertion has been put in the place of that certificate, for a run.
+    pub is_handed: bool,
 }
 
 /// The certificate of a service principal.
@@ -105,8 +108,13 @@ impl<'a> Principal<'a> {
             ways += usize::from(raw.get() != "\"\"");
         }
         let path: Option<String> = member(&members, "certificate")?;
-        let certificate = path.filter(|path| !path.is_empty());
+        let mut certificate = path.filter(|path| !path.is_empty());
         ways += usize::from(certificate.is_some());
+        let set_aside: Option<String> = member(&members, "azward_certificate")?;
+        let is_handed = set_aside.is_some() && certificate.is_none() && certificates::at_rest(raw).is_some();
+        if is_handed {
+            (certificate, secret) = (set_aside, None);
+        }
         if ways > 1 {
             return Err(foreign(&"a service principal has more than one thing to sign in with"));
         }
@@ -117,6 +125,7 @@ impl<'a> Principal<'a> {
             tenant,
             secret,
             certificate: certificate.map(|path| Certificate { path, use_cert_sn_issuer }),
+            is_handed,
         })
     }
 
@@ -162,10 +171,20 @@ impl<'a> ServicePrincipals<'a> {
         self.places.iter().map(|place| &place.principal)
     }
 
-    /// How many of them have their secret in it.
+    /// How many of them have their secret in it, or what was put in the place of their certificate.
     #[must_use]
     pub fn secret_count(&self) -> usize {
-        self.principals().filter(|principal| principal.secret.is_some()).count()
+        self.principals().filter(|principal| principal.secret.is_some() || principal.is_handed).count()
+    }
+
+    /// All entries as they are at rest, but for secrets, each with what is read of it.
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&str, &Principal<'a>)> {
+        self.places.iter().map(|place| (&*place.bare, &place.principal))
+    }
+
+    /// The texts of all entries, as they are and without their secrets.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str, &Principal<'a>)> {
+        self.places.iter().map(|place| (place.raw, &*place.bare, &place.principal))
     }
 
     /// The text without any secret.
@@ -188,7 +207,8 @@ impl Document for ServicePrincipals<'_> {
     fn section_of(kind: CredentialKind) -> Option<&'static str> {
         match kind {
             CredentialKind::ClientSecret | CredentialKind::ClientAssertion => Some(CREDENTIALS),
-            CredentialKind::RefreshToken => None,
+            // What the vault has of a certificate no list has.
+            CredentialKind::RefreshToken | CredentialKind::ClientCertificate => None,
         }
     }
 
@@ -225,6 +245,10 @@ impl Document for ServicePrincipals<'_> {
 
     fn owners(&self) -> Result<HashSet<Owner>> {
         Ok(self.principals().map(Principal::owner).collect())
+    }
+
+    fn has_stand_ins(&self) -> bool {
+        self.principals().any(|principal| principal.is_handed)
     }
 
     fn edit(&self, changes: &[Change<'_>]) -> Zeroizing<String> {
@@ -275,8 +299,11 @@ fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
     joined(&parts)
 }
 
-/// An entry with an empty text for its secret.
+/// An entry with an empty text for its secret, or with its certificate again.
 pub(super) fn without_secret<'a>(raw: &'a str, principal: &Principal<'_>) -> Cow<'a, str> {
+    if principal.is_handed {
+        return certificates::at_rest(raw).map_or(Cow::Borrowed(raw), Cow::Owned);
+    }
     let Some((_, secret)) = principal.secret else { return Cow::Borrowed(raw) };
     let start = secret.as_ptr() as usize - raw.as_ptr() as usize;
     Cow::Owned([&raw[..start], "\"\"", &raw[start + secret.len()..]].concat())

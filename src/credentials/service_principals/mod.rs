@@ -6,11 +6,13 @@
 //! At rest an entry has an empty text for its secret, which is none to az: one without azward works for as long as its access
 //! token does, then says that the endpoint wants a secret. Whatever it does with the list meanwhile is taken over.
 
+mod certificates;
 mod entries;
 mod principals;
 
 use std::time::Duration;
 
+pub(crate) use certificates::{file_of, hand_over_assertions, pem_in, record_of};
 pub use entries::{Certificate, Principal, ServicePrincipals};
 pub(crate) use principals::{Replaced, accept, forget, harvest, inject, is_record_of, name_of, seat};
 

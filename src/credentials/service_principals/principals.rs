@@ -6,14 +6,15 @@ use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
-use super::entries::{PRINCIPALS, Principal, ServicePrincipals, without_secret};
+use super::certificates::{bare_entry, is_of_another_file};
+use super::entries::{PRINCIPALS, Principal, ServicePrincipals};
 use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::edit::{self, Harvest};
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::rivals;
 use crate::failure::Result;
 use crate::secret::Secret;
-use crate::vault::{Contents, Owner, Record};
+use crate::vault::{Contents, CredentialKind, Owner, Record};
 
 /// What it means that a list has a secret that the vault had, and has replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) enum Replaced {
 
 /// Whether the vault keeps that record for a service principal.
 pub(crate) fn is_record_of(record: &Record) -> bool {
-    ServicePrincipals::section_of(record.kind).is_some()
+    record.kind == CredentialKind::ClientCertificate || ServicePrincipals::section_of(record.kind).is_some()
 }
 
 /// The application's id, of a record that is a service principal's.
@@ -66,8 +67,7 @@ pub(crate) fn seat(
 ) -> Result<Option<Zeroizing<String>>> {
     let mut lost = Vec::new();
     for record in missing(list, contents, is_listed) {
-        let entry = record.entry.expose_text();
-        lost.push((&*record.id, without_secret(entry, &Principal::read(entry)?)));
+        lost.push((&*record.id, bare_entry(record)?));
     }
     if lost.is_empty() {
         return Ok(None);
@@ -103,9 +103,16 @@ pub(crate) fn harvest(
     let count = contents.records.len();
     for principal in list.principals() {
         let kind = principal.secret.map(|(kind, _)| kind);
-        // A certificate, or a secret of another kind.
+        let path = principal.certificate.as_ref().map(|certificate| &*certificate.path);
+        // A certificate, another one, or a secret of another kind.
         let is_displaced = |record: &Record| {
-            is_record_of(record) && record.id == principal.id && !principal.is_bare() && Some(record.kind) != kind
+            is_record_of(record)
+                && record.id == principal.id
+                && !principal.is_bare()
+                && match record.kind {
+                    CredentialKind::ClientCertificate => is_of_another_file(record, path),
+                    of_record => Some(of_record) != kind,
+                }
         };
         contents.records.retain(|record| !is_displaced(record));
     }
@@ -143,14 +150,14 @@ pub(crate) fn forget(before: &[Owner], after: &ServicePrincipals<'_>, contents: 
 /// # Errors
 /// `CacheForeign` for what the vault never holds.
 pub(crate) fn accept(contents: &mut Contents, id: &str, secret: &Secret) -> Result<bool> {
-    let mut records = contents.records.iter_mut().filter(|record| is_record_of(record) && record.id == id);
+    let is_it = |record: &&mut Record| ServicePrincipals::section_of(record.kind).is_some() && record.id == id;
+    let mut records = contents.records.iter_mut().filter(is_it);
     records.next().map_or(Ok(false), |record| rivals::accept::<ServicePrincipals<'_>>(record, secret))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::CredentialKind;
 
     fn list(entries: &[(&str, &str, &str)]) -> String {
         let entry = |(client, member, secret): &(&str, &str, &str)| {

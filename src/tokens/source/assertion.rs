@@ -4,6 +4,7 @@
 //! is none of RSA or is too short is the real az's to use.
 
 use std::fmt;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -13,11 +14,21 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
+use crate::azure::HttpsUrl;
+use crate::azure::clouds::Cloud;
+use crate::credentials::service_principals::{self, Principal, ServicePrincipals, pem_in};
+use crate::failure::Result;
 use crate::secret::Secret;
+use crate::store::CredentialStore;
+use crate::vault::{Contents, CredentialKind};
 
-/// For how many seconds one is good.
-const LIFETIME: i64 = 600;
+/// For how many seconds one is good that is redeemed at once.
+pub(super) const LIFETIME: i64 = 600;
+
+/// For how many seconds one is good that an az is handed, which may need it late in its run.
+const LIFETIME_OF_HANDED: i64 = 3600;
 
 /// A key, and what is said of its certificate.
 pub(super) struct Signer {
@@ -53,8 +64,8 @@ impl Signer {
         &self.thumbprint
     }
 
-    /// An assertion of the application `client_id` for `audience`, made at the time `now`.
-    pub(super) fn sign(&self, client_id: &str, audience: &str, now: i64) -> Option<Secret> {
+    /// An assertion of the application `client_id` for `audience`, made at the time `now` and good for `lifetime` seconds.
+    pub(super) fn sign(&self, client_id: &str, audience: &str, now: i64, lifetime: i64) -> Option<Secret> {
         let mut header = Map::new();
         header.insert("typ".to_owned(), json!("JWT"));
         header.insert("alg".to_owned(), json!("RS256"));
@@ -62,7 +73,7 @@ impl Signer {
             header.insert("x5c".to_owned(), json!([certificate]));
         }
         header.insert("x5t".to_owned(), json!(self.thumbprint));
-        let claims = json!({ "aud": audience, "iss": client_id, "sub": client_id, "exp": now.saturating_add(LIFETIME),
+        let claims = json!({ "aud": audience, "iss": client_id, "sub": client_id, "exp": now.saturating_add(lifetime),
                              "iat": now, "jti": id()? });
         let [header, claims] = [Value::Object(header), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let signed = format!("{header}.{claims}");
@@ -70,6 +81,42 @@ impl Signer {
         self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).ok()?;
         Some(Secret::from_text(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
+}
+
+/// The list `text` with an assertion in the place of each certificate whose PEM file the vault has and that is not where it was.
+/// `None` where there is nobody to hand one to.
+///
+/// # Errors
+/// `CacheForeign`.
+pub(crate) fn hand_over_assertions(
+    store: &CredentialStore<'_>,
+    contents: &Contents,
+    text: &str,
+) -> Result<Option<Zeroizing<String>>> {
+    if contents.of(CredentialKind::ClientCertificate).next().is_none() {
+        return Ok(None);
+    }
+    let context = &store.app.context;
+    let Some(cloud) = Cloud::active(context, store.config_dir) else { return Ok(None) };
+    let sign = |principal: &Principal<'_>| {
+        let certificate = principal.certificate.as_ref().filter(|one| !Path::new(&one.path).exists())?;
+        let pem = pem_in(contents, &principal.id, &certificate.path)?;
+        let audience = audience_of(&cloud.active_directory, &principal.tenant);
+        let signer = Signer::of(pem.expose(), certificate.use_cert_sn_issuer)?;
+        signer.sign(&principal.client_id, &audience, context.now(), LIFETIME_OF_HANDED)
+    };
+    Ok(service_principals::hand_over_assertions(&ServicePrincipals::parse(text)?, sign))
+}
+
+/// Whether azward can sign with the key of a PEM file.
+#[must_use]
+pub(crate) fn can_sign_with(pem: &[u8]) -> bool {
+    Signer::of(pem, true).is_some()
+}
+
+/// Where the token endpoint is, as MSAL names it in an assertion.
+pub(super) fn audience_of(authority: &HttpsUrl, tenant: &str) -> String {
+    format!("{authority}/{tenant}/oauth2/v2.0/token")
 }
 
 /// The first certificate's text, without what stands around it.

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::assertion::Signer;
+use super::assertion::{LIFETIME, Signer, audience_of};
 use crate::credentials::CredentialFile;
 use crate::credentials::msal::TokenCache;
 use crate::credentials::service_principals::{Principal, ServicePrincipals};
@@ -70,9 +70,11 @@ pub(super) fn all(store: &CredentialStore<'_>, wanted: &TokenKey) -> Result<Vec<
     };
     let now = store.app.context.now();
     if let Some(certificate) = &listed.certificate {
-        let signer = pem_of(certificate).and_then(|pem| Signer::of(&pem, certificate.use_cert_sn_issuer));
+        let signer = pem_of(store, &listed.id, certificate);
+        let signer = signer.and_then(|pem| Signer::of(pem.expose(), certificate.use_cert_sn_issuer));
         let made = signer.and_then(|signer| {
-            let assertion = signer.sign(&wanted.username, &audience(wanted), now)?;
+            let audience = audience_of(&wanted.authority, &wanted.tenant);
+            let assertion = signer.sign(&wanted.username, &audience, now, LIFETIME)?;
             Some(own(CredentialKind::ClientAssertion, assertion, None, signer.thumbprint().to_owned()))
         });
         return Ok(made.into_iter().collect());
@@ -120,7 +122,9 @@ pub(super) fn marks_of(contents: &Contents, id: &str) -> Vec<String> {
 pub(super) fn can_be_redeemed(store: &CredentialStore<'_>, wanted: &TokenKey) -> bool {
     let Ok(Some(listed)) = listed(store, wanted) else { return false };
     match &listed.certificate {
-        Some(certificate) => pem_of(certificate).is_some_and(|pem| Signer::of(&pem, false).is_some()),
+        Some(certificate) => {
+            pem_of(store, &listed.id, certificate).is_some_and(|pem| Signer::of(pem.expose(), false).is_some())
+        }
         None => store.vault.exists(),
     }
 }
@@ -133,11 +137,6 @@ pub(super) fn has_rivals(store: &CredentialStore<'_>, wanted: &TokenKey) -> bool
     store.vault.exists()
         && listed(store, wanted)
             .is_ok_and(|listed| listed.is_some_and(|one| store.vault.load().is_ok_and(|kept| has(&kept, &one.id))))
-}
-
-/// Where the token endpoint is, as MSAL names it in an assertion.
-fn audience(wanted: &TokenKey) -> String {
-    format!("{}/{}/oauth2/v2.0/token", wanted.authority, wanted.tenant)
 }
 
 /// A JSON string as the text that it is.
@@ -174,7 +173,7 @@ pub(super) fn request<'a>(
     ];
     let proof = Field::Secret(&credential.value);
     match credential.kind {
-        CredentialKind::ClientSecret | CredentialKind::RefreshToken => {
+        CredentialKind::ClientSecret | CredentialKind::ClientCertificate | CredentialKind::RefreshToken => {
             form.extend([("client_info", Field::from("1")), ("client_secret", proof)]);
         }
         CredentialKind::ClientAssertion => {

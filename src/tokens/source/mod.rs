@@ -5,6 +5,7 @@ mod assertion;
 mod client_credential;
 mod refresh_token;
 
+pub(crate) use assertion::{can_sign_with, hand_over_assertions};
 pub use client_credential::ClientCredential;
 
 use crate::credentials::msal::Redeemable;

@@ -1,8 +1,6 @@
 //! What applications prove themselves with: secrets, certificates that somebody registered, and the tokens of an identity provider that
 //! is trusted. Each is looked at as Entra ID does: an assertion's signature, its thumbprint and every claim.
 
-use std::collections::HashSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use rustls::pki_types::CertificateDer;
@@ -13,6 +11,10 @@ use crate::directory::ServicePrincipal;
 use crate::random;
 use crate::refusals::OauthError;
 use crate::server::now;
+
+/// For how many seconds an assertion may be good, with a minute for a clock that is fast: as long as the tokens that Kubernetes gives
+/// for federation are by default. MSAL's own are good for ten minutes.
+const LONGEST_ASSERTION: f64 = 3660.0;
 
 /// The text that every federated token carries in its signature.
 pub const CLIENT_ASSERTION_CANARY: &str = "CANARYCLIENTASSERTION";
@@ -26,8 +28,6 @@ pub(crate) struct Applications {
     secrets: Vec<(&'static str, String)>,
     certificates: Vec<(&'static str, Vec<u8>)>,
     federated: Vec<(&'static str, String, u64)>,
-    /// Assertions are good for one use.
-    seen: HashSet<String>,
 }
 
 /// One request to prove who one is.
@@ -107,13 +107,15 @@ impl Applications {
         let time = |name: &str| claims[name].as_f64().unwrap_or_default();
         let time_now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let time_now = time_now.map_or(0.0, |since| since.as_secs_f64());
-        // As MSAL makes it: ten minutes, and no time before which it is not good.
-        let is_in_time = time("exp") > time_now && time("exp") < time_now + 660.0 && time("iat") <= time_now + 1.0;
+        // As MSAL makes it there is no time before which it is not good.
+        let is_in_time =
+            time("exp") > time_now && time("exp") < time_now + LONGEST_ASSERTION && time("iat") <= time_now + 1.0;
         if !is_in_time {
             return invalid(700_024, "Client assertion is not within its valid time range.");
         }
         match claims["jti"].as_str() {
-            Some(id) if id.len() == 36 && self.seen.insert(id.to_owned()) => Ok(()),
+            // MSAL redeems one for nine minutes (msal 1.39.0, `oauth2cli/assertion.py`, `AutoRefresher`).
+            Some(id) if id.len() == 36 => Ok(()),
             _ => invalid(50_027, "JWT token is invalid or malformed."),
         }
     }

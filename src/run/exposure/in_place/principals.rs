@@ -25,6 +25,7 @@ use crate::run::principals::replaced;
 #[cfg(target_os = "linux")]
 use crate::settings::ExposureChoice;
 use crate::store::{CLIENT_SECRETS, CredentialStore};
+use crate::tokens;
 use crate::vault::Owner;
 
 /// What a run's exposure of service principals is known by at its end.
@@ -95,6 +96,8 @@ impl Principals {
         let profile = Profile::read(&store.config_dir.profile());
         let is_listed = |id: &str| profile.has_application(id);
         let injected = service_principals::inject(&list, committed.contents(), is_listed)?;
+        let own = injected.as_deref().map_or_else(|| section.text(), String::as_str);
+        let injected = tokens::hand_over_assertions(store, committed.contents(), own)?.or(injected);
         #[cfg(target_os = "linux")]
         if (injected.is_some() || section.is_in_memory() || may_sign_in(az))
             && let Medium::Memory(memory) = medium

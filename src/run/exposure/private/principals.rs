@@ -17,6 +17,7 @@ use crate::run::principals::replaced;
 use crate::store::opened::Opened;
 use crate::store::{CLIENT_SECRETS, CredentialStore, Forgetting};
 use crate::sys;
+use crate::tokens;
 
 /// A run's private copy of the list of service principals.
 #[derive(Debug)]
@@ -107,6 +108,8 @@ impl PrincipalsCopy {
         // An empty text is no list to az.
         let own = if section.text().trim().is_empty() { "[]" } else { section.text() };
         let whole = injected.as_deref().map_or(own, String::as_str);
+        let handed = tokens::hand_over_assertions(store, committed.contents(), whole)?;
+        let whole = handed.as_deref().map_or(whole, String::as_str);
         self.base = Base::of(&list, &ServicePrincipals::parse(whole)?, store.app.context.now())?;
         write_whole(&self.file, whole)?;
         let is_done_with = committed.stored.is_ok() && list.secret_count() == 0 && !section.is_missing();

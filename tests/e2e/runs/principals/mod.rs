@@ -3,6 +3,7 @@
 
 mod adversity;
 mod answers;
+mod certificates;
 mod endings;
 mod kinds;
 mod several;

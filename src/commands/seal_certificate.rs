@@ -1,0 +1,42 @@
+//! `azward vault seal-certificate`: the PEM files with which service principals of this config directory sign in go into the vault
+//! (`run/certificates.rs`), and with `--undo` back to where they were. What is done is said, one line for each.
+
+use crate::app::App;
+use crate::azure::ConfigDir;
+use crate::store::CredentialStore;
+use crate::text;
+use crate::ui::Ui;
+
+/// Takes them in: all, or that of `client_id`.
+///
+/// # Errors
+/// `Usage` for what cannot be taken in, and those of the vault; no file is removed then.
+pub fn seal(app: &App, ui: &Ui, client_id: Option<&str>) -> anyhow::Result<()> {
+    let config_dir = ConfigDir::of(&app.context);
+    for moved in CredentialStore::new(app, &config_dir).seal_certificates(client_id)? {
+        let path = text::path(moved.path.as_ref());
+        ui.say(format!(
+            "the certificate of `{}` is in the vault, and `{path}` is removed",
+            text::name(&moved.client_id)
+        ));
+    }
+    ui.say("`azward vault seal-certificate --undo` and `azward uninstall` bring it back; signing that principal out drops it");
+    Ok(())
+}
+
+/// Puts them back.
+///
+/// # Errors
+/// `NoPlace` where another file is in the place of one, and those of the vault, which then has them still.
+pub fn unseal(app: &App, ui: &Ui) -> anyhow::Result<()> {
+    let config_dir = ConfigDir::of(&app.context);
+    let moved = CredentialStore::new(app, &config_dir).unseal_certificates()?;
+    if moved.is_empty() {
+        ui.say("the vault of this config directory has no certificate");
+    }
+    for moved in moved {
+        let path = text::path(moved.path.as_ref());
+        ui.say(format!("`{path}` is there again, with the certificate of `{}`", text::name(&moved.client_id)));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The PEM files of service principals, taken into the vault and given back. One is taken in on demand and no sooner: what else uses
+//! that file does not find it any more. It is removed when the vault with it is on the disk; whoever is killed in between has both,
+//! and the file counts. From then on az is handed an assertion for each run (`tokens::hand_over_assertions`). What azward
+//! cannot sign with stays where it is, and that is said.
+
+use std::path::Path;
+
+use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::{Principal, Replaced, file_of, record_of};
+use crate::failure::{Failure, Kind, Result};
+use crate::secret::Secret;
+use crate::store::CredentialStore;
+use crate::sys;
+use crate::text;
+use crate::tokens;
+use crate::user_file::{self, Readers};
+use crate::vault::{Contents, CredentialKind};
+
+/// A certificate that was taken in or given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedCertificate {
+    /// The application that signs in with it.
+    pub client_id: String,
+    /// Its PEM file, which is gone, or there again.
+    pub path: String,
+}
+
+impl CredentialStore<'_> {
+    /// Takes in the PEM files of all service principals of this directory, or of `client_id` and whoever has the same file.
+    ///
+    /// # Errors
+    /// `Usage` where there is none, or one that azward cannot sign with; whatever keeps the vault from being written: the file
+    /// is there still.
+    pub fn seal_certificates(&self, client_id: Option<&str>) -> Result<Vec<MovedCertificate>> {
+        let (vault, section) = self.prepared()?.enter_principals()?;
+        let list = section.parse()?;
+        let own: Vec<(&str, &Principal<'_>, &str)> =
+            list.raw_entries().filter_map(|(raw, own)| Some((raw, own, &*own.certificate.as_ref()?.path))).collect();
+        let is_there = |path: &str| Path::new(path).symlink_metadata().is_ok();
+        let is_meant = |own: &Principal<'_>| client_id.is_none_or(|id| own.client_id.eq_ignore_ascii_case(id));
+        let meant: Vec<&str> =
+            own.iter().filter(|(_, own, path)| is_meant(own) && is_there(path)).map(|(.., path)| *path).collect();
+        if meant.is_empty() {
+            return Err(Failure::new(
+                Kind::Usage,
+                "no service principal that is meant signs in here with the file of a certificate",
+                "`az login --service-principal --certificate FILE` signs one in; what was taken in before stays so",
+            ));
+        }
+        let mut taken = Vec::new();
+        for (raw, own, path) in own.into_iter().filter(|(.., path)| meant.contains(path)) {
+            let pem = usable_pem(path)?;
+            taken.push((record_of(raw, own, pem.expose_text(), self.app.context.now()), own.client_id.clone(), path));
+        }
+        let mut opened = vault.open_or_replace(&list)?;
+        opened.harvest_principals(&list, Origin::Run, Order::Unknown, Replaced::IsBack)?;
+        let mut moved = Vec::new();
+        opened.change(|contents| {
+            for (record, client_id, path) in taken {
+                contents.records.retain(|other| !other.is(record.kind, &record.id));
+                contents.records.push(record);
+                moved.push(MovedCertificate { client_id, path: path.to_owned() });
+            }
+            Ok(true)
+        })?;
+        opened.commit().stored?;
+        for path in meant {
+            remove(Path::new(path))?;
+        }
+        Ok(moved)
+    }
+
+    /// Puts the PEM files of all service principals of this directory back where they were.
+    ///
+    /// # Errors
+    /// `NoPlace` where another file is in the place of one, `Storage`: the vault has them all still.
+    pub fn unseal_certificates(&self) -> Result<Vec<MovedCertificate>> {
+        let (vault, section) = self.prepared()?.enter_principals()?;
+        let mut opened = vault.open_or_replace(&section.parse()?)?;
+        let moved = put_back_certificates(opened.contents())?;
+        opened.change(|contents| {
+            contents.records.retain(|record| record.kind != CredentialKind::ClientCertificate);
+            Ok(!moved.is_empty())
+        })?;
+        opened.commit().stored?;
+        Ok(moved)
+    }
+}
+
+/// Writes every PEM file that the vault has back where it was.
+///
+/// # Errors
+/// `NoPlace`, `Storage`.
+pub(super) fn put_back_certificates(contents: &Contents) -> Result<Vec<MovedCertificate>> {
+    let mut moved = Vec::new();
+    for record in contents.of(CredentialKind::ClientCertificate) {
+        let Some((path, pem)) = file_of(record) else { continue };
+        put_back(Path::new(&path), &pem)?;
+        let client_id = record.owner.home_account_id.split('.').next().unwrap_or_default().to_owned();
+        moved.push(MovedCertificate { client_id, path });
+    }
+    Ok(moved)
+}
+
+fn put_back(path: &Path, pem: &Secret) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return match std::fs::read(path) {
+            Ok(there) if there == pem.expose() => Ok(()),
+            _ => Err(Failure::new(
+                Kind::NoPlace,
+                format!("the certificate's file `{}` cannot be put back: another one is there", text::path(path)),
+                "move that one aside and run this again",
+            )),
+        };
+    }
+    user_file::replace(path, pem.expose(), Readers::Owner)
+        .and_then(|()| path.parent().map_or(Ok(()), sys::sync_dir))
+        .map_err(|error| Failure::storage("write", path, &error))
+}
+
+/// The PEM file at `path`, if it is one that may be taken in.
+fn usable_pem(path: &str) -> Result<Secret> {
+    let refused = |why: &str, hint: &str| {
+        Failure::new(Kind::Usage, format!("the certificate's file `{}` {why}", text::path(Path::new(path))), hint)
+    };
+    let file = Path::new(path);
+    if !file.is_absolute() {
+        let hint = "sign in again with its whole path, then run this again";
+        return Err(refused("is named by a relative path, which is another one in every directory", hint));
+    }
+    if !file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(refused("is a link or no plain file", "sign in again with the path of the file itself"));
+    }
+    let hint = "it stays where it is: an RSA key without a passphrase and its certificate can be taken in";
+    tokens::read_pem(path)
+        .filter(|pem| tokens::can_sign_with(pem.expose()))
+        .ok_or_else(|| refused("has no key that azward can sign with", hint))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::storage("remove", path, &error)),
+        _ => path.parent().map_or(Ok(()), sys::sync_dir).map_err(|error| Failure::storage("sync", path, &error)),
+    }
+}
