@@ -39,8 +39,15 @@ impl Clear {
         let directory = store.directory();
         // Where az before 2.30 was told to keep its tokens (azure-cli-core 2.29.2, `_profile.py`).
         let elsewhere = context.variable("AZURE_ACCESS_TOKEN_FILE").map(|path| context.expand_user(Path::new(path)));
+        let mut survey = Survey::of(directory, elsewhere.as_slice());
+        if !store.has_certificate_files() {
+            for found in survey.found.iter_mut().filter(|found| found.path == store.principals.path()) {
+                found.marks.remove(&Mark::CertificateFile);
+            }
+            survey.found.retain(|found| !found.marks.is_empty());
+        }
         Self {
-            survey: Survey::of(directory, elsewhere.as_slice()),
+            survey,
             directory: directory.to_owned(),
             cache: store.cache.path().to_owned(),
             principals: store.principals.path().to_owned(),

@@ -13,7 +13,7 @@ use crate::credentials::{msal, service_principals};
 use crate::failure::Result;
 use crate::text;
 use crate::ui::{Form, Ui};
-use crate::vault::{self, Contents, Record, Vault, VaultState};
+use crate::vault::{self, Contents, CredentialKind, Record, Vault, VaultState};
 
 /// One config directory's login.
 #[derive(Debug)]
@@ -111,6 +111,9 @@ pub(super) fn logins(contents: &Contents) -> Vec<String> {
 
 /// Whose a credential is.
 pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
+    if kept.kind == CredentialKind::AdalTokens {
+        return "accessTokens.json, which an az before 2.30 has left".to_owned();
+    }
     let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
     let application = || service_principals::name_of(kept);
     let name = msal::name_of(contents, &kept.owner).or_else(application).or_else(id);

@@ -40,6 +40,7 @@ impl CredentialStore<'_> {
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;
+        self.put_back_adal_file(opened.contents())?;
         let mut given_secrets = 0;
         if opened.contents().records.iter().any(is_record_of) {
             given_secrets = self.give_back_principals(&mut opened)?;

@@ -2,6 +2,7 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
+mod adal_file;
 mod certificates;
 mod copied;
 pub(crate) mod exposure;
@@ -170,6 +171,9 @@ impl Run<'_> {
         });
         let forgetting = forgetting(command, ended.az(), storage);
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
+        if forgetting == Forgetting::Removed {
+            self.is_settled(store.forget_adal_file());
+        }
         store.drop_outdated_identities();
         if turn.is_some()
             && let Some(wanted) = &wanted

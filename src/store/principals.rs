@@ -2,6 +2,8 @@
 //! and their places in the list, which another az may have lost. Their secrets and the list's lock are beside the token cache's
 //! and never in its way: a list that is none keeps nobody's refresh token from him.
 
+use std::path::Path;
+
 use crate::azure::profile::Profile;
 #[cfg(target_os = "linux")]
 use crate::credentials::merge::Base;
@@ -28,6 +30,15 @@ impl CredentialStore<'_> {
     pub fn has_clear_principals(&self) -> bool {
         self.principals.is_there()
             && (self.principals.has_leftover() || self.exposed_secrets().is_ok_and(|count| count > 0))
+    }
+
+    /// Whether a certificate of one of them is in a file, as far as can be seen: one that azward took in is not.
+    pub(crate) fn has_certificate_files(&self) -> bool {
+        let text = self.principals.read().ok().flatten().unwrap_or_default();
+        ServicePrincipals::parse(&text).map_or(true, |list| {
+            let mut certificates = list.principals().filter_map(|own| own.certificate.as_ref());
+            certificates.any(|one| Path::new(&one.path).symlink_metadata().is_ok())
+        })
     }
 
     /// The service principals that the list has.

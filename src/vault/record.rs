@@ -15,10 +15,13 @@ pub enum CredentialKind {
     ClientAssertion,
     /// The PEM file of a service principal's certificate.
     ClientCertificate,
+    /// The file in which an az before 2.30 kept its tokens, whole.
+    AdalTokens,
 }
 
 impl CredentialKind {
-    const ALL: [Self; 4] = [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion, Self::ClientCertificate];
+    const ALL: [Self; 5] =
+        [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion, Self::ClientCertificate, Self::AdalTokens];
 
     /// Its name in a vault, which never changes.
     pub(crate) fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl CredentialKind {
             Self::ClientSecret => "client_secret",
             Self::ClientAssertion => "client_assertion",
             Self::ClientCertificate => "client_certificate",
+            Self::AdalTokens => "adal_tokens",
         }
     }
 

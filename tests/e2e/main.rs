@@ -11,7 +11,6 @@
 //!   - `denials`: the endpoint refuses, is slow, broken or not there.
 //!   - `encryption`: an az that would keep its tokens in a keyring of its own.
 //!   - `exec`: any program gets what az gets.
-//!   - `identities`: managed identities, whose tokens azward keeps where az keeps none.
 //!   - `journal`: who asked for what is written down, and no secret.
 //!   - `keep_alive`: a long run's token is renewed beside it.
 //!   - `login`: logging in and out.
@@ -33,6 +32,7 @@
 //! - `consent`: a program is asked about before it gets its first token.
 //! - `doctor`: each fault is made, found, mended and gone.
 //! - `exposure`: the private exposure and what it falls back to; each test says which it is about.
+//! - `identities`: managed identities, whose tokens azward keeps where az keeps none; nothing is exposed to their az.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
 //! - `settings`: what is set, and by whom.
@@ -54,6 +54,7 @@ mod doctor;
 mod exposure;
 mod fuzz_corpus;
 mod harness;
+mod identities;
 mod install;
 mod lifecycle;
 mod releases;
@@ -81,7 +82,6 @@ mod runs {
     mod denials;
     mod encryption;
     mod exec;
-    mod identities;
     mod journal;
     mod keep_alive;
     mod login;

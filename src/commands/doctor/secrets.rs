@@ -1,5 +1,6 @@
 //! Long-lived secrets in the clear anywhere in the config directory, as `azward status` finds them. azward takes what az keeps in
-//! its token cache and its list of service principals into the vault; every other file is its owner's to remove.
+//! its token cache and its list of service principals into the vault, and what an az before 2.30 has left; every other file is its
+//! owner's to remove.
 
 use super::finding::Seen;
 use crate::app::App;
@@ -18,8 +19,12 @@ pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut 
             true => "run `azward scrub`, which takes it into the vault".to_owned(),
             // A list that azward does not understand, or the path of a certificate.
             false if path.ends_with("service_principal_entries.json") => {
-                "azward leaves this as it is: prefer a managed identity or workload identity, or sign out after use"
+                "`azward vault seal-certificate` takes in the file of a certificate; for what azward does not understand prefer a \
+                 managed identity or workload identity, or sign out after use"
                     .to_owned()
+            }
+            false if path.ends_with("accessTokens.json") => {
+                format!("run `azward scrub`: with an az of 2.30 or later it goes into the vault; or remove `{shown}`")
             }
             false => format!("remove `{shown}` if you do not need it: az does not"),
         };

@@ -138,7 +138,7 @@ impl Document for TokenCache<'_> {
     fn section_of(kind: CredentialKind) -> Option<&'static str> {
         match kind {
             CredentialKind::RefreshToken => Some(Section::RefreshToken.name()),
-            CredentialKind::ClientSecret | CredentialKind::ClientAssertion | CredentialKind::ClientCertificate => None,
+            _ => None,
         }
     }
 

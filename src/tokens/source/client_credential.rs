@@ -173,13 +173,12 @@ pub(super) fn request<'a>(
     ];
     let proof = Field::Secret(&credential.value);
     match credential.kind {
-        CredentialKind::ClientSecret | CredentialKind::ClientCertificate | CredentialKind::RefreshToken => {
-            form.extend([("client_info", Field::from("1")), ("client_secret", proof)]);
-        }
         CredentialKind::ClientAssertion => {
             let kind = ("client_assertion_type", Field::from(JWT_BEARER));
             form.extend([("client_assertion", proof), ("client_info", Field::from("1")), kind]);
         }
+        // There is no other kind of these.
+        _ => form.extend([("client_info", Field::from("1")), ("client_secret", proof)]),
     }
     if capability == Capability::Cp1 {
         form.push(("claims", Field::from(CP1)));

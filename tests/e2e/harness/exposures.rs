@@ -13,7 +13,7 @@ enum Reason {
     NoRun,
 }
 
-const ELSEWHERE: [(&str, Reason); 16] = [
+const ELSEWHERE: [(&str, Reason); 17] = [
     ("alone/crowd", Reason::SaysItself),
     ("alone/hygiene", Reason::SaysItself),
     ("alone/signals", Reason::SaysItself),
@@ -23,6 +23,7 @@ const ELSEWHERE: [(&str, Reason); 16] = [
     ("e2e/exposure", Reason::SaysItself),
     ("e2e/fuzz_corpus", Reason::NoRun),
     ("e2e/harness", Reason::NoRun),
+    ("e2e/identities", Reason::NoRun),
     ("e2e/install", Reason::NoRun),
     ("e2e/lifecycle", Reason::NoRun),
     ("e2e/releases", Reason::NoRun),

@@ -2,6 +2,7 @@
 //! next invocation, whatever other bytes, modes and links the token cache has are kept, and a cache that is lost, torn or
 //! somebody else's costs nobody the login.
 
+mod adal;
 mod file;
 mod logins;
 

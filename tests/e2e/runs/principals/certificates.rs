@@ -27,6 +27,8 @@ fn sealed() -> (Sandbox, Entra, PathBuf, String) {
     let (sandbox, entra, path, pem) = signed_in(&[]);
     let said = sandbox.azward(SEAL).run().ok();
     assert!(said.out().contains("principal.pem` is removed"), "{said:?}");
+    let status = sandbox.azward(["status"]).run().out();
+    assert!(status.contains("in the clear      nothing"), "{status}");
     assert!(!path.exists());
     (sandbox, entra, path, pem)
 }
@@ -44,31 +46,25 @@ fn assert_key_nowhere(sandbox: &Sandbox, pem: &str) {
 
 #[test]
 fn az_gets_an_assertion_in_its_run_and_the_key_is_nowhere() {
-    for exposure in ["private", "memory", "in-place"] {
-        for sni in [&[][..], &["--use-cert-sn-issuer"]] {
-            let (sandbox, _entra, path, pem) = signed_in(sni);
-            sandbox.set_exposure(exposure);
-            let before = text(&sandbox);
-            sandbox.azward(SEAL).run().ok();
-            assert_key_nowhere(&sandbox, &pem);
-            assert_eq!(
-                (text(&sandbox), kept(&sandbox)),
-                (before.clone(), vec![SERVICE_PRINCIPAL.client_id.to_owned()])
-            );
-            // Answered by azward, then by az itself.
-            redeem(&sandbox, "https://one.example", &[]).ok().silent();
-            redeem(&sandbox, "https://two.example", &[BY_AZ]).ok();
-            sandbox.config().drop_access_tokens();
-            sandbox.az(["group", "list", "--output", "none"]).run().ok().silent();
-            let real = in_shell(sandbox.wrapped_az());
-            sandbox.wrap_script(&format!("cat {}; exec {real} \"$@\"", list(&sandbox).display()));
-            let seen = redeem(&sandbox, "https://three.example", &[BY_AZ]).ok().out();
-            let has_assertion = seen.contains("\"client_assertion\": \"ey") && seen.contains("\"azward_certificate\"");
-            assert!(has_assertion && !seen.contains("PRIVATE"), "{exposure}: {seen}");
-            assert_eq!(text(&sandbox), before, "{exposure}");
-            assert!(!path.exists() && !list(&sandbox).is_symlink());
-            assert_key_nowhere(&sandbox, &pem);
-        }
+    for sni in [&[][..], &["--use-cert-sn-issuer"]] {
+        let (sandbox, _entra, path, pem) = signed_in(sni);
+        let before = text(&sandbox);
+        sandbox.azward(SEAL).run().ok();
+        assert_key_nowhere(&sandbox, &pem);
+        assert_eq!((text(&sandbox), kept(&sandbox)), (before.clone(), vec![SERVICE_PRINCIPAL.client_id.to_owned()]));
+        // Answered by azward, then by az itself.
+        redeem(&sandbox, "https://one.example", &[]).ok().silent();
+        redeem(&sandbox, "https://two.example", &[BY_AZ]).ok();
+        sandbox.config().drop_access_tokens();
+        sandbox.az(["group", "list", "--output", "none"]).run().ok().silent();
+        let real = in_shell(sandbox.wrapped_az());
+        sandbox.wrap_script(&format!("cat {}; exec {real} \"$@\"", list(&sandbox).display()));
+        let seen = redeem(&sandbox, "https://three.example", &[BY_AZ]).ok().out();
+        let has_assertion = seen.contains("\"client_assertion\": \"ey") && seen.contains("\"azward_certificate\"");
+        assert!(has_assertion && !seen.contains("PRIVATE"), "{seen}");
+        assert_eq!(text(&sandbox), before);
+        assert!(!path.exists() && !list(&sandbox).is_symlink());
+        assert_key_nowhere(&sandbox, &pem);
     }
 }
 
@@ -122,39 +118,31 @@ fn another_file_in_its_place_is_not_written_over_and_nothing_is_lost() {
 
 #[test]
 fn what_az_does_to_others_in_its_list_takes_nothing_from_it() {
-    for exposure in ["private", "memory", "in-place"] {
-        let (sandbox, entra, path, pem) = sealed();
-        sandbox.set_exposure(exposure);
-        login(&sandbox, &GUEST_PRINCIPAL, &TENANT_A, &["--password", entra.client_secret()]);
-        redeem(&sandbox, "https://one.example", &[BY_AZ]).ok();
-        sandbox.az(["logout", "--username", GUEST_PRINCIPAL.client_id]).run().ok();
-        assert_eq!(text(&sandbox), at_rest(&path), "{exposure}");
-        sandbox.az(["account", "set", "--subscription", "contoso-production"]).run();
-        assert_eq!(kept(&sandbox), [SERVICE_PRINCIPAL.client_id]);
-        // Who signs it out drops it, as was said.
-        sandbox.az(["logout", "--username", SERVICE_PRINCIPAL.client_id]).run().ok();
-        assert!(kept(&sandbox).is_empty(), "{exposure}");
-        assert_key_nowhere(&sandbox, &pem);
-    }
+    let (sandbox, entra, path, pem) = sealed();
+    login(&sandbox, &GUEST_PRINCIPAL, &TENANT_A, &["--password", entra.client_secret()]);
+    redeem(&sandbox, "https://one.example", &[BY_AZ]).ok();
+    sandbox.az(["logout", "--username", GUEST_PRINCIPAL.client_id]).run().ok();
+    assert_eq!((text(&sandbox), kept(&sandbox)), (at_rest(&path), vec![SERVICE_PRINCIPAL.client_id.to_owned()]));
+    // Who signs it out drops it, as was said.
+    sandbox.az(["logout", "--username", SERVICE_PRINCIPAL.client_id]).run().ok();
+    assert!(kept(&sandbox).is_empty());
+    assert_key_nowhere(&sandbox, &pem);
 }
 
 #[test]
 fn a_run_that_was_killed_leaves_no_assertion_and_loses_nothing() {
-    for exposure in ["private", "memory", "in-place"] {
-        let (sandbox, _entra, path, _pem) = sealed();
-        sandbox.set_exposure(exposure);
-        let real = in_shell(sandbox.wrapped_az());
-        sandbox.wrap_script(&format!("{real} \"$@\"; echo done; sleep 20"));
-        let az = sandbox.az(["group", "list", "--output", "none"]).start();
-        az.wait_for("done");
-        az.signal_group(Signal::KILL);
-        az.finish();
-        let rest = at_rest(&path);
-        wait_until("the list is as it was", || {
-            !list(&sandbox).is_symlink() && std::fs::read_to_string(list(&sandbox)).is_ok_and(|text| text == rest)
-        });
-        assert_eq!(kept(&sandbox), [SERVICE_PRINCIPAL.client_id]);
-    }
+    let (sandbox, _entra, path, _pem) = sealed();
+    let real = in_shell(sandbox.wrapped_az());
+    sandbox.wrap_script(&format!("{real} \"$@\"; echo done; sleep 20"));
+    let az = sandbox.az(["group", "list", "--output", "none"]).start();
+    az.wait_for("done");
+    az.signal_group(Signal::KILL);
+    az.finish();
+    let rest = at_rest(&path);
+    wait_until("the list is as it was", || {
+        !list(&sandbox).is_symlink() && std::fs::read_to_string(list(&sandbox)).is_ok_and(|text| text == rest)
+    });
+    assert_eq!(kept(&sandbox), [SERVICE_PRINCIPAL.client_id]);
 }
 
 #[test]
