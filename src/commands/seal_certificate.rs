@@ -13,7 +13,11 @@ use crate::ui::Ui;
 /// `Usage` for what cannot be taken in, and those of the vault; no file is removed then.
 pub fn seal(app: &App, ui: &Ui, client_id: Option<&str>) -> anyhow::Result<()> {
     let config_dir = ConfigDir::of(&app.context);
-    for moved in CredentialStore::new(app, &config_dir).seal_certificates(client_id)? {
+    let moved = CredentialStore::new(app, &config_dir).seal_certificates(client_id)?;
+    if moved.is_empty() {
+        ui.say("the certificates that are meant are in the vault already");
+    }
+    for moved in moved {
         let path = text::path(moved.path.as_ref());
         ui.say(format!(
             "the certificate of `{}` is in the vault, and `{path}` is removed",

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::credentials::origin::{Order, Origin};
-use crate::credentials::service_principals::{Principal, Replaced, file_of, record_of};
+use crate::credentials::service_principals::{Principal, Replaced, file_of, pem_in, record_of};
 use crate::failure::{Failure, Kind, Result};
 use crate::secret::Secret;
 use crate::store::CredentialStore;
@@ -26,7 +26,8 @@ pub struct MovedCertificate {
 }
 
 impl CredentialStore<'_> {
-    /// Takes in the PEM files of all service principals of this directory, or of `client_id` and whoever has the same file.
+    /// Takes in the PEM files of all service principals of this directory, or of `client_id` and whoever has the same file. None
+    /// where they have all been taken in before.
     ///
     /// # Errors
     /// `Usage` where there is none, or one that azward cannot sign with; whatever keeps the vault from being written: the file
@@ -41,11 +42,16 @@ impl CredentialStore<'_> {
         let meant: Vec<&str> =
             own.iter().filter(|(_, own, path)| is_meant(own) && is_there(path)).map(|(.., path)| *path).collect();
         if meant.is_empty() {
-            return Err(Failure::new(
-                Kind::Usage,
-                "no service principal that is meant signs in here with the file of a certificate",
-                "`az login --service-principal --certificate FILE` signs one in; what was taken in before stays so",
-            ));
+            let contents = vault.open_unasked()?;
+            let is_sealed = |own: &Principal<'_>, path: &str| pem_in(contents.contents(), &own.id, path).is_some();
+            return match own.iter().any(|(_, own, path)| is_meant(own) && is_sealed(own, path)) {
+                true => Ok(Vec::new()),
+                false => Err(Failure::new(
+                    Kind::Usage,
+                    "no service principal that is meant signs in here with the file of a certificate",
+                    "one that does is signed in with `--service-principal --certificate FILE`",
+                )),
+            };
         }
         let mut taken = Vec::new();
         for (raw, own, path) in own.into_iter().filter(|(.., path)| meant.contains(path)) {

@@ -31,6 +31,7 @@ pub use certificates::MovedCertificate;
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::{AccountEffect, TokenRequest};
+use crate::azure::profile::Profile;
 use crate::azure::{Command, ConfigDir, TokenStorage};
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
@@ -161,6 +162,7 @@ impl Run<'_> {
         if let Some(signal) = sys::pending_signal() {
             self.end_by(signal, exposed.abandon(), &guardian);
         }
+        let principals_handicap = exposed.principals_handicap();
         let going = exposed.start();
         // While az begins.
         wipe_stack();
@@ -194,7 +196,12 @@ impl Run<'_> {
         // So it ends for want of a login; what it says of arguments and resources has other codes.
         let may_lack_a_login = status.code() == Some(1) && command.effect() == AccountEffect::Nothing;
         let reason = || store.login_left_unused(storage).or_else(|| store.login_of_the_original());
-        let handicap = handicap.or_else(|| may_lack_a_login.then(reason).flatten());
+        // It is of no concern where nobody but persons is signed in.
+        let is_of_concern =
+            || Profile::read(&self.config_dir.profile()).subscriptions.iter().any(|one| one.user.is_application());
+        let principals_handicap =
+            principals_handicap.filter(|failure| may_lack_a_login && !is_az_s(failure.kind) && is_of_concern());
+        let handicap = handicap.or(principals_handicap).or_else(|| may_lack_a_login.then(reason).flatten());
         Ok(Finished { status, handicap })
     }
 

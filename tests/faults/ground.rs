@@ -93,8 +93,23 @@ impl Ground {
         self.sandbox.memory().map(|memory| Search::below(memory, &[]).found).unwrap_or_default()
     }
 
-    pub(crate) fn msal_lock(&self) -> PathBuf {
-        self.sandbox.config_dir().join("msal_token_cache.json.lockfile")
+    /// The file in which az has what it is all about.
+    pub(crate) fn file(&self) -> PathBuf {
+        match self.scenario.is_a_principal_s {
+            true => self.sandbox.config_dir().join("service_principal_entries.json"),
+            false => self.sandbox.config().token_cache_path(),
+        }
+    }
+
+    /// The lock files of MSAL's kind that are there.
+    pub(crate) fn msal_locks(&self) -> Vec<PathBuf> {
+        let names = ["msal_token_cache.json.lockfile", "service_principal_entries.json.lockfile"];
+        names.map(|name| self.sandbox.config_dir().join(name)).into_iter().filter(|path| path.exists()).collect()
+    }
+
+    /// Whether the vault has anything, as the library reads it.
+    pub(crate) fn has_something_in_the_vault(&self) -> bool {
+        !self.in_the_vault().is_empty()
     }
 
     /// The refresh tokens that the vault holds, as the library reads it; none if it cannot be read.

@@ -84,8 +84,11 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     if !found.is_empty() && !ground.scenario.gives_back {
         let in_the_vault = ground.in_the_vault().iter().map(|token| ground.number(token)).max().unwrap_or(0);
         let in_the_file: Vec<u64> = ground.in_the_cache().iter().map(|token| ground.number(token)).collect();
-        let cache = ground.sandbox.config().token_cache_path();
-        let is_homeless = !in_the_file.is_empty() && in_the_file.iter().all(|number| *number > in_the_vault);
+        let cache = ground.file();
+        let is_homeless = match ground.scenario.is_a_principal_s {
+            true => !ground.has_something_in_the_vault(),
+            false => !in_the_file.is_empty() && in_the_file.iter().all(|number| *number > in_the_vault),
+        };
         let is_only_there = is_homeless && found == [cache.clone()];
         // Without a guardian nobody is left to take it out of a file that az had in place.
         let is_left_in_place = is_guarded && !ground.is_private() && found == [cache.clone()];
@@ -96,15 +99,20 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
             verdict.find(Wrong::Clear, what);
         }
     }
-    // Of what has no guardian, and of a file that cannot be removed, the next az takes the lock over.
+    // Of what has no guardian, and of a file that cannot be removed, the next az takes the lock over. So does whoever touches the
+    // list of principals next, where its placeholder was being made.
+    let is_of_the_list = ground.scenario.is_a_principal_s && (is_killed || call.place.name == "unlink");
     let is_left_to_next = if is_killed { is_guarded || !ground.scenario.is_a_run } else { call.place.name == "unlink" };
-    if ground.msal_lock().exists() && !is_left_to_next {
+    if !ground.msal_locks().is_empty() && !is_left_to_next && !is_of_the_list {
         verdict.find(Wrong::Lock, "it is left behind");
     }
     if ground.scenario.is_azward_s && number.is_multiple_of(2) {
         again(ground, &mut verdict);
     }
     next(ground, known, number, &mut verdict);
+    if !ground.msal_locks().is_empty() && !is_of_the_list {
+        verdict.find(Wrong::Lock, "it is left behind after the next az");
+    }
     // The next az has cleared up, if there was something to clear up.
     let in_memory = ground.in_memory();
     if !in_memory.is_empty() {
@@ -188,18 +196,22 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
     ground.set_exposure();
     ground.entra.clear_journal();
     let resource = format!("https://next-{number}.example");
-    let is_logged_in = known > 0 && !sandbox.config().subscriptions().is_empty();
+    let is_a_principal_s = ground.scenario.is_a_principal_s;
+    let is_logged_in = (known > 0 || is_a_principal_s) && !sandbox.config().subscriptions().is_empty();
     let outcome = sandbox.az(["account", "get-access-token", "--resource", &resource]).run();
     if outcome.took > PROMPT {
         verdict.find(Wrong::Blocked, format!("the next az took {:?}", outcome.took));
     }
     let requests = ground.entra.journal();
     let is_grant = |request: &&Request| {
-        request.grant_type.as_deref() == Some("refresh_token")
-            && request.account.as_deref() == Some(User::Alice.username())
-            && request.status == Some(200)
+        let is_alice_s = request.grant_type.as_deref() == Some("refresh_token")
+            && request.account.as_deref() == Some(User::Alice.username());
+        let is_its = request.grant_type.as_deref() == Some("client_credentials");
+        request.status == Some(200) && if is_a_principal_s { is_its } else { is_alice_s }
     };
-    let redeemed = requests.iter().find(is_grant).and_then(|request| request.presented_generation);
+    // What a principal signs in with is the same every time.
+    let number_of = |request: &Request| if is_a_principal_s { Some(0) } else { request.presented_generation };
+    let redeemed = requests.iter().find(is_grant).and_then(number_of);
     match (outcome.end(), redeemed) {
         (End::Code(0), Some(redeemed)) if !outcome.stderr.is_empty() => {
             verdict.find(Wrong::Changed, format!("the next az redeems #{redeemed} and says {:?}", outcome.err()));
@@ -226,9 +238,6 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
     }
     if ground.seals_all() && !sandbox.config().entries("AccessToken").is_empty() {
         verdict.find(Wrong::Clear, "an access token is in the token cache after the next az");
-    }
-    if ground.msal_lock().exists() {
-        verdict.find(Wrong::Lock, "it is left behind after the next az");
     }
 }
 

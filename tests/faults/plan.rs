@@ -12,7 +12,7 @@ use crate::tracer::{Blow, Subject};
 const VARIABLE: &str = "AZWARD_FAULTS";
 
 /// Of how many faults the sample takes one.
-const SAMPLE: usize = 53;
+const SAMPLE: usize = 89;
 
 /// One fault: what happens at which call.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use entra::{Entra, User};
+use entra::{Entra, SERVICE_PRINCIPAL, TENANT_A, User};
 
-use crate::support::{BY_AZ, Invocation, Sandbox};
+use crate::support::{BY_AZ, Invocation, Sandbox, make_certificate};
 use crate::tracer::Subject;
 
 pub(crate) struct Scenario {
@@ -24,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) is_a_run: bool,
     /// Who is struck.
     pub(crate) subject: Subject,
+    /// Whose login it is all about, and whether that is not alice but the service principal.
+    pub(crate) is_a_principal_s: bool,
     /// The command logs this user out: afterwards no file opens to a refresh token of theirs.
     pub(crate) logs_out: Option<User>,
 }
@@ -38,8 +40,12 @@ const NONE: Scenario = Scenario {
     begins_in_the_clear: false,
     is_a_run: false,
     subject: Subject::Shim,
+    is_a_principal_s: false,
     logs_out: None,
 };
+
+/// A login of the service principal, which has a secret that never changes.
+const PRINCIPAL: Scenario = Scenario { is_a_principal_s: true, ..NONE };
 
 const LOGIN: [&str; 2] = ["login", "--use-device-code"];
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -56,6 +62,34 @@ fn log_in_by_name(sandbox: &Sandbox, entra: &Entra) {
     entra.knobs(|knobs| knobs.next_login = User::Alice);
     sandbox.azward(["login", "lab", "--", "--use-device-code"]).run().ok();
     sandbox.set_env("AZURE_CONFIG_DIR", sandbox.azward_home().join("logins/lab"));
+}
+
+fn sign_in_with<'a>(sandbox: &'a Sandbox, proof: [&str; 2]) -> Invocation<'a> {
+    let words = ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--tenant", TENANT_A.id];
+    sandbox.az(words).args(proof)
+}
+
+fn sign_in(sandbox: &Sandbox) -> Invocation<'_> {
+    let secret = std::fs::read_to_string(sandbox.root().join("secret")).expect("it was prepared");
+    sign_in_with(sandbox, ["--password", &secret])
+}
+
+/// The secret is where the command finds it.
+fn have_a_secret(sandbox: &Sandbox, entra: &Entra) {
+    std::fs::write(sandbox.root().join("secret"), entra.client_secret()).expect("the box can be written");
+}
+
+/// The service principal is signed in with its secret.
+fn sign_principal_in(sandbox: &Sandbox, entra: &Entra) {
+    have_a_secret(sandbox, entra);
+    sign_in(sandbox).run().ok();
+}
+
+/// The same with a certificate, which is in its file.
+fn sign_principal_in_by_file(sandbox: &Sandbox, entra: &Entra) {
+    let path = sandbox.home().join("principal.pem");
+    entra.register_certificate(&SERVICE_PRINCIPAL, &make_certificate(&path));
+    sign_in_with(sandbox, ["--certificate", path.to_str().expect("it is a text")]).run().ok();
 }
 
 /// Leaves the token for Resource Manager so many seconds.
@@ -90,7 +124,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 26] = [
+pub(crate) static SCENARIOS: [Scenario; 33] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -278,5 +312,51 @@ pub(crate) static SCENARIOS: [Scenario; 26] = [
         is_azward_s: true,
         gives_back: true,
         ..NONE
+    },
+    Scenario { name: "principal-login", prepare: have_a_secret, command: sign_in, is_a_run: true, ..PRINCIPAL },
+    Scenario { name: "principal-run", prepare: sign_principal_in, command: redeem, is_a_run: true, ..PRINCIPAL },
+    Scenario {
+        name: "principal-rotation",
+        prepare: sign_principal_in,
+        before: |sandbox| age(sandbox, 600),
+        command: |sandbox| sandbox.az(TOKEN),
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "principal-adoption",
+        prepare: |sandbox, entra| {
+            have_a_secret(sandbox, entra);
+            let secret = entra.client_secret();
+            let words =
+                ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--password", secret];
+            sandbox.plain_az(words).args(["--tenant", TENANT_A.id]).run().ok();
+        },
+        begins_in_the_clear: true,
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "guarded-principal-run",
+        prepare: sign_principal_in,
+        command: redeem,
+        is_a_principal_s: true,
+        ..GUARDED
+    },
+    // The PEM file is in the home: what is there before every fault.
+    Scenario {
+        name: "seal-certificate",
+        prepare: sign_principal_in_by_file,
+        command: |sandbox| sandbox.azward(["vault", "seal-certificate"]),
+        is_azward_s: true,
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "certificate-run",
+        prepare: |sandbox, entra| {
+            sign_principal_in_by_file(sandbox, entra);
+            sandbox.azward(["vault", "seal-certificate"]).run().ok();
+        },
+        command: redeem,
+        is_a_run: true,
+        ..PRINCIPAL
     },
 ];

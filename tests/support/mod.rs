@@ -25,6 +25,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod canary;
+pub(crate) mod certificates;
 pub(crate) mod chance;
 pub(crate) mod config_dir;
 pub(crate) mod earned;
@@ -48,6 +49,7 @@ pub(crate) mod sessions;
 pub(crate) mod surroundings;
 pub(crate) mod vaults;
 
+pub(crate) use certificates::make_certificate;
 pub(crate) use config_dir::ConfigDir;
 pub(crate) use invocation::{Invocation, Running, in_shell, wait_until};
 pub(crate) use keyring::{SecretService, State};

@@ -20,7 +20,7 @@ use std::fs::File;
 pub(crate) use self::kind::ExposureKind;
 use crate::azure::command::{AccountEffect, Group, Subject};
 use crate::credentials::origin::Origin;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::run::guardian::Guardian;
 use crate::run::manifest::{Files, Role};
 use crate::store::{CredentialStore, Forgetting};
@@ -132,6 +132,9 @@ pub(crate) trait Exposure: Debug + Sync {
     /// # Errors
     /// Whatever kept it from doing so; az can be run all the same.
     fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()>;
+
+    /// What kept the service principals' secrets from an az that has all else.
+    fn principals_handicap(&self) -> Option<&Failure>;
 
     /// Has the guardian watch `az`, and settle this exposure in our place.
     fn tell_guardian(&self, az: &Recipient<'_>);

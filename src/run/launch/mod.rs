@@ -289,6 +289,12 @@ impl<'a> Held<'a> {
 }
 
 impl<'a> Exposed<'a> {
+    /// What kept the service principals' secrets from this az.
+    #[must_use]
+    pub(super) fn principals_handicap(&self) -> Option<Failure> {
+        self.exposure.principals_handicap().cloned()
+    }
+
     /// Has the guardian watch this az, again after another of the same run that has ended.
     pub(super) fn tell_guardian(&self) {
         self.exposure.tell_guardian(&self.launch.recipient(self.az.process()));

@@ -266,6 +266,10 @@ impl Exposure for InPlace {
         }
     }
 
+    fn principals_handicap(&self) -> Option<&Failure> {
+        self.held.as_ref()?.principals.handicap.as_ref()
+    }
+
     fn tell_guardian(&self, az: &Recipient<'_>) {
         let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
         let files = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter();

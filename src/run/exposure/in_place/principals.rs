@@ -17,7 +17,7 @@ use crate::credentials::origin::Origin;
 use crate::credentials::service_principals;
 #[cfg(target_os = "linux")]
 use crate::credentials::service_principals::ServicePrincipals;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 #[cfg(target_os = "linux")]
 use crate::run::exposure::policy;
 use crate::run::exposure::{Ending, Recipient};
@@ -36,6 +36,8 @@ pub(super) struct Principals {
     /// What was handed over in memory.
     #[cfg(target_os = "linux")]
     handed: Option<Base>,
+    /// What kept them from being handed over.
+    pub(super) handicap: Option<Failure>,
 }
 
 impl Principals {
@@ -43,9 +45,9 @@ impl Principals {
     pub(super) fn expose(&mut self, az: &Recipient<'_>, medium: &Medium, order: Order) {
         let store = az.store;
         self.before = store.principal_owners();
-        let exposed = self.try_to_expose(az, medium, order);
-        if let Err(failure) = exposed {
+        if let Err(failure) = self.try_to_expose(az, medium, order) {
             store.app.journal.warn(store.app.context.now(), &failure);
+            self.handicap = Some(failure);
         }
     }
 

@@ -231,6 +231,10 @@ impl Exposure for PrivateCopy {
         az.tell_guardian(self.kind(), &files);
     }
 
+    fn principals_handicap(&self) -> Option<&Failure> {
+        self.principals.as_ref()?.handicap.as_ref()
+    }
+
     fn watched(&self) -> Option<&File> {
         self.watch.as_ref().map(Watch::as_file)
     }

@@ -10,7 +10,7 @@ use crate::credentials::merge::{Base, Missing, merge};
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{self, Replaced, ServicePrincipals};
 use crate::credentials::{Change, Credential, CredentialFile, Document};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::run::exposure::GivenCredentials;
 use crate::run::manifest::{Files, Role};
 use crate::run::principals::replaced;
@@ -26,12 +26,14 @@ pub(super) struct PrincipalsCopy {
     pub(super) file: File,
     base: Base,
     untouched: Option<Untouched>,
+    /// What kept them from being handed over.
+    pub(super) handicap: Option<Failure>,
 }
 
 impl PrincipalsCopy {
     /// The copy that has this file and nothing in it yet.
     pub(super) fn new(file: File) -> Self {
-        Self { file, base: Base::default(), untouched: None }
+        Self { file, base: Base::default(), untouched: None, handicap: None }
     }
 
     /// The one that a guardian was told of.
@@ -76,6 +78,7 @@ impl PrincipalsCopy {
         };
         if let Err(failure) = exposed {
             store.app.journal.warn(store.app.context.now(), &failure);
+            self.handicap = Some(failure);
             let text = store.principals.read().ok().flatten().unwrap_or_default();
             let _ = write_whole(&self.file, if text.is_empty() { "[]" } else { &text });
         }
@@ -276,7 +279,7 @@ impl CredentialStore<'_> {
         // A link is somebody's, or leads into memory for another run.
         if locked.text() == PLACEHOLDER && path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             let removed = std::fs::remove_file(path);
-            removed.map_err(|error| crate::failure::Failure::storage("remove", path, &error))?;
+            removed.map_err(|error| Failure::storage("remove", path, &error))?;
         }
         Ok(())
     }

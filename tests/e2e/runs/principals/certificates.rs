@@ -29,6 +29,7 @@ fn sealed() -> (Sandbox, Entra, PathBuf, String) {
     assert!(said.out().contains("principal.pem` is removed"), "{said:?}");
     let status = sandbox.azward(["status"]).run().out();
     assert!(status.contains("in the clear      nothing"), "{status}");
+    assert!(sandbox.azward(SEAL).run().ok().out().contains("in the vault already"));
     assert!(!path.exists());
     (sandbox, entra, path, pem)
 }
