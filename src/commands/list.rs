@@ -114,6 +114,10 @@ pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
     if kept.kind == CredentialKind::AdalTokens {
         return "accessTokens.json, which an az before 2.30 has left".to_owned();
     }
+    if kept.kind == CredentialKind::ClientCertificate {
+        let client_id = service_principals::name_of(kept).unwrap_or_default();
+        return format!("{}, its certificate", text::name(&client_id));
+    }
     let id = || Some(kept.owner.home_account_id.clone()).filter(|id| !id.is_empty());
     let application = || service_principals::name_of(kept);
     let name = msal::name_of(contents, &kept.owner).or_else(application).or_else(id);

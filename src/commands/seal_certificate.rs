@@ -24,7 +24,7 @@ pub fn seal(app: &App, ui: &Ui, client_id: Option<&str>) -> anyhow::Result<()> {
             text::name(&moved.client_id)
         ));
     }
-    ui.say("`azward vault seal-certificate --undo` and `azward uninstall` bring it back; signing that principal out drops it");
+    ui.say("`azward vault seal-certificate --undo` and `azward uninstall` bring it back");
     Ok(())
 }
 

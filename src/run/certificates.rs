@@ -60,6 +60,13 @@ impl CredentialStore<'_> {
         }
         let mut opened = vault.open_or_replace(&list)?;
         opened.harvest_principals(&list, Origin::Run, Order::Unknown, Replaced::IsBack)?;
+        // The file of a certificate that one had before goes back to its owner.
+        for (record, _, path) in &taken {
+            let before = opened.contents().get(record.kind, &record.id).and_then(file_of);
+            if let Some((other, pem)) = before.filter(|(other, _)| other != path) {
+                put_back(Path::new(&other), &pem)?;
+            }
+        }
         let mut moved = Vec::new();
         opened.change(|contents| {
             for (record, client_id, path) in taken {

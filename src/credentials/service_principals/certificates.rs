@@ -115,11 +115,6 @@ pub(super) fn bare_entry(record: &Record) -> Result<Cow<'_, str>> {
     Ok(without_secret(entry, &Principal::read(entry)?))
 }
 
-/// Whether a record is that of a certificate which a principal with the certificate at `path` does not have any more.
-pub(super) fn is_of_another_file(record: &Record, path: Option<&str>) -> bool {
-    record.kind == CredentialKind::ClientCertificate && file_of(record).is_none_or(|(own, _)| Some(&*own) != path)
-}
-
 fn kept(record: &Record) -> Option<Kept<'_>> {
     let is_one = record.kind == CredentialKind::ClientCertificate;
     is_one.then(|| serde_json::from_str(record.entry.expose_text()).ok()).flatten()
@@ -190,15 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_entry_and_file_and_is_displaced_by_another_file() {
+    fn a_record_has_entry_and_file() {
         let list = ServicePrincipals::parse(LIST).unwrap();
         let (raw, own) = list.raw_entries().next().unwrap();
         let record = record_of(raw, own, "-----BEGIN\n\"hush\"\n", 7);
         assert_eq!(entry_of(&record), Some(raw));
         let (path, pem) = file_of(&record).unwrap();
         assert_eq!((&*path, pem.expose_text()), ("/home/u/c.pem", "-----BEGIN\n\"hush\"\n"));
-        assert!(!is_of_another_file(&record, Some("/home/u/c.pem")));
-        assert!(is_of_another_file(&record, Some("/d.pem")) && is_of_another_file(&record, None));
         assert!(!format!("{record:?}").contains("hush"));
         let contents = Contents { records: vec![record], ..Contents::default() };
         assert!(

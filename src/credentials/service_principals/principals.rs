@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
-use super::certificates::{bare_entry, is_of_another_file};
+use super::certificates::bare_entry;
 use super::entries::{PRINCIPALS, Principal, ServicePrincipals};
 use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::edit::{self, Harvest};
@@ -103,16 +103,13 @@ pub(crate) fn harvest(
     let count = contents.records.len();
     for principal in list.principals() {
         let kind = principal.secret.map(|(kind, _)| kind);
-        let path = principal.certificate.as_ref().map(|certificate| &*certificate.path);
-        // A certificate, another one, or a secret of another kind.
+        // A certificate, or a secret of another kind. The file that azward took in is still its owner's.
         let is_displaced = |record: &Record| {
             is_record_of(record)
+                && record.kind != CredentialKind::ClientCertificate
                 && record.id == principal.id
                 && !principal.is_bare()
-                && match record.kind {
-                    CredentialKind::ClientCertificate => is_of_another_file(record, path),
-                    of_record => Some(of_record) != kind,
-                }
+                && Some(record.kind) != kind
         };
         contents.records.retain(|record| !is_displaced(record));
     }
@@ -131,14 +128,18 @@ pub(crate) fn harvest(
 }
 
 /// Forgets the principals that were in the list before and are not there now, as `az logout` leaves it. The ids of their
-/// applications are returned.
+/// applications are returned. A certificate whose file was taken in stays: az removes no such file.
 ///
 /// # Errors
 /// Never, as the list was read.
 pub(crate) fn forget(before: &[Owner], after: &ServicePrincipals<'_>, contents: &mut Contents) -> Result<Vec<String>> {
     let after = after.owners()?;
-    let is_gone =
-        |record: &Record| is_record_of(record) && before.contains(&record.owner) && !after.contains(&record.owner);
+    let is_gone = |record: &Record| {
+        is_record_of(record)
+            && record.kind != CredentialKind::ClientCertificate
+            && before.contains(&record.owner)
+            && !after.contains(&record.owner)
+    };
     let names = contents.records.iter().filter(|record| is_gone(record)).filter_map(name_of).collect();
     contents.records.retain(|record| !is_gone(record));
     Ok(names)

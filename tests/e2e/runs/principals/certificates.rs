@@ -38,6 +38,11 @@ fn at_rest(path: &std::path::Path) -> String {
     as_az_writes(&[(&SERVICE_PRINCIPAL, &TENANT_A, "certificate", path.to_str().unwrap())])
 }
 
+/// What the vault is said to have.
+fn in_the_vault() -> Vec<String> {
+    vec![format!("{}, its certificate", SERVICE_PRINCIPAL.client_id)]
+}
+
 /// No file of the box has any of the key.
 fn assert_key_nowhere(sandbox: &Sandbox, pem: &str) {
     let line = pem.lines().nth(3).unwrap().to_owned();
@@ -52,7 +57,7 @@ fn az_gets_an_assertion_in_its_run_and_the_key_is_nowhere() {
         let before = text(&sandbox);
         sandbox.azward(SEAL).run().ok();
         assert_key_nowhere(&sandbox, &pem);
-        assert_eq!((text(&sandbox), kept(&sandbox)), (before.clone(), vec![SERVICE_PRINCIPAL.client_id.to_owned()]));
+        assert_eq!((text(&sandbox), kept(&sandbox)), (before.clone(), in_the_vault()));
         // Answered by azward, then by az itself.
         redeem(&sandbox, "https://one.example", &[]).ok().silent();
         redeem(&sandbox, "https://two.example", &[BY_AZ]).ok();
@@ -123,11 +128,15 @@ fn what_az_does_to_others_in_its_list_takes_nothing_from_it() {
     login(&sandbox, &GUEST_PRINCIPAL, &TENANT_A, &["--password", entra.client_secret()]);
     redeem(&sandbox, "https://one.example", &[BY_AZ]).ok();
     sandbox.az(["logout", "--username", GUEST_PRINCIPAL.client_id]).run().ok();
-    assert_eq!((text(&sandbox), kept(&sandbox)), (at_rest(&path), vec![SERVICE_PRINCIPAL.client_id.to_owned()]));
-    // Who signs it out drops it, as was said.
+    assert_eq!((text(&sandbox), kept(&sandbox)), (at_rest(&path), in_the_vault()));
+    // Who signs it out leaves the file to its owner, as az does.
     sandbox.az(["logout", "--username", SERVICE_PRINCIPAL.client_id]).run().ok();
-    assert!(kept(&sandbox).is_empty());
+    assert_eq!((text(&sandbox), kept(&sandbox)), ("[]".to_owned(), in_the_vault()));
     assert_key_nowhere(&sandbox, &pem);
+    sandbox.az(["version"]).run().ok();
+    sandbox.azward(UNDO).run().ok();
+    assert_eq!((std::fs::read_to_string(&path).unwrap(), kept(&sandbox).len()), (pem, 0));
+    login(&sandbox, &SERVICE_PRINCIPAL, &TENANT_A, &["--certificate", path.to_str().unwrap()]);
 }
 
 #[test]
@@ -143,7 +152,7 @@ fn a_run_that_was_killed_leaves_no_assertion_and_loses_nothing() {
     wait_until("the list is as it was", || {
         !list(&sandbox).is_symlink() && std::fs::read_to_string(list(&sandbox)).is_ok_and(|text| text == rest)
     });
-    assert_eq!(kept(&sandbox), [SERVICE_PRINCIPAL.client_id]);
+    assert_eq!(kept(&sandbox), in_the_vault());
 }
 
 #[test]
@@ -152,6 +161,8 @@ fn whoever_signs_in_with_another_way_has_that() {
     login(&sandbox, &SERVICE_PRINCIPAL, &TENANT_A, &["--password", entra.client_secret()]);
     redeem(&sandbox, "https://one.example", &[BY_AZ]).ok();
     assert_eq!(text(&sandbox), as_az_writes(&[(&SERVICE_PRINCIPAL, &TENANT_A, "client_secret", "")]));
+    // The key that it had is its owner's still.
+    assert_eq!(kept(&sandbox), [&[SERVICE_PRINCIPAL.client_id.to_owned()][..], &in_the_vault()].concat());
     // And with a new certificate: its file counts for as long as it is there.
     let second = make_certificate(&path);
     entra.register_certificate(&SERVICE_PRINCIPAL, &second);
@@ -160,8 +171,16 @@ fn whoever_signs_in_with_another_way_has_that() {
     assert_eq!(text(&sandbox), at_rest(&path));
     sandbox.azward(SEAL).args([SERVICE_PRINCIPAL.client_id]).run().ok();
     redeem(&sandbox, "https://three.example", &[BY_AZ]).ok();
+    // With one in another file the first one's goes back to where it was.
+    let other = sandbox.home().join("other.pem");
+    let third = make_certificate(&other);
+    entra.register_certificate(&SERVICE_PRINCIPAL, &third);
+    login(&sandbox, &SERVICE_PRINCIPAL, &TENANT_A, &["--certificate", other.to_str().unwrap()]);
+    sandbox.azward(SEAL).run().ok();
+    assert_eq!((std::fs::read_to_string(&path).unwrap(), other.exists()), (second, false));
+    redeem(&sandbox, "https://four.example", &[BY_AZ]).ok();
     sandbox.azward(UNDO).run().ok();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), second);
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), third);
 }
 
 #[test]
