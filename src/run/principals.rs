@@ -5,7 +5,8 @@
 use crate::credentials::CredentialFile;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{Replaced, ServicePrincipals};
-use crate::failure::{Result, persist};
+use crate::failure::Result;
+use crate::run::settling::Forgotten;
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::NobodyNeedsIt;
 use crate::store::{CLIENT_SECRETS, CredentialStore, Forgetting, is_covered};
@@ -40,20 +41,11 @@ impl CredentialStore<'_> {
             record.renew(&self.principals);
             return Ok(());
         }
-        if self.lease.nobody()?.is_none() {
-            return Ok(());
-        }
         #[cfg(target_os = "linux")]
         if self.has_principals_in_memory() && self.exposed_secrets().is_ok_and(|count| count == 0) {
             return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_bare_principals(&nobody));
         }
-        // Nobody is waited for with a lock in hand.
-        self.prepare_vault()?;
-        let _presence = self.app.context.home_lock.enter()?;
-        persist(|| match self.lease.nobody()? {
-            Some(nobody) => self.settle_list(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
-            None => Ok(()),
-        })
+        self.sweep_unneeded(&|nobody| self.settle_list(&[], Forgetting::Never, Origin::Sweep, Some(nobody)))
     }
 
     /// Takes what a living run's az has stored in the list into the vault.
@@ -106,21 +98,14 @@ impl CredentialStore<'_> {
     ) -> Result<()> {
         let (vault, section) = self.prepared()?.enter_principals()?;
         let list = section.parse()?;
-        let is_removed = section.is_missing();
-        let is_empty = section.text().trim().is_empty();
         let order = by.order_at_the_end();
         let mut opened = vault.open_or_replace(&list)?;
         opened.harvest_principals(&list, by, order, replaced(order))?;
-        match forgetting {
-            Forgetting::Never => {}
-            // az writes a list with nobody in it; an empty text is a write cut short.
-            Forgetting::Vanished if is_empty => {}
-            Forgetting::IfProven if is_empty && !is_removed => {}
-            Forgetting::Removed if !is_removed => {}
-            Forgetting::Vanished | Forgetting::Removed => opened.forget_principals(before, &list)?,
-            Forgetting::IfProven => opened.forget_principals(&self.unlisted_principals(opened.contents()), &list)?,
-            // What this list has is nobody's any more.
-            Forgetting::Unlisted => {
+        match Forgotten::of(&section, forgetting) {
+            Forgotten::Nobody => {}
+            Forgotten::Missing => opened.forget_principals(before, &list)?,
+            Forgotten::SignedOut => opened.forget_principals(&self.unlisted_principals(opened.contents()), &list)?,
+            Forgotten::SignedOutElsewhere => {
                 let unlisted = self.unlisted_principals(opened.contents());
                 opened.forget_principals(&unlisted, &ServicePrincipals::parse("")?)?;
             }

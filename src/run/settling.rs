@@ -15,6 +15,37 @@ use crate::store::section::FileSection;
 use crate::store::{CredentialStore, Forgetting, REFRESH_TOKENS, is_covered};
 use crate::vault::Owner;
 
+/// Who is forgotten, as a file is that was exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forgotten {
+    /// Nobody.
+    Nobody,
+    /// Whoever was in it and is not.
+    Missing,
+    /// Whom neither it nor the profile has any more.
+    SignedOut,
+    /// Whom the profile does not have any more: what the file has is nobody's.
+    SignedOutElsewhere,
+}
+
+impl Forgotten {
+    /// Of what may be forgotten, what this file shows.
+    pub(super) fn of<F: CredentialFile<Lock = MsalLock>>(section: &FileSection<'_, F>, forgetting: Forgetting) -> Self {
+        let is_removed = section.is_missing();
+        let is_empty = section.text().trim().is_empty();
+        match forgetting {
+            Forgetting::Never => Self::Nobody,
+            // An empty text is a write cut short, not a logout.
+            Forgetting::Vanished if is_empty => Self::Nobody,
+            Forgetting::IfProven if is_empty && !is_removed => Self::Nobody,
+            Forgetting::Removed if !is_removed => Self::Nobody,
+            Forgetting::Vanished | Forgetting::Removed => Self::Missing,
+            Forgetting::IfProven => Self::SignedOut,
+            Forgetting::Unlisted => Self::SignedOutElsewhere,
+        }
+    }
+}
+
 impl CredentialStore<'_> {
     /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.
     ///
@@ -42,20 +73,22 @@ impl CredentialStore<'_> {
             record.renew(&self.cache);
             return Ok(());
         }
-        if self.lease.nobody()?.is_none() {
-            return Ok(());
-        }
         #[cfg(target_os = "linux")]
         if self.is_unexposed_in_memory() {
             return self.lease.nobody()?.map_or(Ok(()), |nobody| self.bring_back_unexposed(&nobody));
         }
+        self.sweep_unneeded(&|nobody| self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(nobody)))
+    }
+
+    /// Has `settle` take in and scrub a file with a secret in it, where no run needs that.
+    pub(super) fn sweep_unneeded(&self, settle: &dyn Fn(&NobodyNeedsIt) -> Result<()>) -> Result<()> {
+        if self.lease.nobody()?.is_none() {
+            return Ok(());
+        }
         // Nobody is waited for with a lock in hand.
         self.prepare_vault()?;
         let _presence = self.app.context.home_lock.enter()?;
-        persist(|| match self.lease.nobody()? {
-            Some(nobody) => self.settle_file(&[], Forgetting::Never, Origin::Sweep, Some(&nobody)),
-            None => Ok(()),
-        })
+        persist(|| self.lease.nobody()?.map_or(Ok(()), |nobody| settle(&nobody)))
     }
 
     /// Takes what a living run's az has stored in the file into the vault.
@@ -113,20 +146,15 @@ impl CredentialStore<'_> {
     ) -> Result<()> {
         let section = self.prepared()?.enter()?;
         let cache = section.cache.parse()?;
-        let is_removed = section.cache.is_missing();
-        let is_empty = section.cache.text().trim().is_empty();
         let mut opened = section.vault.open_or_replace(&cache)?;
         opened.harvest(&cache, by, by.order_at_the_end())?;
-        match forgetting {
-            Forgetting::Never => {}
-            // An empty text is a write cut short, not a logout.
-            Forgetting::Vanished if is_empty => {}
-            Forgetting::IfProven if is_empty && !is_removed => {}
-            Forgetting::Removed if !is_removed => {}
-            Forgetting::Vanished | Forgetting::Removed => opened.forget(before, &cache)?,
-            Forgetting::IfProven => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
-            // What this cache has is nobody's any more.
-            Forgetting::Unlisted => opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?,
+        match Forgotten::of(&section.cache, forgetting) {
+            Forgotten::Nobody => {}
+            Forgotten::Missing => opened.forget(before, &cache)?,
+            Forgotten::SignedOut => opened.forget(&self.signed_out(opened.contents())?, &cache)?,
+            Forgotten::SignedOutElsewhere => {
+                opened.forget(&self.signed_out(opened.contents())?, &TokenCache::parse("")?)?;
+            }
         }
         self.end_exposure(opened, &section.cache, &cache, by, REFRESH_TOKENS, nobody)
     }
