@@ -33,6 +33,9 @@ impl CredentialStore<'_> {
     /// `Usage` where there is none, or one that azward cannot sign with; whatever keeps the vault from being written: the file
     /// is there still.
     pub fn seal_certificates(&self, client_id: Option<&str>) -> Result<Vec<MovedCertificate>> {
+        if !self.principals.is_there() {
+            return Err(nobody_is_meant());
+        }
         let (vault, section) = self.prepared()?.enter_principals()?;
         let list = section.parse()?;
         let own: Vec<(&str, &Principal<'_>, &str)> =
@@ -46,11 +49,7 @@ impl CredentialStore<'_> {
             let is_sealed = |own: &Principal<'_>, path: &str| pem_in(contents.contents(), &own.id, path).is_some();
             return match own.iter().any(|(_, own, path)| is_meant(own) && is_sealed(own, path)) {
                 true => Ok(Vec::new()),
-                false => Err(Failure::new(
-                    Kind::Usage,
-                    "no service principal that is meant signs in here with the file of a certificate",
-                    "one that does is signed in with `--service-principal --certificate FILE`",
-                )),
+                false => Err(nobody_is_meant()),
             };
         }
         let mut taken = Vec::new();
@@ -88,8 +87,11 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `NoPlace` where another file is in the place of one, `Storage`: the vault has them all still.
     pub fn unseal_certificates(&self) -> Result<Vec<MovedCertificate>> {
-        let (vault, section) = self.prepared()?.enter_principals()?;
-        let mut opened = vault.open_or_replace(&section.parse()?)?;
+        if !self.vault.exists() {
+            return Ok(Vec::new());
+        }
+        let vault = self.prepared()?.enter_vault()?;
+        let mut opened = vault.open()?;
         let moved = put_back_certificates(opened.contents())?;
         opened.change(|contents| {
             contents.records.retain(|record| record.kind != CredentialKind::ClientCertificate);
@@ -98,6 +100,14 @@ impl CredentialStore<'_> {
         opened.commit().stored?;
         Ok(moved)
     }
+}
+
+fn nobody_is_meant() -> Failure {
+    Failure::new(
+        Kind::Usage,
+        "no service principal that is meant signs in here with the file of a certificate",
+        "one that does is signed in with `--service-principal --certificate FILE`",
+    )
 }
 
 /// Writes every PEM file that the vault has back where it was.

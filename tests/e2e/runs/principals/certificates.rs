@@ -188,6 +188,8 @@ fn what_azward_cannot_sign_with_stays_where_it_is() {
     let (sandbox, entra) = sandbox();
     let none = sandbox.azward(SEAL).run().exited(2);
     assert!(none.err().contains("no service principal"), "{none:?}");
+    assert!(sandbox.azward(UNDO).run().ok().out().contains("has no certificate"));
+    assert!(!sandbox.config_dir().join("service_principal_entries.json.lockfile").exists());
     let real = sandbox.home().join("real.pem");
     entra.register_certificate(&SERVICE_PRINCIPAL, &make_certificate(&real));
     let link = sandbox.home().join("link.pem");
