@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use crate::azure::Owner;
 use crate::azure::credential_marks::{self, Mark};
 use crate::azure::version::Version;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::journal::{Action, Event};
+use crate::run::whole_files::{put_back, remove};
 use crate::secret::Secret;
 use crate::store::CredentialStore;
-use crate::sys::{self, Access};
+use crate::sys::Access;
 use crate::text;
-use crate::user_file::{self, Readers};
+use crate::user_file;
 use crate::vault::{Contents, CredentialKind, Record};
 
 /// The file's name, and the id of its record.
@@ -47,7 +48,7 @@ impl CredentialStore<'_> {
     /// # Errors
     /// Whatever kept it from that.
     pub(super) fn forget_adal_file(&self) -> Result<()> {
-        if !self.vault.exists() || !has_it(&self.vault.load_unasked()?) {
+        if !self.vault.exists() || self.vault.load_unasked()?.of(CredentialKind::AdalTokens).next().is_none() {
             return Ok(());
         }
         let vault = self.prepared()?.enter_vault()?;
@@ -66,17 +67,7 @@ impl CredentialStore<'_> {
     pub(super) fn put_back_adal_file(&self, contents: &Contents) -> Result<()> {
         let Some(record) = contents.of(CredentialKind::AdalTokens).next() else { return Ok(()) };
         let path = self.adal_file();
-        match std::fs::read(&path) {
-            Ok(there) if there == record.entry.expose() => return Ok(()),
-            Ok(_) => {
-                let what = format!("`{}` cannot be put back: another one is there", text::path(&path));
-                return Err(Failure::new(Kind::NoPlace, what, "move that one aside and run this again"));
-            }
-            Err(_) => {}
-        }
-        user_file::replace(&path, record.entry.expose(), Readers::Owner)
-            .and_then(|()| sys::sync_dir(self.config_dir.path()))
-            .map_err(|error| Failure::storage("write", &path, &error))
+        put_back(&path, &record.entry, &format!("`{}`", text::path(&path)))
     }
 
     fn try_to_take_in(&self) -> Result<bool> {
@@ -111,22 +102,15 @@ impl CredentialStore<'_> {
         let mut opened = vault.open()?;
         opened.change(|contents| {
             // What an earlier az has written since is the newer.
-            contents.records.retain(|other| other.kind != record.kind);
-            contents.records.push(record);
+            contents.put(record);
             Ok(true)
         })?;
         opened.commit().stored?;
-        std::fs::remove_file(&path)
-            .and_then(|()| sys::sync_dir(self.config_dir.path()))
-            .map_err(|error| Failure::storage("remove", &path, &error))?;
+        remove(&path)?;
         Ok(true)
     }
 
     fn adal_file(&self) -> PathBuf {
         self.config_dir.path().join(NAME)
     }
-}
-
-fn has_it(contents: &Contents) -> bool {
-    contents.of(CredentialKind::AdalTokens).next().is_some()
 }

@@ -8,12 +8,11 @@ use std::path::Path;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{Principal, Replaced, file_of, pem_in, record_of};
 use crate::failure::{Failure, Kind, Result};
+use crate::run::whole_files::{put_back, remove};
 use crate::secret::Secret;
 use crate::store::CredentialStore;
-use crate::sys;
 use crate::text;
 use crate::tokens;
-use crate::user_file::{self, Readers};
 use crate::vault::{Contents, CredentialKind};
 
 /// A certificate that was taken in or given back.
@@ -63,14 +62,14 @@ impl CredentialStore<'_> {
         for (record, _, path) in &taken {
             let before = opened.contents().get(record.kind, &record.id).and_then(file_of);
             if let Some((other, pem)) = before.filter(|(other, _)| other != path) {
-                put_back(Path::new(&other), &pem)?;
+                let other = Path::new(&other);
+                put_back(other, &pem, &called(other))?;
             }
         }
         let mut moved = Vec::new();
         opened.change(|contents| {
             for (record, client_id, path) in taken {
-                contents.records.retain(|other| !other.is(record.kind, &record.id));
-                contents.records.push(record);
+                contents.put(record);
                 moved.push(MovedCertificate { client_id, path: path.to_owned() });
             }
             Ok(true)
@@ -118,34 +117,21 @@ pub(super) fn put_back_certificates(contents: &Contents) -> Result<Vec<MovedCert
     let mut moved = Vec::new();
     for record in contents.of(CredentialKind::ClientCertificate) {
         let Some((path, pem)) = file_of(record) else { continue };
-        put_back(Path::new(&path), &pem)?;
+        put_back(Path::new(&path), &pem, &called(path.as_ref()))?;
         let client_id = record.owner.home_account_id.split('.').next().unwrap_or_default().to_owned();
         moved.push(MovedCertificate { client_id, path });
     }
     Ok(moved)
 }
 
-fn put_back(path: &Path, pem: &Secret) -> Result<()> {
-    if path.symlink_metadata().is_ok() {
-        return match std::fs::read(path) {
-            Ok(there) if there == pem.expose() => Ok(()),
-            _ => Err(Failure::new(
-                Kind::NoPlace,
-                format!("the certificate's file `{}` cannot be put back: another one is there", text::path(path)),
-                "move that one aside and run this again",
-            )),
-        };
-    }
-    user_file::replace(path, pem.expose(), Readers::Owner)
-        .and_then(|()| path.parent().map_or(Ok(()), sys::sync_dir))
-        .map_err(|error| Failure::storage("write", path, &error))
+/// What people know a PEM file as.
+fn called(path: &Path) -> String {
+    format!("the certificate's file `{}`", text::path(path))
 }
 
 /// The PEM file at `path`, if it is one that may be taken in.
 fn usable_pem(path: &str) -> Result<Secret> {
-    let refused = |why: &str, hint: &str| {
-        Failure::new(Kind::Usage, format!("the certificate's file `{}` {why}", text::path(Path::new(path))), hint)
-    };
+    let refused = |why: &str, hint: &str| Failure::new(Kind::Usage, format!("{} {why}", called(path.as_ref())), hint);
     let file = Path::new(path);
     if !file.is_absolute() {
         let hint = "sign in again with its whole path, then run this again";
@@ -158,11 +144,4 @@ fn usable_pem(path: &str) -> Result<Secret> {
     tokens::read_pem(path)
         .filter(|pem| tokens::can_sign_with(pem.expose()))
         .ok_or_else(|| refused("has no key that azward can sign with", hint))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::storage("remove", path, &error)),
-        _ => path.parent().map_or(Ok(()), sys::sync_dir).map_err(|error| Failure::storage("sync", path, &error)),
-    }
 }

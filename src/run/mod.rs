@@ -21,6 +21,7 @@ pub mod supervise;
 mod sweep_record;
 mod through_az;
 mod unused_login;
+mod whole_files;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;

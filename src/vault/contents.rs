@@ -102,6 +102,12 @@ impl Contents {
     pub fn get_mut(&mut self, kind: CredentialKind, id: &str) -> Option<&mut Record> {
         self.records.iter_mut().find(|record| record.is(kind, id))
     }
+
+    /// Has `record`, in the place of the one of its kind and id.
+    pub fn put(&mut self, record: Record) {
+        self.records.retain(|other| !other.is(record.kind, &record.id));
+        self.records.push(record);
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) struct Scenario {
     pub(crate) is_a_run: bool,
     /// Who is struck.
     pub(crate) subject: Subject,
-    /// Whose login it is all about, and whether that is not alice but the service principal.
+    /// It is all about the login of the service principal, and not alice's.
     pub(crate) is_a_principal_s: bool,
     /// The command logs this user out: afterwards no file opens to a refresh token of theirs.
     pub(crate) logs_out: Option<User>,
@@ -64,14 +64,13 @@ fn log_in_by_name(sandbox: &Sandbox, entra: &Entra) {
     sandbox.set_env("AZURE_CONFIG_DIR", sandbox.azward_home().join("logins/lab"));
 }
 
-fn sign_in_with<'a>(sandbox: &'a Sandbox, proof: [&str; 2]) -> Invocation<'a> {
-    let words = ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--tenant", TENANT_A.id];
-    sandbox.az(words).args(proof)
-}
+/// How the service principal signs in, but for what proves who it is.
+const SIGN_IN: [&str; 6] =
+    ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--tenant", TENANT_A.id];
 
 fn sign_in(sandbox: &Sandbox) -> Invocation<'_> {
     let secret = std::fs::read_to_string(sandbox.root().join("secret")).expect("it was prepared");
-    sign_in_with(sandbox, ["--password", &secret])
+    sandbox.az(SIGN_IN).args(["--password", &secret])
 }
 
 /// The secret is where the command finds it.
@@ -89,7 +88,7 @@ fn sign_principal_in(sandbox: &Sandbox, entra: &Entra) {
 fn sign_principal_in_by_file(sandbox: &Sandbox, entra: &Entra) {
     let path = sandbox.home().join("principal.pem");
     entra.register_certificate(&SERVICE_PRINCIPAL, &make_certificate(&path));
-    sign_in_with(sandbox, ["--certificate", path.to_str().expect("it is a text")]).run().ok();
+    sandbox.az(SIGN_IN).args(["--certificate", path.to_str().expect("it is a text")]).run().ok();
 }
 
 /// Leaves the token for Resource Manager so many seconds.
@@ -325,11 +324,7 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
     Scenario {
         name: "principal-adoption",
         prepare: |sandbox, entra| {
-            have_a_secret(sandbox, entra);
-            let secret = entra.client_secret();
-            let words =
-                ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--password", secret];
-            sandbox.plain_az(words).args(["--tenant", TENANT_A.id]).run().ok();
+            sandbox.plain_az(SIGN_IN).args(["--password", entra.client_secret()]).run().ok();
         },
         begins_in_the_clear: true,
         ..PRINCIPAL

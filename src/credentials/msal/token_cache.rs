@@ -138,7 +138,10 @@ impl Document for TokenCache<'_> {
     fn section_of(kind: CredentialKind) -> Option<&'static str> {
         match kind {
             CredentialKind::RefreshToken => Some(Section::RefreshToken.name()),
-            _ => None,
+            CredentialKind::ClientSecret
+            | CredentialKind::ClientAssertion
+            | CredentialKind::ClientCertificate
+            | CredentialKind::AdalTokens => None,
         }
     }
 

@@ -208,7 +208,7 @@ impl Document for ServicePrincipals<'_> {
         match kind {
             CredentialKind::ClientSecret | CredentialKind::ClientAssertion => Some(CREDENTIALS),
             // What the vault has of a certificate no list has.
-            _ => None,
+            CredentialKind::RefreshToken | CredentialKind::ClientCertificate | CredentialKind::AdalTokens => None,
         }
     }
 

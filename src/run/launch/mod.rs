@@ -131,8 +131,8 @@ impl<'a> Launch<'a> {
         // are handed over.
         let _ = self.store.sweep();
         self.store.seat_lost_principals();
-        let real_az = || KnownAz::at(&self.store.app.context, self.policy.real_az());
-        self.store.take_in_adal_file(|| real_az().version());
+        let version = || KnownAz::at(&self.store.app.context, self.policy.real_az()).version();
+        self.store.take_in_adal_file(version);
         let begun = match plan {
             Plan::Private => self.begin_privately()?,
             Plan::Memory => self.begin_in_memory()?,
