@@ -178,7 +178,10 @@ pub(super) fn request<'a>(
             form.extend([("client_assertion", proof), ("client_info", Field::from("1")), kind]);
         }
         // There is no other kind of these.
-        _ => form.extend([("client_info", Field::from("1")), ("client_secret", proof)]),
+        CredentialKind::ClientSecret
+        | CredentialKind::RefreshToken
+        | CredentialKind::ClientCertificate
+        | CredentialKind::AdalTokens => form.extend([("client_info", Field::from("1")), ("client_secret", proof)]),
     }
     if capability == Capability::Cp1 {
         form.push(("claims", Field::from(CP1)));
