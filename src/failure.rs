@@ -56,6 +56,8 @@ pub struct Failure {
     pub what: String,
     /// What the user can do about it.
     pub hint: String,
+    /// How the operating system refused, where it did.
+    pub(crate) refusal: Option<std::io::ErrorKind>,
 }
 
 /// The result of whatever can fail on azward's side.
@@ -64,7 +66,7 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure of `kind`: `what` happened, `hint` helps.
     pub fn new(kind: Kind, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), hint: hint.into() }
+        Self { kind, what: what.into(), hint: hint.into(), refusal: None }
     }
 
     /// A failed system call on `path` while doing `deed` ("read", "replace").
@@ -79,7 +81,13 @@ impl Failure {
             std::io::ErrorKind::PermissionDenied => "check the owner and the mode of that path",
             _ => "check that path, then run `azward status`",
         };
-        Self::new(Kind::Storage, what, hint)
+        Self { refusal: Some(kind), ..Self::new(Kind::Storage, what, hint) }
+    }
+
+    /// Whether the operating system found a file or a directory missing that was to be there.
+    #[must_use]
+    pub(crate) fn is_missing(&self) -> bool {
+        self.refusal == Some(std::io::ErrorKind::NotFound)
     }
 
     /// A panic, by its place alone: what it says may hold anything. `None` on a helper thread, whose owner hears of it.

@@ -21,6 +21,9 @@ use crate::sys;
 /// How long to wait for an install, an uninstall or a forgetting: none of them waits for anybody while it has the lock.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often the home is made again, with its lock, when an uninstall removes both in between.
+const ATTEMPTS: u32 = 50;
+
 /// The lock's file in the azward home.
 pub(crate) const NAME: &str = "home.lock";
 
@@ -133,12 +136,7 @@ impl HomeLock {
         if self.is_gone() {
             return Err(gone(&self.0.azward_home));
         }
-        // Where its lock is, the home is.
-        if self.path().symlink_metadata().is_err() {
-            private::make_dir(&self.0.azward_home)?;
-        }
-        self.note();
-        let lock = Lock::acquire_this(&self.path(), Mode::Shared, DEADLINE)?;
+        let lock = self.acquire(Mode::Shared, DEADLINE)?;
         if self.is_gone()
             || !self.is_in_place(lock.as_file())
             || !self.noted().as_ref().is_none_or(|noted| self.is_in_place(noted))
@@ -157,9 +155,7 @@ impl HomeLock {
     pub fn alone(&self, deadline: Duration) -> Result<Alone> {
         let end = Instant::now() + deadline;
         loop {
-            private::make_dir(&self.0.azward_home)?;
-            let lock =
-                Lock::acquire_this(&self.path(), Mode::Exclusive, end.saturating_duration_since(Instant::now()))?;
+            let lock = self.acquire(Mode::Exclusive, end.saturating_duration_since(Instant::now()))?;
             if self.is_in_place(lock.as_file()) {
                 self.0.is_alone.store(true, Ordering::SeqCst);
                 // What was there before somebody uninstalled it is no longer relied on.
@@ -167,6 +163,29 @@ impl HomeLock {
                 return Ok(Alone { home: self.clone(), _lock: lock });
             }
         }
+    }
+
+    /// Takes the lock on the file that is there, which may be removed meanwhile; it and the home are made where they are
+    /// missing, and again where somebody who uninstalls removes them between the one and the other.
+    fn acquire(&self, mode: Mode, deadline: Duration) -> Result<Lock> {
+        let attempt = || {
+            // Where its lock is, the home is.
+            if self.path().symlink_metadata().is_err() {
+                private::make_dir(&self.0.azward_home)?;
+            }
+            if mode == Mode::Shared {
+                self.note();
+            }
+            Lock::acquire_this(&self.path(), mode, deadline)
+        };
+        let mut outcome = attempt();
+        for _ in 1..ATTEMPTS {
+            match &outcome {
+                Err(failure) if failure.is_missing() => outcome = attempt(),
+                _ => break,
+            }
+        }
+        outcome
     }
 
     fn shared(&self) -> MutexGuard<'_, Weak<Lock>> {
@@ -249,6 +268,34 @@ mod tests {
         assert_eq!(lock.enter().unwrap_err().kind, Kind::Gone);
         lock.note();
         assert!(!home.path().exists());
+    }
+
+    #[test]
+    fn whoever_wants_it_while_the_home_is_removed_and_made_anew_gets_one_or_is_told_that_it_is_gone() {
+        let above = tempfile::tempdir().unwrap();
+        let home = above.path().join("home");
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let lock = HomeLock::of(&home, None);
+                        let alone = lock.alone(Duration::from_secs(20)).unwrap();
+                        assert!(lock.path().exists());
+                        std::fs::remove_file(lock.path()).unwrap();
+                        let _ = std::fs::remove_file(home.join(crate::marker::MARKER));
+                        // Another may have made its lock in it already.
+                        let _ = std::fs::remove_dir(&home);
+                        drop(alone);
+                    }
+                });
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let entered = HomeLock::of(&home, None).enter();
+                        assert!(entered.as_ref().map_or_else(|failure| failure.kind == Kind::Gone, |_| true));
+                    }
+                });
+            }
+        });
     }
 
     #[test]
