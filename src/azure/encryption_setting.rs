@@ -49,6 +49,12 @@ pub enum By {
 }
 
 impl By {
+    /// The name by which it was told.
+    pub(crate) fn setting(self) -> Setting {
+        let (Self::Variable(setting) | Self::Option(setting)) = self;
+        setting
+    }
+
     /// In words.
     pub(crate) fn words(self) -> String {
         let (Self::Variable(Setting { variable: name, .. }) | Self::Option(Setting { option: name, .. })) = self;

@@ -1,26 +1,50 @@
 //! Where az keeps its tokens: in the token cache's file, from where azward takes them, or encrypted in the system's keyring, which
-//! is az's own affair (`core.encrypt_token_cache`; azure-cli-core 2.91.0, `util.py`, `should_encrypt_token_cache`: off by default
-//! outside of Windows; in a later version on). What its owner has told az holds. Without a word, the last writing decides of an az
-//! that may use a keyring: with every writing there it touches a file beside the cache, and as long as that is newer, the cache
-//! is none that it reads.
-//! Otherwise an az that azward starts is told to use the file. Nothing here fails: what cannot be seen is not there.
+//! where azward takes them too (`run::az_keyring`) and else leaves them to az (`core.encrypt_token_cache`; azure-cli-core 2.91.0, `util.py`,
+//! `should_encrypt_token_cache`: off by default outside of Windows; in a later version on). The last writing decides of an az that
+//! may use a keyring: with every writing there it touches a file beside the cache, and as long as that is newer, the cache is none
+//! that it reads. Otherwise an az that azward starts is told to use the file; not by one whose owner has told it something by a
+//! variable. Nothing here fails: what cannot be seen is not there.
 
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::azure::encryption_setting::{By, SETTING, Told, mentioned_in, told};
+use crate::azure::encryption_setting::{By, SETTING, Setting, Told, mentioned_in, told};
 use crate::azure::ini::Ini;
 use crate::azure::installation::Installation;
 use crate::azure::{ConfigDir, real_az};
 use crate::context::Context;
 use crate::settings::Settings;
 
-/// The variable, and what has az use the file. One that does not know it does so by itself.
-const IN_THE_FILE: (&str, &str) = (SETTING.variable, "false");
+/// What az touches when it has written to the keyring (msal-extensions 1.3.1, `persistence.py`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// By the name that az gives it. On Windows it has the tokens themselves in it.
+    Bin,
+    /// By that which a later az does (azure-cli#33849).
+    Sig,
+}
 
-/// What az touches when it has written to the keyring: as msal-extensions 1.3.1 has it (`persistence.py`) with the name that az
-/// gives it, and with the name that a later az does. On Windows the first has the tokens themselves in it.
-const SIGNS: [&str; 2] = ["msal_token_cache.bin", "msal_token_cache.sig"];
+impl Sign {
+    const ALL: [Self; 2] = [Self::Bin, Self::Sig];
+
+    /// The name of the token cache's.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bin => "msal_token_cache.bin",
+            Self::Sig => "msal_token_cache.sig",
+        }
+    }
+
+    /// What both names end with, the token cache's and the service principals'.
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Bin => "bin",
+            Self::Sig => "sig",
+        }
+    }
+}
 
 /// Where an az decides what it does if nobody tells it anything: since 2.37, and before.
 const DECIDED_IN: [(&str, &str); 2] = [
@@ -42,8 +66,8 @@ pub enum TokenStorage {
 pub enum Say {
     /// Its owner has told it.
     Nothing,
-    /// It would do what it does by default.
-    IsToBeSaid,
+    /// It would do what it does by default, or what its `config` says: by this name.
+    IsToBeSaid(Setting),
 }
 
 /// How it is known that az uses a keyring.
@@ -52,7 +76,7 @@ pub enum Clue {
     /// It was told to.
     Told(By),
     /// What it touches then is newer than the token cache.
-    Sign(&'static str),
+    Sign(Sign),
 }
 
 impl Clue {
@@ -61,7 +85,7 @@ impl Clue {
     pub fn words(self) -> String {
         match self {
             Self::Told(by) => by.words(),
-            Self::Sign(name) => format!("there is a `{name}`"),
+            Self::Sign(sign) => format!("there is a `{}`", sign.name()),
         }
     }
 
@@ -100,10 +124,18 @@ impl TokenStorage {
     ) -> Self {
         match told(context, settings, configured) {
             Some(Told::UseTheFile) => Self::File(Say::Nothing),
-            Some(Told::UseAKeyring(by)) => Self::Keyring(Clue::Told(by)),
+            // Of this very command, or where it is no file of azward's that it could be told to use instead.
+            Some(Told::UseAKeyring(by)) if cfg!(windows) || matches!(by, By::Variable(_)) => {
+                Self::Keyring(Clue::Told(by))
+            }
+            Some(Told::UseAKeyring(by)) => match newer_sign(config_dir) {
+                Some(_) => Self::Keyring(Clue::Told(by)),
+                None => Self::File(Say::IsToBeSaid(by.setting())),
+            },
             None => match newer_sign(config_dir).filter(|_| may_default_to_keyring(context, settings)) {
                 Some(sign) => Self::Keyring(Clue::Sign(sign)),
-                None => Self::File(Say::IsToBeSaid),
+                // One that does not know it uses the file anyway.
+                None => Self::File(Say::IsToBeSaid(SETTING)),
             },
         }
     }
@@ -126,7 +158,10 @@ impl TokenStorage {
     /// What an az whose tokens azward has is told.
     #[must_use]
     pub fn variable(self) -> Option<(&'static str, &'static str)> {
-        (self == Self::File(Say::IsToBeSaid) && !cfg!(windows)).then_some(IN_THE_FILE)
+        match self {
+            Self::File(Say::IsToBeSaid(setting)) if !cfg!(windows) => Some((setting.variable, "false")),
+            _ => None,
+        }
     }
 }
 
@@ -160,18 +195,50 @@ fn may_default_to_keyring(context: &Context, settings: &Settings) -> bool {
     real_az::find(context, settings, &[]).ok().and_then(|az| is_keyring_the_default(&az)) != Some(false)
 }
 
+/// What has az read the file where azward does not tell it to, if it would not; `None` where it does, or nobody can tell.
+#[must_use]
+pub(crate) fn remedy_without_azward(context: &Context, settings: &Settings, config_dir: &ConfigDir) -> Option<String> {
+    let path = config_dir.path().join("config");
+    let configured = |option: &str| match Ini::read(&path) {
+        Some(config) => config.get("core", option).map(str::to_owned),
+        None => mentioned_in(&path, option),
+    };
+    match told(context, settings, configured) {
+        Some(Told::UseTheFile) => None,
+        Some(Told::UseAKeyring(by)) => Some(by.remedy()),
+        None => {
+            let az = real_az::find(context, settings, &[]).ok()?;
+            (is_keyring_the_default(&az) == Some(true)).then(use_the_file)
+        }
+    }
+}
+
 /// The file that says that az wrote to the keyring after the token cache was written.
-fn newer_sign(config_dir: &ConfigDir) -> Option<&'static str> {
+#[must_use]
+pub(crate) fn newer_sign(config_dir: &ConfigDir) -> Option<Sign> {
     let cache = written(&config_dir.token_cache());
-    SIGNS.into_iter().find(|name| {
-        let metadata = config_dir.path().join(name).metadata();
-        metadata.is_ok_and(|metadata| match metadata.modified() {
-            _ if cfg!(windows) => true,
-            // One with something in it is Windows' own, in a directory that the two share.
-            Ok(touched) => metadata.len() == 0 && cache.is_none_or(|cache| touched > cache),
-            Err(_) => false,
-        })
-    })
+    let is_newer = |sign: &Sign| {
+        let touched = touched(config_dir, *sign);
+        touched.is_some_and(|touched| cfg!(windows) || cache.is_none_or(|cache| touched > cache))
+    };
+    Sign::ALL.into_iter().find(is_newer)
+}
+
+/// The file that says that az once wrote to the keyring; the later one.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[must_use]
+pub(crate) fn sign(config_dir: &ConfigDir) -> Option<Sign> {
+    let there = Sign::ALL.into_iter().filter_map(|sign| Some((touched(config_dir, sign)?, sign)));
+    there.max_by_key(|(touched, _)| *touched).map(|(_, sign)| sign)
+}
+
+/// When az last touched it. One with something in it is Windows' own, in a directory that the two share.
+fn touched(config_dir: &ConfigDir, sign: Sign) -> Option<SystemTime> {
+    let metadata = config_dir.path().join(sign.name()).metadata().ok()?;
+    if !cfg!(windows) && metadata.len() > 0 {
+        return None;
+    }
+    metadata.modified().ok()
 }
 
 fn written(path: &Path) -> Option<SystemTime> {
@@ -200,11 +267,14 @@ mod tests {
     fn what_az_was_told_holds_and_the_environment_has_the_last_word() {
         let dir = tempfile::tempdir().unwrap();
         let config = |text: &str| fs::write(dir.path().join("config"), text).unwrap();
-        assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::IsToBeSaid));
+        assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::IsToBeSaid(SETTING)));
         for (value, is_file) in [("False", true), ("0", true), ("true", false), ("", false), ("teapot", false)] {
             assert_eq!(at(dir.path(), &[(SETTING.variable, value)]).is_file(), is_file, "{value}");
         }
         config("[core]\nencrypt_token_cache = on\n");
+        // It has not been there yet, and need not go there.
+        assert_eq!(at(dir.path(), &[]), TokenStorage::File(Say::IsToBeSaid(SETTING)));
+        fs::write(dir.path().join("msal_token_cache.bin"), "").unwrap();
         assert_eq!(at(dir.path(), &[]), TokenStorage::Keyring(Clue::Told(By::Option(SETTING))));
         assert_eq!(at(dir.path(), &[(SETTING.variable, "no")]), TokenStorage::File(Say::Nothing));
         config("[core]\nencrypt_token_cache = off\n");
@@ -231,21 +301,22 @@ mod tests {
             File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
         };
         let storage = || at(dir.path(), &[]);
-        for sign in SIGNS {
-            touch(sign, "", 10);
+        for sign in Sign::ALL {
+            let name = sign.name();
+            touch(name, "", 10);
             let _ = fs::remove_file(config_dir.token_cache());
             assert_eq!(storage(), TokenStorage::Keyring(Clue::Sign(sign)));
             touch("msal_token_cache.json", "{}", 20);
             assert_eq!(storage(), TokenStorage::Keyring(Clue::Sign(sign)));
             assert!(written_before_a_sign(&config_dir).is_some());
             touch("msal_token_cache.json", "{}", 5);
-            assert_eq!(storage(), TokenStorage::File(Say::IsToBeSaid));
+            assert_eq!(storage(), TokenStorage::File(Say::IsToBeSaid(SETTING)));
             assert!(written_before_a_sign(&config_dir).is_none());
-            touch(sign, "what Windows encrypts", 0);
-            assert_eq!(storage(), TokenStorage::File(Say::IsToBeSaid));
-            touch(sign, "", 0);
+            touch(name, "what Windows encrypts", 0);
+            assert_eq!(storage(), TokenStorage::File(Say::IsToBeSaid(SETTING)));
+            touch(name, "", 0);
             assert_eq!(at(dir.path(), &[(SETTING.variable, "false")]), TokenStorage::File(Say::Nothing));
-            fs::remove_file(dir.path().join(sign)).unwrap();
+            fs::remove_file(dir.path().join(name)).unwrap();
         }
     }
 

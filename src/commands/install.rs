@@ -103,17 +103,17 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()>
     // What follows may wait for a keyring, and takes the locks that a run takes.
     drop(alone);
     let store = CredentialStore::new(app, config_dir);
-    let found = store.exposed_tokens().unwrap_or(0);
+    let in_the_clear = store.exposed_tokens().unwrap_or(0);
     let waiting = ui.waiting_for("the vault and its key");
-    match store.sweep() {
+    let found = match store.adopt() {
         // An uninstall came right behind: nothing is installed by now.
         Err(failure) if failure.kind == Kind::Gone => bail!(failure),
-        swept => swept.context("azward is installed, but the login that is here was not adopted")?,
-    }
+        adopted => adopted.context("azward is installed, but the login that is here was not adopted")? + in_the_clear,
+    };
     for login in NamedLogin::all(context).iter().filter(|login| !login.is_default()) {
         // Where an uninstall gave it back to.
-        let swept = CredentialStore::new(app, &login.config_dir).sweep();
-        swept.with_context(|| format!("azward is installed, but the login `{}` was not adopted", login.name))?;
+        let adopted = CredentialStore::new(app, &login.config_dir).adopt();
+        adopted.with_context(|| format!("azward is installed, but the login `{}` was not adopted", login.name))?;
     }
     drop(waiting);
     if let Some(clue) = store.token_storage().clue() {

@@ -37,12 +37,12 @@ pub enum Which {
 pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     let config_dir = ConfigDir::of(&app.context);
     let store = CredentialStore::new(app, &config_dir);
+    // What an unwrapped az has signed in for is taken in first.
+    store.adopt()?;
     if let Some(clue) = store.token_storage().clue() {
         let what = format!("az keeps its tokens in the system's keyring itself, because {}", clue.words());
         bail!(Failure::new(Kind::Usage, what, format!("az renews those; for azward to do so, {}", clue.remedy())));
     }
-    // What an unwrapped az has signed in for is taken in first.
-    store.sweep()?;
     let wanted = wanted(app, &config_dir, &store, which)?;
     if !store.vault.exists() && wanted.iter().any(|wanted| wanted.who != Who::ManagedIdentity) {
         // Nothing could replace the tokens that are there.

@@ -21,7 +21,7 @@ pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
     let store = CredentialStore::new(app, config_dir);
     let before = (store.exposed_tokens()?, store.exposed_secrets().unwrap_or(0));
     let waiting = ui.waiting_for("the vault and its key");
-    store.sweep()?;
+    let kept = store.adopt()?;
     store.take_in_adal_file(|| {
         let real_az = real_az::find(context, &app.settings, &[]).ok()?;
         KnownAz::at(context, &real_az).version()
@@ -35,6 +35,11 @@ pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
         ));
     }
     let directory = config_dir.path().display();
+    if kept > 0 {
+        ui.say(format!(
+            "{kept} credential(s) of `{directory}` were taken out of the keyring that az has them in, into the vault"
+        ));
+    }
     ui.say(match before {
         (0, 0) => format!("no refresh token was in the token cache of `{directory}`"),
         (1, 0) => format!("1 refresh token was taken into the vault and scrubbed from `{directory}`"),

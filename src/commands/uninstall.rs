@@ -10,8 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::app::App;
-use crate::azure::token_storage::{self, Say};
-use crate::azure::{ConfigDir, TokenStorage, real_az};
+use crate::azure::{ConfigDir, token_storage};
 use crate::commands::aids;
 use crate::commands::install::{PROGRAMS, shim_directory};
 use crate::commands::start_up_files::start_up_files;
@@ -206,18 +205,13 @@ fn give_all_back(
 
 /// A login that was given back to an az that reads the system's keyring instead is of no use there, and lies in the clear.
 fn tell_who_reads_it(app: &App, ui: &Ui, config_dir: &ConfigDir) {
-    let remedy = match TokenStorage::of(&app.context, &app.settings, config_dir) {
-        TokenStorage::Keyring(clue) => clue.remedy(),
-        TokenStorage::File(Say::Nothing) => return,
-        TokenStorage::File(Say::IsToBeSaid) => {
-            let real_az = real_az::find(&app.context, &app.settings, &[]);
-            match real_az.ok().and_then(|az| token_storage::is_keyring_the_default(&az)) {
-                Some(true) => token_storage::use_the_file(),
-                _ => return,
-            }
-        }
-    };
+    let App { context, settings, .. } = app;
+    let Some(remedy) = token_storage::remedy_without_azward(context, settings, config_dir) else { return };
     let cache = config_dir.token_cache();
+    if !cache.exists() {
+        // Given back to the keyring.
+        return;
+    }
     ui.say(format!("    az keeps its tokens in the system's keyring: to have it use this login, {remedy};"));
     ui.say(format!("    or sign in anew, and remove `{}`", text::path(&cache)));
 }

@@ -14,6 +14,8 @@ pub mod edit;
 pub(crate) mod file;
 #[cfg(target_os = "linux")]
 pub(crate) mod in_memory;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub(crate) mod keyring_items;
 // What is merged is a private copy.
 #[cfg(any(target_os = "linux", test))]
 pub(crate) mod merge;

@@ -1,11 +1,13 @@
 //! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
 //! good, every secret of a service principal into its list and every PEM file where it was, and the vault is removed when all of them
 //! are there, on the disk. Critical section and order are those of
-//! `section`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
+//! `section`. What came from az's item in the keyring goes back there (`az_keyring`). A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
 //! understood.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use crate::azure::profile::Profile;
 use crate::credentials::msal::{self, Section, TokenCache};
@@ -18,6 +20,16 @@ use crate::store::CredentialStore;
 use crate::store::opened::Opened;
 use crate::sys;
 use crate::vault::{Contents, CredentialKind, Owner, Record};
+
+/// Where something was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The file.
+    File,
+    /// The item of the system's keyring that az has of its own.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), expect(dead_code, reason = "az has none there"))]
+    Keyring,
+}
 
 impl CredentialStore<'_> {
     /// Gives everything back and says how many refresh tokens to which directory: to a view what the login's own directory does
@@ -48,12 +60,19 @@ impl CredentialStore<'_> {
         // What an unwrapped az stored since is newer than what the vault has of it.
         opened.harvest(&cache, Origin::Uninstall, Order::Unknown)?;
         let profile = Profile::read(&self.config_dir.profile());
-        let written = match msal::inject(&cache, opened.contents(), |name| profile.has_user(name))? {
-            Some(text) => section.cache.write_whole(&text)?,
-            None if section.cache.has_sealed() => section.cache.write_whole(section.cache.text())?,
-            None => section.cache.leave(),
+        let injected = msal::inject(&cache, opened.contents(), |name| profile.has_user(name))?;
+        let whole = injected.as_deref().map_or(section.cache.text(), String::as_str);
+        let place = self.put_in_keyring(whole)?;
+        let written = match (place, &injected) {
+            (Place::Keyring, _) => section.cache.leave(),
+            (Place::File, Some(text)) => section.cache.write_whole(text)?,
+            (Place::File, None) if section.cache.has_sealed() => section.cache.write_whole(whole)?,
+            (Place::File, None) => section.cache.leave(),
         };
-        let text = self.cache.read()?.unwrap_or_default();
+        let text = match place {
+            Place::Keyring => Zeroizing::new(whole.to_owned()),
+            Place::File => self.cache.read()?.unwrap_or_default(),
+        };
         let count = TokenCache::parse(&text)?.refresh_token_count()? + given_secrets;
         let mut given = vec![(self.config_dir.path().to_owned(), count)];
         let there = ids_in(&TokenCache::parse(&text)?)?;
@@ -76,6 +95,29 @@ impl CredentialStore<'_> {
         Ok(given)
     }
 
+    /// Puts `whole`, the token cache's text, into az's own item of the keyring, where it came from there.
+    fn put_in_keyring(&self, whole: &str) -> Result<Place> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        if let Some(sign) = self.keyring_to_give_back_to() {
+            self.put_cache_in_keyring(sign, whole)?;
+            return Ok(Place::Keyring);
+        }
+        let _ = whole;
+        Ok(Place::File)
+    }
+
+    /// The same with the list of service principals.
+    fn put_list_in(&self, whole: &str) -> Result<Place> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        if let Some(sign) = self.keyring_to_give_back_to()
+            && self.put_list_in_keyring(sign, whole)?
+        {
+            return Ok(Place::Keyring);
+        }
+        let _ = whole;
+        Ok(Place::File)
+    }
+
     /// Puts the secrets of its service principals back into their list, durably, and says how many that has then.
     fn give_back_principals(&self, opened: &mut Opened<'_>) -> Result<usize> {
         put_back_certificates(opened.contents())?;
@@ -84,15 +126,21 @@ impl CredentialStore<'_> {
         opened.harvest_principals(&list, Origin::Uninstall, Order::Unknown, Replaced::IsBack)?;
         let profile = Profile::read(&self.config_dir.profile());
         let is_listed = |id: &str| profile.has_application(id);
-        if let Some(text) = service_principals::inject(&list, opened.contents(), is_listed)? {
-            section.write(&text)?;
-        } else if list.has_stand_ins() {
-            section.write(&list.with_credentials(&list.credentials()?))?;
+        let mut injected = service_principals::inject(&list, opened.contents(), is_listed)?;
+        if injected.is_none() && list.has_stand_ins() {
+            injected = Some(list.with_credentials(&list.credentials()?));
         }
-        let target = self.principals.target();
-        let directory = target.parent().unwrap_or(self.config_dir.path());
-        sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
-        let text = self.principals.read()?.unwrap_or_default();
+        let whole = injected.as_deref().map_or(section.text(), String::as_str);
+        let text = match (self.put_list_in(whole)?, &injected) {
+            (Place::Keyring, _) => Zeroizing::new(whole.to_owned()),
+            (Place::File, _) => {
+                injected.as_deref().map_or(Ok(()), |text| section.write(text).map(drop))?;
+                let target = self.principals.target();
+                let directory = target.parent().unwrap_or(self.config_dir.path());
+                sys::sync_dir(directory).map_err(|error| Failure::storage("sync", directory, &error))?;
+                self.principals.read()?.unwrap_or_default()
+            }
+        };
         let list = ServicePrincipals::parse(&text)?;
         let there = list.credentials()?;
         let is_there = |record: &&Record| {

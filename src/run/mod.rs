@@ -3,6 +3,8 @@
 //! deleted that is not stored.
 
 mod adal_file;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod az_keyring;
 mod certificates;
 mod copied;
 pub(crate) mod exposure;
@@ -92,6 +94,8 @@ impl Run<'_> {
         sys::take_signals();
         let began = Instant::now();
         let store = CredentialStore::new(self.app, self.config_dir);
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        store.take_in_keyring_items();
         let storage = store.token_storage();
         let started = if command.name().is_some() { Started::Program } else { Started::Az };
         let policy = Policy::new(self.app, &self.program, started);

@@ -47,6 +47,18 @@ impl Forgotten {
 }
 
 impl CredentialStore<'_> {
+    /// Takes in what az has in the system's keyring, too, and sweeps. Says how many refresh tokens and secrets were in the keyring.
+    ///
+    /// # Errors
+    /// Those of [`Self::sweep`].
+    pub fn adopt(&self) -> Result<usize> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        let taken = self.take_in_keyring_items();
+        #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+        let taken = 0;
+        self.sweep().map(|()| taken)
+    }
+
     /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.
     ///
     /// # Errors

@@ -250,7 +250,7 @@ fn sought(inside: &App, login: &NamedLogin, session: &Session) -> Result<TokenSo
 /// Puts the session's account into its token cache, out of its login's vault.
 fn seat(store: &CredentialStore<'_>, login: &NamedLogin, session: &Session) -> Result<()> {
     // What an unwrapped az has signed in for is taken in first.
-    CredentialStore::new(store.app, &login.config_dir).sweep()?;
+    CredentialStore::new(store.app, &login.config_dir).adopt()?;
     match store.vault.exists() && store.seat_account(&session.user)? {
         true => Ok(()),
         false => Err(sign_in_needed(session, "azward has no refresh token of its user")),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::invocation::Invocation;
 use super::provision;
 use super::sandbox::Sandbox;
 
@@ -21,6 +22,23 @@ impl Sandbox {
         let Some(path) = python_path() else { return false };
         self.set_env("PYTHONPATH", path);
         true
+    }
+
+    /// What an item in the keyring has that az finds by these attributes, asked for as az does; nothing where there is none.
+    pub(crate) fn keyring_item(&self, schema: &str, attributes: &[(&str, &str)]) -> Option<String> {
+        let quoted =
+            attributes.iter().map(|(name, value)| format!("'{name}': '{value}'")).collect::<Vec<_>>().join(", ");
+        let script = format!(
+            "{CHECK}\nattributes = {{{quoted}}}\nkinds = {{name: Secret.SchemaAttributeType.STRING for name in attributes}}\n\
+             schema = Secret.Schema.new('{schema}', Secret.SchemaFlags.NONE, kinds)\n\
+             text = Secret.password_lookup_sync(schema, attributes, None)\nprint(text, end='') if text else exit(3)"
+        );
+        let python = provision::real_az().with_file_name("python3");
+        // Past the search of what programs say: this one is to say it.
+        let output = Invocation::new(self, python).args(["-c", &script]).command().output().expect("Python starts");
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
+        output.status.success().then_some(text)
     }
 
     /// From now on the az behind the shim is the real one with encryption by default.
@@ -45,7 +63,11 @@ const CHANGES: [(&str, &[(&str, &str)]); 2] = [
         "azure/cli/core/auth/persistence.py",
         &[
             ("{True: '.bin', False: '.json'}", "{True: '.sig', False: '.json'}"),
-            ("\"my_attr2\": \"bar\"", "\"kind\": location.rsplit('/', 1)[-1]"),
+            ("\"my_schema_name\"", "\"Microsoft Azure CLI\""),
+            (
+                "\"my_attr1\": \"foo\", \"my_attr2\": \"bar\"",
+                "\"type\": \"Token cache\" if 'msal_token_cache' in location else \"Secret store\"",
+            ),
         ],
     ),
 ];

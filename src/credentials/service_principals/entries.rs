@@ -25,7 +25,7 @@ use crate::vault::{CredentialKind, Owner};
 pub(super) const PRINCIPALS: &str = "principals";
 
 /// Those that have a secret, whole.
-const CREDENTIALS: &str = "credentials";
+pub(super) const CREDENTIALS: &str = "credentials";
 
 /// The members that are secrets, by what they are.
 const SECRETS: [(&str, CredentialKind); 2] =

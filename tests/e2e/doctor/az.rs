@@ -92,6 +92,9 @@ fn one_that_encrypts() {
     let config = sandbox.config_dir().join("config");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("[core]\n", "[core]\nencrypt_token_cache = true\n")).unwrap();
+    // azward has the login, and az is told so.
+    assert_healthy(&sandbox);
+    fs::write(sandbox.config_dir().join("msal_token_cache.bin"), "").unwrap();
     assert_only(&sandbox, "az-encrypts", "");
     fs::write(&config, text.replace("[core]\n", "[core]\nencrypt_token_cache = false\n")).unwrap();
     assert_healthy(&sandbox);

@@ -105,5 +105,6 @@ fn where_there_is_no_vault_it_says_what_it_looked_at() {
     fs::write(sandbox.config_dir().join("azureProfile.json"), user("user")).unwrap();
     assert!(vault(&sandbox).contains("lists a user, of whom azward has stored nothing"), "{}", vault(&sandbox));
     fs::write(sandbox.config_dir().join("config"), "[core]\nencrypt_token_cache = true\n").unwrap();
+    fs::write(sandbox.config_dir().join("msal_token_cache.bin"), "").unwrap();
     assert!(vault(&sandbox).contains("az keeps its tokens elsewhere"), "{}", vault(&sandbox));
 }

@@ -1,11 +1,12 @@
 //! An az that keeps its tokens in the system's keyring itself (`core.encrypt_token_cache`, a later az by default): where azward has
-//! the login it goes on with that; where az has it, azward stays out of the way, and never answers from a file that az no longer
-//! reads.
+//! the login it goes on with that; where az has it, azward takes it out of there, and an uninstall gives it back. An answer never
+//! comes from a file that az no longer reads.
 
 #![cfg(target_os = "linux")]
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use entra::{Entra, SERVICE_PRINCIPAL, TENANT_A, User};
 
@@ -30,6 +31,11 @@ fn user(token: &str) -> &'static str {
     let claims = claims(token);
     let is_of = |user: &&User| claims["unique_name"] == user.username();
     User::ALL.iter().find(is_of).unwrap_or_else(|| panic!("{claims}")).username()
+}
+
+/// What az has in its item for the token cache.
+fn token_cache_item(sandbox: &Sandbox) -> Option<String> {
+    sandbox.keyring_item("Microsoft Azure CLI", &[("type", "Token cache")])
 }
 
 /// A box with a keyring and an az that encrypts by default; nothing where the system has not what that takes.
@@ -80,7 +86,7 @@ fn whose_wish_it_is() {
         assert_eq!(said(words), "", "{words:?}");
     }
     config("[core]\nencrypt_token_cache = true\n");
-    assert_eq!(said(&["group", "list"]), "");
+    assert_eq!(said(&["group", "list"]), told);
     config("[core]\nencrypt_token_cache = false\n");
     assert_eq!(said(&["group", "list"]), "");
     config("");
@@ -92,86 +98,208 @@ fn whose_wish_it_is() {
 }
 
 #[test]
-fn an_az_that_is_told_to_encrypt_does_as_it_is_told() {
+fn an_az_whose_config_says_encrypt_goes_on_with_the_login_that_azward_has() {
     let (sandbox, _entra) = Sandbox::logged_in();
     let config = sandbox.config_dir().join("config");
     let text = fs::read_to_string(&config).unwrap();
-    let set = |value: &str| {
-        fs::write(&config, text.replace("[core]\n", &format!("[core]\nencrypt_token_cache = {value}\n"))).unwrap();
-    };
-    set("true");
-    // Without PyGObject az fails, in its own words, and azward says what it has to do with it.
-    let bare = sandbox.plain_az(TOKEN).run().exited(1);
-    let ours = sandbox.az(TOKEN).run().exited(1);
-    assert_eq!(ours.out(), bare.out());
-    assert!(ours.err().starts_with(&bare.err()), "{ours:?}{bare:?}");
-    let told = ours.err()[bare.err().len()..].to_owned();
-    assert!(told.starts_with("azward: az keeps its tokens in the system's keyring itself, because"), "{told}");
-    assert!(told.ends_with("\nhint: to use it again, run `az config set core.encrypt_token_cache=false`\n"), "{told}");
-    let refused = sandbox.azward(["refresh"]).run().exited(2);
-    assert!(refused.err().contains("`encrypt_token_cache` is set"), "{refused:?}");
-    let status = sandbox.azward(["status"]).run().ok().out();
+    fs::write(&config, text.replace("[core]\n", "[core]\nencrypt_token_cache = true\n")).unwrap();
+    // Without PyGObject az alone fails.
+    sandbox.plain_az(TOKEN).run().exited(1);
+    sandbox.az(TOKEN).run().ok().silent();
+    sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
+    sandbox.az(["group", "list"]).run().ok().silent();
+    sandbox.azward(["refresh"]).run().ok();
+    assert!(signs(&sandbox).is_empty(), "{:?}", signs(&sandbox));
+    // Uninstalled, it is in the file, and what has az read that is said.
+    sandbox.azward(["install", "--no-modify-path"]).run().ok();
+    let said = sandbox.azward(["uninstall"]).run().ok().out();
+    assert!(said.contains("az config set core.encrypt_token_cache=false"), "{said}");
+    sandbox.expect_clear(sandbox.config_dir());
+}
+
+#[test]
+fn an_az_that_is_told_to_encrypt_by_a_variable_does_as_it_is_told() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    let told = |az: crate::support::Invocation<'_>| az.env(VARIABLE, "true").run().exited(1);
+    let bare = told(sandbox.plain_az(TOKEN));
+    let ours = told(sandbox.az(TOKEN));
+    assert_eq!((ours.out(), ours.err()), (bare.out(), bare.err()));
+    let refused = sandbox.azward(["refresh"]).env(VARIABLE, "true").run().exited(2);
+    assert!(refused.err().contains("`AZURE_CORE_ENCRYPT_TOKEN_CACHE` is set"), "{refused:?}");
+    let status = sandbox.azward(["status"]).env(VARIABLE, "true").run().ok().out();
     assert!(status.contains("az keeps them in the system's keyring itself"), "{status}");
-    set("false");
     sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
     sandbox.assert_nothing_in_the_clear();
 }
 
 #[test]
-fn a_login_that_az_has_in_its_keyring_stays_there() {
+fn a_login_that_az_has_in_its_keyring_is_taken_out_of_it() {
     encrypting(|sandbox, entra| {
         sandbox.plain_login(entra, User::Alice);
-        let kept = signs(sandbox);
-        assert_eq!(kept, ["msal_token_cache.sig"]);
-        sandbox.azward(["install", "--no-modify-path"]).run().ok();
-        for words in
-            [&["group", "list"][..], &TOKEN, &["account", "get-access-token", "--resource", "https://one.example"]]
-        {
-            sandbox.az(words).run().ok().silent();
+        assert_eq!(signs(sandbox), ["msal_token_cache.sig"]);
+        assert!(token_cache_item(sandbox).unwrap().contains("\"RefreshToken\""));
+        let said = sandbox.azward(["install", "--no-modify-path"]).run().ok().out();
+        assert!(said.contains("adopted 1 login(s)"), "{said}");
+        assert_eq!(token_cache_item(sandbox), None);
+        sandbox.assert_nothing_in_the_clear();
+        let asked = entra.refreshes();
+        for resource in ["https://one.example", "https://two.example"] {
+            sandbox.az(TOKEN).args(["--resource", resource]).run().ok().silent();
         }
+        sandbox.az(["group", "list"]).run().ok().silent();
         assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
-        assert!(!sandbox.config_dir().join("msal_token_cache.json").exists());
+        assert!(entra.refreshes() > asked);
         let status = sandbox.azward(["status"]).run().ok().out();
-        assert!(status.contains("there is a `msal_token_cache.sig`"), "{status}");
-        // Another one goes where the first is, or one of the two would be lost.
+        assert!(!status.contains("keyring itself"), "{status}");
+        // The next one goes where the first is.
         sandbox.login(entra, User::Bob);
         sandbox.az(["group", "list"]).run().ok().silent();
-        assert!(!sandbox.config_dir().join("msal_token_cache.json").exists());
+        assert_eq!(token_cache_item(sandbox), None);
         sandbox.az(["account", "clear"]).run().ok().silent();
-        assert!(signs(sandbox).is_empty());
-        // From here on azward has it.
         sandbox.login(entra, User::Alice);
         sandbox.az(["group", "list"]).run().ok().silent();
-        assert!(signs(sandbox).is_empty() && sandbox.config_dir().join("msal_token_cache.json").exists());
+        assert_eq!(token_cache_item(sandbox), None);
         sandbox.assert_nothing_in_the_clear();
     });
 }
 
 #[test]
-fn an_answer_never_comes_from_a_file_that_az_no_longer_reads() {
+fn what_an_unwrapped_az_puts_into_the_keyring_is_taken_out_by_the_next_az() {
     encrypting(|sandbox, entra| {
         sandbox.login(entra, User::Alice);
-        assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
-        assert!(signs(sandbox).is_empty());
-        // Bare, beside azward: az has both in its profile, bob alone in its keyring, and bob is the active one.
         sandbox.plain_login(entra, User::Bob);
-        assert_eq!(signs(sandbox), ["msal_token_cache.sig"]);
-        for az in [sandbox.plain_az(TOKEN), sandbox.az(TOKEN), sandbox.az(TOKEN)] {
-            assert_eq!(user(&az.run().ok().silent().token()), User::Bob.username());
+        assert!(token_cache_item(sandbox).is_some());
+        let alice = ["--subscription", entra::SUBSCRIPTION_1.id, "--resource", "https://one.example"];
+        assert_eq!(user(&sandbox.az(TOKEN).args(alice).run().ok().silent().token()), User::Alice.username());
+        assert_eq!(token_cache_item(sandbox), None);
+        let token = sandbox.az(TOKEN).args(["--resource", "https://two.example"]).run().ok().silent().token();
+        assert_eq!(user(&token), User::Bob.username());
+        sandbox.assert_nothing_in_the_clear();
+        // And by `azward scrub`, with no az at all.
+        sandbox.plain_login(entra, User::Bob);
+        let said = sandbox.azward(["scrub"]).run().ok().out();
+        assert!(said.contains("taken out of the keyring") && token_cache_item(sandbox).is_none(), "{said}");
+    });
+}
+
+#[test]
+fn a_login_that_was_taken_out_and_not_yet_put_into_the_file_is_there() {
+    encrypting(|sandbox, entra| {
+        sandbox.plain_login(entra, User::Alice);
+        sandbox.azward(["scrub"]).run().ok();
+        for is_whole in [true, false] {
+            // As a kill in between leaves it.
+            if !is_whole {
+                fs::remove_file(sandbox.config_dir().join("msal_token_cache.json")).unwrap();
+            }
+            for (name, age) in [("msal_token_cache.sig", 2), ("msal_token_cache.json", 5)] {
+                let file = fs::File::options().write(true).open(sandbox.config_dir().join(name));
+                let _ = file.map(|file| file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap());
+            }
+            sandbox.az(TOKEN).args(["--resource", &format!("https://{is_whole}.example")]).run().ok().silent();
+            sandbox.az(["group", "list"]).run().ok().silent();
         }
-        let alice = ["--subscription", entra::SUBSCRIPTION_1.id];
-        let bare = sandbox.plain_az(TOKEN).args(alice).run().exited(1);
-        let ours = sandbox.az(TOKEN).args(alice).run().exited(1);
-        assert!(ours.err().starts_with(&bare.err()) && ours.err().contains("\nazward: "), "{ours:?}{bare:?}");
-        assert_eq!(sandbox.azward(["refresh"]).run().exited(2).out(), "");
-        // What its owner says decides.
-        sandbox.az(["config", "set", "core.encrypt_token_cache=false"]).run().ok();
-        sandbox.az(TOKEN).args(alice).run().ok().silent();
-        sandbox.az(["config", "unset", "core.encrypt_token_cache"]).run().ok();
-        // Signed out there, it is forgotten here.
+        sandbox.assert_nothing_in_the_clear();
+    });
+}
+
+#[test]
+fn the_login_of_another_directory_stays_in_the_keyring_for_that() {
+    encrypting(|sandbox, entra| {
+        let other = sandbox.root().join("other directory");
+        let copy = |from: &Path, to: &Path| {
+            fs::create_dir_all(to).unwrap();
+            for name in ["config", "clouds.config"] {
+                fs::copy(from.join(name), to.join(name)).unwrap();
+            }
+        };
+        sandbox.plain_login(entra, User::Alice);
+        copy(&sandbox.config_dir(), &other);
+        // az has one item for both, and what was in it is gone.
+        entra.knobs(|knobs| knobs.next_login = User::Bob);
+        let there = |az: crate::support::Invocation<'_>| az.env("AZURE_CONFIG_DIR", &other).run();
+        there(sandbox.plain_az(["login", "--use-device-code"])).ok();
+        let has_bob = |item: Option<String>| item.is_some_and(|item| item.contains(User::Bob.username()));
+        assert!(has_bob(token_cache_item(sandbox)));
+        sandbox.az(TOKEN).run().exited(1);
+        sandbox.azward(["install", "--no-modify-path"]).run().ok();
+        assert!(has_bob(token_cache_item(sandbox)));
+        let token = there(sandbox.az(TOKEN)).ok().silent().token();
+        assert_eq!(user(&token), User::Bob.username());
+        assert_eq!(token_cache_item(sandbox), None);
+        // From here on each has its own.
+        sandbox.login(entra, User::Alice);
+        assert_eq!(user(&there(sandbox.az(TOKEN)).ok().silent().token()), User::Bob.username());
+        assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
+    });
+}
+
+#[test]
+fn a_locked_keyring_keeps_what_it_has_until_it_is_open() {
+    let sandbox = Sandbox::new().with_real_az();
+    if !sandbox.with_libsecret() {
+        return;
+    }
+    let mut service = SecretService::start(&sandbox, State::Unlocked);
+    let entra = sandbox.start_entra(|_| {});
+    sandbox.wrap_encrypting_az();
+    sandbox.plain_login(&entra, User::Alice);
+    service.lock();
+    let bare = sandbox.plain_az(TOKEN).run();
+    let ours = sandbox.az(TOKEN).run();
+    assert_eq!((ours.status, ours.out()), (bare.status, bare.out()));
+    sandbox.azward(["scrub"]).run().ok();
+    service.unlock();
+    assert!(token_cache_item(&sandbox).is_some());
+    assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
+    assert_eq!(token_cache_item(&sandbox), None);
+    // And what is to go back there stays in the vault as long.
+    sandbox.azward(["install", "--no-modify-path"]).run().ok();
+    service.lock();
+    let refused = sandbox.azward(["uninstall"]).run().exited(4);
+    assert!(refused.err().contains("keyring"), "{refused:?}");
+    service.unlock();
+    sandbox.azward(["uninstall"]).run().ok();
+    assert!(token_cache_item(&sandbox).is_some());
+}
+
+#[test]
+fn the_keyring_of_an_az_that_is_told_to_by_its_config_is_emptied_and_an_uninstall_fills_it() {
+    let sandbox = Sandbox::new().with_real_az();
+    if !sandbox.with_libsecret() {
+        return;
+    }
+    let _service = SecretService::start(&sandbox, State::Unlocked);
+    let entra = sandbox.start_entra(|_| {});
+    sandbox.plain_az(["config", "set", "core.encrypt_token_cache=true"]).run().ok();
+    sandbox.plain_login(&entra, User::Alice);
+    let item = || sandbox.keyring_item("my_schema_name", &[("my_attr1", "foo"), ("my_attr2", "bar")]);
+    assert!(item().is_some() && signs(&sandbox) == ["msal_token_cache.bin"]);
+    sandbox.azward(["install", "--no-modify-path"]).run().ok();
+    assert_eq!(item(), None);
+    sandbox.assert_nothing_in_the_clear();
+    sandbox.az(TOKEN).run().ok().silent();
+    sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
+    let said = sandbox.azward(["uninstall"]).run().ok().out();
+    assert!(said.contains("gave 1 login(s) back") && !said.contains("encrypt_token_cache"), "{said}");
+    sandbox.expect_clear(sandbox.root());
+    assert!(item().is_some_and(|item| item.contains("\"RefreshToken\"")));
+    assert!(!sandbox.config_dir().join("msal_token_cache.json").exists());
+    sandbox.plain_az(TOKEN).args(["--resource", "https://two.example"]).run().ok().silent();
+}
+
+#[test]
+fn who_is_signed_out_of_both_is_forgotten() {
+    encrypting(|sandbox, entra| {
+        sandbox.login(entra, User::Alice);
+        sandbox.plain_login(entra, User::Bob);
         sandbox.az(["logout", "--username", User::Alice.username()]).run().ok();
         let listed = sandbox.azward(["list", "--logins"]).run().ok().out();
         assert!(!listed.contains(User::Alice.username()), "{listed}");
+        assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Bob.username());
+        sandbox.az(["account", "clear"]).run().ok();
+        assert_eq!(token_cache_item(sandbox), None);
+        sandbox.az(TOKEN).run().exited(1);
         sandbox.assert_nothing_in_the_clear();
     });
 }
@@ -238,5 +366,26 @@ fn the_secret_of_an_application_is_sealed_as_a_person_s_login_is() {
         assert!(!is_there("service_principal_entries.sig") && is_there("service_principal_entries.json"));
         sandbox.az(["group", "list"]).run().ok().silent();
         sandbox.assert_nothing_in_the_clear();
+    });
+}
+
+#[test]
+fn an_application_s_item_is_emptied_and_given_back_too() {
+    encrypting(|sandbox, entra| {
+        let id = SERVICE_PRINCIPAL.client_id;
+        let words = ["login", "--service-principal", "-u", id, "--tenant", TENANT_A.id, "-p", entra.client_secret()];
+        sandbox.plain_az(words).run().ok();
+        let item = || sandbox.keyring_item("Microsoft Azure CLI", &[("type", "Secret store")]);
+        assert!(item().is_some_and(|item| item.contains(entra.client_secret())));
+        let said = sandbox.azward(["install", "--no-modify-path"]).run().ok().out();
+        assert!(said.contains("adopted 1 login(s)"), "{said}");
+        assert_eq!((item(), token_cache_item(sandbox)), (None, None));
+        sandbox.assert_nothing_in_the_clear();
+        sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
+        sandbox.az(["group", "list"]).run().ok().silent();
+        sandbox.azward(["uninstall"]).run().ok();
+        assert!(item().is_some_and(|item| item.contains(entra.client_secret())));
+        sandbox.expect_clear(sandbox.root());
+        sandbox.plain_az(TOKEN).args(["--resource", "https://two.example"]).run().ok().silent();
     });
 }

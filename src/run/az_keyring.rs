@@ -1,0 +1,245 @@
+//! What an az that encrypts keeps in the system's keyring: taken into the vault, as what lies in a file is, and out of the keyring
+//! when the vault with it is on the disk. There it is one item for all of a user's config directories, so that a second one's
+//! login takes the first one's place; here each directory has its own, and of the item only what its profile lists is taken. An
+//! uninstall gives back where it was taken from. A keyring that is locked or does not answer keeps what it has, and az goes on with
+//! that; so does one that was told to use it by a variable, which is of this very command.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::azure::encryption_setting::By;
+use crate::azure::profile::Profile;
+use crate::azure::token_storage::{self, Clue, Sign};
+use crate::credentials::keyring_items::KeyringItem;
+use crate::credentials::msal::{Listed, TokenCache, with_entries_from, without_entries_of};
+use crate::credentials::origin::{Order, Origin};
+use crate::credentials::service_principals::{Replaced, ServicePrincipals, listed_in, with_principals, without_listed};
+use crate::credentials::{CredentialFile, MsalLock};
+use crate::failure::{Failure, Kind, Result};
+use crate::run::whole_files::remove;
+use crate::secret::Secret;
+use crate::store::lease::NobodyNeedsIt;
+use crate::store::section::FileSection;
+use crate::store::{CLIENT_SECRETS, CredentialStore, LOCK_DEADLINE, REFRESH_TOKENS, is_covered};
+use crate::sys::{self, Access};
+use crate::user_file;
+
+/// The items of an az that touches this file.
+fn items(sign: Sign) -> &'static [KeyringItem] {
+    match sign {
+        Sign::Bin => &[KeyringItem::Shared],
+        Sign::Sig => &[KeyringItem::TokenCache, KeyringItem::SecretStore],
+    }
+}
+
+/// What an item has, as text; `None` where that is none.
+fn text_of(item: KeyringItem) -> Result<Option<Secret>> {
+    Ok(item.read()?.filter(|text| std::str::from_utf8(text.expose()).is_ok_and(|text| !text.trim().is_empty())))
+}
+
+/// The token cache in it and the list of principals begin differently, and the shared one is either.
+fn is_list(text: &Secret) -> bool {
+    text.expose_text().trim_start().starts_with('[')
+}
+
+impl CredentialStore<'_> {
+    /// Takes in what az has in the keyring of those whom the profile lists, where it uses the keyring for this directory. What keeps it
+    /// from that is told, but for a keyring that is not open: then all is as it was. Says how many credentials that were.
+    pub(super) fn take_in_keyring_items(&self) -> usize {
+        let Some(sign) = token_storage::newer_sign(self.config_dir) else { return 0 };
+        let by_variable = |clue: &Clue| matches!(clue, Clue::Told(By::Variable(_)));
+        let is_to_be_taken = self.token_storage().clue().is_some_and(|clue| !by_variable(&clue));
+        if !is_to_be_taken || is_covered(self.cache.path()) {
+            return 0;
+        }
+        let taken = items(sign).iter().map(|item| match self.take_in_item(*item, sign) {
+            Ok(taken) => taken,
+            Err(failure) => {
+                if failure.kind != Kind::KeyUnavailable {
+                    self.app.journal.warn(self.app.context.now(), &failure);
+                }
+                0
+            }
+        });
+        taken.sum()
+    }
+
+    fn take_in_item(&self, item: KeyringItem, sign: Sign) -> Result<usize> {
+        // Seen before anything is locked or asked for; what is done is done with what is there then.
+        let Some(text) = text_of(item)? else {
+            if item != KeyringItem::SecretStore && self.vault.exists() {
+                self.sweep_unneeded(&|nobody| self.use_the_file(nobody))?;
+            }
+            return Ok(0);
+        };
+        let taken = Cell::new(0);
+        let profile = Profile::read(&self.config_dir.profile());
+        if is_list(&text) {
+            if !listed_in(&ServicePrincipals::parse(text.expose_text())?, &profile).is_empty() {
+                let take = |nobody: &NobodyNeedsIt| self.take_in_list(item, sign, &profile, nobody);
+                self.sweep_unneeded(&|nobody| take(nobody).map(|count| taken.set(count)))?;
+            }
+            return Ok(taken.get());
+        }
+        let cache = TokenCache::parse(text.expose_text())?;
+        if Listed::of(&cache, &profile)?.has_any_of(&cache)? {
+            let take = |nobody: &NobodyNeedsIt| self.take_in_cache(item, sign, &profile, nobody);
+            self.sweep_unneeded(&|nobody| take(nobody).map(|count| taken.set(count)))?;
+        }
+        Ok(taken.get())
+    }
+
+    /// Has az read the file from here on, with the login that the vault has: whoever took that out of the keyring was killed then, or
+    /// the item was removed by hand.
+    fn use_the_file(&self, nobody: &NobodyNeedsIt) -> Result<()> {
+        let section = self.lock_cache()?;
+        if section.is_missing() {
+            put_in_file(&section, "{}", nobody)?;
+        }
+        let _ = self.cache.set_written(SystemTime::now());
+        Ok(())
+    }
+
+    fn take_in_cache(&self, item: KeyringItem, sign: Sign, profile: &Profile, nobody: &NobodyNeedsIt) -> Result<usize> {
+        let section = self.prepared()?.enter()?;
+        let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
+        let Some(text) = text_of(item)?.filter(|text| !is_list(text)) else { return Ok(0) };
+        let kept = TokenCache::parse(text.expose_text())?;
+        let listed = Listed::of(&kept, profile)?;
+        let merged = with_entries_from(&section.cache.parse()?, &kept, &listed)?;
+        let cache = TokenCache::parse(&merged)?;
+        let mut opened = section.vault.open_or_replace(&cache)?;
+        opened.harvest(&cache, Origin::Sweep, Order::Unknown)?;
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        let taken = committed.taken;
+        let scrubbed = committed.on_disk().scrub(self, &cache)?;
+        // First, or it would stay there if this were killed now. What the file then lacks the vault has, too (`use_the_file`).
+        match without_entries_of(&kept, &listed)? {
+            Some(rest) => item.write(&rest)?,
+            None => item.remove()?,
+        }
+        put_in_file(&section.cache, scrubbed.as_deref().unwrap_or(&merged), nobody)?;
+        // From here on it is the file that is read, and the later of the two.
+        let _ = self.cache.set_written(SystemTime::now());
+        self.note_adoption(taken, REFRESH_TOKENS);
+        Ok(taken)
+    }
+
+    fn take_in_list(&self, item: KeyringItem, sign: Sign, profile: &Profile, nobody: &NobodyNeedsIt) -> Result<usize> {
+        let (vault, section) = self.prepared()?.enter_principals()?;
+        let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
+        let Some(text) = text_of(item)?.filter(is_list) else { return Ok(0) };
+        let kept = ServicePrincipals::parse(text.expose_text())?;
+        let merged = with_principals(&section.parse()?, &listed_in(&kept, profile));
+        let list = ServicePrincipals::parse(&merged)?;
+        let mut opened = vault.open_or_replace(&list)?;
+        opened.harvest_principals(&list, Origin::Sweep, Order::Unknown, Replaced::IsBack)?;
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        let taken = committed.taken;
+        let scrubbed = committed.on_disk().scrub(self, &list)?;
+        match without_listed(&kept, profile) {
+            Some(rest) => item.write(&rest)?,
+            None => item.remove()?,
+        }
+        put_in_file(&section, scrubbed.as_deref().unwrap_or(&merged), nobody)?;
+        self.note_adoption(taken, CLIENT_SECRETS);
+        Ok(taken)
+    }
+
+    /// Where an uninstall gives the token cache back to, and the list of principals: the items of the az that they were taken from, if
+    /// that reads them when azward is gone.
+    pub(super) fn keyring_to_give_back_to(&self) -> Option<Sign> {
+        let sign = token_storage::sign(self.config_dir)?;
+        token_storage::remedy_without_azward(&self.app.context, &self.app.settings, self.config_dir).map(|_| sign)
+    }
+
+    /// Puts `text`, a token cache, into az's item, beside what others have there, and removes the file, of which the item has all then.
+    ///
+    /// # Errors
+    /// `KeyUnavailable`, `Storage`; the vault still has what is to be given back.
+    pub(super) fn put_cache_in_keyring(&self, sign: Sign, text: &str) -> Result<()> {
+        let item = items(sign)[0];
+        let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
+        let there = text_of(item)?;
+        if there.as_ref().is_some_and(is_list) {
+            return Err(taken());
+        }
+        let there = TokenCache::parse(there.as_ref().map_or("", Secret::expose_text))?;
+        let cache = TokenCache::parse(text)?;
+        let profile = Profile::read(&self.config_dir.profile());
+        let whole = with_entries_from(&there, &cache, &Listed::of(&cache, &profile)?)?;
+        item.write(&whole)?;
+        read_back(item, &whole)?;
+        self.touch(&self.sign(sign))?;
+        remove(&self.cache.target())
+    }
+
+    /// The same for the list of principals; says whether az has an item for that.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn put_list_in_keyring(&self, sign: Sign, text: &str) -> Result<bool> {
+        let [_, item] = items(sign) else { return Ok(false) };
+        let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
+        let there = text_of(*item)?;
+        let there = ServicePrincipals::parse(there.as_ref().map_or("", Secret::expose_text))?;
+        let profile = Profile::read(&self.config_dir.profile());
+        let whole = with_principals(&there, &listed_in(&ServicePrincipals::parse(text)?, &profile));
+        item.write(&whole)?;
+        read_back(*item, &whole)?;
+        self.touch(&self.principals_sign(sign))?;
+        remove(&self.principals.target())?;
+        Ok(true)
+    }
+
+    /// az's own file, which says that it has written to the keyring.
+    fn touch(&self, path: &Path) -> Result<()> {
+        let touched = user_file::open(path, Access::Write)
+            .or_else(|_| sys::create_new(path, 0o644))
+            .and_then(|file| file.set_modified(SystemTime::now()));
+        touched.map_err(|error| Failure::storage("touch", path, &error))
+    }
+
+    fn sign(&self, sign: Sign) -> PathBuf {
+        self.config_dir.path().join(sign.name())
+    }
+
+    fn principals_sign(&self, sign: Sign) -> PathBuf {
+        self.principals.path().with_extension(sign.extension())
+    }
+}
+
+/// Puts a text in which is nothing that is the vault's into the file, from memory too.
+fn put_in_file<F>(section: &FileSection<'_, F>, text: &str, nobody: &NobodyNeedsIt) -> Result<()>
+where
+    F: CredentialFile<Lock = MsalLock>,
+{
+    #[cfg(target_os = "linux")]
+    if section.is_in_memory() {
+        return section.bring_back(text, nobody);
+    }
+    let _ = nobody;
+    section.put_at_rest(text).map(drop)
+}
+
+fn read_back(item: KeyringItem, text: &str) -> Result<()> {
+    match item.read()? {
+        Some(there) if there.expose() == text.as_bytes() => Ok(()),
+        _ => Err(Failure::new(
+            Kind::KeyUnavailable,
+            "the keyring does not have what was just put into it",
+            "check the keyring, and run this again",
+        )),
+    }
+}
+
+fn taken() -> Failure {
+    Failure::new(
+        Kind::NoPlace,
+        "the login cannot be put back into the keyring: az has a service principal where it has its tokens",
+        "sign that one out with az first; or run `az config set core.encrypt_token_cache=false`, and it goes into the file",
+    )
+}
