@@ -47,8 +47,17 @@ pub fn refresh(app: &App, ui: &Ui, which: Which) -> anyhow::Result<()> {
     if !store.vault.exists() && wanted.iter().any(|wanted| wanted.who != Who::ManagedIdentity) {
         // Nothing could replace the tokens that are there.
         let failure = store.login_of_the_original().unwrap_or_else(|| {
-            let what = format!("azward has no login for `{}`", text::path(config_dir.path()));
-            Failure::new(Kind::Usage, what, "sign in with az first")
+            let directory = text::path(config_dir.path());
+            match store.brokered_users().is_empty() {
+                true => {
+                    Failure::new(Kind::Usage, format!("azward has no login for `{directory}`"), "sign in with az first")
+                }
+                false => Failure::new(
+                    Kind::Usage,
+                    format!("the system's broker has the login of `{directory}`, and azward has not"),
+                    "az renews its tokens through the broker: there is nothing to do",
+                ),
+            }
         });
         bail!(failure);
     }

@@ -213,6 +213,19 @@ impl<'a> CredentialStore<'a> {
         owners.into_iter().collect()
     }
 
+    /// The users whose refresh token a broker of the operating system's has (WAM on Windows; on macOS where az was told to): it is in no
+    /// file, and the vault has none of theirs.
+    #[must_use]
+    pub fn brokered_users(&self) -> Vec<String> {
+        let text = self.cache.read().ok().flatten().unwrap_or_default();
+        let accounts = TokenCache::parse(&text).and_then(|cache| msal::accounts(&cache)).unwrap_or_default();
+        let mut users: Vec<String> =
+            accounts.into_iter().filter(msal::AccountFields::is_brokered).map(|account| account.username).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
     /// The vault's accounts whose user the profile no longer lists. What a view never had it cannot have lost, and what a view
     /// has the login has.
     pub(crate) fn signed_out(&self, contents: &Contents) -> Result<Vec<Owner>> {

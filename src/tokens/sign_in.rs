@@ -32,6 +32,9 @@ pub fn sign_in_needed(store: &CredentialStore<'_>, vault: std::result::Result<&C
         return None;
     }
     let user = &subscription.user.name;
+    if store.brokered_users().iter().any(|brokered| brokered.eq_ignore_ascii_case(user)) {
+        return None;
+    }
     let contents = match vault {
         Ok(contents) => contents,
         Err(failure) if matches!(failure.kind, Kind::KeyLost | Kind::VaultDamaged) => &Contents::default(),

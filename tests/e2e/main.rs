@@ -78,6 +78,7 @@ mod runs {
     mod adoption;
     mod adversity;
     mod all_tokens;
+    mod broker;
     mod copied;
     mod denials;
     mod encryption;

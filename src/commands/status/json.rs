@@ -53,6 +53,7 @@ pub(super) fn all(app: &App, store: &CredentialStore<'_>, report: &Report) -> Va
         "managed_identity": report.identity.as_ref().map(Identity::as_json),
         "seal": app.settings.seal.value.word(),
         "tokens_are": if report.storage.is_file() { "in-the-file" } else { "in-the-keyring-of-az" },
+        "brokered": report.brokered.iter().map(|user| text::name(user)).collect::<Vec<_>>(),
         "vault": vault(&report.vault),
         "other_vaults": paths(&report.vault.elsewhere),
         "set_aside": paths(&report.vault.set_aside),

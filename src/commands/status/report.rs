@@ -36,6 +36,8 @@ pub(super) struct Report {
     /// The managed identity that commands use.
     pub(super) identity: Option<Identity>,
     pub(super) storage: TokenStorage,
+    /// Whose refresh token the system's broker has.
+    pub(super) brokered: Vec<String>,
     pub(super) vault: VaultState,
     pub(super) clear: Clear,
     pub(super) warnings: Vec<Event>,
@@ -118,6 +120,7 @@ impl Report {
             identity,
             real_az,
             storage: store.token_storage(),
+            brokered: store.brokered_users(),
             clear: Clear::of(context, store),
             warnings: warnings(journal.recent()),
             sign_in: sign_in_needed(store, of_vault),

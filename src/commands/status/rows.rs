@@ -9,6 +9,7 @@ use crate::consent::known::{self, Verdict};
 use crate::run::exposure::policy::Plan;
 use crate::settings::{ConfirmChoice, Provenance};
 use crate::store::CredentialStore;
+use crate::text;
 use crate::ui::Ui;
 use crate::vault::VaultState;
 
@@ -47,6 +48,13 @@ pub(super) fn show(app: &App, ui: &Ui, store: &CredentialStore<'_>, report: &Rep
         ui.row(
             "tokens",
             &format!("az keeps them in the system's keyring itself, and azward does not: {}", clue.words()),
+        );
+    }
+    for user in &report.brokered {
+        let user = text::name(user);
+        ui.row(
+            "broker",
+            &format!("the system's broker signed {user} in and keeps the refresh token: it is in no file"),
         );
     }
     if app.settings.confirm.value == ConfirmChoice::NewCaller {
@@ -157,6 +165,7 @@ fn who_is_there(store: &CredentialStore<'_>, report: &Report) -> String {
     match (people, profile.subscriptions.len()) {
         (0, 0) => "azureProfile.json lists nobody".to_owned(),
         (0, _) => "azureProfile.json lists service principals and managed identities only".to_owned(),
+        _ if !report.brokered.is_empty() => "the system's broker keeps the refresh token".to_owned(),
         _ => "azureProfile.json lists a user, of whom azward has stored nothing".to_owned(),
     }
 }

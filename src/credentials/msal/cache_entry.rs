@@ -54,6 +54,17 @@ pub struct AccountFields {
     /// The user's name.
     #[serde(default)]
     pub username: String,
+    /// By what it was signed in (msal 1.39.0, `token_cache.py`, `TokenCache.__add`).
+    #[serde(default)]
+    account_source: Option<String>,
+}
+
+impl AccountFields {
+    /// Whether a broker (WAM, Company Portal) signed it in, and has its refresh token.
+    #[must_use]
+    pub fn is_brokered(&self) -> bool {
+        self.account_source.as_deref() == Some("broker")
+    }
 }
 
 impl<'a> Entry<'a> {
