@@ -14,7 +14,9 @@ use crate::azure::token_storage::{self, Clue, Sign};
 use crate::credentials::keyring_items::KeyringItem;
 use crate::credentials::msal::{Listed, TokenCache, with_entries_from, without_entries_of};
 use crate::credentials::origin::{Order, Origin};
-use crate::credentials::service_principals::{Replaced, ServicePrincipals, listed_in, with_principals, without_listed};
+use crate::credentials::service_principals::{
+    Replaced, ServicePrincipals, all_in, listed_in, with_principals, without_listed,
+};
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::whole_files::remove;
@@ -107,7 +109,7 @@ impl CredentialStore<'_> {
         let Some(text) = text_of(item)?.filter(|text| !is_list(text)) else { return Ok(0) };
         let kept = TokenCache::parse(text.expose_text())?;
         let listed = Listed::of(&kept, profile)?;
-        let merged = with_entries_from(&section.cache.parse()?, &kept, &listed)?;
+        let merged = with_entries_from(&section.cache.parse()?, &kept, |entry| listed.has(entry))?;
         let cache = TokenCache::parse(&merged)?;
         let mut opened = section.vault.open_or_replace(&cache)?;
         opened.harvest(&cache, Origin::Sweep, Order::Unknown)?;
@@ -169,8 +171,8 @@ impl CredentialStore<'_> {
         }
         let there = TokenCache::parse(there.as_ref().map_or("", Secret::expose_text))?;
         let cache = TokenCache::parse(text)?;
-        let profile = Profile::read(&self.config_dir.profile());
-        let whole = with_entries_from(&there, &cache, &Listed::of(&cache, &profile)?)?;
+        // Nothing stays behind: the file is about to go.
+        let whole = with_entries_from(&there, &cache, |_| true)?;
         item.write(&whole)?;
         read_back(item, &whole)?;
         self.touch(&self.sign(sign))?;
@@ -186,8 +188,7 @@ impl CredentialStore<'_> {
         let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
         let there = text_of(*item)?;
         let there = ServicePrincipals::parse(there.as_ref().map_or("", Secret::expose_text))?;
-        let profile = Profile::read(&self.config_dir.profile());
-        let whole = with_principals(&there, &listed_in(&ServicePrincipals::parse(text)?, &profile));
+        let whole = with_principals(&there, &all_in(&ServicePrincipals::parse(text)?));
         item.write(&whole)?;
         read_back(*item, &whole)?;
         self.touch(&self.principals_sign(sign))?;

@@ -49,6 +49,9 @@ impl CredentialStore<'_> {
         // What is put where a reboot takes it away is not given back.
         #[cfg(target_os = "linux")]
         self.bring_back_for_good()?;
+        // What an unwrapped az has put there since, or renewed after an uninstall that was killed, is newer than the vault's.
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        self.take_in_keyring_items();
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;

@@ -53,7 +53,8 @@ impl<'p> Listed<'p> {
         Ok(false)
     }
 
-    fn has(&self, entry: &Entry<'_>) -> bool {
+    /// Whether an entry is of one of them.
+    pub(crate) fn has(&self, entry: &Entry<'_>) -> bool {
         match entry.owner() {
             Some(owner) => self.persons.contains(&owner),
             None => serde_json::from_str(entry.value)
@@ -62,21 +63,21 @@ impl<'p> Listed<'p> {
     }
 }
 
-/// The text of `cache` with the entries of those who are `listed` in `from`, each in the place of its own with that key; and with what
-/// `from` knows of applications, which is nobody's.
+/// The text of `cache` with those entries of `from` that `is_moving`, each in the place of its own with that key; and with what `from`
+/// knows of applications, which is nobody's.
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
 pub(crate) fn with_entries_from(
     cache: &TokenCache<'_>,
     from: &TokenCache<'_>,
-    listed: &Listed<'_>,
+    is_moving: impl Fn(&Entry<'_>) -> bool,
 ) -> Result<Zeroizing<String>> {
     let names = from.section_names();
     let mut changes = Vec::new();
     for name in &names {
         let entries = from.section(name)?;
-        let moving = entries.into_iter().filter(|entry| name == Section::AppMetadata.name() || listed.has(entry));
+        let moving = entries.into_iter().filter(|entry| name == Section::AppMetadata.name() || is_moving(entry));
         let mut all = cache.section(name)?;
         let count = all.len();
         let mut is_changed = false;
@@ -169,7 +170,7 @@ mod tests {
         let (item, file) = (TokenCache::parse(&item).unwrap(), TokenCache::parse(&file).unwrap());
         let profile = profile(&["B"]);
         let listed = Listed::of(&item, &profile).unwrap();
-        assert_eq!(secrets(&with_entries_from(&file, &item, &listed).unwrap()), ["2", "3", "2", "3"]);
+        assert_eq!(secrets(&with_entries_from(&file, &item, |entry| listed.has(entry)).unwrap()), ["2", "3", "2", "3"]);
         assert_eq!(secrets(&without_entries_of(&item, &listed).unwrap().unwrap()), ["1", "1"]);
     }
 
@@ -179,13 +180,16 @@ mod tests {
         let item = TokenCache::parse(&item).unwrap();
         let both = profile(&["a", "z"]);
         let listed = Listed::of(&item, &both).unwrap();
-        let moved = with_entries_from(&TokenCache::parse("").unwrap(), &item, &listed).unwrap();
+        let moved = with_entries_from(&TokenCache::parse("").unwrap(), &item, |entry| listed.has(entry)).unwrap();
         assert_eq!(secrets(&moved), ["1", "1"]);
         assert!(moved.contains("AppMetadata"), "{}", *moved);
         assert!(without_entries_of(&item, &listed).unwrap().is_none());
         let nobody = profile(&[]);
         let listed = Listed::of(&item, &nobody).unwrap();
-        assert_eq!(secrets(&with_entries_from(&TokenCache::parse("").unwrap(), &item, &listed).unwrap()), [""; 0]);
+        assert_eq!(
+            secrets(&with_entries_from(&TokenCache::parse("").unwrap(), &item, |entry| listed.has(entry)).unwrap()),
+            [""; 0]
+        );
         assert_eq!(secrets(&without_entries_of(&item, &listed).unwrap().unwrap()), ["1", "1"]);
     }
 

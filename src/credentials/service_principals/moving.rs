@@ -7,6 +7,11 @@ use super::entries::{CREDENTIALS, PRINCIPALS, ServicePrincipals};
 use crate::azure::profile::Profile;
 use crate::credentials::document::{Change, Document, Entry};
 
+/// All of `list`, as they stand there.
+pub(crate) fn all_in<'l>(list: &'l ServicePrincipals<'_>) -> Vec<Entry<'l>> {
+    list.texts().map(|(raw, _, own)| Entry { key: &own.id, value: raw }).collect()
+}
+
 /// Those of `list` whom `profile` lists, as they stand there.
 pub(crate) fn listed_in<'l>(list: &'l ServicePrincipals<'_>, profile: &Profile) -> Vec<Entry<'l>> {
     let listed = list.texts().filter(|(_, _, own)| profile.has_application(&own.client_id));
@@ -15,7 +20,7 @@ pub(crate) fn listed_in<'l>(list: &'l ServicePrincipals<'_>, profile: &Profile) 
 
 /// The text of `list` with these principals, each in the place of its own; new ones at the end.
 pub(crate) fn with_principals(list: &ServicePrincipals<'_>, new: &[Entry<'_>]) -> Zeroizing<String> {
-    let mut entries: Vec<Entry<'_>> = list.texts().map(|(raw, _, own)| Entry { key: &own.id, value: raw }).collect();
+    let mut entries = all_in(list);
     for entry in new {
         match entries.iter_mut().find(|old| old.key == entry.key) {
             Some(old) => *old = *entry,

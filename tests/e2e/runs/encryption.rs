@@ -204,6 +204,26 @@ fn a_login_that_was_taken_out_and_not_yet_put_into_the_file_is_there() {
 }
 
 #[test]
+fn an_uninstall_gives_back_what_an_unwrapped_az_has_put_there_too() {
+    encrypting(|sandbox, entra| {
+        sandbox.plain_login(entra, User::Alice);
+        sandbox.azward(["install", "--no-modify-path"]).run().ok();
+        sandbox.plain_login(entra, User::Bob);
+        sandbox.azward(["uninstall"]).run().ok();
+        sandbox.expect_clear(sandbox.root());
+        let item = token_cache_item(sandbox).unwrap();
+        for user in [User::Alice, User::Bob] {
+            assert!(item.contains(user.username()), "{}", user.username());
+        }
+        for subscription in [entra::SUBSCRIPTION_1.id, entra::SUBSCRIPTION_2.id] {
+            let words = ["--resource", "https://one.example", "--subscription", subscription];
+            sandbox.plain_az(TOKEN).args(words).run().ok();
+        }
+        sandbox.plain_az(TOKEN).args(["--resource", "https://one.example"]).run().ok();
+    });
+}
+
+#[test]
 fn the_login_of_another_directory_stays_in_the_keyring_for_that() {
     encrypting(|sandbox, entra| {
         let other = sandbox.root().join("other directory");
