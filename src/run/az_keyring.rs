@@ -27,11 +27,19 @@ use crate::store::{CLIENT_SECRETS, CredentialStore, LOCK_DEADLINE, REFRESH_TOKEN
 use crate::sys::{self, Access};
 use crate::user_file;
 
-/// The items of an az that touches this file.
-fn items(sign: Sign) -> &'static [KeyringItem] {
+/// The token cache's item of an az that touches this file.
+fn cache_item(sign: Sign) -> KeyringItem {
     match sign {
-        Sign::Bin => &[KeyringItem::Shared],
-        Sign::Sig => &[KeyringItem::TokenCache, KeyringItem::SecretStore],
+        Sign::Bin => KeyringItem::Shared,
+        Sign::Sig => KeyringItem::TokenCache,
+    }
+}
+
+/// That of its service principals, if it is another.
+fn list_item(sign: Sign) -> Option<KeyringItem> {
+    match sign {
+        Sign::Bin => None,
+        Sign::Sig => Some(KeyringItem::SecretStore),
     }
 }
 
@@ -55,16 +63,18 @@ impl CredentialStore<'_> {
         if !is_to_be_taken || is_covered(self.cache.path()) {
             return 0;
         }
-        let taken = items(sign).iter().map(|item| match self.take_in_item(*item, sign) {
-            Ok(taken) => taken,
+        // The token cache last: when that is taken in, it is seen that all is.
+        let taken: Result<Vec<usize>> =
+            list_item(sign).into_iter().chain([cache_item(sign)]).map(|item| self.take_in_item(item, sign)).collect();
+        match taken {
+            Ok(taken) => taken.iter().sum(),
             Err(failure) => {
                 if failure.kind != Kind::KeyUnavailable {
                     self.app.journal.warn(self.app.context.now(), &failure);
                 }
                 0
             }
-        });
-        taken.sum()
+        }
     }
 
     fn take_in_item(&self, item: KeyringItem, sign: Sign) -> Result<usize> {
@@ -163,7 +173,7 @@ impl CredentialStore<'_> {
     /// # Errors
     /// `KeyUnavailable`, `Storage`; the vault still has what is to be given back.
     pub(super) fn put_cache_in_keyring(&self, sign: Sign, text: &str) -> Result<()> {
-        let item = items(sign)[0];
+        let item = cache_item(sign);
         let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
         let there = text_of(item)?;
         if there.as_ref().is_some_and(is_list) {
@@ -184,13 +194,13 @@ impl CredentialStore<'_> {
     /// # Errors
     /// As above.
     pub(super) fn put_list_in_keyring(&self, sign: Sign, text: &str) -> Result<bool> {
-        let [_, item] = items(sign) else { return Ok(false) };
+        let Some(item) = list_item(sign) else { return Ok(false) };
         let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
-        let there = text_of(*item)?;
+        let there = text_of(item)?;
         let there = ServicePrincipals::parse(there.as_ref().map_or("", Secret::expose_text))?;
         let whole = with_principals(&there, &all_in(&ServicePrincipals::parse(text)?));
         item.write(&whole)?;
-        read_back(*item, &whole)?;
+        read_back(item, &whole)?;
         self.touch(&self.principals_sign(sign))?;
         remove(&self.principals.target())?;
         Ok(true)
