@@ -5,6 +5,8 @@
 mod caches;
 mod lines;
 mod lists;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod moving;
 mod rivals;
 
 use proptest::prelude::*;
