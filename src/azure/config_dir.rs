@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(windows)]
+use crate::azure::encryption_setting;
 use crate::context::Context;
 use crate::secret::fingerprint;
 
@@ -11,6 +13,9 @@ use crate::secret::fingerprint;
 pub struct ConfigDir {
     path: PathBuf,
     canonical: PathBuf,
+    /// Whether an az that uses it seals its files, as it does on Windows.
+    #[cfg(windows)]
+    is_sealed: bool,
 }
 
 impl ConfigDir {
@@ -20,7 +25,10 @@ impl ConfigDir {
     pub fn of(context: &Context) -> Self {
         let path = context.variable("AZURE_CONFIG_DIR").map_or_else(|| context.home.join(".azure"), PathBuf::from);
         // MSAL's persistence expands a tilde itself (msal-extensions 1.3.1, `persistence.py`, `FilePersistence`).
-        Self::at(&context.expand_user(&path))
+        let own = Self::at(&context.expand_user(&path));
+        #[cfg(windows)]
+        let own = Self { is_sealed: encryption_setting::is_sealing_by(context).unwrap_or(own.is_sealed), ..own };
+        own
     }
 
     /// Whether `AZURE_CONFIG_DIR` is set to nothing, which leads az nowhere: it fails, and there is nothing to hand to it
@@ -35,7 +43,12 @@ impl ConfigDir {
     pub fn at(path: &Path) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let canonical = canonicalise(&path);
-        Self { path, canonical }
+        Self {
+            #[cfg(windows)]
+            is_sealed: encryption_setting::is_sealing_there(&path.join("config")),
+            path,
+            canonical,
+        }
     }
 
     /// The directory as az names it.
@@ -59,13 +72,22 @@ impl ConfigDir {
     /// MSAL's token cache.
     #[must_use]
     pub fn token_cache(&self) -> PathBuf {
-        self.path.join("msal_token_cache.json")
+        self.path.join(self.file_of("msal_token_cache"))
     }
 
     /// What service principals sign in with.
     #[must_use]
     pub fn service_principals(&self) -> PathBuf {
-        self.path.join("service_principal_entries.json")
+        self.path.join(self.file_of("service_principal_entries"))
+    }
+
+    /// The name of a file that az may seal (azure-cli-core 2.91.0, `auth/persistence.py`, `build_persistence`).
+    fn file_of(&self, name: &str) -> String {
+        #[cfg(windows)]
+        if self.is_sealed {
+            return format!("{name}.bin");
+        }
+        format!("{name}.json")
     }
 
     /// The profile: subscriptions, and who sees them.

@@ -100,6 +100,18 @@ fn told_by(setting: Setting, context: &Context, configured: impl Fn(&str) -> Opt
     Some(if is_off { Told::UseTheFile } else { Told::UseAKeyring(by) })
 }
 
+/// What a variable tells an az on Windows, where it seals its files by default; `None` where there is none.
+#[cfg(windows)]
+pub(crate) fn is_sealing_by(context: &Context) -> Option<bool> {
+    context.variable(SETTING.variable).map(|value| !value.to_str().is_some_and(is_off))
+}
+
+/// What its `config` tells it.
+#[cfg(windows)]
+pub(crate) fn is_sealing_there(config: &Path) -> bool {
+    !mentioned_in(config, SETTING.option).is_some_and(|value| is_off(&value))
+}
+
 /// The version of the real az, where that is known.
 fn version(context: &Context, settings: &Settings) -> Option<Version> {
     let az = real_az::find(context, settings, &[]).ok()?;

@@ -1,9 +1,9 @@
-//! Where az keeps its tokens: in the token cache's file, from where azward takes them, or encrypted in the system's keyring, which
-//! where azward takes them too (`run::az_keyring`) and else leaves them to az (`core.encrypt_token_cache`; azure-cli-core 2.91.0, `util.py`,
-//! `should_encrypt_token_cache`: off by default outside of Windows; in a later version on). The last writing decides of an az that
-//! may use a keyring: with every writing there it touches a file beside the cache, and as long as that is newer, the cache is none
-//! that it reads. Otherwise an az that azward starts is told to use the file; not by one whose owner has told it something by a
-//! variable. Nothing here fails: what cannot be seen is not there.
+//! Where az keeps its tokens: in the token cache's file, from where azward takes them (on Windows always: what az seals there is in a
+//! file too), or encrypted in the system's keyring, from where azward takes them too (`run::az_keyring`), and else leaves them to az
+//! (`core.encrypt_token_cache`; azure-cli-core 2.91.0, `util.py`, `should_encrypt_token_cache`: off by default outside of Windows; in
+//! a later version on). The last writing decides of an az that may use a keyring: with every writing there it touches a file beside
+//! the cache, and as long as that is newer, the cache is none that it reads. Otherwise an az that azward starts is told to use the
+//! file, unless its owner has told it something by a variable. Nothing here fails: what cannot be seen is not there.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 /// What az touches when it has written to the keyring (msal-extensions 1.3.1, `persistence.py`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// By the name that az gives it. On Windows it has the tokens themselves in it.
+    /// By the name that az gives it.
     Bin,
     /// By that which a later az does (azure-cli#33849).
     Sig,
@@ -122,12 +122,14 @@ impl TokenStorage {
         config_dir: &ConfigDir,
         configured: impl Fn(&str) -> Option<String>,
     ) -> Self {
+        if cfg!(windows) {
+            // Which is sealed or not (`credentials::codec`).
+            return Self::File(Say::Nothing);
+        }
         match told(context, settings, configured) {
             Some(Told::UseTheFile) => Self::File(Say::Nothing),
-            // Of this very command, or where it is no file of azward's that it could be told to use instead.
-            Some(Told::UseAKeyring(by)) if cfg!(windows) || matches!(by, By::Variable(_)) => {
-                Self::Keyring(Clue::Told(by))
-            }
+            // Of this very command.
+            Some(Told::UseAKeyring(by @ By::Variable(_))) => Self::Keyring(Clue::Told(by)),
             Some(Told::UseAKeyring(by)) => match newer_sign(config_dir) {
                 Some(_) => Self::Keyring(Clue::Told(by)),
                 None => Self::File(Say::IsToBeSaid(by.setting())),
@@ -159,7 +161,7 @@ impl TokenStorage {
     #[must_use]
     pub fn variable(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::File(Say::IsToBeSaid(setting)) if !cfg!(windows) => Some((setting.variable, "false")),
+            Self::File(Say::IsToBeSaid(setting)) => Some((setting.variable, "false")),
             _ => None,
         }
     }
@@ -180,7 +182,7 @@ pub(crate) fn is_keyring_the_default(az: &Path) -> Option<bool> {
         let source = installation.source(file)?;
         let (_, body) = source.split_once(function)?;
         let body = body.split("\ndef ").next().unwrap_or_default();
-        Some(cfg!(windows) || !body.contains("startswith('win"))
+        Some(!body.contains("startswith('win"))
     })
 }
 
@@ -198,6 +200,9 @@ fn may_default_to_keyring(context: &Context, settings: &Settings) -> bool {
 /// What has az read the file where azward does not tell it to, if it would not; `None` where it does, or nobody can tell.
 #[must_use]
 pub(crate) fn remedy_without_azward(context: &Context, settings: &Settings, config_dir: &ConfigDir) -> Option<String> {
+    if cfg!(windows) {
+        return None;
+    }
     let path = config_dir.path().join("config");
     let configured = |option: &str| match Ini::read(&path) {
         Some(config) => config.get("core", option).map(str::to_owned),
@@ -219,7 +224,7 @@ pub(crate) fn newer_sign(config_dir: &ConfigDir) -> Option<Sign> {
     let cache = written(&config_dir.token_cache());
     let is_newer = |sign: &Sign| {
         let touched = touched(config_dir, *sign);
-        touched.is_some_and(|touched| cfg!(windows) || cache.is_none_or(|cache| touched > cache))
+        touched.is_some_and(|touched| cache.is_none_or(|cache| touched > cache))
     };
     Sign::ALL.into_iter().find(is_newer)
 }
@@ -235,7 +240,7 @@ pub(crate) fn sign(config_dir: &ConfigDir) -> Option<Sign> {
 /// When az last touched it. One with something in it is Windows' own, in a directory that the two share.
 fn touched(config_dir: &ConfigDir, sign: Sign) -> Option<SystemTime> {
     let metadata = config_dir.path().join(sign.name()).metadata().ok()?;
-    if !cfg!(windows) && metadata.len() > 0 {
+    if cfg!(windows) || metadata.len() > 0 {
         return None;
     }
     metadata.modified().ok()

@@ -2,8 +2,12 @@
 //! system as MSAL's extensions have it there. What does not decode is said without any of it.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use zeroize::{Zeroize, Zeroizing};
+
+#[cfg(windows)]
+use crate::sys;
 
 /// One way in which a credential file is encoded, whole.
 pub trait Codec {
@@ -20,6 +24,17 @@ pub trait Codec {
     fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, String>;
 }
 
+/// How the file at `path` is encoded, which its name says (azure-cli-core 2.91.0, `auth/persistence.py`, `file_extensions`). Elsewhere
+/// than on Windows one that is encrypted is empty, and its text is in the system's keyring.
+pub(super) fn of(path: &Path) -> &'static dyn Codec {
+    #[cfg(windows)]
+    if path.extension().is_some_and(|extension| extension == "bin") {
+        return &Dpapi;
+    }
+    let _ = path;
+    &Plain
+}
+
 /// The text is the payload, in UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain;
@@ -34,6 +49,27 @@ impl Codec for Plain {
 
     fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, String> {
         Ok(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+/// Windows seals the text for the user who is logged on (msal-extensions 1.3.1, `persistence.py`, `FilePersistenceWithDataProtection`).
+#[cfg(windows)]
+#[derive(Clone, Copy, Debug)]
+struct Dpapi;
+
+#[cfg(windows)]
+impl Codec for Dpapi {
+    fn decode(&self, payload: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, String> {
+        // A write cut short.
+        if payload.is_empty() {
+            return Ok(Zeroizing::default());
+        }
+        let text = sys::unprotect(&payload).map_err(|error| format!("does not open: {error}"))?;
+        Plain.decode(text)
+    }
+
+    fn encode<'t>(&self, text: &'t str) -> Result<Cow<'t, [u8]>, String> {
+        sys::protect(text.as_bytes()).map(Cow::Owned).map_err(|error| format!("cannot be sealed: {error}"))
     }
 }
 

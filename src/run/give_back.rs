@@ -1,7 +1,7 @@
 //! The end of azward's care for one config directory: every refresh token of its vault goes back into the token cache for
 //! good, every secret of a service principal into its list and every PEM file where it was, and the vault is removed when all of them
-//! are there, on the disk. Critical section and order are those of
-//! `section`. What came from az's item in the keyring goes back there (`az_keyring`). A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
+//! are there, on the disk. What came from az's items in the keyring goes back there (`az_keyring`). Critical section and order are
+//! those of `section`. A vault of which one token cannot be given back stays whole, and so does the one whose cache is not
 //! understood.
 
 use std::collections::HashSet;

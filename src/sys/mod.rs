@@ -6,6 +6,8 @@
 
 mod apart;
 mod child;
+#[cfg(windows)]
+mod data_protection;
 mod detached;
 mod files;
 #[cfg(target_os = "linux")]
@@ -29,6 +31,8 @@ pub use child::WaitingChild;
 pub use child::{ChildProcess, Program};
 #[cfg(target_os = "linux")]
 pub use child::{PrivateFiles, Refused};
+#[cfg(windows)]
+pub use data_protection::{protect, unprotect};
 pub use detached::{Channel, MOST_FILES, detach};
 pub use files::{
     Access, Directory, FileState, changed_at, create_new, file_identity, file_stamp, file_state, has_one_name,

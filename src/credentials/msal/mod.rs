@@ -26,7 +26,7 @@ pub use short_lived::{count_short_lived, only_short_lived, with_short_lived, wit
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;
-use crate::credentials::codec::Plain;
+use crate::credentials::codec;
 use crate::credentials::file::WholeFile;
 use crate::credentials::msal_lock::MsalLock;
 use crate::credentials::{Codec, CredentialFile};
@@ -52,7 +52,7 @@ impl CredentialFile for TokenCacheFile {
     }
 
     fn codec(&self) -> &dyn Codec {
-        &Plain
+        codec::of(self.path())
     }
 
     fn lock(&self, deadline: Duration) -> Result<MsalLock> {

@@ -21,7 +21,7 @@ pub(crate) use moving::{all_in, listed_in, with_principals, without_listed};
 pub(crate) use principals::{Replaced, accept, forget, harvest, inject, is_record_of, name_of, seat};
 
 use crate::azure::ConfigDir;
-use crate::credentials::codec::Plain;
+use crate::credentials::codec;
 use crate::credentials::file::WholeFile;
 use crate::credentials::msal_lock::MsalLock;
 use crate::credentials::{Codec, CredentialFile};
@@ -53,7 +53,7 @@ impl CredentialFile for ServicePrincipalsFile {
     }
 
     fn codec(&self) -> &dyn Codec {
-        &Plain
+        codec::of(self.path())
     }
 
     fn lock(&self, deadline: Duration) -> Result<MsalLock> {
