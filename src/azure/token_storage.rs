@@ -103,30 +103,21 @@ impl TokenStorage {
     /// Where an az in this process's place would have its tokens.
     #[must_use]
     pub fn of(context: &Context, settings: &Settings, config_dir: &ConfigDir) -> Self {
-        let path = config_dir.path().join("config");
-        match Ini::read(&path) {
-            Some(config) => Self::by(context, settings, config_dir, &config),
-            None => Self::decide(context, settings, config_dir, |option| mentioned_in(&path, option)),
-        }
+        Self::decide(context, settings, config_dir, told_there(context, settings, config_dir))
     }
 
     /// The same where az's `config` was read already.
     #[must_use]
     pub fn by(context: &Context, settings: &Settings, config_dir: &ConfigDir, config: &Ini) -> Self {
-        Self::decide(context, settings, config_dir, |option| config.get("core", option).map(str::to_owned))
+        Self::decide(context, settings, config_dir, told_by(context, settings, config))
     }
 
-    fn decide(
-        context: &Context,
-        settings: &Settings,
-        config_dir: &ConfigDir,
-        configured: impl Fn(&str) -> Option<String>,
-    ) -> Self {
+    fn decide(context: &Context, settings: &Settings, config_dir: &ConfigDir, told: Option<Told>) -> Self {
         if cfg!(windows) {
             // Which is sealed or not (`credentials::codec`).
             return Self::File(Say::Nothing);
         }
-        match told(context, settings, configured) {
+        match told {
             Some(Told::UseTheFile) => Self::File(Say::Nothing),
             // Of this very command.
             Some(Told::UseAKeyring(by @ By::Variable(_))) => Self::Keyring(Clue::Told(by)),
@@ -203,12 +194,7 @@ pub(crate) fn remedy_without_azward(context: &Context, settings: &Settings, conf
     if cfg!(windows) {
         return None;
     }
-    let path = config_dir.path().join("config");
-    let configured = |option: &str| match Ini::read(&path) {
-        Some(config) => config.get("core", option).map(str::to_owned),
-        None => mentioned_in(&path, option),
-    };
-    match told(context, settings, configured) {
+    match told_there(context, settings, config_dir) {
         Some(Told::UseTheFile) => None,
         Some(Told::UseAKeyring(by)) => Some(by.remedy()),
         None => {
@@ -216,6 +202,19 @@ pub(crate) fn remedy_without_azward(context: &Context, settings: &Settings, conf
             (is_keyring_the_default(&az) == Some(true)).then(use_the_file)
         }
     }
+}
+
+/// What az was told, as far as its `config` is read.
+fn told_there(context: &Context, settings: &Settings, config_dir: &ConfigDir) -> Option<Told> {
+    let path = config_dir.path().join("config");
+    match Ini::read(&path) {
+        Some(config) => told_by(context, settings, &config),
+        None => told(context, settings, |option| mentioned_in(&path, option)),
+    }
+}
+
+fn told_by(context: &Context, settings: &Settings, config: &Ini) -> Option<Told> {
+    told(context, settings, |option| config.get("core", option).map(str::to_owned))
 }
 
 /// The file that says that az wrote to the keyring after the token cache was written.

@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use zeroize::Zeroizing;
+
 use crate::azure::encryption_setting::By;
 use crate::azure::profile::Profile;
 use crate::azure::token_storage::{self, Clue, Sign};
@@ -17,12 +19,12 @@ use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{
     Replaced, ServicePrincipals, all_in, listed_in, with_principals, without_listed,
 };
-use crate::credentials::{CredentialFile, MsalLock};
+use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Failure, Kind, Result};
 use crate::run::whole_files::remove;
 use crate::secret::Secret;
 use crate::store::lease::NobodyNeedsIt;
-use crate::store::section::FileSection;
+use crate::store::opened::Opened;
 use crate::store::{CLIENT_SECRETS, CredentialStore, LOCK_DEADLINE, REFRESH_TOKENS, is_covered};
 use crate::sys::{self, Access};
 use crate::user_file;
@@ -107,7 +109,7 @@ impl CredentialStore<'_> {
     fn use_the_file(&self, nobody: &NobodyNeedsIt) -> Result<()> {
         let section = self.lock_cache()?;
         if section.is_missing() {
-            put_in_file(&section, "{}", nobody)?;
+            section.end_exposure("{}", nobody)?;
         }
         let _ = self.cache.set_written(SystemTime::now());
         Ok(())
@@ -123,16 +125,13 @@ impl CredentialStore<'_> {
         let cache = TokenCache::parse(&merged)?;
         let mut opened = section.vault.open_or_replace(&cache)?;
         opened.harvest(&cache, Origin::Sweep, Order::Unknown)?;
-        let committed = opened.commit();
-        committed.stored.clone()?;
-        let taken = committed.taken;
-        let scrubbed = committed.on_disk().scrub(self, &cache)?;
+        let (taken, scrubbed) = self.stored(opened, &cache)?;
         // First, or it would stay there if this were killed now. What the file then lacks the vault has, too (`use_the_file`).
         match without_entries_of(&kept, &listed)? {
             Some(rest) => item.write(&rest)?,
             None => item.remove()?,
         }
-        put_in_file(&section.cache, scrubbed.as_deref().unwrap_or(&merged), nobody)?;
+        section.cache.end_exposure(scrubbed.as_deref().unwrap_or(&merged), nobody)?;
         // From here on it is the file that is read, and the later of the two.
         let _ = self.cache.set_written(SystemTime::now());
         self.note_adoption(taken, REFRESH_TOKENS);
@@ -148,17 +147,23 @@ impl CredentialStore<'_> {
         let list = ServicePrincipals::parse(&merged)?;
         let mut opened = vault.open_or_replace(&list)?;
         opened.harvest_principals(&list, Origin::Sweep, Order::Unknown, Replaced::IsBack)?;
-        let committed = opened.commit();
-        committed.stored.clone()?;
-        let taken = committed.taken;
-        let scrubbed = committed.on_disk().scrub(self, &list)?;
+        let (taken, scrubbed) = self.stored(opened, &list)?;
         match without_listed(&kept, profile) {
             Some(rest) => item.write(&rest)?,
             None => item.remove()?,
         }
-        put_in_file(&section, scrubbed.as_deref().unwrap_or(&merged), nobody)?;
+        section.end_exposure(scrubbed.as_deref().unwrap_or(&merged), nobody)?;
         self.note_adoption(taken, CLIENT_SECRETS);
         Ok(taken)
+    }
+
+    /// Commits what was taken in, all of it or nothing: says how much that was, and what the file is to have then, if that is another text
+    /// than the document's.
+    fn stored(&self, opened: Opened<'_>, document: &impl Document) -> Result<(usize, Option<Zeroizing<String>>)> {
+        let committed = opened.commit();
+        committed.stored.clone()?;
+        let taken = committed.taken;
+        Ok((taken, committed.on_disk().scrub(self, document)?))
     }
 
     /// Where an uninstall gives the token cache back to, and the list of principals: the items of the az that they were taken from, if
@@ -177,7 +182,7 @@ impl CredentialStore<'_> {
         let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
         let there = text_of(item)?;
         if there.as_ref().is_some_and(is_list) {
-            return Err(taken());
+            return Err(is_a_principal_s());
         }
         let there = TokenCache::parse(there.as_ref().map_or("", Secret::expose_text))?;
         let cache = TokenCache::parse(text)?;
@@ -223,19 +228,6 @@ impl CredentialStore<'_> {
     }
 }
 
-/// Puts a text in which is nothing that is the vault's into the file, from memory too.
-fn put_in_file<F>(section: &FileSection<'_, F>, text: &str, nobody: &NobodyNeedsIt) -> Result<()>
-where
-    F: CredentialFile<Lock = MsalLock>,
-{
-    #[cfg(target_os = "linux")]
-    if section.is_in_memory() {
-        return section.bring_back(text, nobody);
-    }
-    let _ = nobody;
-    section.put_at_rest(text).map(drop)
-}
-
 fn read_back(item: KeyringItem, text: &str) -> Result<()> {
     match item.read()? {
         Some(there) if there.expose() == text.as_bytes() => Ok(()),
@@ -247,7 +239,7 @@ fn read_back(item: KeyringItem, text: &str) -> Result<()> {
     }
 }
 
-fn taken() -> Failure {
+fn is_a_principal_s() -> Failure {
     Failure::new(
         Kind::NoPlace,
         "the login cannot be put back into the keyring: az has a service principal where it has its tokens",

@@ -193,16 +193,9 @@ impl CredentialStore<'_> {
         let Some(nobody) = nobody else { return stored };
         // What the vault has on disk may be scrubbed, what it could not take may not.
         let scrubbed = committed.on_disk().scrub(self, document)?;
-        #[cfg(target_os = "linux")]
-        if section.is_in_memory() {
-            section.bring_back(scrubbed.as_deref().map_or(section.text(), String::as_str), nobody)?;
-            return stored;
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = nobody;
         let own = section.is_to_be_put_at_rest().then(|| section.text());
         if let Some(text) = scrubbed.as_deref().map(String::as_str).or(own) {
-            section.put_at_rest(text)?;
+            section.end_exposure(text, nobody)?;
         }
         stored
     }

@@ -18,6 +18,7 @@ use crate::credentials::origin::Origin;
 use crate::credentials::service_principals::{ServicePrincipals, ServicePrincipalsFile};
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Kind, Result};
+use crate::store::lease::NobodyNeedsIt;
 use crate::store::opened::{Change, Opened, Written};
 use crate::store::{CredentialStore, LOCK_DEADLINE};
 use crate::vault::{Guard, VaultLock};
@@ -230,6 +231,19 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         self.at_rest(text, |text| self.store.replace(self.file, &self.lock, text, WriteMode::Rename))
     }
 
+    /// The same, and the file comes back from memory where it is there.
+    ///
+    /// # Errors
+    /// `Storage`; the file then has its old text.
+    pub(crate) fn end_exposure(&self, text: &str, nobody: &NobodyNeedsIt) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.is_in_memory() {
+            return self.bring_back(text, nobody);
+        }
+        let _ = nobody;
+        self.put_at_rest(text).map(drop)
+    }
+
     /// The same for who needs it, or has azward let go of it: nothing of it is sealed then.
     ///
     /// # Errors
@@ -265,8 +279,12 @@ impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
         Ok(Written::whole())
     }
 
-    /// Whether the file is not as it is to be at rest, whatever is scrubbed from it.
+    /// Whether the file is not as it is to be at rest, whatever is scrubbed from it: in memory, or with what is to be sealed.
     pub(crate) fn is_to_be_put_at_rest(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.is_in_memory() {
+            return true;
+        }
         self.is_cache() && self.store.is_to_be_put_at_rest()
     }
 

@@ -38,16 +38,23 @@ fn token_cache_item(sandbox: &Sandbox) -> Option<String> {
     sandbox.keyring_item("Microsoft Azure CLI", &[("type", "Token cache")])
 }
 
-/// A box with a keyring and an az that encrypts by default; nothing where the system has not what that takes.
-fn encrypting(test: impl FnOnce(&Sandbox, &Entra)) {
+/// A box with a keyring and an az that reaches it; nothing where the system has not what that takes.
+fn with_keyring(test: impl FnOnce(&Sandbox, &Entra, SecretService<'_>)) {
     let sandbox = Sandbox::new().with_real_az();
     if !sandbox.with_libsecret() {
         return;
     }
-    let _service = SecretService::start(&sandbox, State::Unlocked);
+    let service = SecretService::start(&sandbox, State::Unlocked);
     let entra = sandbox.start_entra(|_| {});
-    sandbox.wrap_encrypting_az();
-    test(&sandbox, &entra);
+    test(&sandbox, &entra, service);
+}
+
+/// The same with an az that encrypts by default.
+fn encrypting(test: impl FnOnce(&Sandbox, &Entra)) {
+    with_keyring(|sandbox, entra, _service| {
+        sandbox.wrap_encrypting_az();
+        test(sandbox, entra);
+    });
 }
 
 #[test]
@@ -256,56 +263,48 @@ fn the_login_of_another_directory_stays_in_the_keyring_for_that() {
 
 #[test]
 fn a_locked_keyring_keeps_what_it_has_until_it_is_open() {
-    let sandbox = Sandbox::new().with_real_az();
-    if !sandbox.with_libsecret() {
-        return;
-    }
-    let mut service = SecretService::start(&sandbox, State::Unlocked);
-    let entra = sandbox.start_entra(|_| {});
-    sandbox.wrap_encrypting_az();
-    sandbox.plain_login(&entra, User::Alice);
-    service.lock();
-    let bare = sandbox.plain_az(TOKEN).run();
-    let ours = sandbox.az(TOKEN).run();
-    assert_eq!((ours.status, ours.out()), (bare.status, bare.out()));
-    sandbox.azward(["scrub"]).run().ok();
-    service.unlock();
-    assert!(token_cache_item(&sandbox).is_some());
-    assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
-    assert_eq!(token_cache_item(&sandbox), None);
-    // And what is to go back there stays in the vault as long.
-    sandbox.azward(["install", "--no-modify-path"]).run().ok();
-    service.lock();
-    let refused = sandbox.azward(["uninstall"]).run().exited(4);
-    assert!(refused.err().contains("keyring"), "{refused:?}");
-    service.unlock();
-    sandbox.azward(["uninstall"]).run().ok();
-    assert!(token_cache_item(&sandbox).is_some());
+    with_keyring(|sandbox, entra, mut service| {
+        sandbox.wrap_encrypting_az();
+        sandbox.plain_login(entra, User::Alice);
+        service.lock();
+        let bare = sandbox.plain_az(TOKEN).run();
+        let ours = sandbox.az(TOKEN).run();
+        assert_eq!((ours.status, ours.out()), (bare.status, bare.out()));
+        sandbox.azward(["scrub"]).run().ok();
+        service.unlock();
+        assert!(token_cache_item(sandbox).is_some());
+        assert_eq!(user(&sandbox.az(TOKEN).run().ok().silent().token()), User::Alice.username());
+        assert_eq!(token_cache_item(sandbox), None);
+        // And what is to go back there stays in the vault as long.
+        sandbox.azward(["install", "--no-modify-path"]).run().ok();
+        service.lock();
+        let refused = sandbox.azward(["uninstall"]).run().exited(4);
+        assert!(refused.err().contains("keyring"), "{refused:?}");
+        service.unlock();
+        sandbox.azward(["uninstall"]).run().ok();
+        assert!(token_cache_item(sandbox).is_some());
+    });
 }
 
 #[test]
 fn the_keyring_of_an_az_that_is_told_to_by_its_config_is_emptied_and_an_uninstall_fills_it() {
-    let sandbox = Sandbox::new().with_real_az();
-    if !sandbox.with_libsecret() {
-        return;
-    }
-    let _service = SecretService::start(&sandbox, State::Unlocked);
-    let entra = sandbox.start_entra(|_| {});
-    sandbox.plain_az(["config", "set", "core.encrypt_token_cache=true"]).run().ok();
-    sandbox.plain_login(&entra, User::Alice);
-    let item = || sandbox.keyring_item("my_schema_name", &[("my_attr1", "foo"), ("my_attr2", "bar")]);
-    assert!(item().is_some() && signs(&sandbox) == ["msal_token_cache.bin"]);
-    sandbox.azward(["install", "--no-modify-path"]).run().ok();
-    assert_eq!(item(), None);
-    sandbox.assert_nothing_in_the_clear();
-    sandbox.az(TOKEN).run().ok().silent();
-    sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
-    let said = sandbox.azward(["uninstall"]).run().ok().out();
-    assert!(said.contains("gave 1 login(s) back") && !said.contains("encrypt_token_cache"), "{said}");
-    sandbox.expect_clear(sandbox.root());
-    assert!(item().is_some_and(|item| item.contains("\"RefreshToken\"")));
-    assert!(!sandbox.config_dir().join("msal_token_cache.json").exists());
-    sandbox.plain_az(TOKEN).args(["--resource", "https://two.example"]).run().ok().silent();
+    with_keyring(|sandbox, entra, _service| {
+        sandbox.plain_az(["config", "set", "core.encrypt_token_cache=true"]).run().ok();
+        sandbox.plain_login(entra, User::Alice);
+        let item = || sandbox.keyring_item("my_schema_name", &[("my_attr1", "foo"), ("my_attr2", "bar")]);
+        assert!(item().is_some() && signs(sandbox) == ["msal_token_cache.bin"]);
+        sandbox.azward(["install", "--no-modify-path"]).run().ok();
+        assert_eq!(item(), None);
+        sandbox.assert_nothing_in_the_clear();
+        sandbox.az(TOKEN).run().ok().silent();
+        sandbox.az(TOKEN).args(["--resource", "https://one.example"]).run().ok().silent();
+        let said = sandbox.azward(["uninstall"]).run().ok().out();
+        assert!(said.contains("gave 1 login(s) back") && !said.contains("encrypt_token_cache"), "{said}");
+        sandbox.expect_clear(sandbox.root());
+        assert!(item().is_some_and(|item| item.contains("\"RefreshToken\"")));
+        assert!(!sandbox.config_dir().join("msal_token_cache.json").exists());
+        sandbox.plain_az(TOKEN).args(["--resource", "https://two.example"]).run().ok().silent();
+    });
 }
 
 #[test]
@@ -326,26 +325,22 @@ fn who_is_signed_out_of_both_is_forgotten() {
 
 #[test]
 fn an_az_that_encrypts_only_when_it_is_told_to_reads_the_file_again_when_it_is_not() {
-    let sandbox = Sandbox::new().with_real_az();
-    if !sandbox.with_libsecret() {
-        return;
-    }
-    let _service = SecretService::start(&sandbox, State::Unlocked);
-    let entra = sandbox.start_entra(|_| {});
-    sandbox.login(&entra, User::Alice);
-    entra.knobs(|knobs| knobs.next_login = User::Bob);
-    let login = ["login", "--use-device-code"];
-    sandbox.az(login).env(VARIABLE, "true").run().ok();
-    assert_eq!(signs(&sandbox), ["msal_token_cache.bin"]);
-    let token = |resource: &str| sandbox.az(TOKEN).args(["--resource", resource]);
-    let told = token("https://one.example").env(VARIABLE, "true").run().ok().silent().token();
-    assert_eq!(user(&told), User::Bob.username());
-    let alice = ["--subscription", entra::SUBSCRIPTION_1.id];
-    for words in [&["--resource", "https://two.example"][..], &[]] {
-        let token = sandbox.az(TOKEN).args(alice).args(words).run().ok().silent().token();
-        assert_eq!(user(&token), User::Alice.username());
-    }
-    sandbox.assert_nothing_in_the_clear();
+    with_keyring(|sandbox, entra, _service| {
+        sandbox.login(entra, User::Alice);
+        entra.knobs(|knobs| knobs.next_login = User::Bob);
+        let login = ["login", "--use-device-code"];
+        sandbox.az(login).env(VARIABLE, "true").run().ok();
+        assert_eq!(signs(sandbox), ["msal_token_cache.bin"]);
+        let token = |resource: &str| sandbox.az(TOKEN).args(["--resource", resource]);
+        let told = token("https://one.example").env(VARIABLE, "true").run().ok().silent().token();
+        assert_eq!(user(&told), User::Bob.username());
+        let alice = ["--subscription", entra::SUBSCRIPTION_1.id];
+        for words in [&["--resource", "https://two.example"][..], &[]] {
+            let token = sandbox.az(TOKEN).args(alice).args(words).run().ok().silent().token();
+            assert_eq!(user(&token), User::Alice.username());
+        }
+        sandbox.assert_nothing_in_the_clear();
+    });
 }
 
 #[test]
