@@ -48,8 +48,9 @@ pub struct Request {
 impl Request {
     /// Tells whether this is a POST to a token endpoint.
     pub fn is_token_request(&self) -> bool {
-        let is_endpoint = self.path.ends_with("/oauth2/v2.0/token") || self.path == "/adfs/oauth2/token";
-        self.method == "POST" && is_endpoint
+        let is_instance = self.is_instance_request();
+        let is_endpoint = self.path.ends_with("/oauth2/v2.0/token") || self.path.ends_with("/oauth2/token");
+        self.method == "POST" && is_endpoint && !is_instance
     }
 
     /// Tells whether a managed identity's token was asked for.

@@ -60,7 +60,7 @@ impl<'a> Call<'a> {
             path: request.path.clone(),
             tenant: is_login.then(|| segments[0].to_owned()),
             grant_type: field("grant_type"),
-            scope: field("scope"),
+            scope: field("scope").filter(|scope| scope != "openid").or_else(|| field("resource")),
             client_id: field("client_id").or_else(|| request.query("client_id").map(str::to_owned)),
             account: field("username"),
             status: None,
@@ -78,6 +78,20 @@ impl<'a> Call<'a> {
 
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is to the first endpoint of Entra ID, which has resources and no scopes: ADAL's.
+    pub(crate) fn is_by_resource(&self) -> bool {
+        let path = self.request.path.to_ascii_lowercase();
+        !path.starts_with("/adfs/") && (path.ends_with("/oauth2/token") || path.ends_with("/oauth2/devicecode"))
+    }
+
+    /// What is asked for: its scopes, or those that its resource comes to.
+    pub(crate) fn scope(&self) -> Option<String> {
+        match self.is_by_resource() {
+            true => self.field("resource").map(|resource| format!("{resource}/.default openid offline_access")),
+            false => self.field("scope").map(str::to_owned),
+        }
     }
 
     /// The client's id and secret, from the form or from HTTP Basic.
@@ -111,7 +125,8 @@ impl<'a> Call<'a> {
             ("POST", [tenant, "oauth2", "v2.0", "token"]) if *tenant != "adfs" => {
                 return token_endpoint::answer(self, tenant);
             }
-            ("POST", ["adfs", "oauth2", "token"]) => return token_endpoint::answer(self, "adfs"),
+            // AD FS has its endpoint there, Entra ID its first one.
+            ("POST", [tenant, "oauth2", "token"]) => return token_endpoint::answer(self, tenant),
             (_, ["tenants" | "subscriptions" | "metadata", ..]) => resource_manager::answer(self, &segments),
             (_, ["v1.0" | "beta", ..]) => graph::answer(self, &segments[1..]),
             _ => sign_in::answer(self, &segments),

@@ -22,7 +22,7 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
         ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"])
         | ("GET", [tenant, ".well-known", "openid-configuration"]) => with_authority(call, tenant, configuration),
         ("GET", [_, "discovery", "v2.0", "keys"]) => Response::json(200, &json!({"keys": []})),
-        ("POST", [tenant, "oauth2", "v2.0", "devicecode"] | [tenant @ "adfs", "oauth2", "devicecode"]) => {
+        ("POST", [tenant, "oauth2", "v2.0", "devicecode"] | [tenant, "oauth2", "devicecode"]) => {
             with_authority(call, tenant, device_code)
         }
         ("GET", [tenant, "oauth2", "v2.0", "authorize"] | [tenant @ "adfs", "oauth2", "authorize"]) => {
@@ -105,7 +105,7 @@ fn configuration(call: &mut Call<'_>, authority: Authority) -> Response {
 fn device_code(call: &mut Call<'_>, _: Authority) -> Response {
     let knobs = locked(&call.shared.knobs).clone();
     let user_code = random::code(9);
-    let scope = call.field("scope").unwrap_or_default().to_owned();
+    let scope = call.scope().unwrap_or_default();
     let device = DeviceCode { user: knobs.next_login, scope, pending: knobs.authorization_pending };
     call.note.account = Some(device.user.username().to_owned());
     let device_code = locked(&call.shared.ledger).open_device(device);
@@ -116,6 +116,8 @@ fn device_code(call: &mut Call<'_>, _: Authority) -> Response {
             "user_code": user_code,
             "device_code": device_code,
             "verification_uri": page,
+            // As the first endpoint calls it.
+            "verification_url": page,
             "expires_in": 900,
             "interval": 1,
             "message": format!(

@@ -1,4 +1,5 @@
-//! `POST /{tenant}/oauth2/v2.0/token`: all five grants, the faults of the knobs, and the token response.
+//! `POST /{tenant}/oauth2/v2.0/token`: all five grants, the faults of the knobs, and the token response; and the first endpoint,
+//! `/{tenant}/oauth2/token`, which is asked for resources and tells the times as text.
 
 use std::thread;
 
@@ -21,7 +22,7 @@ use crate::{locked, random};
 /// Answers a token request; `None` hangs up.
 pub(crate) fn answer(call: &mut Call<'_>, tenant: &str) -> Option<Response> {
     let field = |name| call.field(name).unwrap_or_default().to_owned();
-    let (grant, scope, sent) = (field("grant_type"), field("scope"), field("refresh_token"));
+    let (grant, scope, sent) = (field("grant_type"), call.scope().unwrap_or_default(), field("refresh_token"));
     let troubles = locked(&call.shared.knobs).take_troubles(&grant, &scope);
     let mut fault = None;
     let mut delay_answer = None;
@@ -110,8 +111,8 @@ fn redeem(call: &mut Call<'_>, tenant: &str, grant: &str) -> Result<Response, Oa
         }
     }?;
     call.note.account = Some(proof.principal.account().to_owned());
-    if let Some(scope) = call.field("scope") {
-        scope.clone_into(&mut proof.scope);
+    if let Some(scope) = call.scope() {
+        proof.scope = scope;
     }
     issue(call, &proof)
 }
@@ -275,6 +276,13 @@ fn issue(call: &mut Call<'_>, proof: &Proof) -> Result<Response, OauthError> {
     if let Some(seconds) = knobs.refresh_in() {
         put("refresh_in", json!(seconds));
     }
+    if call.is_by_resource() {
+        put("expires_in", json!(knobs.lifetime.to_string()));
+        put("ext_expires_in", json!(knobs.lifetime.to_string()));
+        put("not_before", json!(issued_at.to_string()));
+        put("expires_on", json!(grant.expires_at.to_string()));
+        put("resource", json!(scopes.resource));
+    }
     let mut issued_generation = None;
     {
         let mut ledger = locked(&call.shared.ledger);
@@ -304,6 +312,7 @@ fn issue(call: &mut Call<'_>, proof: &Proof) -> Result<Response, OauthError> {
         let nonce = proof.nonce.as_deref();
         let id_token = match proof.authority {
             Authority::Adfs => tokens::adfs_id_token(user, &grant, &call.shared.origin, nonce),
+            _ if call.is_by_resource() => tokens::first_id_token(user, &grant),
             _ => tokens::id_token(user, &grant, &call.shared.origin, nonce),
         };
         if scopes.wants_id_token {

@@ -176,6 +176,28 @@ pub(crate) fn adfs_id_token(user: User, grant: &Grant<'_>, origin: &str, nonce: 
     jwt(&claims)
 }
 
+/// Makes the id token of Entra ID's first endpoint, which nobody signs.
+pub(crate) fn first_id_token(user: User, grant: &Grant<'_>) -> String {
+    let (given_name, family_name) = user.names();
+    let claims = json!({
+        "aud": grant.client_id,
+        "iss": format!("https://sts.windows.net/{}/", grant.tenant.id),
+        "iat": grant.issued_at,
+        "nbf": grant.issued_at,
+        "exp": grant.issued_at + 3900,
+        "family_name": family_name,
+        "given_name": given_name,
+        "name": format!("{given_name} {family_name}"),
+        "oid": user.object_id(grant.tenant),
+        "sub": random::text(43),
+        "tid": grant.tenant.id,
+        "unique_name": user.username(),
+        "upn": user.username(),
+        "ver": "1.0",
+    });
+    jwt(&claims)
+}
+
 /// Makes the `client_info` of a user: where the account is at home.
 pub(crate) fn client_info(user: User) -> String {
     URL_SAFE_NO_PAD.encode(json!({"uid": user.home_object_id(), "utid": user.home().id}).to_string())
