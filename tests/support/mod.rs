@@ -13,6 +13,7 @@
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`releases`], [`fake_az`] | the real az, older ones and a fake one, made once |
+//! | [`adal_az`] | the last release with ADAL, and the Python that it needs |
 //! | [`encrypting`] | an az that keeps its tokens in a keyring |
 //! | [`earned`] | what azward has found out about the real az before a test begins |
 //! | [`libraries`] | the Azure libraries that get their tokens from az, made once |
@@ -24,6 +25,7 @@
 // Every test binary compiles these modules for itself and needs its own part of them only.
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod adal_az;
 pub(crate) mod canary;
 pub(crate) mod certificates;
 pub(crate) mod chance;

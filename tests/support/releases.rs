@@ -84,7 +84,7 @@ fn make(venv: &Path, release: Release) {
     let commands = format!("azure-cli=={version}");
     step("pip install azure-cli", Command::new(&python).args(install).arg("--no-deps").arg(commands));
     let packages = venv.join(format!("lib/python{}/site-packages", provision::python_version()));
-    leave_out_services(&packages.join("azure/cli/command_modules"));
+    leave_out_services(&packages.join("azure/cli/command_modules"), &MODULES);
     for (file, line) in taken_out {
         let path = packages.join(file);
         let text = std::fs::read_to_string(&path).expect("the package has it");
@@ -96,9 +96,10 @@ fn make(venv: &Path, release: Release) {
     let _ = provision::step("compileall", &log, Command::new(&python).args(compile).arg(venv.join("lib")));
 }
 
-fn leave_out_services(modules: &Path) {
+/// Leaves of the command modules those that are `kept`.
+pub(crate) fn leave_out_services(modules: &Path, kept: &[&str]) {
     for entry in std::fs::read_dir(modules).expect("azure-cli has command modules").flatten() {
-        let is_kept = MODULES.iter().any(|module| entry.file_name() == *module);
+        let is_kept = kept.iter().any(|module| entry.file_name() == *module);
         if entry.path().is_dir() && !is_kept {
             std::fs::remove_dir_all(entry.path()).expect("it was just made");
         }
