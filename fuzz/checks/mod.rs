@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each fuzz target needs one of them")]
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
 
+pub(crate) mod adal;
 pub(crate) mod argv;
 pub(crate) mod clouds;
 pub(crate) mod config;

@@ -153,6 +153,12 @@ impl<'a> KnownAz<'a> {
         }
     }
 
+    /// Whether it is known to keep its tokens in a file of ADAL's.
+    #[must_use]
+    pub fn keeps_adal_tokens(&self) -> bool {
+        self.version().is_some_and(|version| !version.keeps_an_msal_cache())
+    }
+
     /// Whether what it says of a token has `expires_on`; `None` where that is not known.
     #[must_use]
     pub fn says_expires_on(&self) -> Option<bool> {

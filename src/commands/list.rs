@@ -106,13 +106,19 @@ pub(super) fn logins(contents: &Contents) -> Vec<String> {
     let line = |kept: &Record| {
         format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
     };
-    contents.records.iter().map(line).collect()
+    let mut lines: Vec<String> = contents.records.iter().map(line).collect();
+    // ADAL has an entry for each authority and resource.
+    lines.dedup();
+    lines
 }
 
 /// Whose a credential is.
 pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
     if kept.kind == CredentialKind::AdalTokens {
         return "accessTokens.json, which an az before 2.30 has left".to_owned();
+    }
+    if matches!(kept.kind, CredentialKind::AdalRefreshToken | CredentialKind::AdalClientSecret) {
+        return format!("{}, of an az before 2.30", text::name(&kept.owner.home_account_id));
     }
     if kept.kind == CredentialKind::ClientCertificate {
         let client_id = service_principals::name_of(kept).unwrap_or_default();

@@ -4,8 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::app::App;
-use crate::azure::known_az::KnownAz;
-use crate::azure::{ConfigDir, real_az};
+use crate::azure::ConfigDir;
 use crate::commands::clear::Clear;
 use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
@@ -22,10 +21,6 @@ pub fn scrub(app: &App, ui: &Ui) -> Result<()> {
     let before = (store.exposed_tokens()?, store.exposed_secrets().unwrap_or(0));
     let waiting = ui.waiting_for("the vault and its key");
     let kept = store.adopt()?;
-    store.take_in_adal_file(|| {
-        let real_az = real_az::find(context, &app.settings, &[]).ok()?;
-        KnownAz::at(context, &real_az).version()
-    });
     drop(waiting);
     if store.is_in_the_clear() {
         bail!(Failure::new(

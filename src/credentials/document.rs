@@ -12,8 +12,13 @@ use crate::secret::{Secret, fingerprint};
 use crate::vault::{CredentialKind, Owner, Record};
 
 /// The kinds of credentials that are long-lived: those that are kept in the vault, and out of the files while no az runs.
-const LONG_LIVED: [CredentialKind; 3] =
-    [CredentialKind::RefreshToken, CredentialKind::ClientSecret, CredentialKind::ClientAssertion];
+const LONG_LIVED: [CredentialKind; 5] = [
+    CredentialKind::RefreshToken,
+    CredentialKind::ClientSecret,
+    CredentialKind::ClientAssertion,
+    CredentialKind::AdalRefreshToken,
+    CredentialKind::AdalClientSecret,
+];
 
 /// The longest secret that is one, in bytes.
 const LONGEST_SECRET: usize = 64 * 1024;
@@ -168,8 +173,9 @@ pub trait Document {
 
 /// Whether a secret, raw and with its quotes, is none: nothing but blanks, however they are written, or absurdly long.
 pub(super) fn is_blank(secret: &str) -> bool {
-    let text = serde_json::from_str::<Cow<'_, str>>(secret).unwrap_or_default();
-    secret.len() > LONGEST_SECRET || text.chars().all(|letter| letter.is_whitespace() || letter.is_control())
+    let is_nothing = |text: Cow<'_, str>| text.chars().all(|letter| letter.is_whitespace() || letter.is_control());
+    // What is no Unicode is something.
+    secret.len() > LONGEST_SECRET || serde_json::from_str(secret).is_ok_and(is_nothing)
 }
 
 /// Reads an entry that the vault keeps with a record: its own, or a rival's.

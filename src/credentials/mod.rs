@@ -2,12 +2,13 @@
 //! its bytes become text ([`Codec`]) and what lock its writers take; `file` is the one module that writes it. A [`Document`] is
 //! its parsed text: which of its entries are credentials, and an edit that keeps every other byte. Inject, harvest, scrub
 //! (`edit`) and merge are pure functions over any document; what only MSAL's token cache has is in `msal`,
-//! what only the list of service principals has in `service_principals`.
+//! what only the list of service principals has in `service_principals`, and what an az before 2.30 has in `adal`.
 //!
 //! What is not understood is an error ([`Kind::CacheForeign`]) and is left as it is.
 //!
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
+pub mod adal;
 mod codec;
 mod document;
 pub mod edit;
@@ -16,8 +17,7 @@ pub(crate) mod file;
 pub(crate) mod in_memory;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub(crate) mod keyring_items;
-// What is merged is a private copy.
-#[cfg(any(target_os = "linux", test))]
+mod list;
 pub(crate) mod merge;
 pub mod msal;
 mod msal_lock;

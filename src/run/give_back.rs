@@ -15,6 +15,7 @@ use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{self, Replaced, ServicePrincipals, is_record_of};
 use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Kind, Result};
+use crate::run::adal::take_in_dead;
 use crate::run::certificates::put_back_certificates;
 use crate::store::CredentialStore;
 use crate::store::opened::Opened;
@@ -52,10 +53,12 @@ impl CredentialStore<'_> {
         // What an unwrapped az has put there since, or renewed after an uninstall that was killed, is newer than the vault's.
         #[cfg(any(target_os = "linux", target_os = "macos"))]
         self.take_in_keyring_items();
+        take_in_dead(self)?;
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;
         self.put_back_adal_file(opened.contents())?;
+        self.put_back_adal_tokens(opened.contents())?;
         let mut given_secrets = 0;
         if opened.contents().records.iter().any(is_record_of) {
             given_secrets = self.give_back_principals(&mut opened)?;

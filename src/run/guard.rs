@@ -11,10 +11,11 @@ use crate::credentials::origin::Origin;
 use crate::credentials::{CredentialFile, MsalLock};
 use crate::failure::Result;
 use crate::journal::{Action, Event};
+use crate::run::adal::AdalPlace;
 use crate::run::exposure::kind::ExposureKind;
 use crate::run::exposure::{self, AzEnd, Ending, GivenCredentials};
 use crate::run::guardian::DISMISSED;
-use crate::run::manifest::{Files, Manifest};
+use crate::run::manifest::{Files, Manifest, Role};
 use crate::settings::Settings;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
@@ -79,6 +80,8 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
         AccountEffect::Nothing | AccountEffect::SignIn => Forgetting::Never,
     };
     let given = GivenCredentials::to(effect);
+    // Until now, as its az lived.
+    let own_file = files.take(Role::OwnFile);
     let ending = Ending { forgetting, origin, az: AzEnd::Failed };
     store.blank_kept_answers();
     let Some(exposure) = exposure::handed_over(manifest.exposure, given, &mut files) else { return Ok(()) };
@@ -89,6 +92,10 @@ fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) ->
     }
     if MsalLock::is_taken(store.principals.path()) {
         drop(store.lock_principals());
+    }
+    if own_file.is_some() {
+        drop(own_file);
+        AdalPlace::of(&store.app.context, store.config_dir).map_or(Ok(()), |place| place.sweep(store))?;
     }
     if settled.is_err() && !manifest.exposure.is_shared() {
         // A shim that was killed while it wiped the copy left it torn, and MSAL's lock behind.

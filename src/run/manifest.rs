@@ -49,10 +49,12 @@ pub(crate) enum Role {
     PrincipalsCopy,
     /// What that was made of.
     PrincipalsBase,
+    /// The lock of the file that an az before 2.30 has for itself; held for as long as that az lives.
+    OwnFile,
 }
 
 impl Role {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Copy,
         Self::Base,
         Self::MountLock,
@@ -61,6 +63,7 @@ impl Role {
         Self::Watch,
         Self::PrincipalsCopy,
         Self::PrincipalsBase,
+        Self::OwnFile,
     ];
 }
 

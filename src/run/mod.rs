@@ -2,7 +2,7 @@
 //! time line; the steps are in the modules below. Whatever goes wrong on our side, az still runs, and nothing is
 //! deleted that is not stored.
 
-mod adal_file;
+mod adal;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod az_keyring;
 mod certificates;
@@ -34,6 +34,7 @@ pub use certificates::MovedCertificate;
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::{AccountEffect, TokenRequest};
+use crate::azure::known_az::KnownAz;
 use crate::azure::profile::Profile;
 use crate::azure::{Command, ConfigDir, TokenStorage};
 use crate::failure::{Failure, Kind, Result};
@@ -100,6 +101,7 @@ impl Run<'_> {
         let started = if command.name().is_some() { Started::Program } else { Started::Az };
         let policy = Policy::new(self.app, &self.program, started);
         let guardian = Guardian::start(&self.app.context);
+        let known = KnownAz::at(&self.app.context, self.real_az.as_deref().unwrap_or(&self.program));
         let launch = Launch {
             store: &store,
             policy: &policy,
@@ -108,10 +110,12 @@ impl Run<'_> {
             run_variable: &self.run_variable,
             streams: Streams::Callers,
             storage,
+            known: &known,
         };
         let begun = launch.begin()?;
         let request = command.likely_request();
-        let wanted = self.wanted(&store, command, request.as_ref()).filter(|_| storage.is_file());
+        let wanted =
+            self.wanted(&store, command, request.as_ref()).filter(|_| storage.is_file() && !known.keeps_adal_tokens());
         let tokens = Tokens { store: &store, real_az: self.real_az.as_deref(), command: command.group() };
         let is_for_a_token = command.group().is_for_a_token();
         let to_renew = wanted.as_ref().filter(|_| asked == Asked::Not);
@@ -178,7 +182,7 @@ impl Run<'_> {
         });
         let forgetting = forgetting(command, ended.az(), storage);
         let farewell = self.is_settled(ended.settle(forgetting)).then(|| guardian.dismiss());
-        if forgetting == Forgetting::Removed {
+        if forgetting == Forgetting::Removed && !known.keeps_adal_tokens() {
             self.is_settled(store.forget_adal_file());
         }
         store.drop_outdated_identities();

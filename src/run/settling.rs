@@ -2,6 +2,9 @@
 //! behind, and the settling of a run, which takes what it changed into the vault and scrubs what no other run needs. A cache
 //! that is in memory comes back from there with it. What fails is tried again by the next sweep, and nothing is lost.
 
+use crate::app::App;
+use crate::azure::known_az::KnownAz;
+use crate::azure::real_az;
 use crate::credentials::msal::TokenCache;
 #[cfg(target_os = "linux")]
 use crate::credentials::origin::Order;
@@ -56,7 +59,11 @@ impl CredentialStore<'_> {
         let taken = self.take_in_keyring_items();
         #[cfg(not(any(target_os = "linux", target_os = "macos")))]
         let taken = 0;
-        self.sweep().map(|()| taken)
+        let swept = self.sweep();
+        let App { context, settings, .. } = self.app;
+        let real_az = || real_az::find(context, settings, &[]).ok();
+        self.take_in_adal(|| KnownAz::at(context, &real_az()?).version());
+        swept.map(|()| taken)
     }
 
     /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.

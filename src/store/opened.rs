@@ -3,6 +3,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::credentials::adal::{self, AdalTokens};
 use crate::credentials::edit::Harvest;
 use crate::credentials::msal::{self, TokenCache};
 use crate::credentials::origin::{Order, Origin};
@@ -106,6 +107,36 @@ impl<'s> Opened<'s> {
     pub(crate) fn forget_principals(&mut self, principals: &[Owner], after: &ServicePrincipals<'_>) -> Result<()> {
         let forgotten = service_principals::forget(principals, after, &mut self.vault.contents)?;
         self.note_forgotten(forgotten, principals, after)
+    }
+
+    /// Takes in what is new in ADAL's list; see [`adal::harvest`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(crate) fn harvest_adal(
+        &mut self,
+        tokens: &AdalTokens<'_>,
+        by: Origin<'_>,
+        order: Order,
+        replaced: Replaced,
+    ) -> Result<()> {
+        let now = self.store.app.context.now();
+        let harvest = adal::harvest(tokens, &mut self.vault.contents, now, by, order, replaced)?;
+        self.note_harvest(&harvest);
+        Ok(())
+    }
+
+    /// Forgets those of `owners` that `after` does not have; see [`adal::forget`].
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(crate) fn forget_adal(&mut self, owners: &[Owner], after: &AdalTokens<'_>) -> Result<()> {
+        let forgotten = adal::forget(owners, after, &mut self.vault.contents)?;
+        if !forgotten.is_empty() {
+            self.change = Change::Some;
+        }
+        self.forgotten.extend(forgotten);
+        Ok(())
     }
 
     fn note_harvest(&mut self, harvest: &Harvest) {

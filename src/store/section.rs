@@ -112,7 +112,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `Busy`, `Storage`, `CacheForeign`.
-    pub(super) fn lock_file<'c, F>(&'c self, file: &'c F, deadline: Duration) -> Result<FileSection<'c, F>>
+    pub(crate) fn lock_file<'c, F>(&'c self, file: &'c F, deadline: Duration) -> Result<FileSection<'c, F>>
     where
         F: CredentialFile<Lock = MsalLock>,
     {

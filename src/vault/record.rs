@@ -17,11 +17,22 @@ pub enum CredentialKind {
     ClientCertificate,
     /// The file in which an az before 2.30 kept its tokens, whole.
     AdalTokens,
+    /// A refresh token of such a file, where such an az uses it.
+    AdalRefreshToken,
+    /// A service principal's secret of such a file.
+    AdalClientSecret,
 }
 
 impl CredentialKind {
-    const ALL: [Self; 5] =
-        [Self::RefreshToken, Self::ClientSecret, Self::ClientAssertion, Self::ClientCertificate, Self::AdalTokens];
+    const ALL: [Self; 7] = [
+        Self::RefreshToken,
+        Self::ClientSecret,
+        Self::ClientAssertion,
+        Self::ClientCertificate,
+        Self::AdalTokens,
+        Self::AdalRefreshToken,
+        Self::AdalClientSecret,
+    ];
 
     /// Its name in a vault, which never changes.
     pub(crate) fn name(self) -> &'static str {
@@ -31,6 +42,8 @@ impl CredentialKind {
             Self::ClientAssertion => "client_assertion",
             Self::ClientCertificate => "client_certificate",
             Self::AdalTokens => "adal_tokens",
+            Self::AdalRefreshToken => "adal_refresh_token",
+            Self::AdalClientSecret => "adal_client_secret",
         }
     }
 
@@ -45,7 +58,7 @@ pub struct Record {
     /// What it is.
     pub kind: CredentialKind,
     /// What tells it from others of its kind, as raw JSON text with its quotes: of a refresh token its entry's key in its
-    /// section, of a service principal its client id and tenant.
+    /// section, of a service principal its client id and tenant, of an entry of ADAL's a list of all that tells it from others.
     pub id: String,
     /// Whose it is.
     pub owner: Owner,

@@ -59,6 +59,11 @@ fn service_principals() {
     replay("service_principals", checks::service_principals::check, 10_000);
 }
 
+#[test]
+fn adal() {
+    replay("adal", checks::adal::check, 10_000);
+}
+
 /// What Python itself reads out of the INI files of the corpus is what the reference reading says.
 #[test]
 fn configparser_agrees() {

@@ -74,6 +74,7 @@ mod answers {
 }
 
 mod runs {
+    mod adal;
     mod adfs;
     mod adoption;
     mod adversity;

@@ -19,8 +19,7 @@ pub(super) fn look(app: &App, seen: &mut Seen<'_>) {
     match az.version {
         Some(version) if !Version::keeps_an_msal_cache(version) => {
             let what = format!("`{path}` is version {version}, which is too old: azward answers for 2.30 and later");
-            let why =
-                "it keeps its refresh tokens in accessTokens.json, in the clear, from where azward does not take them";
+            let why = "its logins are sealed, but each token that it is asked for starts Python, and sessions need a later one";
             seen.find("real-az-too-old", &path, what, why, "upgrade the Azure CLI, then sign in again".to_owned());
         }
         Some(_) => {}

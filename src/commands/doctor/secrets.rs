@@ -24,7 +24,7 @@ pub(super) fn look<'a>(app: &'a App, store: &'a CredentialStore<'a>, seen: &mut 
                     .to_owned()
             }
             false if path.ends_with("accessTokens.json") => {
-                format!("run `azward scrub`: with an az of 2.30 or later it goes into the vault; or remove `{shown}`")
+                format!("run `azward scrub`: where it knows the az it takes that into the vault; or remove `{shown}`")
             }
             false => format!("remove `{shown}` if you do not need it: az does not"),
         };

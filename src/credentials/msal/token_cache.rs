@@ -141,7 +141,9 @@ impl Document for TokenCache<'_> {
             CredentialKind::ClientSecret
             | CredentialKind::ClientAssertion
             | CredentialKind::ClientCertificate
-            | CredentialKind::AdalTokens => None,
+            | CredentialKind::AdalTokens
+            | CredentialKind::AdalRefreshToken
+            | CredentialKind::AdalClientSecret => None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Property tests of the pure functions in `edit` and `merge`, over any format of a document: token caches (`caches`), and a
-//! format that is nobody's (`lines`), to show that the functions are not MSAL's alone, and lists of service principals (`lists`).
+//! format that is nobody's (`lines`), to show that the functions are not MSAL's alone, lists of service principals (`lists`) and ADAL's
+//! (`adal_lists`).
 //! And of what only a token cache has.
 
+mod adal_lists;
 mod caches;
 mod lines;
 mod lists;
@@ -13,6 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use zeroize::Zeroizing;
 
+use self::adal_lists::{AdalLists, adal_list};
 use self::caches::{Msal, cache};
 use self::lines::{Lines, lines};
 use self::lists::{Lists, list};
@@ -149,52 +152,59 @@ fn merge_into_itself<F: Format>(text: &str, after: &str) -> TestCaseResult {
 
 proptest! {
     #[test]
-    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines(), list in list()) {
+    fn inject_after_scrub_restores_every_byte(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         inject_after_scrub::<Msal>(&cache)?;
         inject_after_scrub::<Lines>(&lines)?;
         inject_after_scrub::<Lists>(&list)?;
+        inject_after_scrub::<AdalLists>(&adal)?;
     }
 
     #[test]
-    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines(), list in list()) {
+    fn scrub_after_inject_loses_nothing(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         scrub_after_inject::<Msal>(&cache)?;
         scrub_after_inject::<Lines>(&lines)?;
         scrub_after_inject::<Lists>(&list)?;
+        scrub_after_inject::<AdalLists>(&adal)?;
     }
 
     #[test]
-    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines(), list in list()) {
+    fn nothing_is_scrubbed_that_the_vault_does_not_have(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         scrub_of_the_unknown::<Msal>(&cache)?;
         scrub_of_the_unknown::<Lines>(&lines)?;
         scrub_of_the_unknown::<Lists>(&list)?;
+        scrub_of_the_unknown::<AdalLists>(&adal)?;
     }
 
     #[test]
-    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines(), list in list()) {
+    fn a_second_harvest_finds_nothing_new(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         second_harvest::<Msal>(&cache)?;
         second_harvest::<Lines>(&lines)?;
         second_harvest::<Lists>(&list)?;
+        second_harvest::<AdalLists>(&adal)?;
     }
 
     #[test]
-    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines(), list in list()) {
+    fn a_credential_that_was_replaced_never_comes_back(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         replacement::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
         replacement::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
         replacement::<Lists>(&list, &lists::renewed(&list))?;
+        replacement::<AdalLists>(&adal, &adal_lists::renewed(&adal))?;
     }
 
     #[test]
-    fn what_is_old_gives_way_and_what_is_unknown_stays(cache in cache(), lines in lines(), list in list()) {
+    fn what_is_old_gives_way_and_what_is_unknown_stays(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         renewal::<Msal>(&cache, &cache.replace("\"secret\": \"", "\"secret\": \"new-"))?;
         renewal::<Lines>(&lines, &lines.replace(" \"", " \"new-"))?;
         renewal::<Lists>(&list, &lists::renewed(&list))?;
+        renewal::<AdalLists>(&adal, &adal_lists::renewed(&adal))?;
     }
 
     #[test]
-    fn who_is_signed_out_is_out_of_every_section(cache in cache(), lines in lines(), list in list()) {
+    fn who_is_signed_out_is_out_of_every_section(cache in cache(), lines in lines(), list in list(), adal in adal_list()) {
         signed_out::<Msal>(&cache)?;
         signed_out::<Lines>(&lines)?;
         signed_out::<Lists>(&list)?;
+        signed_out::<AdalLists>(&adal)?;
     }
 
     #[test]
@@ -202,12 +212,15 @@ proptest! {
         caches in [cache(), cache()],
         lines in [lines(), lines()],
         lists in [list(), list()],
+        adal in [adal_list(), adal_list()],
     ) {
         merge_into_itself::<Msal>(&caches[0], &caches[1])?;
         merge_into_itself::<Lines>(&lines[0], &lines[1])?;
         // A principal that is taken out goes with its secret: in the real list there is none.
         let [before, after] = lists.map(|text| scrubbed::<Lists>(&text, &harvested::<Lists>(&text)));
         merge_into_itself::<Lists>(&before, &after)?;
+        let [before, after] = adal.map(|text| scrubbed::<AdalLists>(&text, &harvested::<AdalLists>(&text)));
+        merge_into_itself::<AdalLists>(&before, &after)?;
     }
 
     #[test]
@@ -218,6 +231,16 @@ proptest! {
         };
         prop_assert_eq!(secrets(&text), ServicePrincipals::parse(&text).unwrap().secret_count());
         prop_assert_eq!(secrets(&scrubbed::<Lists>(&text, &harvested::<Lists>(&text))), 0);
+    }
+
+    #[test]
+    fn what_is_taken_out_of_adal_s_list_is_what_a_survey_finds(text in adal_list()) {
+        let secrets = |text: &str| {
+            let found = marks(text.as_bytes()).into_iter().filter(|(mark, _)| *mark != Mark::CertificateFile);
+            found.map(|(_, count)| count).sum::<usize>()
+        };
+        prop_assert_eq!(secrets(&text), AdalLists::parse(&text).secret_count());
+        prop_assert_eq!(secrets(&scrubbed::<AdalLists>(&text, &harvested::<AdalLists>(&text))), 0);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::entries::{PRINCIPALS, Principal, ServicePrincipals, without_secret};
+use super::entries::{Principal, ServicePrincipals, without_secret};
 use crate::credentials::document::{Change, Document, Entry};
+use crate::credentials::list::BARE;
 use crate::credentials::msal::joined;
 use crate::failure::Result;
 use crate::secret::Secret;
@@ -96,7 +97,7 @@ pub(crate) fn hand_over_assertions(
     }
     let keys = list.principals().map(|principal| &*principal.id);
     let entries = keys.zip(&texts).map(|(key, text)| Entry { key, value: text }).collect();
-    has_handed.then(|| list.edit(&[Change { section: PRINCIPALS, entries }]))
+    has_handed.then(|| list.edit(&[Change { section: BARE, entries }]))
 }
 
 /// An entry that was handed over as it is at rest; `None` for one that was not, or that somebody has taken apart.

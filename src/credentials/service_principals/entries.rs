@@ -1,9 +1,6 @@
 //! The list of service principals as a document: read without copying, edited by splicing, so that every byte that azward does
-//! not mean to change stays as it was, whatever members a later az adds. Each principal stands in two sections: in
-//! [`PRINCIPALS`] without its secret, and in [`CREDENTIALS`] as it is, if it has one. A text that is not such a list is
+//! not mean to change stays as it was, whatever members a later az adds (`list`). A text that is not such a list is
 //! [`Kind::CacheForeign`] and is never edited.
-//!
-//! The layout written is that of `json.dumps(..., indent=4)`.
 //!
 //! [`Kind::CacheForeign`]: crate::failure::Kind::CacheForeign
 
@@ -17,15 +14,13 @@ use zeroize::Zeroizing;
 
 use super::certificates;
 use crate::credentials::document::{Absence, Change, Credential, Document, Entry, is_blank};
-use crate::credentials::msal::{Members, joined, not_understood};
+use crate::credentials::list::{BARE, Layout, List, Place, WHOLE, are_distinct, only, with_empty};
+use crate::credentials::msal::{Members, not_understood};
 use crate::failure::{Failure, Result};
 use crate::vault::{CredentialKind, Owner};
 
-/// All principals, each without its secret.
-pub(super) const PRINCIPALS: &str = "principals";
-
-/// Those that have a secret, whole.
-pub(super) const CREDENTIALS: &str = "credentials";
+/// As az writes the list: `json.dumps(…, indent=4)`.
+const LAYOUT: Layout = Layout { before: "[\n    ", between: ",\n    ", after: "\n]" };
 
 /// The members that are secrets, by what they are.
 const SECRETS: [(&str, CredentialKind); 2] =
@@ -34,11 +29,11 @@ const SECRETS: [(&str, CredentialKind); 2] =
 /// A list of service principals, borrowed from its text.
 pub struct ServicePrincipals<'a> {
     text: &'a str,
-    places: Vec<Place<'a>>,
+    places: Vec<Placed<'a>>,
 }
 
 /// A principal in its list.
-struct Place<'a> {
+struct Placed<'a> {
     raw: &'a str,
     bare: Cow<'a, str>,
     principal: Principal<'a>,
@@ -154,13 +149,11 @@ impl<'a> ServicePrincipals<'a> {
         let raws: Vec<&'a RawValue> = serde_json::from_str(text).map_err(|error| foreign(&error))?;
         let place = |raw: &'a RawValue| {
             let principal = Principal::read(raw.get())?;
-            Ok(Place { bare: without_secret(raw.get(), &principal), raw: raw.get(), principal })
+            Ok(Placed { bare: without_secret(raw.get(), &principal), raw: raw.get(), principal })
         };
-        let places: Vec<Place<'a>> = raws.into_iter().map(place).collect::<Result<_>>()?;
-        let mut ids: Vec<&str> = places.iter().map(|place| &*place.principal.id).collect();
-        ids.sort_unstable();
+        let places: Vec<Placed<'a>> = raws.into_iter().map(place).collect::<Result<_>>()?;
         // az has the first of two, and removes both.
-        match ids.is_sorted_by(|one, next| one < next) {
+        match are_distinct(places.iter().map(|place| &*place.principal.id)) {
             true => Ok(Self { text, places }),
             false => Err(foreign(&"a service principal stands twice")),
         }
@@ -193,22 +186,27 @@ impl<'a> ServicePrincipals<'a> {
         self.with_credentials(&[])
     }
 
-    fn bare_entries(&self) -> Vec<Entry<'_>> {
-        self.places.iter().map(|place| Entry { key: &place.principal.id, value: &place.bare }).collect()
-    }
-
-    fn whole_entries(&self) -> Vec<Entry<'_>> {
-        let whole = self.places.iter().filter(|place| place.principal.secret.is_some());
-        whole.map(|place| Entry { key: &place.principal.id, value: place.raw }).collect()
+    fn list(&self) -> List<'_> {
+        let places = self.places.iter().map(|own| Place {
+            key: &own.principal.id,
+            raw: own.raw,
+            bare: &own.bare,
+            has_secret: own.principal.secret.is_some(),
+        });
+        List { text: self.text, places: places.collect(), layout: LAYOUT }
     }
 }
 
 impl Document for ServicePrincipals<'_> {
     fn section_of(kind: CredentialKind) -> Option<&'static str> {
         match kind {
-            CredentialKind::ClientSecret | CredentialKind::ClientAssertion => Some(CREDENTIALS),
+            CredentialKind::ClientSecret | CredentialKind::ClientAssertion => Some(WHOLE),
             // What the vault has of a certificate no list has.
-            CredentialKind::RefreshToken | CredentialKind::ClientCertificate | CredentialKind::AdalTokens => None,
+            CredentialKind::RefreshToken
+            | CredentialKind::ClientCertificate
+            | CredentialKind::AdalTokens
+            | CredentialKind::AdalRefreshToken
+            | CredentialKind::AdalClientSecret => None,
         }
     }
 
@@ -232,15 +230,11 @@ impl Document for ServicePrincipals<'_> {
     }
 
     fn section_names(&self) -> Vec<Cow<'_, str>> {
-        vec![Cow::Borrowed(PRINCIPALS), Cow::Borrowed(CREDENTIALS)]
+        vec![Cow::Borrowed(BARE), Cow::Borrowed(WHOLE)]
     }
 
     fn section(&self, name: &str) -> Result<Vec<Entry<'_>>> {
-        Ok(match name {
-            PRINCIPALS => self.bare_entries(),
-            CREDENTIALS => self.whole_entries(),
-            _ => Vec::new(),
-        })
+        Ok(self.list().section(name))
     }
 
     fn owners(&self) -> Result<HashSet<Owner>> {
@@ -252,51 +246,8 @@ impl Document for ServicePrincipals<'_> {
     }
 
     fn edit(&self, changes: &[Change<'_>]) -> Zeroizing<String> {
-        let changed = |name: &str| changes.iter().find(|change| change.section == name);
-        let (bare, whole) = (self.bare_entries(), self.whole_entries());
-        let credentials = changed(CREDENTIALS).map_or(&whole, |change| &change.entries);
-        let mut entries = changed(PRINCIPALS).map_or(bare, |change| change.entries.clone());
-        for entry in &mut entries {
-            if let Some(credential) = credentials.iter().find(|other| other.key == entry.key) {
-                *entry = *credential;
-            }
-        }
-        // A principal that is taken out goes with its secret; one that is put in comes with it.
-        if changed(CREDENTIALS).is_some() {
-            let is_new = |credential: &&Entry<'_>| !entries.iter().any(|entry| entry.key == credential.key);
-            let new: Vec<Entry<'_>> = credentials.iter().filter(is_new).copied().collect();
-            entries.extend(new);
-        }
-        let keys = self.places.iter().map(|place| place.principal.id.as_str());
-        match keys.eq(entries.iter().map(|entry| entry.key)) {
-            true => self.splice(&entries),
-            false => render(&entries),
-        }
+        self.list().edit(changes)
     }
-}
-
-impl ServicePrincipals<'_> {
-    /// The text with these entries in the places of the old ones.
-    fn splice(&self, entries: &[Entry<'_>]) -> Zeroizing<String> {
-        let (mut parts, mut done) = (Vec::new(), 0);
-        for (place, entry) in self.places.iter().zip(entries) {
-            let start = place.raw.as_ptr() as usize - self.text.as_ptr() as usize;
-            parts.extend([&self.text[done..start], entry.value]);
-            done = start + place.raw.len();
-        }
-        parts.push(&self.text[done..]);
-        joined(&parts)
-    }
-}
-
-/// The list of these entries.
-fn render(entries: &[Entry<'_>]) -> Zeroizing<String> {
-    let mut parts = Vec::with_capacity(2 * entries.len() + 1);
-    for (place, entry) in entries.iter().enumerate() {
-        parts.extend([if place == 0 { "[\n    " } else { ",\n    " }, entry.value]);
-    }
-    parts.push(if entries.is_empty() { "[]" } else { "\n]" });
-    joined(&parts)
 }
 
 /// An entry with an empty text for its secret, or with its certificate again.
@@ -305,17 +256,12 @@ pub(super) fn without_secret<'a>(raw: &'a str, principal: &Principal<'_>) -> Cow
         return certificates::at_rest(raw).map_or(Cow::Borrowed(raw), Cow::Owned);
     }
     let Some((_, secret)) = principal.secret else { return Cow::Borrowed(raw) };
-    let start = secret.as_ptr() as usize - raw.as_ptr() as usize;
-    Cow::Owned([&raw[..start], "\"\"", &raw[start + secret.len()..]].concat())
+    Cow::Owned(with_empty(raw, secret))
 }
 
 /// The one member of that name: of two Python has the last, and what is edited would be another.
 fn one<'a>(members: &Members<'a>, name: &str) -> Result<Option<&'a RawValue>> {
-    let mut named = members.named(name);
-    match (named.next(), named.next()) {
-        (found, None) => Ok(found),
-        _ => Err(foreign(&format_args!("a service principal has {name} twice"))),
-    }
+    only(members, name).map_err(|reason| foreign(&format_args!("a service principal {reason}")))
 }
 
 fn member<T: DeserializeOwned>(members: &Members<'_>, name: &str) -> Result<Option<T>> {
@@ -367,11 +313,11 @@ mod tests {
     #[test]
     fn a_list_that_loses_or_gains_somebody_is_written_as_az_does() {
         let list = ServicePrincipals::parse(LIST).unwrap();
-        let mut entries = list.section(PRINCIPALS).unwrap();
+        let mut entries = list.section(BARE).unwrap();
         entries.drain(..2);
-        let fewer = list.edit(&[Change { section: PRINCIPALS, entries }]);
+        let fewer = list.edit(&[Change { section: BARE, entries }]);
         assert_eq!(*fewer, "[\n    { \"client_id\" : \"d\", \"tenant\":\"t\", \"client_assertion\":\"ey.J\" }\n]");
-        assert_eq!(*list.edit(&[Change { section: PRINCIPALS, entries: Vec::new() }]), "[]");
+        assert_eq!(*list.edit(&[Change { section: BARE, entries: Vec::new() }]), "[]");
     }
 
     #[test]

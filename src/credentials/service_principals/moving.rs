@@ -3,9 +3,10 @@
 
 use zeroize::Zeroizing;
 
-use super::entries::{CREDENTIALS, PRINCIPALS, ServicePrincipals};
+use super::entries::ServicePrincipals;
 use crate::azure::profile::Profile;
 use crate::credentials::document::{Change, Document, Entry};
+use crate::credentials::list::{BARE, WHOLE};
 
 /// All of `list`, as they stand there.
 pub(crate) fn all_in<'l>(list: &'l ServicePrincipals<'_>) -> Vec<Entry<'l>> {
@@ -40,7 +41,7 @@ pub(crate) fn without_listed(list: &ServicePrincipals<'_>, profile: &Profile) ->
 /// One with a secret stands in both sections, and has it in both.
 fn with_exactly(list: &ServicePrincipals<'_>, entries: &[Entry<'_>]) -> Zeroizing<String> {
     let change = |section| Change { section, entries: entries.to_vec() };
-    list.edit(&[change(PRINCIPALS), change(CREDENTIALS)])
+    list.edit(&[change(BARE), change(WHOLE)])
 }
 
 #[cfg(test)]

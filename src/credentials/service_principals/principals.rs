@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 use super::certificates::bare_entry;
-use super::entries::{PRINCIPALS, Principal, ServicePrincipals};
+use super::entries::{Principal, ServicePrincipals};
 use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::edit::{self, Harvest};
+use crate::credentials::list::BARE;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::rivals;
 use crate::failure::Result;
@@ -72,9 +73,9 @@ pub(crate) fn seat(
     if lost.is_empty() {
         return Ok(None);
     }
-    let mut entries = list.section(PRINCIPALS)?;
+    let mut entries = list.section(BARE)?;
     entries.extend(lost.iter().map(|(key, value)| Entry { key, value }));
-    Ok(Some(list.edit(&[Change { section: PRINCIPALS, entries }])))
+    Ok(Some(list.edit(&[Change { section: BARE, entries }])))
 }
 
 /// The vault's records of principals that the list has not, and that `is_listed` knows by their application's id.

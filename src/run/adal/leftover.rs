@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::azure::Owner;
 use crate::azure::credential_marks::{self, Mark};
-use crate::azure::version::Version;
+use crate::credentials::adal::{NAME, file_of};
 use crate::failure::{Failure, Result};
 use crate::journal::{Action, Event};
 use crate::run::whole_files::{put_back, remove};
@@ -19,17 +19,13 @@ use crate::text;
 use crate::user_file;
 use crate::vault::{Contents, CredentialKind, Record};
 
-/// The file's name, and the id of its record.
-const NAME: &str = "accessTokens.json";
-
 /// What is no such file: it is not read into memory.
 const BOUND: u64 = 16 * 1024 * 1024;
 
 impl CredentialStore<'_> {
-    /// Takes it in, if it is there, has a secret in it, and the az of this `version` does not use it. What keeps it from that is told.
-    pub(crate) fn take_in_adal_file(&self, version: impl FnOnce() -> Option<Version>) {
-        let is_there = self.adal_file().symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        if !is_there || !version().is_some_and(Version::keeps_an_msal_cache) {
+    /// Takes it in, if it is there and has a secret in it, where no az uses it. What keeps it from that is told.
+    pub(super) fn take_in_adal_file(&self) {
+        if !self.adal_file().symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             return;
         }
         match self.try_to_take_in() {
@@ -43,18 +39,19 @@ impl CredentialStore<'_> {
         }
     }
 
-    /// Drops what the vault has of it: whoever had az forget everything means that too.
+    /// Drops what the vault has of it, and of one that such an az used: whoever had a later az forget everything means that too.
     ///
     /// # Errors
     /// Whatever kept it from that.
-    pub(super) fn forget_adal_file(&self) -> Result<()> {
-        if !self.vault.exists() || self.vault.load_unasked()?.of(CredentialKind::AdalTokens).next().is_none() {
+    pub(in crate::run) fn forget_adal_file(&self) -> Result<()> {
+        let is_of_it = |record: &Record| record.kind == CredentialKind::AdalTokens || file_of(record) == Some(NAME);
+        if !self.vault.exists() || !self.vault.load_unasked()?.records.iter().any(is_of_it) {
             return Ok(());
         }
         let vault = self.prepared()?.enter_vault()?;
         let mut opened = vault.open()?;
         opened.change(|contents| {
-            contents.records.retain(|record| record.kind != CredentialKind::AdalTokens);
+            contents.records.retain(|record| !is_of_it(record));
             Ok(true)
         })?;
         opened.commit().stored
@@ -64,7 +61,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// `NoPlace` where another is there by now, `Storage`.
-    pub(super) fn put_back_adal_file(&self, contents: &Contents) -> Result<()> {
+    pub(in crate::run) fn put_back_adal_file(&self, contents: &Contents) -> Result<()> {
         let Some(record) = contents.of(CredentialKind::AdalTokens).next() else { return Ok(()) };
         let path = self.adal_file();
         put_back(&path, &record.entry, &format!("`{}`", text::path(&path)))

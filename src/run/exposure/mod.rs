@@ -6,6 +6,7 @@ pub(crate) mod in_place;
 pub(crate) mod kind;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
+pub(crate) mod own_file;
 pub(crate) mod policy;
 #[cfg(target_os = "linux")]
 pub(crate) mod private;
@@ -14,6 +15,7 @@ mod refusals;
 #[cfg(target_os = "linux")]
 mod temp_cache;
 
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::fs::File;
 
@@ -132,6 +134,11 @@ pub(crate) trait Exposure: Debug + Sync {
     /// # Errors
     /// Whatever kept it from doing so; az can be run all the same.
     fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()>;
+
+    /// What az is to have in its environment for it.
+    fn variable(&self) -> Option<(&'static OsStr, &OsStr)> {
+        None
+    }
 
     /// What kept the service principals' secrets from an az that has all else.
     fn principals_handicap(&self) -> Option<&Failure>;

@@ -57,6 +57,8 @@ pub(super) struct Launch<'a> {
     pub streams: Streams,
     /// Where it keeps its tokens.
     pub storage: TokenStorage,
+    /// What is known of the real az.
+    pub known: &'a KnownAz<'a>,
 }
 
 /// Whose standard streams an az has.
@@ -122,7 +124,8 @@ impl<'a> Launch<'a> {
     /// # Errors
     /// [`Kind::NotStarted`](crate::failure::Kind::NotStarted).
     pub(super) fn begin(self) -> Result<Begun<'a>> {
-        let mut plan = if self.storage.is_file() { self.policy.plan(self.command) } else { Plan::Nothing };
+        let reads_the_cache = self.storage.is_file() && !self.known.keeps_adal_tokens();
+        let mut plan = if reads_the_cache { self.policy.plan(self.command) } else { Plan::Nothing };
         if plan == Plan::Private {
             plan = self.instead_of_private();
         }
@@ -131,9 +134,11 @@ impl<'a> Launch<'a> {
         // are handed over.
         let _ = self.store.sweep();
         self.store.seat_lost_principals();
-        let version = || KnownAz::at(&self.store.app.context, self.policy.real_az()).version();
-        self.store.take_in_adal_file(version);
+        if !self.known.keeps_adal_tokens() {
+            self.store.take_in_adal(|| self.known.version());
+        }
         let begun = match plan {
+            _ if self.known.keeps_adal_tokens() => self.begin_with_own_file()?,
             Plan::Private => self.begin_privately()?,
             Plan::Memory => self.begin_in_memory()?,
             plan => self.begin_in_place(self.extent(&plan))?,
@@ -153,15 +158,20 @@ impl<'a> Launch<'a> {
     }
 
     /// What is going to be az: with the caller's environment, but for what is azward's to say.
-    fn pending(&self, kind: ExposureKind, make: impl FnOnce(Program) -> io::Result<PendingAz>) -> Result<PendingAz> {
+    fn pending(
+        &self,
+        kind: ExposureKind,
+        of_exposure: Option<(&'static OsStr, &OsStr)>,
+        make: impl FnOnce(Program) -> io::Result<PendingAz>,
+    ) -> Result<PendingAz> {
         let real_az = self.policy.real_az();
         let run_variable = self.run_variable.within(kind).to_value();
         let storage = self.storage.variable().filter(|_| self.is_its_login_ours());
         let storage = storage.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
         // Not even for as long as it takes to write over it.
-        let keeps_requests = KnownAz::at(&self.store.app.context, real_az).keeps_requests();
-        let no_requests = keeps_requests.then(|| (OsStr::new("AZURE_CORE_USE_MSAL_HTTP_CACHE"), OsStr::new("false")));
-        let own = [Some((OsStr::new(run_variable::VARIABLE), &*run_variable)), storage, no_requests];
+        let no_requests =
+            self.known.keeps_requests().then(|| (OsStr::new("AZURE_CORE_USE_MSAL_HTTP_CACHE"), OsStr::new("false")));
+        let own = [Some((OsStr::new(run_variable::VARIABLE), &*run_variable)), storage, no_requests, of_exposure];
         let own = || own.iter().flatten().copied();
         let others = self.store.app.context.variables().filter(|(name, _)| own().all(|(own, _)| own != *name));
         let program = Program::new(real_az, self.command.arguments(), others.chain(own()));

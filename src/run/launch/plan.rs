@@ -4,9 +4,11 @@ use super::pending::PendingAz;
 use super::{Begun, Launch, Way};
 use crate::azure::command::AccountEffect;
 use crate::failure::Result;
+use crate::run::adal::{AdalPlace, RunCopy};
 use crate::run::exposure::in_place::{Extent, InPlace, Medium};
 #[cfg(target_os = "linux")]
 use crate::run::exposure::memory;
+use crate::run::exposure::own_file::OwnFile;
 use crate::run::exposure::policy::{self, Plan};
 #[cfg(target_os = "linux")]
 use crate::run::exposure::private::Entrance;
@@ -17,7 +19,7 @@ impl<'a> Launch<'a> {
     pub(super) fn begin_privately(self) -> Result<Begun<'a>> {
         match Entrance::new(self.store, self.command.subject()) {
             Ok(Entrance { mount, lock }) => {
-                let az = self.pending(ExposureKind::Private, |program| PendingAz::within(&mount, program))?;
+                let az = self.pending(ExposureKind::Private, None, |program| PendingAz::within(&mount, program))?;
                 Ok(Begun { launch: self, az, way: Way::Private(lock) })
             }
             Err(reason) => self.begin_instead(ExposureKind::Private, reason),
@@ -71,9 +73,27 @@ impl<'a> Launch<'a> {
         self.begin_certainly(Box::new(InPlace::new(extent, self.given(), Medium::Disk)))
     }
 
+    /// Makes ready an az before 2.30, which is given a file of its own; where there can be none it has what the real one has.
+    pub(super) fn begin_with_own_file(self) -> Result<Begun<'a>> {
+        let store = self.store;
+        let inner = InPlace::new(Extent::Nothing, self.given(), Medium::Disk);
+        let Some(place) = AdalPlace::of(&store.app.context, store.config_dir) else {
+            return self.begin_certainly(Box::new(inner));
+        };
+        let swept = place.sweep(store);
+        let copy = swept.and_then(|()| place.with_store(store, |store| RunCopy::begin(&place, store)));
+        match copy {
+            Ok(copy) => self.begin_certainly(Box::new(OwnFile::new(inner, place, copy, self.given()))),
+            Err(failure) => {
+                store.app.journal.warn(store.app.context.now(), &failure);
+                self.begin_certainly(Box::new(inner))
+            }
+        }
+    }
+
     /// Makes ready an az whose exposure nothing can refuse any more.
     fn begin_certainly(self, exposure: Box<dyn Exposure>) -> Result<Begun<'a>> {
-        let az = self.pending(exposure.kind(), PendingAz::new)?;
+        let az = self.pending(exposure.kind(), exposure.variable(), PendingAz::new)?;
         Ok(Begun { launch: self, az, way: Way::Certain(exposure) })
     }
 

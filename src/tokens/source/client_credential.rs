@@ -181,7 +181,11 @@ pub(super) fn request<'a>(
         CredentialKind::ClientSecret
         | CredentialKind::RefreshToken
         | CredentialKind::ClientCertificate
-        | CredentialKind::AdalTokens => form.extend([("client_info", Field::from("1")), ("client_secret", proof)]),
+        | CredentialKind::AdalTokens
+        | CredentialKind::AdalRefreshToken
+        | CredentialKind::AdalClientSecret => {
+            form.extend([("client_info", Field::from("1")), ("client_secret", proof)]);
+        }
     }
     if capability == Capability::Cp1 {
         form.push(("claims", Field::from(CP1)));

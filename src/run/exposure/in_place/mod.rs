@@ -8,7 +8,6 @@
 mod medium;
 mod principals;
 
-#[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
@@ -236,6 +235,15 @@ impl InPlace {
         Ok(accounts)
     }
 
+    /// What a guardian needs to settle it.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Role, &File)> {
+        let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
+        let files = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter();
+        #[cfg(target_os = "linux")]
+        let files = files.chain(self.watched().map(|watch| (Role::Watch, watch)));
+        files
+    }
+
     fn note_accounts(&mut self, accounts: Vec<Owner>) {
         if let Some(held) = &mut self.held {
             held.before = accounts;
@@ -271,11 +279,7 @@ impl Exposure for InPlace {
     }
 
     fn tell_guardian(&self, az: &Recipient<'_>) {
-        let lease = self.held.as_ref().and_then(|held| held.lease.as_ref());
-        let files = lease.map(|lease| (Role::Lease, lease.as_file())).into_iter();
-        #[cfg(target_os = "linux")]
-        let files = files.chain(self.watched().map(|watch| (Role::Watch, watch)));
-        az.tell_guardian(self.kind(), &files.collect::<Vec<_>>());
+        az.tell_guardian(self.kind(), &self.files().collect::<Vec<_>>());
     }
 
     #[cfg(target_os = "linux")]
