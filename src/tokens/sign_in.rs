@@ -2,16 +2,19 @@
 //! and at no keyring. A refusal is known for an hour after it was met. What is az's own affair (managed identities, an az that
 //! keeps its tokens in a keyring) counts as signed in where the profile lists it. Nothing here fails.
 
+use crate::app::App;
 use crate::azure::clouds::Cloud;
+use crate::azure::known_az::KnownAz;
 use crate::azure::profile::{Profile, Subscription};
+use crate::azure::real_az;
 use crate::credentials::service_principals::{self, ServicePrincipals};
-use crate::credentials::{CredentialFile, msal};
+use crate::credentials::{CredentialFile, adal, msal};
 use crate::failure::{Failure, Kind};
 use crate::store::CredentialStore;
 use crate::text;
 use crate::tokens::single_flight::refused_at;
 use crate::tokens::{TokenKey, source};
-use crate::vault::Contents;
+use crate::vault::{Contents, Record};
 
 /// Why a person has to sign in, as [`Kind::SignInNeeded`]; `None` where nobody has to, and where that cannot be told: a vault
 /// that could not be opened for the moment is `vault`'s failure and no lack of a login. `vault` is what the login's vault has,
@@ -50,6 +53,9 @@ pub fn sign_in_needed(store: &CredentialStore<'_>, vault: std::result::Result<&C
         .filter_map(|account| msal::redeemable(contents, &account.id).ok().flatten())
         .map(|redeemable| redeemable.refresh_token.fingerprint())
         .collect();
+    if held.is_empty() && has_adal_tokens(store, contents, user) {
+        return None;
+    }
     let user = text::name(user);
     if held.is_empty() {
         return Some(needed(format!("azward has no login of {user} for `{}`", directory())));
@@ -83,6 +89,9 @@ fn application_needs(
         false if own.iter().any(|own| !own.is_bare()) => return None,
         false => own.iter().flat_map(|own| source::marks_of(contents, &own.id)).collect(),
     };
+    if held.is_empty() && has_adal_tokens(store, contents, client_id) {
+        return None;
+    }
     let name = text::name(client_id);
     if held.is_empty() {
         return Some(needed(format!("azward has nothing that the application {name} signs in with")));
@@ -90,6 +99,15 @@ fn application_needs(
     let wanted = TokenKey::for_resource_manager(&store.app.context, store.config_dir)?;
     refused_at(store, &wanted, &held)
         .map(|_| needed(format!("the token endpoint refused what the application {name} signs in with")))
+}
+
+/// Whether the az is one before 2.30, and what that signs `name` in with is in the vault: nobody but az redeems it.
+fn has_adal_tokens(store: &CredentialStore<'_>, contents: &Contents, name: &str) -> bool {
+    let App { context, settings, .. } = store.app;
+    let is_of_them = |record: &Record| adal::file_of(record).is_some() && record.owner.home_account_id == name;
+    let keeps_adal_tokens =
+        || real_az::find(context, settings, &[]).is_ok_and(|path| KnownAz::at(context, &path).keeps_adal_tokens());
+    contents.records.iter().any(is_of_them) && keeps_adal_tokens()
 }
 
 /// The subscription that commands use, or one of the active cloud's where they would have to be told which.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -68,6 +69,12 @@ impl Number {
             found.extend(below(&memory, &format!("copy-{}-", self.0)));
         }
         found
+    }
+
+    /// When the last of them was written.
+    fn changed_at(self, store: &CredentialStore<'_>) -> Option<SystemTime> {
+        let copies = self.copies(store).into_iter();
+        copies.filter_map(|(path, _)| path.metadata().and_then(|metadata| metadata.modified()).ok()).max()
     }
 
     /// The number of the lock with this file name, if it is one of the store's config directory.
@@ -155,7 +162,11 @@ impl RunCopy {
 /// Whatever kept it from doing so; what could not be taken in is where it was.
 pub(crate) fn take_in_dead(store: &CredentialStore<'_>) -> Result<()> {
     let mut outcome = Ok(());
-    for number in names_in(&run_directory(store)).filter_map(|name| Number::of_lock(store, &name)) {
+    let mut numbers: Vec<Number> =
+        names_in(&run_directory(store)).filter_map(|name| Number::of_lock(store, &name)).collect();
+    // What came last counts.
+    numbers.sort_by_key(|number| number.changed_at(store));
+    for number in numbers {
         let lock_path = number.lock_path(store);
         let Some(_dead) = Lock::attempt(&lock_path, Mode::Exclusive)? else { continue };
         let taken = number.copies(store).into_iter().try_for_each(|(path, name)| take_in(store, path, &name));

@@ -3,6 +3,7 @@
 //! once do not write over one another: what each changed is merged, by authority, resource and user. Such an az writes when it
 //! ends, and what it stored is taken in then. What it needs of MSAL's files, which is nothing, is `InPlace`'s.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::azure::profile::Profile;
 use crate::credentials::adal::AdalTokens;
-use crate::credentials::merge::{Base, Missing, merge};
+use crate::credentials::merge::{Base, Missing, gone_elsewhere, merge};
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::Replaced;
 use crate::credentials::{Change, Credential, CredentialFile, Document};
@@ -30,7 +31,8 @@ use crate::vault::Owner;
 pub(crate) struct OwnFile {
     inner: InPlace,
     place: AdalPlace,
-    copy: RunCopy,
+    /// Why there is none, where there is none.
+    copy: Result<RunCopy>,
     given: GivenCredentials,
     base: Base,
     /// That of the file's login, where that is not the config directory's.
@@ -40,12 +42,13 @@ pub(crate) struct OwnFile {
 impl OwnFile {
     /// One that exposes nothing yet.
     #[must_use]
-    pub(crate) fn new(inner: InPlace, place: AdalPlace, copy: RunCopy, given: GivenCredentials) -> Self {
+    pub(crate) fn new(inner: InPlace, place: AdalPlace, copy: Result<RunCopy>, given: GivenCredentials) -> Self {
         Self { inner, place, copy, given, base: Base::default(), lease: None }
     }
 
     fn fill(&mut self, az: &Recipient<'_>) -> Result<()> {
-        let Self { place, given, .. } = &*self;
+        let Self { place, given, copy, .. } = &*self;
+        let copy = copy.as_ref().map_err(Clone::clone)?;
         let profile = az.store.config_dir.profile();
         let (base, text, lease) = place.with_store(az.store, |store| {
             let lease = if std::ptr::eq(store, az.store) { None } else { Some(store.lease.share()?) };
@@ -72,21 +75,25 @@ impl OwnFile {
             let whole = whole.unwrap_or_else(|| section.text().to_owned().into());
             Ok((Base::of(&tokens, &AdalTokens::parse(&whole, &place.name)?, now)?, whole, lease))
         })?;
+        copy.fill(if text.trim().is_empty() { "[]" } else { &text })?;
         (self.base, self.lease) = (base, lease);
-        self.copy.fill(if text.trim().is_empty() { "[]" } else { &text })
+        Ok(())
     }
 
     /// Takes what the run changed into the vault and the rest into the real file. What the vault cannot take goes into that, as az
-    /// itself would have left it.
-    fn settle_copy(&self, own: &CredentialStore<'_>, forgetting: Forgetting, by: Origin<'_>) -> Result<()> {
-        let text = self.copy.text()?;
+    /// itself would have left it; why, is the inner failure.
+    fn settle_copy(&self, own: &CredentialStore<'_>, forgetting: Forgetting, by: Origin<'_>) -> Result<Result<()>> {
+        let Ok(copy) = &self.copy else { return Ok(Ok(())) };
+        let text = copy.text()?;
         let is_removed = text.is_none();
         // What is still there was not cleared.
         let forgetting = if forgetting == Forgetting::Removed && !is_removed { Forgetting::Never } else { forgetting };
         let text = text.unwrap_or_default();
         // What was cut short says nothing of anybody.
         let is_whole = is_removed || !text.trim().is_empty();
-        let Some(after) = AdalTokens::parse(&text, &self.place.name).ok().filter(|_| is_whole) else { return Ok(()) };
+        let Some(after) = AdalTokens::parse(&text, &self.place.name).ok().filter(|_| is_whole) else {
+            return Ok(Ok(()));
+        };
         let profile = own.config_dir.profile();
         self.place.with_store(own, |store| {
             let _presence = store.app.context.home_lock.enter()?;
@@ -102,7 +109,7 @@ impl OwnFile {
                 let Some(vault) = vault else { return Ok(None) };
                 let mut opened = vault.open_or_replace(&after)?;
                 opened.harvest_adal(&real, by, store.order(), Replaced::IsBack)?;
-                let changed = self.changed(&after)?;
+                let changed = self.changed(&after, &gone_elsewhere(&self.base, &real)?)?;
                 let changed = AdalTokens::parse(&changed, &self.place.name)?;
                 opened.harvest_adal(&changed, by, Order::Successor, Replaced::IsBack)?;
                 opened.forget_adal(&gone, &after)?;
@@ -127,7 +134,7 @@ impl OwnFile {
                 Some(text) => _ = section.write_whole(text)?,
                 None => {}
             }
-            outcome
+            Ok(outcome)
         })
     }
 
@@ -146,8 +153,11 @@ impl OwnFile {
     }
 
     /// The list of what the run has changed: what was handed over and what it left alone may be old by now.
-    fn changed(&self, after: &AdalTokens<'_>) -> Result<Zeroizing<String>> {
-        let credentials: Vec<_> = self.base.stored_since(after)?.iter().map(Credential::as_entry).collect();
+    /// Whoever was `signed_out` elsewhere meanwhile stays so, unless this run is one to sign in.
+    fn changed(&self, after: &AdalTokens<'_>, signed_out: &HashSet<Owner>) -> Result<Zeroizing<String>> {
+        let mut stored = self.base.stored_since(after)?;
+        stored.retain(|own| self.given == GivenCredentials::None || !signed_out.contains(&own.owner));
+        let credentials: Vec<_> = stored.iter().map(Credential::as_entry).collect();
         let names = after.section_names();
         let [bare, whole] = &*names else { return Ok(Zeroizing::default()) };
         let changes = [Change { section: bare, entries: Vec::new() }, Change { section: whole, entries: credentials }];
@@ -179,7 +189,8 @@ impl Exposure for OwnFile {
     }
 
     fn variable(&self) -> Option<(&'static OsStr, &OsStr)> {
-        Some((OsStr::new(VARIABLE), self.copy.path().as_os_str()))
+        let copy = self.copy.as_ref().ok()?;
+        Some((OsStr::new(VARIABLE), copy.path().as_os_str()))
     }
 
     fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()> {
@@ -188,7 +199,9 @@ impl Exposure for OwnFile {
         self.fill(az).inspect_err(|_| {
             // What the real file has is better than nothing.
             let text = self.place.file.read().ok().flatten().unwrap_or_default();
-            let _ = self.copy.fill(if text.is_empty() { "[]" } else { &text });
+            if let Ok(copy) = &self.copy {
+                let _ = copy.fill(if text.is_empty() { "[]" } else { &text });
+            }
         })
     }
 
@@ -198,7 +211,7 @@ impl Exposure for OwnFile {
 
     fn tell_guardian(&self, az: &Recipient<'_>) {
         let mut files: Vec<(Role, &File)> = self.inner.files().collect();
-        files.push((Role::OwnFile, self.copy.lock()));
+        files.extend(self.copy.iter().map(|copy| (Role::OwnFile, copy.lock())));
         az.tell_guardian(self.kind(), &files);
     }
 
@@ -206,10 +219,13 @@ impl Exposure for OwnFile {
         let settled = self.settle_copy(store, ending.forgetting, ending.origin);
         let Self { inner, copy, lease, .. } = *self;
         // One that could not be settled is the next sweep's.
-        let removed = if settled.is_ok() { copy.remove() } else { Ok(()) };
+        let removed = match copy {
+            Ok(copy) if settled.is_ok() => copy.remove(),
+            _ => Ok(()),
+        };
         drop(lease);
         let inner = Box::new(inner).settle(store, ending);
-        settled.and(removed)?;
+        settled?.and(removed)?;
         inner
     }
 }

@@ -80,15 +80,10 @@ impl<'a> Launch<'a> {
         let Some(place) = AdalPlace::of(&store.app.context, store.config_dir) else {
             return self.begin_certainly(Box::new(inner));
         };
-        let swept = place.sweep(store);
-        let copy = swept.and_then(|()| place.with_store(store, |store| RunCopy::begin(&place, store)));
-        match copy {
-            Ok(copy) => self.begin_certainly(Box::new(OwnFile::new(inner, place, copy, self.given()))),
-            Err(failure) => {
-                store.app.journal.warn(store.app.context.now(), &failure);
-                self.begin_certainly(Box::new(inner))
-            }
-        }
+        // What keeps it from that now is told when the secrets are handed over.
+        let _ = place.sweep(store);
+        let copy = place.with_store(store, |store| RunCopy::begin(&place, store));
+        self.begin_certainly(Box::new(OwnFile::new(inner, place, copy, self.given())))
     }
 
     /// Makes ready an az whose exposure nothing can refuse any more.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
 use crate::support::adal_az::adal_az;
-use crate::support::{End, Invocation, Sandbox, Signal, wait_until};
+use crate::support::{End, Invocation, Sandbox, SecretService, Signal, State, wait_until};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
 
@@ -246,4 +246,35 @@ fn a_copied_directory_is_worth_nothing_once_its_access_tokens_are_over() {
     assert_ne!(failed.end(), End::Code(0));
     assert!(failed.err().contains("az login") || entra.refreshes() > asked, "{failed:?}");
     sandbox.az(["group", "list", "--output", "none"]).run().ok();
+}
+
+#[test]
+fn with_a_locked_keyring_az_runs_and_nothing_is_lost() {
+    let Some((sandbox, entra)) = with_adal() else { return };
+    have_all_due(&entra);
+    let mut service = SecretService::start(&sandbox, State::Unlocked);
+    sandbox.login(&entra, User::Alice);
+    sandbox.azward(["lock"]).run().ok();
+    service.lock();
+    let failed = sandbox.az(["group", "list"]).run();
+    assert_eq!(failed.end(), End::Code(1));
+    assert!(failed.err().contains("the OS keyring is locked"), "{failed:?}");
+    // Who signs in meanwhile has it where az puts it, until the vault can take it.
+    sandbox.login(&entra, User::Bob);
+    sandbox.az(["group", "list", "--output", "none"]).run().ok();
+    assert!(!sandbox.is_nothing_in_the_clear());
+    service.unlock();
+    sandbox.az(["group", "list", "--output", "none"]).run().ok();
+    sandbox.assert_nothing_in_the_clear();
+    let told = listed(&sandbox);
+    assert!([User::Alice, User::Bob].iter().all(|user| told.contains(user.username())), "{told}");
+}
+
+#[test]
+fn status_says_who_is_signed_in() {
+    let Some((sandbox, _entra)) = signed_in() else { return };
+    let told = sandbox.azward(["status"]).run().ok().out();
+    assert!(told.contains(User::Alice.username()), "{told}");
+    assert!(!told.contains("nobody"), "{told}");
+    sandbox.azward(["status", "--check"]).run().ok();
 }
