@@ -1,23 +1,113 @@
-//! Finds refresh tokens in the clear, and secrets of service principals. Every refresh token that the stand-in or the fake az issues
-//! carries a canary text near its start and again near its end, so that half of one is found as well.
+//! Finds in the clear whatever is a secret for long: refresh tokens, what service principals sign in with, passwords; in a file the
+//! tokens of managed identities, too, which az keeps in none, and private keys but in their own; and where all tokens are sealed every
+//! token. Whatever the stand-in or the fake az issues carries the canary text of its kind, near its start and again near its end,
+//! so that half of one is found as well.
 
 use std::fs::{self, DirEntry};
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::provision;
 
-/// Tells whether `bytes` hold (part of) a refresh token, or what a service principal signs in with.
+/// What nobody is to see.
+const LONG_LIVED: [&str; 4] = [
+    entra::REFRESH_TOKEN_CANARY,
+    entra::CLIENT_SECRET_CANARY,
+    entra::CLIENT_ASSERTION_CANARY,
+    entra::PASSWORD_CANARY,
+];
+
+/// Tells whether `bytes` hold (part of) a refresh token, a password, or what a service principal signs in with.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
-    let canaries = [entra::REFRESH_TOKEN_CANARY, entra::CLIENT_SECRET_CANARY, entra::CLIENT_ASSERTION_CANARY];
-    canaries.iter().any(|canary| holds(bytes, canary))
+    LONG_LIVED.iter().any(|canary| holds(bytes, canary))
 }
 
 /// Tells whether `bytes` hold `text`.
 pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
     memchr::memmem::find(bytes, text.as_bytes()).is_some()
+}
+
+/// What is searched for in files.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    canaries: Vec<&'static str>,
+    keys: Vec<PrivateKey>,
+}
+
+impl Wanted {
+    /// What is in no file at rest, whatever the settings.
+    pub(crate) fn always() -> Self {
+        Self { canaries: [&LONG_LIVED[..], &[entra::IDENTITY_TOKEN_CANARY]].concat(), keys: Vec::new() }
+    }
+
+    /// The access and ID tokens, too.
+    pub(crate) fn and_all_tokens(mut self) -> Self {
+        self.canaries.extend([entra::ACCESS_TOKEN_CANARY, entra::ID_TOKEN_CANARY]);
+        self
+    }
+
+    /// These private keys, too.
+    pub(crate) fn and_keys(mut self, keys: impl IntoIterator<Item = PrivateKey>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Whether `bytes`, which are those of the file at `path`, hold part of one.
+    fn is_in(&self, path: &Path, bytes: &[u8]) -> bool {
+        self.canaries.iter().any(|canary| holds(bytes, canary))
+            || self.keys.iter().any(|key| !key.may_be_at(path) && key.is_in(bytes))
+    }
+}
+
+/// The private key of a certificate, with the one file that it may be in: as long as azward has not said that it has removed that.
+#[derive(Clone, Debug)]
+pub(crate) struct PrivateKey {
+    path: PathBuf,
+    /// Two lines of it, one near its start and one near its end.
+    lines: [String; 2],
+    is_sealed: bool,
+}
+
+impl PrivateKey {
+    /// Notes the key in what is in the PEM file at `path`.
+    pub(crate) fn note(path: &Path, pem: &str) {
+        let key: Vec<&str> = pem.lines().take_while(|line| !line.starts_with("-----END")).collect();
+        let lines = [key[4], key[key.len() - 3]].map(str::to_owned);
+        Self::all().push(Self { path: path.to_owned(), lines, is_sealed: false });
+    }
+
+    /// Every one that this process has noted.
+    fn all() -> MutexGuard<'static, Vec<Self>> {
+        static KEYS: Mutex<Vec<PrivateKey>> = Mutex::new(Vec::new());
+        KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys whose files were made below `root`.
+    pub(crate) fn made_below(root: &Path) -> Vec<Self> {
+        Self::all().iter().filter(|key| key.path.starts_with(root)).cloned().collect()
+    }
+
+    /// Believes what a command said of the keys below `root`: that their files are removed, or there again.
+    pub(crate) fn believe(root: &Path, command: &str, said: &[u8]) {
+        for key in Self::all().iter_mut().filter(|key| key.path.starts_with(root)) {
+            let path = key.path.display();
+            let is_there_again = holds(said, &format!("`{path}` is there again")) || command.ends_with(" uninstall");
+            key.is_sealed = holds(said, &format!("`{path}` is removed")) || key.is_sealed && !is_there_again;
+        }
+    }
+
+    /// Whether `bytes` hold part of it.
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.lines.iter().any(|line| holds(bytes, line))
+    }
+
+    /// Whether it is the user's own file.
+    pub(crate) fn may_be_at(&self, path: &Path) -> bool {
+        !self.is_sealed && self.path == path
+    }
 }
 
 /// What a search looked at, and where it found a canary.
@@ -35,12 +125,17 @@ impl Search {
     /// # Panics
     /// When something can be read by nobody, not even after its mode was widened: it would go unsearched.
     pub(crate) fn below(root: &Path, skipped: &[PathBuf]) -> Self {
+        Self::of(&Wanted::always(), root, skipped)
+    }
+
+    /// The same for what is `wanted`.
+    pub(crate) fn of(wanted: &Wanted, root: &Path, skipped: &[PathBuf]) -> Self {
         let mut search = Self::default();
-        search.directory(root, skipped);
+        search.directory(wanted, root, skipped);
         search
     }
 
-    fn directory(&mut self, path: &Path, skipped: &[PathBuf]) {
+    fn directory(&mut self, wanted: &Wanted, path: &Path, skipped: &[PathBuf]) {
         let entries = with_permission(path, 0o700, |path| fs::read_dir(path)?.collect::<Result<Vec<DirEntry>, _>>());
         for entry in entries.unwrap_or_default() {
             let path = entry.path();
@@ -48,18 +143,18 @@ impl Search {
                 self.found.push(path.clone());
             }
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => self.directory(&path, skipped),
-                Ok(kind) if kind.is_file() && !skipped.contains(&path) => self.file(path),
+                Ok(kind) if kind.is_dir() => self.directory(wanted, &path, skipped),
+                Ok(kind) if kind.is_file() && !skipped.contains(&path) => self.file(wanted, path),
                 _ => {}
             }
         }
     }
 
-    fn file(&mut self, path: PathBuf) {
+    fn file(&mut self, wanted: &Wanted, path: PathBuf) {
         let Some(bytes) = with_permission(&path, 0o600, |path| fs::read(path)) else { return };
         self.files += 1;
         self.bytes += bytes.len() as u64;
-        if is_in(&bytes) {
+        if wanted.is_in(&path, &bytes) {
             self.found.push(path);
         }
     }

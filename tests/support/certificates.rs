@@ -1,8 +1,9 @@
-//! Certificates of service principals, with their keys, in PEM files.
+//! Certificates of service principals, with their keys, in PEM files. Every key that is made here is known to the search from then on.
 
 use std::path::Path;
 use std::process::Command;
 
+use super::canary::PrivateKey;
 use super::provision;
 
 /// A new certificate with its key, as `az ad sp create-for-rbac --create-cert` leaves it.
@@ -25,5 +26,7 @@ pub(crate) fn make_certificate(path: &Path) -> String {
     let python = provision::real_az().with_file_name("python");
     let status = Command::new(python).args(["-c", script]).arg(path).status();
     assert!(status.is_ok_and(|status| status.success()), "az's Python makes a certificate");
-    std::fs::read_to_string(path).unwrap()
+    let pem = std::fs::read_to_string(path).unwrap();
+    PrivateKey::note(path, &pem);
+    pem
 }

@@ -9,7 +9,8 @@
 //! | [`sessions`] | logins with names, and sessions |
 //! | [`vaults`] | what each file of the vaults opens to |
 //! | [`chance`] | what is random, and the same again with the same seed |
-//! | [`canary`] | finds refresh tokens in the clear |
+//! | [`canary`] | finds secrets in the clear |
+//! | [`certificates`] | certificates with their keys |
 //! | [`proc`] | processes as `/proc` shows them: the guardians of a box, anybody's status, descriptors and memory |
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`releases`], [`fake_az`] | the real az, older ones and a fake one, made once |

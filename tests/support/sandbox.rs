@@ -2,7 +2,7 @@
 //! environment that has nothing of the machine's in it. The shim is first on PATH, then the az that it wraps, then the
 //! system's directories.
 //!
-//! When a box is dropped, every file in it is searched for refresh tokens in the clear, as all output of its commands was
+//! When a box is dropped, every file in it is searched for secrets in the clear ([`canary`]), as all output of its commands was
 //! before; a finding fails the test. A test that leaves one on purpose says so with [`Sandbox::expect_clear`].
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use assert_fs::fixture::{ChildPath, PathChild, PathCreateDir};
 use entra::{Entra, Knobs, Options, User};
 use serde_json::Value;
 
-use super::canary::{self, Search};
+use super::canary::{self, PrivateKey, Search, Wanted};
 use super::config_dir::ConfigDir;
 use super::earned;
 use super::fake_az::fake_az;
@@ -332,36 +332,48 @@ impl Sandbox {
         text.lines().map(|line| serde_json::from_str(line).expect("the fake az writes JSON lines")).collect()
     }
 
-    /// Says that refresh tokens in the clear at `path`, or below it, are what the test is about.
+    /// Says that secrets in the clear at `path`, or below it, are what the test is about.
     pub(crate) fn expect_clear(&self, path: impl Into<PathBuf>) {
         self.changing().expected.push(path.into());
     }
 
-    /// Fails the test if there is a refresh token in the clear anywhere in the box. Nothing may be running.
+    /// Fails the test if there is a secret in the clear anywhere in the box. Nothing may be running.
     #[track_caller]
     pub(crate) fn assert_nothing_in_the_clear(&self) {
         let found = self.search_files();
-        assert!(found.is_empty(), "a refresh token is in the clear in {found:?}");
+        assert!(found.is_empty(), "a secret is in the clear in {found:?}");
     }
 
-    /// Whether there is no refresh token in the clear anywhere in the box, at this moment.
+    /// Whether there is no secret in the clear anywhere in the box, at this moment.
     pub(crate) fn is_nothing_in_the_clear(&self) -> bool {
+        let wanted = self.wanted();
         let changing = self.changing();
         let is_expected = |path: &PathBuf| changing.expected.iter().any(|expected| path.starts_with(expected));
-        self.places().all(|place| Search::below(place, &self.programs).found.iter().all(is_expected))
+        self.places().all(|place| Search::of(&wanted, place, &self.programs).found.iter().all(is_expected))
+    }
+
+    /// What is to be in no file of the box: all tokens where its azward seals them all.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let settings = fs::read_to_string(self.azward_home().join("config.toml")).unwrap_or_default();
+        let seals_all = settings.lines().any(|line| line.replace(' ', "") == "seal=\"all-tokens\"");
+        let wanted = Wanted::always().and_keys(PrivateKey::made_below(&self.root));
+        if seals_all { wanted.and_all_tokens() } else { wanted }
     }
 
     /// Searches what a command said; called by [`Invocation`] and its like.
     pub(crate) fn search_output(&self, command: &str, output: &[u8]) {
         self.changing().search.bytes += output.len() as u64;
-        assert!(!canary::is_in(output), "a refresh token is in the clear in the output of {command}");
+        PrivateKey::believe(&self.root, command, output);
+        let is_key = PrivateKey::made_below(&self.root).iter().any(|key| key.is_in(output));
+        assert!(!is_key && !canary::is_in(output), "a secret is in the clear in the output of {command}");
     }
 
-    /// The files with a refresh token in the clear that no test expects.
+    /// The files with a secret in the clear that no test expects.
     fn search_files(&self) -> Vec<PathBuf> {
+        let wanted = self.wanted();
         let mut changing = self.changing();
         let mut found = Vec::new();
-        for search in self.places().map(|place| Search::below(place, &self.programs)) {
+        for search in self.places().map(|place| Search::of(&wanted, place, &self.programs)) {
             changing.search.files += search.files;
             changing.search.bytes += search.bytes;
             found.extend(search.found);
@@ -401,7 +413,7 @@ impl Drop for Sandbox {
         }
         let found = self.search_files();
         self.changing().search.write_down(&self.name);
-        assert!(found.is_empty(), "at the end of `{}` a refresh token is in the clear in {found:?}", self.name);
+        assert!(found.is_empty(), "at the end of `{}` a secret is in the clear in {found:?}", self.name);
     }
 }
 

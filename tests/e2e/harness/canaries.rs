@@ -1,11 +1,11 @@
-//! Refresh tokens in the clear are found, in every file and all output of a box, and fail its test.
+//! Secrets in the clear are found, of every kind, in every file and all output of a box, and fail its test.
 
 use std::fs;
 
-use entra::REFRESH_TOKEN_CANARY;
+use entra::{REFRESH_TOKEN_CANARY, SERVICE_PRINCIPAL, User};
 
 use super::failure;
-use crate::support::{Sandbox, Terminal, provision};
+use crate::support::{Sandbox, Terminal, make_certificate, provision};
 
 #[test]
 fn a_canary_at_the_end_of_a_box_fails_its_test() {
@@ -57,6 +57,83 @@ fn a_canary_in_the_output_fails_the_test() {
     let mut terminal = Terminal::shell(&sandbox);
     terminal.type_line(&format!("{line}; exit"));
     failure(|| drop(terminal.finish()));
+}
+
+/// What the stand-in issues, and not only the text by which it is known.
+#[test]
+fn every_kind_of_long_lived_secret_is_found_in_files_and_in_output() {
+    let sandbox = Sandbox::new();
+    let entra = sandbox.start_entra(|_| {});
+    let secrets = [
+        entra.client_secret().to_owned(),
+        entra.add_client_secret(&SERVICE_PRINCIPAL),
+        entra.federated_token(&SERVICE_PRINCIPAL, 60),
+        entra.password(User::Alice).to_owned(),
+        REFRESH_TOKEN_CANARY.to_owned(),
+    ];
+    for secret in secrets {
+        let path = sandbox.azward_home().join("planted");
+        fs::create_dir_all(sandbox.azward_home()).unwrap();
+        fs::write(&path, format!("[{{\"x\": \"{secret}\"}}]")).unwrap();
+        assert!(failure(|| sandbox.assert_nothing_in_the_clear()).contains("planted"), "{secret}");
+        failure(|| drop(sandbox.shell("cat .azward/planted").run()));
+        fs::remove_file(path).unwrap();
+    }
+    sandbox.assert_nothing_in_the_clear();
+}
+
+#[test]
+fn a_token_of_a_managed_identity_is_found_in_files_and_may_be_answered() {
+    let sandbox = Sandbox::new().with_real_az();
+    let entra = sandbox.start_entra(|_| {});
+    for (name, value) in entra.start_instance().unwrap().of_virtual_machine() {
+        sandbox.set_env(name, value);
+    }
+    sandbox.az(["login", "--identity"]).run().ok();
+    let answer = sandbox.az(["account", "get-access-token"]).run().ok();
+    let path = sandbox.config_dir().join("kept");
+    fs::write(&path, &answer.stdout).unwrap();
+    assert!(failure(|| sandbox.assert_nothing_in_the_clear()).contains("kept"));
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn where_all_tokens_are_sealed_every_token_is_found() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    let cache = sandbox.config().token_cache();
+    for section in ["AccessToken", "IdToken"] {
+        let path = sandbox.home().join(section);
+        fs::write(&path, cache[section].to_string()).unwrap();
+        sandbox.assert_nothing_in_the_clear();
+        for words in [&["config", "set", "seal", "all-tokens"], &["config", "set", "seal", "refresh-tokens"]] {
+            sandbox.azward(words).run().ok();
+            sandbox.az(["account", "get-access-token"]).run().ok();
+            match words[3] {
+                "all-tokens" => assert!(failure(|| sandbox.assert_nothing_in_the_clear()).contains(section)),
+                _ => sandbox.assert_nothing_in_the_clear(),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_private_key_of_a_certificate_is_found_but_in_its_own_file_and_there_when_azward_says_that_it_is_removed() {
+    let sandbox = Sandbox::new();
+    let (path, copy) = (sandbox.home().join("own.pem"), sandbox.home().join("copy"));
+    let pem = make_certificate(&path);
+    sandbox.assert_nothing_in_the_clear();
+    // Without its first lines, as within JSON.
+    let part = pem[300..].replace('\n', "\\n");
+    fs::write(&copy, &part).unwrap();
+    let found = failure(|| sandbox.assert_nothing_in_the_clear());
+    assert!(found.contains("copy") && !found.contains("own.pem"), "{found}");
+    failure(|| drop(sandbox.shell("cat copy").run()));
+    fs::remove_file(&copy).unwrap();
+    let says = |text: &str| drop(sandbox.shell(&format!("echo '{text}'")).run().ok());
+    says(&format!("and `{}` is removed", path.display()));
+    assert!(failure(|| sandbox.assert_nothing_in_the_clear()).contains("own.pem"));
+    says(&format!("`{}` is there again", path.display()));
+    sandbox.assert_nothing_in_the_clear();
 }
 
 #[test]

@@ -54,7 +54,10 @@ pub use directory::{
 pub use instance::{Instance, SYSTEM_IDENTITY, USER_IDENTITY, USER_IDENTITY_RESOURCE};
 pub use journal::Request;
 pub use knobs::{Fault, Knobs, Refusal, Rolling, Trouble};
-pub use tokens::{CLIENT_SECRET_CANARY, PASSWORD_CANARY, REFRESH_TOKEN_CANARY};
+pub use tokens::{
+    ACCESS_TOKEN_CANARY, CLIENT_SECRET_CANARY, ID_TOKEN_CANARY, IDENTITY_TOKEN_CANARY, PASSWORD_CANARY,
+    REFRESH_TOKEN_CANARY,
+};
 
 use issued::{Ledger, State};
 use journal::{Journal, Watch};

@@ -1,12 +1,13 @@
-//! What tokens look like: JWTs of Entra's shape and size, and opaque refresh tokens with the canary in them.
+//! What tokens look like: JWTs of Entra's shape and size, and opaque refresh tokens, all with the canary of their kind in them.
 //!
-//! Signatures are random: neither MSAL nor azward verifies them, and the stand-in knows its tokens by heart.
+//! Signatures are random but for that: neither MSAL nor azward verifies them, and the stand-in knows its tokens by heart.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::directory::{ServicePrincipal, Tenant, User};
+use crate::instance::{SYSTEM_IDENTITY, USER_IDENTITY};
 use crate::random;
 
 /// The text that every refresh token carries near its start and again near its end.
@@ -17,6 +18,15 @@ pub const CLIENT_SECRET_CANARY: &str = "CANARYCLIENTSECRET";
 
 /// The text that the users' passwords start with.
 pub const PASSWORD_CANARY: &str = "CANARYPASSWORD";
+
+/// The text in the signature of every access token but those of managed identities, near its start and again near its end.
+pub const ACCESS_TOKEN_CANARY: &str = "CANARYACCESSTOKEN";
+
+/// The text in those of managed identities.
+pub const IDENTITY_TOKEN_CANARY: &str = "CANARYMANAGEDIDENTITY";
+
+/// The text in those of ID tokens.
+pub const ID_TOKEN_CANARY: &str = "CANARYIDTOKEN";
 
 const REFRESH_TOKEN_LENGTH: usize = 1500;
 /// In bytes: an RS256 signature.
@@ -89,7 +99,8 @@ pub(crate) fn access_token(grant: &Grant<'_>) -> String {
             Principal::Application(own) => add_application_claims(claims, own),
         }
     }
-    jwt(&claims)
+    let is_identity_s = matches!(grant.principal, Principal::Application(own) if [&SYSTEM_IDENTITY, &USER_IDENTITY].contains(&own));
+    jwt(&claims, if is_identity_s { IDENTITY_TOKEN_CANARY } else { ACCESS_TOKEN_CANARY })
 }
 
 fn add_user_claims(claims: &mut Map<String, Value>, user: User, grant: &Grant<'_>) {
@@ -154,7 +165,7 @@ pub(crate) fn id_token(user: User, grant: &Grant<'_>, origin: &str, nonce: Optio
     if let (Some(nonce), Some(claims)) = (nonce, claims.as_object_mut()) {
         claims.insert("nonce".to_owned(), json!(nonce));
     }
-    jwt(&claims)
+    jwt(&claims, ID_TOKEN_CANARY)
 }
 
 /// Makes the id token of an AD FS: of who it is it says `upn` and `sub`; without a tenant az would not take it.
@@ -173,7 +184,7 @@ pub(crate) fn adfs_id_token(user: User, grant: &Grant<'_>, origin: &str, nonce: 
     if let (Some(nonce), Some(claims)) = (nonce, claims.as_object_mut()) {
         claims.insert("nonce".to_owned(), json!(nonce));
     }
-    jwt(&claims)
+    jwt(&claims, ID_TOKEN_CANARY)
 }
 
 /// Makes the id token of Entra ID's first endpoint, which nobody signs.
@@ -203,13 +214,17 @@ pub(crate) fn client_info(user: User) -> String {
     URL_SAFE_NO_PAD.encode(json!({"uid": user.home_object_id(), "utid": user.home().id}).to_string())
 }
 
-fn jwt(claims: &Value) -> String {
+fn jwt(claims: &Value, canary: &str) -> String {
     // Written out for its order: Entra's tokens begin with eyJ0eXAi.
     let kid = "StandInEntraSigningKey00001";
     let header = format!(r#"{{"typ":"JWT","alg":"RS256","x5t":"{kid}","kid":"{kid}"}}"#);
     let [header, payload] = [header, claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
     // az reads the token of a managed identity, and takes no signature that ends in bits of nothing.
-    format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode(random::bytes::<SIGNATURE_LENGTH>()))
+    let mut signature = URL_SAFE_NO_PAD.encode(random::bytes::<SIGNATURE_LENGTH>());
+    signature.replace_range(..canary.len(), canary);
+    let end = signature.len() - 4;
+    signature.replace_range(end - canary.len()..end, canary);
+    format!("{header}.{payload}.{signature}")
 }
 
 #[cfg(test)]
@@ -251,6 +266,20 @@ mod tests {
         let claims = payload(&id_token(User::Alice, &grant(), "https://localhost:1", Some("n")));
         assert_eq!(claims["preferred_username"], "alice@contoso.onmicrosoft.com");
         assert_eq!(claims["nonce"], "n");
+    }
+
+    #[test]
+    fn each_kind_of_token_carries_its_canary_at_both_ends_of_its_signature() {
+        let identity = Grant { principal: Principal::Application(&SYSTEM_IDENTITY), ..grant() };
+        for (token, canary) in [
+            (access_token(&grant()), ACCESS_TOKEN_CANARY),
+            (access_token(&identity), IDENTITY_TOKEN_CANARY),
+            (id_token(User::Alice, &grant(), "https://localhost:1", None), ID_TOKEN_CANARY),
+        ] {
+            let signature = token.rsplit('.').next().unwrap();
+            assert!(signature.starts_with(canary) && signature[..signature.len() - 4].ends_with(canary), "{token}");
+            assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap().len(), SIGNATURE_LENGTH);
+        }
     }
 
     #[test]
