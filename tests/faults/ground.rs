@@ -1,6 +1,7 @@
 //! The ground that a scenario stands on: a box with the real az and a stand-in, whose home is brought into one state once,
 //! saved, and put back before every fault.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,13 +9,14 @@ use std::process::Command;
 use azward::azure::ConfigDir;
 use azward::context::Context;
 use azward::settings::Settings;
-use azward::vault::Vault;
+use azward::vault::{Contents, CredentialKind, Vault};
 use entra::{Entra, Request, Rolling, User};
 use serde_json::Value;
 
-use crate::scenarios::Scenario;
-use crate::support::Sandbox;
-use crate::support::canary::Search;
+use crate::scenarios::{Scenario, Whose};
+use crate::support::canary::{PrivateKey, Search, Wanted};
+use crate::support::{Sandbox, SecretService, State};
+use crate::treasure::{self, Treasure};
 
 /// How long an access token lives: longer than a scenario takes with all its faults, and not long enough to be renewed
 /// before its time.
@@ -29,11 +31,12 @@ pub(crate) struct Ground {
     pub(crate) scenario: &'static Scenario,
     exposure: &'static str,
     /// The number of alice's newest refresh token when the ground was saved; 0 before her first login.
-    pub(crate) generation: u64,
+    generation: Cell<u64>,
 }
 
 impl Ground {
-    pub(crate) fn prepare(scenario: &'static Scenario, exposure: &'static str) -> Self {
+    /// A box in which nothing has happened yet.
+    pub(crate) fn new(scenario: &'static Scenario, exposure: &'static str) -> Self {
         let sandbox = Sandbox::new().with_real_az();
         // Every search here is the judge's.
         sandbox.expect_clear(sandbox.root());
@@ -41,12 +44,32 @@ impl Ground {
             knobs.rolling = Rolling::Entra;
             knobs.lifetime = LIFETIME;
         });
-        let mut ground = Self { sandbox, entra, scenario, exposure, generation: 0 };
+        let ground = Self { sandbox, entra, scenario, exposure, generation: Cell::new(0) };
         ground.set_exposure();
-        (scenario.prepare)(&ground.sandbox, &ground.entra);
-        ground.generation = newest(&ground.entra.journal(), |_| true);
-        copy(&ground.sandbox.home(), &ground.saved());
         ground
+    }
+
+    /// Starts the keyring, where the scenario has one; `Err` where this system has not what that takes. It is not put back with the
+    /// home: the scenario puts back what is in it.
+    pub(crate) fn start_keyring(&self) -> Result<Option<SecretService<'_>>, ()> {
+        if !self.scenario.has_keyring {
+            return Ok(None);
+        }
+        if !self.sandbox.with_libsecret() {
+            return Err(());
+        }
+        Ok(Some(SecretService::start(&self.sandbox, State::Unlocked)))
+    }
+
+    /// Brings the box into the state that the command finds, and saves it.
+    pub(crate) fn prepare(&self) {
+        (self.scenario.prepare)(&self.sandbox, &self.entra);
+        self.generation.set(newest(&self.entra.journal(), |_| true));
+        copy(&self.sandbox.home(), &self.saved());
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.get()
     }
 
     /// Puts the home back as it was saved, and forgets what was asked of the stand-in.
@@ -81,11 +104,16 @@ impl Ground {
         self.exposure == "private"
     }
 
-    /// The files of the config directory, and of the login's own where that is another, with a refresh token in the clear.
+    /// The files of the home with a secret in the clear.
     pub(crate) fn in_the_clear(&self) -> Vec<PathBuf> {
-        let (own, used) = (self.sandbox.home().join(".azure"), self.sandbox.config_dir());
-        let directories = if own == used { vec![used] } else { vec![own, used] };
-        directories.iter().flat_map(|directory| Search::below(directory, &[]).found).collect()
+        Search::of(&self.wanted(), &self.sandbox.home(), &[]).found
+    }
+
+    /// What is in no file: of short-lived tokens it is asked later, when they are to be sealed.
+    fn wanted(&self) -> Wanted {
+        // Who was killed in between has a certificate's file and the vault.
+        let keys = PrivateKey::made_below(self.sandbox.root()).into_iter().map(PrivateKey::in_its_file);
+        Wanted::always().and_keys(keys)
     }
 
     /// The files in memory with a refresh token in the clear.
@@ -95,9 +123,10 @@ impl Ground {
 
     /// The file in which az has what it is all about.
     pub(crate) fn file(&self) -> PathBuf {
-        match self.scenario.is_a_principal_s {
-            true => self.sandbox.config_dir().join("service_principal_entries.json"),
-            false => self.sandbox.config().token_cache_path(),
+        match (self.scenario.treasure, self.scenario.whose) {
+            (Some(Treasure::AdalFile), _) => treasure::adal_file(&self.sandbox),
+            (_, Whose::Principals) => self.sandbox.config_dir().join("service_principal_entries.json"),
+            _ => self.sandbox.config().token_cache_path(),
         }
     }
 
@@ -107,21 +136,39 @@ impl Ground {
         names.map(|name| self.sandbox.config_dir().join(name)).into_iter().filter(|path| path.exists()).collect()
     }
 
-    /// Whether the vault has anything, as the library reads it.
-    pub(crate) fn has_something_in_the_vault(&self) -> bool {
-        !self.in_the_vault().is_empty()
+    /// The entries of this kind that the vault has, as the library reads it; none if it cannot be read.
+    pub(crate) fn records(&self, kind: CredentialKind) -> Vec<String> {
+        self.contents().of(kind).map(|record| record.entry.expose_text().to_owned()).collect()
     }
 
-    /// The refresh tokens that the vault holds, as the library reads it; none if it cannot be read.
+    /// Whether the vault has what the file has that the command takes in or hands over.
+    pub(crate) fn is_in_the_vault(&self) -> bool {
+        match (self.scenario.treasure, self.scenario.whose) {
+            (Some(Treasure::AdalFile), _) => !self.records(CredentialKind::AdalTokens).is_empty(),
+            (_, Whose::Principals) => !self.contents().records.is_empty(),
+            // A newer one may be in the file alone.
+            _ => {
+                let newest = |tokens: Vec<String>| tokens.iter().map(|token| self.number(token)).max();
+                let in_the_file = self.in_the_cache();
+                let oldest = in_the_file.iter().map(|token| self.number(token)).min();
+                oldest <= newest(self.in_the_vault())
+            }
+        }
+    }
+
+    /// The refresh tokens that the vault holds.
     pub(crate) fn in_the_vault(&self) -> Vec<String> {
-        let context = Context::new(self.sandbox.environment(), None);
-        let settings = Settings::load(&context.azward_home).unwrap_or_default();
-        let contents = Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default();
-        let secret = |entry: &str| {
+        let secret = |entry: &String| {
             let entry: Value = serde_json::from_str(entry).unwrap_or_default();
             entry["secret"].as_str().unwrap_or_default().to_owned()
         };
-        contents.records.iter().map(|kept| secret(kept.entry.expose_text())).collect()
+        self.records(CredentialKind::RefreshToken).iter().map(secret).collect()
+    }
+
+    fn contents(&self) -> Contents {
+        let context = Context::new(self.sandbox.environment(), None);
+        let settings = Settings::load(&context.azward_home).unwrap_or_default();
+        Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default()
     }
 
     /// The refresh tokens that the token cache holds; none if it cannot be read.

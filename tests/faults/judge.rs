@@ -1,6 +1,7 @@
-//! What must hold after every fault: no refresh token is in the config directory, the next az works at once and redeems the
-//! newest refresh token that anybody alive knew, no lock is left in its way, a command whose az was reached ended as if
-//! nothing had happened, and nothing opens to what was logged out.
+//! What must hold after every fault: no secret is in the clear in the home, the next az works at once and redeems the
+//! newest refresh token that anybody alive knew, or signs in as the principal or identity it is about; what it would not miss is
+//! there all the same (`treasure`), no lock is left in its way, a command whose az was reached ended as if nothing had
+//! happened, and nothing opens to what was logged out.
 
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use entra::{Request, User};
 
 use crate::calls::Call;
 use crate::ground::{Ground, is_azward_s, newest};
+use crate::scenarios::{Who, Whose};
 use crate::support::native::times_taken_out;
 use crate::support::vaults;
 use crate::support::{End, Outcome};
 use crate::tracer::{Blow, Subject, Traced};
+use crate::treasure::Treasure;
 
 /// How long the next az may take: far longer than anything but waiting for somebody who does not come.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -19,7 +22,7 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// What is wrong, in a word for the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wrong {
-    /// A refresh token is in the config directory.
+    /// A secret is in the clear.
     Clear,
     /// No refresh token that the endpoint accepts is left, or the next az does not find it.
     Lost,
@@ -31,7 +34,7 @@ pub(crate) enum Wrong {
     Lock,
     /// The command did not end as it would have.
     Changed,
-    /// A file opens to a refresh token of who was logged out.
+    /// A file opens to a secret of who was logged out.
     Kept,
 }
 
@@ -79,16 +82,15 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     // What az put into a copy that only a guardian had goes with that.
     let is_lost_with_guardian = is_guarded && is_killed && ground.is_private();
     let is_known = |request: &Request| !(is_lost_with_guardian || is_lost_with_it && is_azward_s(request));
-    let known = newest(&requests, is_known).max(ground.generation);
+    let known = newest(&requests, is_known).max(ground.generation());
     let found = ground.in_the_clear();
     if !found.is_empty() && !ground.scenario.gives_back {
         let in_the_vault = ground.in_the_vault().iter().map(|token| ground.number(token)).max().unwrap_or(0);
         let in_the_file: Vec<u64> = ground.in_the_cache().iter().map(|token| ground.number(token)).collect();
         let cache = ground.file();
-        let is_homeless = match ground.scenario.is_a_principal_s {
-            true => !ground.has_something_in_the_vault(),
-            false => !in_the_file.is_empty() && in_the_file.iter().all(|number| *number > in_the_vault),
-        };
+        // What cannot be removed is left to the next az, too.
+        let is_stuck = ground.scenario.treasure == Some(Treasure::AdalFile) && call.place.name == "unlink";
+        let is_homeless = is_stuck || !ground.is_in_the_vault();
         let is_only_there = is_homeless && found == [cache.clone()];
         // Without a guardian nobody is left to take it out of a file that az had in place.
         let is_left_in_place = is_guarded && !ground.is_private() && found == [cache.clone()];
@@ -99,12 +101,17 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
             verdict.find(Wrong::Clear, what);
         }
     }
-    // Of what has no guardian, and of a file that cannot be removed, the next az takes the lock over. So does whoever touches the
-    // list of principals next, where its placeholder was being made.
-    let is_of_the_list = ground.scenario.is_a_principal_s && (is_killed || call.place.name == "unlink");
-    let is_left_to_next = if is_killed { is_guarded || !ground.scenario.is_a_run } else { call.place.name == "unlink" };
+    // Of what has no guardian, as what takes in a keyring's item has none yet, and of a file that cannot be removed, the next az takes
+    // the lock over. So does whoever touches the list of principals next, where its placeholder was being made.
+    let is_of_the_list = ground.scenario.whose == Whose::Principals && (is_killed || call.place.name == "unlink");
+    let has_no_guardian = is_guarded || !ground.scenario.is_a_run || ground.scenario.has_keyring;
+    let is_left_to_next = if is_killed { has_no_guardian } else { call.place.name == "unlink" };
     if !ground.msal_locks().is_empty() && !is_left_to_next && !is_of_the_list {
         verdict.find(Wrong::Lock, "it is left behind");
+    }
+    let lost = |ground: &Ground| ground.scenario.treasure.and_then(|treasure| treasure.lost(ground));
+    if let Some(what) = lost(ground) {
+        verdict.find(Wrong::Lost, what);
     }
     if ground.scenario.is_azward_s && number.is_multiple_of(2) {
         again(ground, &mut verdict);
@@ -113,13 +120,19 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     if !ground.msal_locks().is_empty() && !is_of_the_list {
         verdict.find(Wrong::Lock, "it is left behind after the next az");
     }
+    if let Some(what) = lost(ground) {
+        verdict.find(Wrong::Lost, format!("{what} after the next az"));
+    }
+    if let Some(what) = ground.scenario.treasure.and_then(|treasure| treasure.left_out(ground)) {
+        verdict.find(Wrong::Clear, what);
+    }
     // The next az has cleared up, if there was something to clear up.
     let in_memory = ground.in_memory();
     if !in_memory.is_empty() {
         verdict.find(Wrong::Clear, format!("after the next az, in memory, in {in_memory:?}"));
     }
-    if let Some(user) = ground.scenario.logs_out {
-        gone(ground, user, &mut verdict);
+    if let Some(who) = ground.scenario.logs_out {
+        gone(ground, who, &mut verdict);
     }
     verdict
 }
@@ -141,7 +154,7 @@ fn outcome(ground: &Ground, sound: &Visible, outcome: &Outcome, verdict: &mut Ve
     let may_fail = ground.scenario.is_azward_s || says.contains("cannot start the real az");
     let is_failure = matches!(outcome.end(), End::Code(1..)) && !says.contains("a fault in azward");
     if !(may_fail && is_failure && !says.is_empty()) {
-        verdict.find(Wrong::Changed, format!("{outcome:?}"));
+        verdict.find(Wrong::Changed, format!("{outcome:?}\n--- and not ---\n{sound:?}"));
     }
 }
 
@@ -162,32 +175,45 @@ fn again(ground: &Ground, verdict: &mut Verdict) {
 /// neither (`run/logged_out.rs`), and a little.
 const REST: Duration = Duration::from_millis(2300);
 
-/// Once az has logged somebody out, no generation of any vault opens to a refresh token of theirs: the token cache says
+/// Once az has logged somebody out, no generation of any vault opens to a secret of theirs: the file that az has them in says
 /// whether it has (the profile may give their subscriptions to somebody else), and the next az has had its turn, or where
 /// nobody was left to see the logout, the next one after a while.
-fn gone(ground: &Ground, user: User, verdict: &mut Verdict) {
+fn gone(ground: &Ground, who: Who, verdict: &mut Verdict) {
     let sandbox = &ground.sandbox;
-    if sandbox.config().entries("Account").iter().any(|entry| entry["home_account_id"] == user.home_account_id()) {
-        return;
-    }
-    if kept(ground, user).is_empty() {
+    let is_logged_in = match who {
+        Who::User(user) => {
+            sandbox.config().entries("Account").iter().any(|entry| entry["home_account_id"] == user.home_account_id())
+        }
+        Who::Principal(own) => std::fs::read_to_string(ground.file()).is_ok_and(|text| text.contains(own.client_id)),
+        Who::Identity => !sandbox.config().subscriptions().is_empty(),
+    };
+    if is_logged_in || kept(ground, who).is_empty() {
         return;
     }
     std::thread::sleep(REST);
     sandbox.az(["version", "--output", "none"]).run();
-    for (name, count) in kept(ground, user) {
-        verdict.find(Wrong::Kept, format!("`{name}` opens to {count} of {}", user.username()));
+    for (name, count) in kept(ground, who) {
+        verdict.find(Wrong::Kept, format!("`{name}` opens to {count} of who was logged out"));
     }
 }
 
-/// The files that open to refresh tokens of this user which the endpoint takes, and to how many.
-fn kept(ground: &Ground, user: User) -> Vec<(String, usize)> {
-    let files = vaults::entries_in_each(&ground.sandbox).into_iter().map(|(name, entries)| {
-        let theirs = entries.iter().filter(|entry| entry["home_account_id"] == user.home_account_id());
-        let secrets = theirs.filter_map(|entry| entry["secret"].as_str());
-        (name, secrets.filter(|token| ground.entra.is_refresh_token_good(token)).count())
-    });
-    files.filter(|(_, count)| *count > 0).collect()
+/// The files that open to secrets of theirs, refresh tokens that the endpoint takes among them, and to how many.
+fn kept(ground: &Ground, who: Who) -> Vec<(String, usize)> {
+    if matches!(who, Who::Identity) {
+        let tokens = std::fs::read_dir(ground.sandbox.azward_home().join("tokens")).into_iter().flatten().flatten();
+        return tokens.map(|entry| (entry.file_name().to_string_lossy().into_owned(), 1)).collect();
+    }
+    let is_theirs = |entry: &&serde_json::Value| match who {
+        Who::User(user) => {
+            let is_good = |token: &str| ground.entra.is_refresh_token_good(token);
+            entry["home_account_id"] == user.home_account_id() && entry["secret"].as_str().is_some_and(is_good)
+        }
+        Who::Principal(own) => entry["client_id"] == own.client_id,
+        Who::Identity => false,
+    };
+    let files = vaults::entries_in_each(&ground.sandbox).into_iter();
+    let counted = files.map(|(name, entries)| (name, entries.iter().filter(is_theirs).count()));
+    counted.filter(|(_, count)| *count > 0).collect()
 }
 
 /// The next az: it redeems what the vault has, or says truthfully that nobody is logged in.
@@ -196,8 +222,8 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
     ground.set_exposure();
     ground.entra.clear_journal();
     let resource = format!("https://next-{number}.example");
-    let is_a_principal_s = ground.scenario.is_a_principal_s;
-    let is_logged_in = (known > 0 || is_a_principal_s) && !sandbox.config().subscriptions().is_empty();
+    let whose = ground.scenario.whose;
+    let is_logged_in = (known > 0 || whose != Whose::Alices) && !sandbox.config().subscriptions().is_empty();
     let outcome = sandbox.az(["account", "get-access-token", "--resource", &resource]).run();
     if outcome.took > PROMPT {
         verdict.find(Wrong::Blocked, format!("the next az took {:?}", outcome.took));
@@ -206,11 +232,18 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
     let is_grant = |request: &&Request| {
         let is_alice_s = request.grant_type.as_deref() == Some("refresh_token")
             && request.account.as_deref() == Some(User::Alice.username());
-        let is_its = request.grant_type.as_deref() == Some("client_credentials");
-        request.status == Some(200) && if is_a_principal_s { is_its } else { is_alice_s }
+        let is_right = match whose {
+            Whose::Alices => is_alice_s,
+            Whose::Principals => request.grant_type.as_deref() == Some("client_credentials"),
+            Whose::Identitys => request.is_instance_request(),
+        };
+        request.status == Some(200) && is_right
     };
-    // What a principal signs in with is the same every time.
-    let number_of = |request: &Request| if is_a_principal_s { Some(0) } else { request.presented_generation };
+    // What a principal signs in with is the same every time, and a machine asks with nothing.
+    let number_of = |request: &Request| match whose {
+        Whose::Alices => request.presented_generation,
+        Whose::Principals | Whose::Identitys => Some(0),
+    };
     let redeemed = requests.iter().find(is_grant).and_then(number_of);
     match (outcome.end(), redeemed) {
         (End::Code(0), Some(redeemed)) if !outcome.stderr.is_empty() => {
@@ -223,7 +256,9 @@ fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
         (End::Code(1), None) if !is_logged_in && outcome.err().contains("az login") => {}
         _ => verdict.find(Wrong::Lost, format!("the next az: {outcome:?}")),
     }
-    if is_logged_in && number.is_multiple_of(RUNS) {
+    // An answer takes in nothing of that.
+    let has_to_run = ground.scenario.treasure == Some(Treasure::AdalFile);
+    if is_logged_in && (has_to_run || number.is_multiple_of(RUNS)) {
         let outcome = sandbox.az(["group", "list", "--query", "[].name", "--output", "tsv"]).run();
         if visible(&outcome) != (End::Code(0), "rg-web rg-data ".to_owned(), String::new()) {
             verdict.find(Wrong::Lost, format!("the next run: {outcome:?}"));

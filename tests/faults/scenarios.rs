@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use entra::{Entra, SERVICE_PRINCIPAL, TENANT_A, User};
+use entra::{Entra, GUEST_PRINCIPAL, SERVICE_PRINCIPAL, ServicePrincipal, TENANT_A, TENANT_B, Tenant, User};
 
+use crate::support::identities;
 use crate::support::{BY_AZ, Invocation, Sandbox, make_certificate};
 use crate::tracer::Subject;
+use crate::treasure::{self, Treasure};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -24,10 +26,34 @@ pub(crate) struct Scenario {
     pub(crate) is_a_run: bool,
     /// Who is struck.
     pub(crate) subject: Subject,
-    /// It is all about the login of the service principal, and not alice's.
-    pub(crate) is_a_principal_s: bool,
-    /// The command logs this user out: afterwards no file opens to a refresh token of theirs.
-    pub(crate) logs_out: Option<User>,
+    /// Whose login it is all about: the next az gets that one a token.
+    pub(crate) whose: Whose,
+    /// The command logs this one out: afterwards no file opens to a secret of theirs.
+    pub(crate) logs_out: Option<Who>,
+    /// What must not be lost beside that login's secret.
+    pub(crate) treasure: Option<Treasure>,
+    /// There is a keyring, and an az that uses it.
+    pub(crate) has_keyring: bool,
+}
+
+/// Whose login a scenario is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// A user's refresh token.
+    Alices,
+    /// What the service principal signs in with.
+    Principals,
+    /// The machine's own, which has no secret, only tokens.
+    Identitys,
+}
+
+/// Who is logged out.
+#[derive(Clone, Copy)]
+pub(crate) enum Who {
+    User(User),
+    Principal(&'static ServicePrincipal),
+    /// The machine's own identity.
+    Identity,
 }
 
 const NONE: Scenario = Scenario {
@@ -40,12 +66,21 @@ const NONE: Scenario = Scenario {
     begins_in_the_clear: false,
     is_a_run: false,
     subject: Subject::Shim,
-    is_a_principal_s: false,
+    whose: Whose::Alices,
     logs_out: None,
+    treasure: None,
+    has_keyring: false,
 };
 
 /// A login of the service principal, which has a secret that never changes.
-const PRINCIPAL: Scenario = Scenario { is_a_principal_s: true, ..NONE };
+const PRINCIPAL: Scenario = Scenario { whose: Whose::Principals, ..NONE };
+
+/// A login of the machine's own identity.
+const IDENTITY: Scenario = Scenario { whose: Whose::Identitys, ..NONE };
+
+/// An az that encrypts has alice's login in the keyring; it is in no file.
+const KEYRING: Scenario =
+    Scenario { has_keyring: true, treasure: Some(Treasure::KeyringItem), before: treasure::put_item, ..NONE };
 
 const LOGIN: [&str; 2] = ["login", "--use-device-code"];
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -64,13 +99,57 @@ fn log_in_by_name(sandbox: &Sandbox, entra: &Entra) {
     sandbox.set_env("AZURE_CONFIG_DIR", sandbox.azward_home().join("logins/lab"));
 }
 
-/// How the service principal signs in, but for what proves who it is.
-const SIGN_IN: [&str; 6] =
-    ["login", "--service-principal", "--username", SERVICE_PRINCIPAL.client_id, "--tenant", TENANT_A.id];
+/// How a service principal signs in, but for what proves who it is.
+const fn words(own: &'static ServicePrincipal, tenant: &'static Tenant) -> [&'static str; 6] {
+    ["login", "--service-principal", "--username", own.client_id, "--tenant", tenant.id]
+}
+
+const SIGN_IN: [&str; 6] = words(&SERVICE_PRINCIPAL, &TENANT_A);
 
 fn sign_in(sandbox: &Sandbox) -> Invocation<'_> {
     let secret = std::fs::read_to_string(sandbox.root().join("secret")).expect("it was prepared");
     sandbox.az(SIGN_IN).args(["--password", &secret])
+}
+
+/// The other service principal is signed in, too.
+fn sign_both_in(sandbox: &Sandbox, entra: &Entra) {
+    sandbox.az(words(&GUEST_PRINCIPAL, &TENANT_B)).args(["--password", entra.client_secret()]).run().ok();
+    sign_principal_in(sandbox, entra);
+}
+
+fn sign_guest_out(sandbox: &Sandbox) -> Invocation<'_> {
+    sandbox.az(["logout", "--username", GUEST_PRINCIPAL.client_id])
+}
+
+/// The machine's own identity is signed in, and azward has compared what it says of it with what az says.
+fn sign_identity_in(sandbox: &Sandbox, entra: &Entra) {
+    for (name, value) in entra.start_instance().expect("the endpoints start").of_virtual_machine() {
+        sandbox.set_env(name, value);
+    }
+    sandbox.az(["login", "--identity"]).run().ok();
+    for _ in 0..2 {
+        sandbox.az(TOKEN).run().ok();
+    }
+}
+
+/// alice is logged in without azward, by an az that has it in the keyring; azward's own key is elsewhere.
+fn log_in_with_keyring(sandbox: &Sandbox, entra: &Entra) {
+    sandbox.wrap_encrypting_az();
+    sandbox.set("key_store", "key-file");
+    sandbox.plain_login(entra, User::Alice);
+    treasure::save_item(sandbox);
+}
+
+/// What an az before 2.30 has left lies beside alice's login.
+fn leave_adal_file(sandbox: &Sandbox, entra: &Entra) {
+    log_in(sandbox, entra);
+    treasure::write_adal_file(sandbox, entra);
+}
+
+/// A shell's file, which an install adds to.
+fn install(sandbox: &Sandbox) {
+    std::fs::write(sandbox.home().join(".bashrc"), "alias ll='ls -l'\n").expect("the box can be written");
+    sandbox.azward(["install"]).run().ok();
 }
 
 /// The secret is where the command finds it.
@@ -86,8 +165,10 @@ fn sign_principal_in(sandbox: &Sandbox, entra: &Entra) {
 
 /// The same with a certificate, which is in its file.
 fn sign_principal_in_by_file(sandbox: &Sandbox, entra: &Entra) {
-    let path = sandbox.home().join("principal.pem");
-    entra.register_certificate(&SERVICE_PRINCIPAL, &make_certificate(&path));
+    let path = treasure::pem_file(sandbox);
+    let pem = make_certificate(&path);
+    entra.register_certificate(&SERVICE_PRINCIPAL, &pem);
+    std::fs::write(sandbox.root().join("treasure"), pem).expect("the box can be written");
     sandbox.az(SIGN_IN).args(["--certificate", path.to_str().expect("it is a text")]).run().ok();
 }
 
@@ -123,7 +204,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 33] = [
+pub(crate) static SCENARIOS: [Scenario; 47] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -189,7 +270,7 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         prepare: log_both_in,
         command: log_bob_out,
         is_a_run: true,
-        logs_out: Some(User::Bob),
+        logs_out: Some(Who::User(User::Bob)),
         ..NONE
     },
     // An az renews the token, and then there is an answer.
@@ -217,7 +298,7 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         name: "guarded-logout",
         prepare: log_both_in,
         command: log_bob_out,
-        logs_out: Some(User::Bob),
+        logs_out: Some(Who::User(User::Bob)),
         ..GUARDED
     },
     Scenario {
@@ -297,15 +378,14 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         command: |sandbox| sandbox.azward(["logout", "lab"]),
         is_a_run: true,
         is_azward_s: true,
-        logs_out: Some(User::Alice),
+        logs_out: Some(Who::User(User::Alice)),
         ..NONE
     },
     Scenario {
         name: "uninstall",
         prepare: |sandbox, entra| {
-            std::fs::write(sandbox.home().join(".bashrc"), "alias ll='ls -l'\n").expect("the box can be written");
             log_in(sandbox, entra);
-            sandbox.azward(["install"]).run().ok();
+            install(sandbox);
         },
         command: |sandbox| sandbox.azward(["uninstall"]),
         is_azward_s: true,
@@ -333,7 +413,7 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         name: "guarded-principal-run",
         prepare: sign_principal_in,
         command: redeem,
-        is_a_principal_s: true,
+        whose: Whose::Principals,
         ..GUARDED
     },
     // The PEM file is in the home: what is there before every fault.
@@ -342,6 +422,7 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         prepare: sign_principal_in_by_file,
         command: |sandbox| sandbox.azward(["vault", "seal-certificate"]),
         is_azward_s: true,
+        treasure: Some(Treasure::Certificate),
         ..PRINCIPAL
     },
     Scenario {
@@ -352,6 +433,126 @@ pub(crate) static SCENARIOS: [Scenario; 33] = [
         },
         command: redeem,
         is_a_run: true,
+        treasure: Some(Treasure::Certificate),
         ..PRINCIPAL
+    },
+    Scenario {
+        name: "unseal-certificate",
+        prepare: |sandbox, entra| {
+            sign_principal_in_by_file(sandbox, entra);
+            sandbox.azward(["vault", "seal-certificate"]).run().ok();
+        },
+        command: |sandbox| sandbox.azward(["vault", "seal-certificate", "--undo"]),
+        is_azward_s: true,
+        treasure: Some(Treasure::Certificate),
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "principal-answer",
+        prepare: sign_principal_in,
+        command: |sandbox| sandbox.az(TOKEN),
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "principal-logout",
+        prepare: sign_both_in,
+        command: sign_guest_out,
+        is_a_run: true,
+        logs_out: Some(Who::Principal(&GUEST_PRINCIPAL)),
+        ..PRINCIPAL
+    },
+    Scenario {
+        name: "guarded-principal-login",
+        prepare: have_a_secret,
+        command: sign_in,
+        whose: Whose::Principals,
+        ..GUARDED
+    },
+    Scenario {
+        name: "guarded-principal-logout",
+        prepare: sign_both_in,
+        command: sign_guest_out,
+        whose: Whose::Principals,
+        logs_out: Some(Who::Principal(&GUEST_PRINCIPAL)),
+        ..GUARDED
+    },
+    // A secret goes back into the list, and a PEM file to where it was.
+    Scenario {
+        name: "principal-uninstall",
+        prepare: |sandbox, entra| {
+            sandbox.az(words(&GUEST_PRINCIPAL, &TENANT_B)).args(["--password", entra.client_secret()]).run().ok();
+            sign_principal_in_by_file(sandbox, entra);
+            install(sandbox);
+            sandbox.azward(["vault", "seal-certificate"]).run().ok();
+        },
+        command: |sandbox| sandbox.azward(["uninstall"]),
+        is_azward_s: true,
+        gives_back: true,
+        treasure: Some(Treasure::Certificate),
+        ..PRINCIPAL
+    },
+    Scenario { name: "identity-answer", prepare: sign_identity_in, command: |sandbox| sandbox.az(TOKEN), ..IDENTITY },
+    Scenario {
+        name: "identity-renewal",
+        prepare: sign_identity_in,
+        before: |sandbox| identities::age(sandbox, 60, 3600),
+        command: |sandbox| sandbox.az(TOKEN),
+        ..IDENTITY
+    },
+    Scenario {
+        name: "identity-logout",
+        prepare: sign_identity_in,
+        command: |sandbox| sandbox.az(["logout"]),
+        is_a_run: true,
+        logs_out: Some(Who::Identity),
+        ..IDENTITY
+    },
+    Scenario {
+        name: "keyring-adoption",
+        prepare: log_in_with_keyring,
+        command: |sandbox| sandbox.az(TOKEN),
+        is_a_run: true,
+        ..KEYRING
+    },
+    Scenario {
+        name: "keyring-scrub",
+        prepare: log_in_with_keyring,
+        command: |sandbox| sandbox.azward(["scrub"]),
+        is_azward_s: true,
+        ..KEYRING
+    },
+    Scenario {
+        name: "keyring-uninstall",
+        prepare: |sandbox, entra| {
+            log_in_with_keyring(sandbox, entra);
+            install(sandbox);
+            treasure::save_item(sandbox);
+        },
+        command: |sandbox| sandbox.azward(["uninstall"]),
+        is_azward_s: true,
+        gives_back: true,
+        ..KEYRING
+    },
+    Scenario {
+        name: "adal-adoption",
+        prepare: leave_adal_file,
+        command: list,
+        is_a_run: true,
+        begins_in_the_clear: true,
+        treasure: Some(Treasure::AdalFile),
+        ..NONE
+    },
+    Scenario {
+        name: "adal-uninstall",
+        prepare: |sandbox, entra| {
+            leave_adal_file(sandbox, entra);
+            list(sandbox).run().ok();
+            install(sandbox);
+        },
+        command: |sandbox| sandbox.azward(["uninstall"]),
+        is_azward_s: true,
+        gives_back: true,
+        treasure: Some(Treasure::AdalFile),
+        ..NONE
     },
 ];

@@ -13,12 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::provision;
 
 /// What nobody is to see.
-const LONG_LIVED: [&str; 4] = [
-    entra::REFRESH_TOKEN_CANARY,
-    entra::CLIENT_SECRET_CANARY,
-    entra::CLIENT_ASSERTION_CANARY,
-    entra::PASSWORD_CANARY,
-];
+const LONG_LIVED: [&str; 4] =
+    [entra::REFRESH_TOKEN_CANARY, entra::CLIENT_SECRET_CANARY, entra::CLIENT_ASSERTION_CANARY, entra::PASSWORD_CANARY];
 
 /// Tells whether `bytes` hold (part of) a refresh token, a password, or what a service principal signs in with.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
@@ -97,6 +93,11 @@ impl PrivateKey {
             let is_there_again = holds(said, &format!("`{path}` is there again")) || command.ends_with(" uninstall");
             key.is_sealed = holds(said, &format!("`{path}` is removed")) || key.is_sealed && !is_there_again;
         }
+    }
+
+    /// The same where its own file may have it, whatever was said of that.
+    pub(crate) fn in_its_file(self) -> Self {
+        Self { is_sealed: false, ..self }
     }
 
     /// Whether `bytes` hold part of it.

@@ -26,12 +26,9 @@ impl Sandbox {
 
     /// What an item in the keyring has that az finds by these attributes, asked for as az does; nothing where there is none.
     pub(crate) fn keyring_item(&self, schema: &str, attributes: &[(&str, &str)]) -> Option<String> {
-        let quoted =
-            attributes.iter().map(|(name, value)| format!("'{name}': '{value}'")).collect::<Vec<_>>().join(", ");
         let script = format!(
-            "{CHECK}\nattributes = {{{quoted}}}\nkinds = {{name: Secret.SchemaAttributeType.STRING for name in attributes}}\n\
-             schema = Secret.Schema.new('{schema}', Secret.SchemaFlags.NONE, kinds)\n\
-             text = Secret.password_lookup_sync(schema, attributes, None)\nprint(text, end='') if text else exit(3)"
+            "{}\ntext = Secret.password_lookup_sync(schema, attributes, None)\nprint(text, end='') if text else exit(3)",
+            script_with(schema, attributes)
         );
         let python = provision::real_az().with_file_name("python3");
         // Past the search of what programs say: this one is to say it.
@@ -39,6 +36,17 @@ impl Sandbox {
         let text = String::from_utf8(output.stdout).expect("it is text");
         assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
         output.status.success().then_some(text)
+    }
+
+    /// Has the item with these attributes have `text`, as az writes it; with none there is no item.
+    pub(crate) fn put_keyring_item(&self, schema: &str, attributes: &[(&str, &str)], text: &str) {
+        let script = format!(
+            "{}\nimport sys\ntext = sys.stdin.read()\nif text: Secret.password_store_sync(schema, attributes, \
+             Secret.COLLECTION_DEFAULT, '', text, None)\nelse: Secret.password_clear_sync(schema, attributes, None)",
+            script_with(schema, attributes)
+        );
+        let python = provision::real_az().with_file_name("python3");
+        Invocation::new(self, python).args(["-c", &script]).input(text).run().ok();
     }
 
     /// From now on the az behind the shim is the real one with encryption by default.
@@ -54,6 +62,15 @@ impl Sandbox {
         std::fs::remove_file(self.wrapped_az()).expect("it is a link");
         symlink(&script, self.wrapped_az()).expect("the box can be written");
     }
+}
+
+/// The beginning of a script for an item with these attributes.
+fn script_with(schema: &str, attributes: &[(&str, &str)]) -> String {
+    let quoted = attributes.iter().map(|(name, value)| format!("'{name}': '{value}'")).collect::<Vec<_>>().join(", ");
+    format!(
+        "{CHECK}\nattributes = {{{quoted}}}\nkinds = {{name: Secret.SchemaAttributeType.STRING for name in attributes}}\n\
+         schema = Secret.Schema.new('{schema}', Secret.SchemaFlags.NONE, kinds)"
+    )
 }
 
 /// The files that change, and how.

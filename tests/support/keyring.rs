@@ -1,5 +1,5 @@
-//! A Secret Service for one box: a session bus of its own and a gnome-keyring-daemon on it, with the keyring in the box's
-//! home. It can be locked and unlocked as a log-off and a log-on do, by starting the daemon again without the password or
+//! A Secret Service for one box: a session bus of its own and a gnome-keyring-daemon on it, with the keyring beside the box's
+//! home, which a test may put back as it was. It can be locked and unlocked as a log-off and a log-on do, by starting the daemon again without the password or
 //! with it; the bus stays where it is.
 
 use std::io::{BufRead, BufReader, Write};
@@ -143,6 +143,7 @@ impl Drop for SecretService<'_> {
 fn command(sandbox: &Sandbox, program: &str, arguments: &[&str], stdin: Stdio) -> Command {
     let mut command = Invocation::new(sandbox, program).args(arguments).command();
     command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("XDG_DATA_HOME", sandbox.root().join("keyring"));
     command
 }
 

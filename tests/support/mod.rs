@@ -15,6 +15,7 @@
 //! | [`native`] | a login, and what tells an answer from a run |
 //! | [`provision`], [`releases`], [`fake_az`] | the real az, older ones and a fake one, made once |
 //! | [`adal_az`] | the last release with ADAL, and the Python that it needs |
+//! | [`identities`] | tokens of managed identities, made older |
 //! | [`encrypting`] | an az that keeps its tokens in a keyring |
 //! | [`earned`] | what azward has found out about the real az before a test begins |
 //! | [`libraries`] | the Azure libraries that get their tokens from az, made once |
@@ -34,6 +35,7 @@ pub(crate) mod config_dir;
 pub(crate) mod earned;
 pub(crate) mod encrypting;
 pub(crate) mod fake_az;
+pub(crate) mod identities;
 pub(crate) mod installed;
 pub(crate) mod invocation;
 pub(crate) mod isolated;

@@ -7,13 +7,9 @@ mod keeping;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use azward::app::App;
-use azward::azure::ConfigDir;
-use azward::context::Context;
-use azward::home::Care;
-use azward::vault::{Beside, Vault};
 use entra::{Entra, Instance, Request};
 
+use crate::support::identities::age;
 use crate::support::{Outcome, Sandbox};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -77,21 +73,6 @@ fn answered(sandbox: &Sandbox, entra: &Entra, more: &[&str], asked: usize) -> Ou
 fn sealed(sandbox: &Sandbox) -> Vec<PathBuf> {
     let entries = fs::read_dir(sandbox.azward_home().join("tokens")).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
-}
-
-/// Leaves every token that is kept so many seconds of so many.
-fn age(sandbox: &Sandbox, seconds_left: i64, lifetime: i64) {
-    let context = Context::new(sandbox.environment(), None);
-    let app = App::new(context, Care::Look);
-    let config_dir = ConfigDir::of(&app.context);
-    let vault = Vault::of(&app.context, &app.settings, &config_dir);
-    let text = vault.open_beside(Beside::ManagedIdentities, &config_dir).expect("something is kept");
-    let mut kept: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-    for token in kept["tokens"].as_array_mut().expect("there are tokens") {
-        token["expires_on"] = (app.context.now() + seconds_left).into();
-        token["cached_at"] = (app.context.now() + seconds_left - lifetime).into();
-    }
-    vault.seal_beside(Beside::ManagedIdentities, &config_dir, &kept.to_string()).expect("it can be written");
 }
 
 /// The files below a directory with `text` in them.
