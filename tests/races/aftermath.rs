@@ -15,6 +15,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use crate::Plan;
+use crate::principals;
 use crate::processes;
 use crate::sessions;
 use crate::support::canary::Search;
@@ -28,7 +29,7 @@ const SETTLING: Duration = Duration::from_secs(5);
 pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, plan: &Plan, tally: &mut Tally) {
     nothing_of_ours_runs(sandbox, tally);
     if let Err(reason) = upheaval::is_somewhere(sandbox, entra) {
-        tally.violation("alice's login is nowhere in the end", reason);
+        tally.violation("a login is nowhere in the end", reason);
     }
     nothing_in_the_clear(sandbox, "with no further command", tally);
     passes(sandbox.az(["version"]).run(), "`az version`", tally);
@@ -51,6 +52,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, plan: &Plan, tally: &mut
         tally.violation("MSAL's lock file is left", fs::read_to_string(&lock_file).unwrap_or_default());
     }
     sessions::inspect(sandbox, entra, tally);
+    principals::inspect(sandbox, entra, tally);
     nothing_of_ours_runs(sandbox, tally);
     nothing_in_the_clear(sandbox, "in the end", tally);
     nothing_short_lived_in_the_clear(sandbox, plan, "in the end", tally);
@@ -61,6 +63,7 @@ pub(crate) fn inspect(sandbox: &Sandbox, entra: &Entra, plan: &Plan, tally: &mut
 /// With nobody else there an uninstall goes through, the login is where az alone has it, and nothing of azward is left.
 fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
     sandbox.expect_clear(sandbox.config().token_cache_path());
+    sandbox.expect_clear(sandbox.config_dir().join("service_principal_entries.json"));
     let mut outcome = upheaval::uninstall(sandbox).run();
     // Of the second user az can have lost what its profile says and kept the login: there is no place for that until he is
     // back.
@@ -74,6 +77,9 @@ fn an_uninstall_leaves_nothing(sandbox: &Sandbox, entra: &Entra, tally: &mut Tal
         tally.violation("an uninstall left something", format!("{left:?}"));
     }
     redeems(sandbox, entra, BY_AZ, "an az alone", tally);
+    if !principals::is_in(sandbox, entra, None) {
+        tally.violation("an uninstall has not given a principal's secret back", "");
+    }
 }
 
 /// Waits a little for what is about to end, and ends what is not, so that the rest can be looked at.
@@ -98,7 +104,7 @@ fn nothing_of_ours_runs(sandbox: &Sandbox, tally: &mut Tally) {
 
 fn nothing_in_the_clear(sandbox: &Sandbox, when: &str, tally: &mut Tally) {
     for path in Search::below(sandbox.root(), &[]).found {
-        tally.violation(&format!("a refresh token is in the clear {when}"), path.display().to_string());
+        tally.violation(&format!("a secret is in the clear {when}"), path.display().to_string());
     }
 }
 
@@ -180,6 +186,7 @@ fn files_are_whole(sandbox: &Sandbox, tally: &mut Tally) {
     };
     whole(sandbox.config_dir().join("azureProfile.json"), tally);
     whole(sandbox.config().token_cache_path(), tally);
+    whole(sandbox.config_dir().join("service_principal_entries.json"), tally);
     for name in ["journal.1.jsonl", "journal.jsonl"] {
         let text = fs::read_to_string(sandbox.azward_home().join(name)).unwrap_or_default();
         if !text.is_empty() && !text.ends_with('\n') {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use entra::{SUBSCRIPTION_1, SUBSCRIPTION_2, TENANT_B, User};
+use entra::{
+    Entra, GUEST_PRINCIPAL, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2, SUBSCRIPTION_OF_GUEST,
+    SUBSCRIPTION_OF_MACHINE, SUBSCRIPTION_OF_PRINCIPAL, SYSTEM_IDENTITY, TENANT_B, User,
+};
 
+use crate::principals;
 use crate::sessions::{self, Session};
 use crate::support::chance::Chance;
 use crate::support::{BY_AZ, BY_AZWARD, Invocation, Sandbox};
@@ -48,8 +52,36 @@ pub(crate) enum Deed {
     /// A command that needs a token, in a session.
     SessionList,
     VaultMove,
+    /// The first service principal's token for Resource Manager.
+    PrincipalAnswer,
+    /// The same for one of a few scopes.
+    PrincipalRotation,
+    /// A command that needs a token, the first service principal's.
+    PrincipalList,
+    /// The real az gets its token for a scope that nobody has asked for.
+    PrincipalNewScope,
+    /// `az login --service-principal` of the second one.
+    GuestLogin,
+    GuestLogout,
+    /// The real az gets its token for a scope that nobody has asked for.
+    GuestNewScope,
+    PlainGuestLogin,
+    /// The machine's own identity's token for Resource Manager.
+    IdentityAnswer,
+    /// The same for one of a few scopes.
+    IdentityRotation,
     Install,
     Uninstall,
+}
+
+/// Of whom a token is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bearer {
+    Alice,
+    /// The application with this id.
+    Application(&'static str),
+    /// Whoever the default subscription, or the session, belongs to.
+    Anybody,
 }
 
 /// One command of the crowd.
@@ -86,6 +118,16 @@ impl Deed {
             Self::SessionToken => "`azward token`",
             Self::SessionList => "`group list` in a session",
             Self::VaultMove => "`azward vault move`",
+            Self::PrincipalAnswer => "answer, service principal",
+            Self::PrincipalRotation => "answer, service principal, few scopes",
+            Self::PrincipalList => "service principal, `group list`",
+            Self::PrincipalNewScope => "service principal, a new scope",
+            Self::GuestLogin => "login of a second service principal",
+            Self::GuestLogout => "logout of that one",
+            Self::GuestNewScope => "that one, a new scope",
+            Self::PlainGuestLogin => "plain az, login of that one",
+            Self::IdentityAnswer => "answer, managed identity",
+            Self::IdentityRotation => "answer, managed identity, few scopes",
             Self::Install => "install",
             Self::Uninstall => "uninstall",
         }
@@ -93,7 +135,10 @@ impl Deed {
 
     /// azward has the answer, in general without an az.
     pub(crate) fn is_answer(self) -> bool {
-        matches!(self, Self::Answer | Self::DefaultAnswer | Self::Rotation | Self::TenantRotation)
+        let is_a_user_s = matches!(self, Self::Answer | Self::DefaultAnswer | Self::Rotation | Self::TenantRotation);
+        is_a_user_s
+            || matches!(self, Self::PrincipalAnswer | Self::PrincipalRotation)
+            || matches!(self, Self::IdentityAnswer | Self::IdentityRotation)
     }
 
     /// It needs no az, in general, and is soon over.
@@ -109,7 +154,8 @@ impl Deed {
     }
 
     pub(crate) fn is_plain(self) -> bool {
-        matches!(self, Self::PlainList | Self::PlainNewScope | Self::PlainSetDefault | Self::PlainLogin)
+        let is_a_login = matches!(self, Self::PlainLogin | Self::PlainGuestLogin);
+        is_a_login || matches!(self, Self::PlainList | Self::PlainNewScope | Self::PlainSetDefault)
     }
 
     /// It installs azward, or takes it away.
@@ -119,15 +165,37 @@ impl Deed {
 
     /// Prints a token.
     pub(crate) fn is_for_token(self) -> bool {
-        self.is_answer() || matches!(self, Self::NewScope | Self::PlainNewScope | Self::SessionToken)
+        let is_new =
+            matches!(self, Self::NewScope | Self::PlainNewScope | Self::PrincipalNewScope | Self::GuestNewScope);
+        self.is_answer() || is_new || self == Self::SessionToken
+    }
+
+    /// Who it is about, whatever the default is.
+    pub(crate) fn bearer(self) -> Bearer {
+        match self {
+            Self::Answer | Self::Rotation | Self::List | Self::NewScope | Self::PlainList | Self::PlainNewScope => {
+                Bearer::Alice
+            }
+            Self::PrincipalAnswer | Self::PrincipalRotation | Self::PrincipalList | Self::PrincipalNewScope => {
+                Bearer::Application(SERVICE_PRINCIPAL.client_id)
+            }
+            Self::GuestNewScope => Bearer::Application(GUEST_PRINCIPAL.client_id),
+            Self::IdentityAnswer | Self::IdentityRotation => Bearer::Application(SYSTEM_IDENTITY.client_id),
+            _ => Bearer::Anybody,
+        }
     }
 
     /// It is about alice, whatever the default is.
     pub(crate) fn is_alices(self) -> bool {
-        matches!(
-            self,
-            Self::Answer | Self::Rotation | Self::List | Self::NewScope | Self::PlainList | Self::PlainNewScope
-        )
+        self.bearer() == Bearer::Alice
+    }
+
+    /// The logouts that sign the one out whom it is about, if any do.
+    pub(crate) fn logouts(self) -> &'static [Self] {
+        match self {
+            Self::GuestLogin | Self::GuestNewScope | Self::GuestLogout | Self::PlainGuestLogin => &[Self::GuestLogout],
+            _ => &[Self::Logout, Self::NamedLogout],
+        }
     }
 
     /// About how long it takes on a busy machine: a kill comes somewhere within.
@@ -160,6 +228,15 @@ impl Part {
         if has_azward && chance.percent(30) {
             return Self::new(chance.pick(&own), chance.below(SCOPES)).in_some_session(chance);
         }
+        if chance.percent(35) {
+            let choices = [
+                (2, Deed::PrincipalAnswer),
+                (3, Deed::PrincipalRotation),
+                (2, Deed::IdentityAnswer),
+                (3, Deed::IdentityRotation),
+            ];
+            return Self::new(chance.pick(&choices), chance.below(SCOPES));
+        }
         let choices = [(4, Deed::Answer), (2, Deed::DefaultAnswer), (6, Deed::Rotation), (2, Deed::TenantRotation)];
         Self::new(chance.pick(&choices), chance.below(SCOPES))
     }
@@ -170,10 +247,22 @@ impl Part {
         if has_azward && chance.percent(30) {
             return Self::new(chance.pick(&own), number).in_some_session(chance);
         }
+        let may_be_plain = stage == Stage::Open;
+        if chance.percent(40) {
+            let choices = [
+                (2, Deed::PrincipalList),
+                (3, Deed::PrincipalNewScope),
+                (4, Deed::GuestLogin),
+                (3, Deed::GuestLogout),
+                (2, Deed::GuestNewScope),
+                (u64::from(may_be_plain), Deed::PlainGuestLogin),
+            ];
+            return Self::new(chance.pick(&choices), number);
+        }
         let wrapped =
             [(6, Deed::List), (4, Deed::NewScope), (3, Deed::Login), (3, Deed::Logout), (4, Deed::SetDefault)];
         let plain = [(3, Deed::PlainList), (3, Deed::PlainNewScope), (1, Deed::PlainSetDefault), (1, Deed::PlainLogin)];
-        let is_plain = stage == Stage::Open && chance.percent(25);
+        let is_plain = may_be_plain && chance.percent(25);
         let deed = if is_plain { chance.pick(&plain) } else { chance.pick(&wrapped) };
         Self::new(deed, number)
     }
@@ -199,7 +288,7 @@ impl Part {
         Self::new(deed, 0)
     }
 
-    pub(crate) fn invocation<'a>(&self, sandbox: &'a Sandbox) -> Invocation<'a> {
+    pub(crate) fn invocation<'a>(&self, sandbox: &'a Sandbox, entra: &Entra) -> Invocation<'a> {
         let start = |words: &[&str]| {
             let az = if self.deed.is_plain() { sandbox.plain_az(words) } else { sandbox.az(words) };
             az.timeout(Duration::from_secs(180))
@@ -208,16 +297,30 @@ impl Part {
         let token =
             |how: &str, words: &[&str]| start(&["account", "get-access-token", how, "--output", "json"]).args(words);
         let alices = ["--subscription", SUBSCRIPTION_1.id];
+        let principals = ["--subscription", SUBSCRIPTION_OF_PRINCIPAL.id];
+        let machines = ["--subscription", SUBSCRIPTION_OF_MACHINE.id];
+        let new_scope = format!("https://new{}.example", self.number);
         match self.deed {
+            Deed::PrincipalAnswer => token(BY_AZWARD, &principals),
+            Deed::PrincipalRotation => token(BY_AZWARD, &["--resource", &resource]).args(principals),
+            Deed::PrincipalList => start(&["group", "list", "--output", "json"]).args(principals),
+            Deed::PrincipalNewScope => token(BY_AZ, &["--resource", &new_scope]).args(principals),
+            Deed::GuestLogin | Deed::PlainGuestLogin => {
+                start(&principals::sign_in(&GUEST_PRINCIPAL, &TENANT_B, entra.client_secret()))
+            }
+            Deed::GuestLogout => start(&["logout", "--username", GUEST_PRINCIPAL.client_id]),
+            Deed::GuestNewScope => {
+                token(BY_AZ, &["--resource", &new_scope, "--subscription", SUBSCRIPTION_OF_GUEST.id])
+            }
+            Deed::IdentityAnswer => token(BY_AZWARD, &machines),
+            Deed::IdentityRotation => token(BY_AZWARD, &["--resource", &resource]).args(machines),
             Deed::Answer => token(BY_AZWARD, &alices),
             Deed::DefaultAnswer => token(BY_AZWARD, &[]),
             Deed::Rotation => token(BY_AZWARD, &["--resource", &resource]).args(alices),
             Deed::TenantRotation => token(BY_AZWARD, &["--resource", &resource, "--tenant", TENANT_B.id]),
             Deed::List | Deed::PlainList => start(&["group", "list", "--output", "json"]).args(alices),
             // A form that azward leaves to az.
-            Deed::NewScope | Deed::PlainNewScope => {
-                token(BY_AZ, &["--resource", &format!("https://new{}.example", self.number)]).args(alices)
-            }
+            Deed::NewScope | Deed::PlainNewScope => token(BY_AZ, &["--resource", &new_scope]).args(alices),
             Deed::Login | Deed::PlainLogin => start(&["login", "--use-device-code", "--output", "json"]),
             Deed::Logout => start(&["logout", "--username", User::Bob.username()]),
             Deed::NamedLogin => sessions::azward(sandbox, &["login", sessions::LOGIN, "--", "--use-device-code"]),

@@ -1,6 +1,7 @@
 //! The crowd: keeps so many processes alive, kills some of them somewhere in the middle of what they do, and has each judged
 //! by what became of it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use entra::Entra;
@@ -68,8 +69,8 @@ pub(crate) struct Crowd<'a> {
     last_native: Instant,
     /// How many moves of the vaults' key there were, and when the last one began.
     moves: (u64, Instant),
-    /// When the last logout ended.
-    last_logout: Option<Instant>,
+    /// When the last logout of each kind ended.
+    last_logouts: BTreeMap<Deed, Instant>,
     upheaval: Upheaval<'a>,
 }
 
@@ -85,7 +86,7 @@ impl<'a> Crowd<'a> {
             started: 0,
             last_native: Instant::now(),
             moves: (0, Instant::now()),
-            last_logout: None,
+            last_logouts: BTreeMap::new(),
             upheaval: Upheaval::new(sandbox, plan),
         }
     }
@@ -158,7 +159,7 @@ impl<'a> Crowd<'a> {
     fn start(&mut self, part: Part) {
         self.started += 1;
         let before = upheaval::installed(self.sandbox);
-        let running = part.invocation(self.sandbox).start();
+        let running = part.invocation(self.sandbox, self.entra).start();
         let is_the_shim_there = before.is_some() && before == upheaval::installed(self.sandbox);
         let is_wrapped = part.deed.is_upheaval() || is_the_shim_there && !part.deed.is_plain();
         let is_native = part.deed.is_native();
@@ -215,11 +216,13 @@ impl<'a> Crowd<'a> {
             let Member { part: Part { deed, session, .. }, running, is_wrapped, shim, began, killed, .. } =
                 self.members.swap_remove(place);
             let is_wrapped = is_wrapped && (deed.is_upheaval() || shim == upheaval::installed(self.sandbox));
-            if matches!(deed, Deed::Logout | Deed::NamedLogout) {
-                self.last_logout = Some(Instant::now());
+            if matches!(deed, Deed::Logout | Deed::NamedLogout | Deed::GuestLogout) {
+                self.last_logouts.insert(deed, Instant::now());
             }
-            let met_logout = self.last_logout.is_some_and(|time| time >= began)
-                || self.members.iter().any(|member| matches!(member.part.deed, Deed::Logout | Deed::NamedLogout));
+            let logouts = deed.logouts();
+            let met_logout =
+                logouts.iter().any(|logout| self.last_logouts.get(logout).is_some_and(|time| *time >= began))
+                    || self.members.iter().any(|member| logouts.contains(&member.part.deed));
             let outcome = running.finish();
             let is_private = self.plan.exposure == "private";
             let around = Circumstances { deed, session, killed, met_logout, is_wrapped, is_private };
@@ -227,7 +230,7 @@ impl<'a> Crowd<'a> {
             tally.add(deed, &verdict, || format!("{outcome:?}\n--- journal ---\n{}", self.last_events()));
             if deed.is_upheaval() {
                 if let Err(reason) = upheaval::is_somewhere(self.sandbox, self.entra) {
-                    tally.violation(&format!("after an {} alice's login is nowhere", deed.label()), reason);
+                    tally.violation(&format!("after an {} a login is nowhere", deed.label()), reason);
                 }
                 self.upheaval.ended(&mut self.chance);
             }

@@ -1,10 +1,11 @@
 //! Races: a crowd of answers, runs with new scopes, logins and logouts of a second user, `account set` and plain unwrapped az
-//! on one config directory; sessions that are started, rotated, stopped and worked in, a login with a name that is made and
+//! on one config directory; service principals, of which a second one is signed in and out, and a managed identity; sessions that are started, rotated, stopped and worked in, a login with a name that is made and
 //! signed out of, moves of the vaults' key; beside which azward is uninstalled and installed again, with SIGKILL at random to
 //! shims, to az, to both and to azward's own commands. While it lasts, whatever is answered is a
-//! valid token of the right user, and nothing fails but what was killed or what az does to itself. When the dust has settled,
-//! nothing is in the clear, the first user's login is kept and good, and nothing is locked or left running; after every
-//! install and uninstall that login is in the token cache or in a vault that its key opens.
+//! valid token of the right user, principal or identity, asked for no more often than it is due, and nothing fails but what was killed or what az does to itself. When the dust has settled,
+//! nothing is in the clear, the first user's login and the first principal's are kept and good, of the second principal nothing is left
+//! once it is signed out, and nothing is locked or left running; after every install and uninstall those logins are in az's files or in
+//! a vault that its key opens.
 //!
 //! `cargo test --test races` is the short form. The long one, whose figures go into BENCHMARKS.md:
 //!
@@ -23,6 +24,7 @@ mod aftermath;
 mod cast;
 mod crowd;
 mod mender;
+mod principals;
 mod processes;
 mod sessions;
 #[path = "../support/mod.rs"]
@@ -34,7 +36,7 @@ mod verdict;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entra::{Fault, Rolling, Trouble, User};
+use entra::{Fault, Rolling, SUBSCRIPTION_1, Sight, Trouble, User};
 use support::{Sandbox, provision};
 
 use crate::crowd::Crowd;
@@ -96,17 +98,27 @@ fn race(exposure: &'static str) {
         // Due again after two seconds.
         knobs.lifetime = 1202;
         // Who waits for an answer is alive at little cost, and in the middle of something.
-        knobs.faults = vec![Fault::new(Trouble::Delay(Duration::from_millis(500))).for_grant("refresh_token")];
+        let delayed = Fault::new(Trouble::Delay(Duration::from_millis(500)));
+        knobs.faults = ["refresh_token", "client_credentials", "managed_identity"]
+            .map(|grant| delayed.clone().for_grant(grant))
+            .into();
+        knobs.sight = Sight::Own;
+        knobs.instance_keeps = false;
         knobs.arm_delay = Duration::from_millis(1000);
     });
+    let instance = entra.start_instance().expect("the endpoints start");
     upheaval::install_first(&sandbox);
+    principals::begin(&sandbox, &entra, &instance);
     sandbox.login(&entra, User::Alice);
+    sandbox.az(["account", "set", "--subscription", SUBSCRIPTION_1.id]).run().ok();
     entra.knobs(|knobs| knobs.next_login = User::Bob);
     sessions::begin(&sandbox);
+    entra.clear_journal();
 
     let mut tally = Tally::default();
     let tokens = Crowd::new(&sandbox, &entra, &plan, Chance::new(plan.seed)).race(&mut tally);
     verdict::judge_tokens(&entra, &tokens, &mut tally);
+    principals::judge_requests(&entra.journal(), tally.disturbances(), &mut tally);
     aftermath::inspect(&sandbox, &entra, &plan, &mut tally);
     provision::announce(&tally.summary(&plan));
     assert!(tally.violations.is_empty(), "{} violation(s), seed {}", tally.violations.len(), plan.seed);

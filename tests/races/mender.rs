@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use entra::{CLOUD_NAME, SUBSCRIPTION_1, User};
+use entra::{CLOUD_NAME, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_OF_MACHINE, User};
 
 use crate::support::Sandbox;
 
@@ -39,7 +39,10 @@ impl Mender {
         };
         let section = format!("[{CLOUD_NAME}]");
         let files = vec![
-            file("azureProfile.json", &[SUBSCRIPTION_1.id, User::Alice.username()]),
+            file(
+                "azureProfile.json",
+                &[SUBSCRIPTION_1.id, User::Alice.username(), SERVICE_PRINCIPAL.client_id, SUBSCRIPTION_OF_MACHINE.id],
+            ),
             file("clouds.config", &[&section, "endpoint_active_directory "]),
             file("config", &["[cloud]", CLOUD_NAME]),
         ];

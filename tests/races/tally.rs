@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     pub(crate) violations: Vec<(String, String)>,
     pub(crate) mended: usize,
     pub(crate) tokens: usize,
+    /// How often the token that was asked for most was asked for.
+    pub(crate) most_asked: usize,
     pub(crate) took: Duration,
     /// What azward wrote down as a warning, and how often.
     pub(crate) warnings: BTreeMap<String, usize>,
@@ -55,6 +57,12 @@ impl Tally {
 
     pub(crate) fn killed(&mut self, victim: Victim) {
         *self.kills.entry(victim).or_default() += 1;
+    }
+
+    /// How often somebody may have lost a token that was just got: killed, or with the vaults' key, or with an azward home.
+    pub(crate) fn disturbances(&self) -> usize {
+        let ran = |deed| self.rows.get(&deed).map_or(0, |row| row.ran);
+        self.kills.values().sum::<usize>() + ran(Deed::VaultMove) + ran(Deed::Install) + ran(Deed::Uninstall)
     }
 
     pub(crate) fn alive(&mut self, count: usize) {
@@ -85,10 +93,12 @@ impl Tally {
         let mean = self.alive.0.checked_div(self.alive.1).unwrap_or(0);
         let _ = writeln!(
             text,
-            "kills {:?}; alive {mean} on average, {} at most; {} files that az broke were mended; took {:.1} s\n",
+            "kills {:?}; alive {mean} on average, {} at most; {} files that az broke were mended; no token was asked for more \
+             often than {} times; took {:.1} s\n",
             self.kills,
             self.most_alive,
             self.mended,
+            self.most_asked,
             self.took.as_secs_f32()
         );
         let (ran, killed, as_az) = (total(|row| row.ran), total(|row| row.killed), total(|row| row.as_az));

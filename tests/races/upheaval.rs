@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use azward::azure::ConfigDir;
 use azward::context::Context;
 use azward::settings::Settings;
-use azward::vault::Vault;
+use azward::vault::{Contents, Vault};
 use entra::{Entra, User};
 use serde_json::Value;
 
 use crate::Plan;
 use crate::cast::{Deed, Stage};
+use crate::principals;
 use crate::support::chance::Chance;
 use crate::support::{Invocation, Sandbox};
 
@@ -129,22 +130,31 @@ impl<'a> Upheaval<'a> {
     }
 }
 
-/// Looks for alice's refresh token, one that the endpoint takes: in the token cache, where it was given back, or in a vault
-/// that its key opens. What is wrong if it is in neither.
+/// Looks for alice's refresh token, one that the endpoint takes, and for the first principal's secret: in az's files, where they were
+/// given back, or in a vault that its key opens. What is wrong if one is in neither.
 pub(crate) fn is_somewhere(sandbox: &Sandbox, entra: &Entra) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (cache, vault) = (in_the_cache(sandbox), in_the_vault(sandbox));
+        let (cache, opened) = (in_the_cache(sandbox), the_vault(sandbox));
+        let is_principal_there = principals::is_in(sandbox, entra, opened.as_ref().ok());
+        let vault = opened.map(|contents| {
+            let entries = contents.records.iter().map(|kept| kept.entry.expose());
+            alices(entries.map(|entry| serde_json::from_slice(entry).unwrap_or_default()))
+        });
         let is_good = |tokens: &Result<Vec<String>, String>| {
             tokens.as_ref().is_ok_and(|tokens| tokens.iter().any(|token| entra.is_refresh_token_good(token)))
         };
-        if is_good(&cache) || is_good(&vault) {
+        if is_principal_there && (is_good(&cache) || is_good(&vault)) {
             return Ok(());
         }
         if Instant::now() > deadline {
             let told = |tokens: Result<Vec<String>, String>| tokens.map(|tokens| tokens.len());
             let home: Vec<_> = files(&sandbox.azward_home());
-            return Err(format!("the cache: {:?}, the vault: {:?}, left: {home:?}", told(cache), told(vault)));
+            return Err(format!(
+                "the cache: {:?}, the vault: {:?}, the principal's secret: {is_principal_there}, left: {home:?}",
+                told(cache),
+                told(vault)
+            ));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -164,16 +174,14 @@ fn in_the_cache(sandbox: &Sandbox) -> Result<Vec<String>, String> {
     Ok(alices(cache["RefreshToken"].as_object().into_iter().flatten().map(|(_, entry)| entry.clone())))
 }
 
-fn in_the_vault(sandbox: &Sandbox) -> Result<Vec<String>, String> {
+fn the_vault(sandbox: &Sandbox) -> Result<Contents, String> {
     if !sandbox.azward_home().exists() {
         return Err("there is no azward home".to_owned());
     }
     let context = Context::new(sandbox.environment(), None);
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).map_err(|failure| failure.to_string())?;
-    let contents = Vault::of(&context, &settings, &config_dir).load().map_err(|failure| failure.to_string())?;
-    let entries = contents.records.iter().map(|kept| kept.entry.expose());
-    Ok(alices(entries.map(|entry| serde_json::from_slice(entry).unwrap_or_default())))
+    Vault::of(&context, &settings, &config_dir).load().map_err(|failure| failure.to_string())
 }
 
 /// Every file below a directory.

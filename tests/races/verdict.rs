@@ -5,10 +5,10 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entra::{Entra, TENANT_A, User};
+use entra::{Entra, GUEST_PRINCIPAL, SERVICE_PRINCIPAL, SYSTEM_IDENTITY, TENANT_A, User};
 use serde_json::Value;
 
-use crate::cast::Deed;
+use crate::cast::{Bearer, Deed};
 use crate::crowd::Victim;
 use crate::sessions::{self, Session};
 use crate::support::{End, Outcome};
@@ -69,7 +69,7 @@ pub(crate) struct Circumstances {
     pub(crate) deed: Deed,
     pub(crate) session: Option<&'static Session>,
     pub(crate) killed: Option<Victim>,
-    /// The second user was logged out while it ran.
+    /// The second user, or the second principal if it is about that, was logged out while it ran.
     pub(crate) met_logout: bool,
     /// It is the shim that was started, and it was not taken out meanwhile: an uninstall waits for every run that has begun, so
     /// one that has not leaves az alone. Otherwise it was, or may have been, the real az alone.
@@ -184,12 +184,23 @@ fn check(token: &Token, issued: &HashSet<&str>) -> Result<(), String> {
     let resource = token.line.split(' ').find(|word| word.starts_with("https://"));
     let is_for = |audience: &str| resource.map_or(audience.contains("management"), |wanted| audience == wanted);
     let user = claims["unique_name"].as_str().unwrap_or_default();
+    let applications = [&SERVICE_PRINCIPAL, &GUEST_PRINCIPAL, &SYSTEM_IDENTITY];
+    let is_an_application_s = claims["idtyp"] == "app";
+    let is_known = match is_an_application_s {
+        true => applications.iter().any(|own| claims["appid"] == own.client_id),
+        false => User::ALL.iter().any(|one| one.username() == user),
+    };
+    let is_right = match token.deed.bearer() {
+        Bearer::Alice => user == User::Alice.username(),
+        Bearer::Application(id) => is_an_application_s && claims["appid"] == id,
+        Bearer::Anybody => true,
+    };
     let expected = [
         (issued.contains(token.secret.as_str()), "it was never issued"),
         (claims["tid"] == token.tenant.as_str(), "it is of another tenant than was told"),
         (claims["aud"].as_str().is_some_and(is_for), "it is for something else"),
-        (User::ALL.iter().any(|one| one.username() == user), "it is of nobody known"),
-        (!token.deed.is_alices() || user == User::Alice.username(), "it is not alice's"),
+        (is_known, "it is of nobody known"),
+        (is_right, "it is somebody else's"),
         (!token.deed.is_alices() || token.tenant == TENANT_A.id, "it is not of alice's tenant"),
         (token.session.is_none_or(|session| token.tenant == session.tenant), "it is not of the session's tenant"),
         (

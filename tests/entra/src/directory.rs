@@ -1,4 +1,4 @@
-//! Who and what exists: two tenants, three subscriptions, two users and two service principals.
+//! Who and what exists: two tenants, three subscriptions (and three more of applications), two users and two service principals.
 //!
 //! The names and ids are constants, so that tests can write them down; the secrets (passwords, the client secret) are
 //! drawn at random when a server starts, see [`Secrets`].
@@ -53,7 +53,19 @@ pub const SUBSCRIPTION_2: Subscription =
 pub const SUBSCRIPTION_3: Subscription =
     Subscription { id: "33333333-bbbb-4333-8333-333333333333", name: "Fabrikam Shared", tenant: &TENANT_B };
 
-/// All three subscriptions.
+/// What [`SERVICE_PRINCIPAL`] sees where applications see subscriptions of their own.
+pub const SUBSCRIPTION_OF_PRINCIPAL: Subscription =
+    Subscription { id: "44444444-aaaa-4444-8444-444444444444", name: "Contoso Pipelines", tenant: &TENANT_A };
+
+/// What [`GUEST_PRINCIPAL`] sees there.
+pub const SUBSCRIPTION_OF_GUEST: Subscription =
+    Subscription { id: "55555555-bbbb-4555-8555-555555555555", name: "Fabrikam Pipelines", tenant: &TENANT_B };
+
+/// What the managed identities see there.
+pub const SUBSCRIPTION_OF_MACHINE: Subscription =
+    Subscription { id: "66666666-aaaa-4666-8666-666666666666", name: "Contoso Machines", tenant: &TENANT_A };
+
+/// All three subscriptions that people see.
 pub const SUBSCRIPTIONS: [&Subscription; 3] = [&SUBSCRIPTION_1, &SUBSCRIPTION_2, &SUBSCRIPTION_3];
 
 /// The names of the resource groups that every subscription has.
@@ -153,6 +165,15 @@ pub struct ServicePrincipal {
 }
 
 impl ServicePrincipal {
+    /// The subscription that is its own.
+    pub(crate) fn own_subscription(&self) -> &'static Subscription {
+        match self.client_id {
+            id if id == SERVICE_PRINCIPAL.client_id => &SUBSCRIPTION_OF_PRINCIPAL,
+            id if id == GUEST_PRINCIPAL.client_id => &SUBSCRIPTION_OF_GUEST,
+            _ => &SUBSCRIPTION_OF_MACHINE,
+        }
+    }
+
     pub(crate) fn named(client_id: &str) -> Option<&'static Self> {
         [&SERVICE_PRINCIPAL, &GUEST_PRINCIPAL].into_iter().find(|one| one.client_id == client_id)
     }

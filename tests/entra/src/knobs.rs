@@ -23,6 +23,8 @@ pub struct Knobs {
     pub date_ahead: i64,
     /// How long Resource Manager waits before it answers.
     pub arm_delay: Duration,
+    /// Which subscriptions applications see.
+    pub sight: Sight,
     /// Whether a machine's endpoint gives a managed identity the same token again.
     pub instance_keeps: bool,
 }
@@ -38,6 +40,7 @@ impl Default for Knobs {
             faults: Vec::new(),
             date_ahead: 0,
             arm_delay: Duration::ZERO,
+            sight: Sight::Everybodys,
             instance_keeps: true,
         }
     }
@@ -62,6 +65,15 @@ impl Knobs {
         self.faults.retain(|fault| fault.times != Some(0));
         taken
     }
+}
+
+/// Which subscriptions applications see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// What everybody sees in a tenant.
+    Everybodys,
+    /// One of its own each, which az then lists for nobody else.
+    Own,
 }
 
 /// What becomes of a used refresh token.

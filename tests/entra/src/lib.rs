@@ -49,11 +49,12 @@ pub use applications::CLIENT_ASSERTION_CANARY;
 pub use az_config::CLOUD_NAME;
 pub use directory::{
     AZURE_CLI_CLIENT_ID, GUEST_PRINCIPAL, RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2,
-    SUBSCRIPTION_3, SUBSCRIPTIONS, ServicePrincipal, Subscription, TENANT_A, TENANT_B, TENANTS, Tenant, User,
+    SUBSCRIPTION_3, SUBSCRIPTION_OF_GUEST, SUBSCRIPTION_OF_MACHINE, SUBSCRIPTION_OF_PRINCIPAL, SUBSCRIPTIONS,
+    ServicePrincipal, Subscription, TENANT_A, TENANT_B, TENANTS, Tenant, User,
 };
 pub use instance::{Instance, SYSTEM_IDENTITY, USER_IDENTITY, USER_IDENTITY_RESOURCE};
 pub use journal::Request;
-pub use knobs::{Fault, Knobs, Refusal, Rolling, Trouble};
+pub use knobs::{Fault, Knobs, Refusal, Rolling, Sight, Trouble};
 pub use tokens::{
     ACCESS_TOKEN_CANARY, CLIENT_SECRET_CANARY, ID_TOKEN_CANARY, IDENTITY_TOKEN_CANARY, PASSWORD_CANARY,
     REFRESH_TOKEN_CANARY,

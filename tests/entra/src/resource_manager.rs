@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::directory::{RESOURCE_GROUPS, SUBSCRIPTIONS, Subscription, TENANT_A, Tenant};
 use crate::http::Response;
 use crate::issued::Access;
+use crate::knobs::Sight;
 use crate::locked;
 use crate::server::{Call, now};
 use crate::tokens::Principal;
@@ -15,7 +16,10 @@ const AUDIENCES: [&str; 2] = ["https://management.core.windows.net", "https://ma
 
 /// Answers a path that starts with `tenants`, `subscriptions` or `metadata`.
 pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
-    let delay = locked(&call.shared.knobs).arm_delay;
+    let (delay, sight) = {
+        let knobs = locked(&call.shared.knobs);
+        (knobs.arm_delay, knobs.sight)
+    };
     thread::sleep(delay);
     if segments == ["metadata", "endpoints"] {
         return endpoints(&call.shared.origin);
@@ -35,8 +39,8 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
     }
     match segments {
         ["tenants"] => list(tenants(&access).into_iter().map(tenant).collect()),
-        ["subscriptions"] => list(visible(access.tenant).map(subscription).collect()),
-        ["subscriptions", id, rest @ ..] => match SUBSCRIPTIONS.into_iter().find(|known| known.id == *id) {
+        ["subscriptions"] => list(visible(&access, sight).into_iter().map(subscription).collect()),
+        ["subscriptions", id, rest @ ..] => match known(&access).into_iter().find(|known| known.id == *id) {
             None => {
                 let message = format!("The subscription '{id}' could not be found.");
                 call.fail(404, "SubscriptionNotFound", &message)
@@ -142,8 +146,24 @@ fn tenants(access: &Access) -> Vec<&'static Tenant> {
     }
 }
 
-fn visible(tenant: &'static Tenant) -> impl Iterator<Item = &'static Subscription> {
-    SUBSCRIPTIONS.into_iter().filter(move |known| known.tenant == tenant)
+/// What the bearer may ask for.
+fn known(access: &Access) -> Vec<&'static Subscription> {
+    let own = match access.principal {
+        Principal::User(_) => None,
+        Principal::Application(own) => Some(own.own_subscription()),
+    };
+    SUBSCRIPTIONS.into_iter().chain(own).collect()
+}
+
+/// What is listed for the bearer.
+fn visible(access: &Access, sight: Sight) -> Vec<&'static Subscription> {
+    let mut listed = known(access);
+    listed.retain(|known| {
+        let is_everybodys = SUBSCRIPTIONS.contains(known);
+        let is_an_application_s = matches!(access.principal, Principal::Application(_));
+        known.tenant == access.tenant && is_everybodys != (is_an_application_s && sight == Sight::Own)
+    });
+    listed
 }
 
 fn list(value: Vec<Value>) -> Response {

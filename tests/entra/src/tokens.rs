@@ -99,7 +99,8 @@ pub(crate) fn access_token(grant: &Grant<'_>) -> String {
             Principal::Application(own) => add_application_claims(claims, own),
         }
     }
-    let is_identity_s = matches!(grant.principal, Principal::Application(own) if [&SYSTEM_IDENTITY, &USER_IDENTITY].contains(&own));
+    let is_identity_s =
+        matches!(grant.principal, Principal::Application(own) if [&SYSTEM_IDENTITY, &USER_IDENTITY].contains(&own));
     jwt(&claims, if is_identity_s { IDENTITY_TOKEN_CANARY } else { ACCESS_TOKEN_CANARY })
 }
 
