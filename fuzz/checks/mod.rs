@@ -9,10 +9,13 @@
 
 pub(crate) mod adal;
 pub(crate) mod argv;
+pub(crate) mod certificate;
 pub(crate) mod clouds;
 pub(crate) mod config;
+pub(crate) mod credential_marks;
 pub(crate) mod ini;
 pub(crate) mod json;
+pub(crate) mod moving;
 pub(crate) mod profile;
 pub(crate) mod service_principals;
 pub(crate) mod token_cache;

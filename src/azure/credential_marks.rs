@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// A kind of long-lived credential, whether or not azward can keep it: what it does keep is `LONG_LIVED` in `credentials`, and
 /// a test there holds that to this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Mark {
+pub enum Mark {
     /// A user's refresh token.
     RefreshToken,
     /// A service principal's secret.
@@ -27,7 +27,7 @@ pub(crate) enum Mark {
 }
 
 /// How many there are of each kind.
-pub(crate) type Marks = BTreeMap<Mark, usize>;
+pub type Marks = BTreeMap<Mark, usize>;
 
 /// The shortest value that is taken for a secret where it is not known to be one: a word of prose is none.
 const SHORTEST: usize = 16;
@@ -38,7 +38,7 @@ const LONGEST_NAME: usize = 40;
 impl Mark {
     /// In words, for `count` of them.
     #[must_use]
-    pub(crate) fn words(self, count: usize) -> String {
+    pub fn words(self, count: usize) -> String {
         let word = match self {
             Self::RefreshToken => "refresh token",
             Self::ClientSecret => "client secret",
@@ -67,7 +67,7 @@ impl Mark {
 
 /// Counts what is in `bytes`.
 #[must_use]
-pub(crate) fn marks(bytes: &[u8]) -> Marks {
+pub fn marks(bytes: &[u8]) -> Marks {
     let bytes = as_utf8(bytes);
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut found = Marks::new();

@@ -7,7 +7,7 @@ pub(crate) mod clear_text;
 pub mod clouds;
 pub mod command;
 mod config_dir;
-pub(crate) mod credential_marks;
+pub mod credential_marks;
 pub mod encryption_setting;
 pub(crate) mod https_url;
 pub mod ini;

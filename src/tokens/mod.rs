@@ -24,5 +24,6 @@ pub(crate) use managed_identity::Endpoint;
 pub(crate) use principal::read_pem;
 pub use sign_in::sign_in_needed;
 pub use single_flight::Flight;
-pub(crate) use source::{can_sign_with, hand_over_assertions};
+pub use source::can_sign_with;
+pub(crate) use source::hand_over_assertions;
 pub use token_key::{TokenKey, Who};

@@ -62,6 +62,18 @@ fn service_principals() {
 #[test]
 fn adal() {
     replay("adal", checks::adal::check, 10_000);
+fn moves_to_and_from_a_keyring() {
+    replay("moving", checks::moving::check, 4_000);
+}
+
+#[test]
+fn certificates() {
+    replay("certificate", checks::certificate::check, 2_000);
+}
+
+#[test]
+fn credential_marks() {
+    replay("credential_marks", checks::credential_marks::check, 10_000);
 }
 
 /// What Python itself reads out of the INI files of the corpus is what the reference reading says.

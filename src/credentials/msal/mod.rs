@@ -18,7 +18,7 @@ pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, s
 pub use additions::Additions;
 pub use cache_entry::{AccountFields, RefreshTokenFields};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub(crate) use moving::{Listed, with_entries_from, without_entries_of};
+pub use moving::{Listed, with_entries_from, without_entries_of};
 pub use redeem::{Redeemable, accept, add_tokens, redeemable, replace_refresh_token, rivals_of};
 pub use sections::Section;
 pub(in crate::credentials) use sections::{Members, joined, not_understood};

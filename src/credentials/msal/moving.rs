@@ -18,7 +18,7 @@ use crate::failure::Result;
 
 /// Whose entries move: those of the users whom a profile lists.
 #[derive(Debug)]
-pub(crate) struct Listed<'p> {
+pub struct Listed<'p> {
     profile: &'p Profile,
     persons: HashSet<Owner>,
 }
@@ -35,7 +35,7 @@ impl<'p> Listed<'p> {
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub(crate) fn of(cache: &TokenCache<'_>, profile: &'p Profile) -> Result<Self> {
+    pub fn of(cache: &TokenCache<'_>, profile: &'p Profile) -> Result<Self> {
         let listed = accounts(cache)?.into_iter().filter(|account| profile.has_user(&account.username));
         Ok(Self { profile, persons: listed.map(|account| account.id).collect() })
     }
@@ -44,7 +44,7 @@ impl<'p> Listed<'p> {
     ///
     /// # Errors
     /// `CacheForeign` when a section is not what it should be.
-    pub(crate) fn has_any_of(&self, cache: &TokenCache<'_>) -> Result<bool> {
+    pub fn has_any_of(&self, cache: &TokenCache<'_>) -> Result<bool> {
         for name in cache.section_names() {
             if cache.section(&name)?.iter().any(|entry| self.has(entry)) {
                 return Ok(true);
@@ -54,7 +54,8 @@ impl<'p> Listed<'p> {
     }
 
     /// Whether an entry is of one of them.
-    pub(crate) fn has(&self, entry: &Entry<'_>) -> bool {
+    #[must_use]
+    pub fn has(&self, entry: &Entry<'_>) -> bool {
         match entry.owner() {
             Some(owner) => self.persons.contains(&owner),
             None => serde_json::from_str(entry.value)
@@ -68,7 +69,7 @@ impl<'p> Listed<'p> {
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub(crate) fn with_entries_from(
+pub fn with_entries_from(
     cache: &TokenCache<'_>,
     from: &TokenCache<'_>,
     is_moving: impl Fn(&Entry<'_>) -> bool,
@@ -99,7 +100,7 @@ pub(crate) fn with_entries_from(
 ///
 /// # Errors
 /// `CacheForeign` when a section is not what it should be.
-pub(crate) fn without_entries_of(cache: &TokenCache<'_>, listed: &Listed<'_>) -> Result<Option<Zeroizing<String>>> {
+pub fn without_entries_of(cache: &TokenCache<'_>, listed: &Listed<'_>) -> Result<Option<Zeroizing<String>>> {
     let names = cache.section_names();
     let mut changes = Vec::new();
     let mut is_anybody_s = false;

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use certificates::{file_of, hand_over_assertions, pem_in, record_of};
 pub use entries::{Certificate, Principal, ServicePrincipals};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub(crate) use moving::{all_in, listed_in, with_principals, without_listed};
+pub use moving::{all_in, listed_in, with_principals, without_listed};
 pub(crate) use principals::{Replaced, accept, forget, harvest, inject, is_record_of, name_of, seat};
 
 use crate::azure::ConfigDir;

@@ -9,18 +9,21 @@ use crate::credentials::document::{Change, Document, Entry};
 use crate::credentials::list::{BARE, WHOLE};
 
 /// All of `list`, as they stand there.
-pub(crate) fn all_in<'l>(list: &'l ServicePrincipals<'_>) -> Vec<Entry<'l>> {
+#[must_use]
+pub fn all_in<'l>(list: &'l ServicePrincipals<'_>) -> Vec<Entry<'l>> {
     list.texts().map(|(raw, _, own)| Entry { key: &own.id, value: raw }).collect()
 }
 
 /// Those of `list` whom `profile` lists, as they stand there.
-pub(crate) fn listed_in<'l>(list: &'l ServicePrincipals<'_>, profile: &Profile) -> Vec<Entry<'l>> {
+#[must_use]
+pub fn listed_in<'l>(list: &'l ServicePrincipals<'_>, profile: &Profile) -> Vec<Entry<'l>> {
     let listed = list.texts().filter(|(_, _, own)| profile.has_application(&own.client_id));
     listed.map(|(raw, _, own)| Entry { key: &own.id, value: raw }).collect()
 }
 
 /// The text of `list` with these principals, each in the place of its own; new ones at the end.
-pub(crate) fn with_principals(list: &ServicePrincipals<'_>, new: &[Entry<'_>]) -> Zeroizing<String> {
+#[must_use]
+pub fn with_principals(list: &ServicePrincipals<'_>, new: &[Entry<'_>]) -> Zeroizing<String> {
     let mut entries = all_in(list);
     for entry in new {
         match entries.iter_mut().find(|old| old.key == entry.key) {
@@ -32,7 +35,8 @@ pub(crate) fn with_principals(list: &ServicePrincipals<'_>, new: &[Entry<'_>]) -
 }
 
 /// The text of `list` without those whom `profile` lists; `None` where nobody else is in it.
-pub(crate) fn without_listed(list: &ServicePrincipals<'_>, profile: &Profile) -> Option<Zeroizing<String>> {
+#[must_use]
+pub fn without_listed(list: &ServicePrincipals<'_>, profile: &Profile) -> Option<Zeroizing<String>> {
     let others = list.texts().filter(|(_, _, own)| !profile.has_application(&own.client_id));
     let entries: Vec<Entry<'_>> = others.map(|(raw, _, own)| Entry { key: &own.id, value: raw }).collect();
     (!entries.is_empty()).then(|| with_exactly(list, &entries))

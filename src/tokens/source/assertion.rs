@@ -110,7 +110,7 @@ pub(crate) fn hand_over_assertions(
 
 /// Whether azward can sign with the key of a PEM file.
 #[must_use]
-pub(crate) fn can_sign_with(pem: &[u8]) -> bool {
+pub fn can_sign_with(pem: &[u8]) -> bool {
     Signer::of(pem, true).is_some()
 }
 

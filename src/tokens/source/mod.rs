@@ -5,7 +5,8 @@ mod assertion;
 mod client_credential;
 mod refresh_token;
 
-pub(crate) use assertion::{can_sign_with, hand_over_assertions};
+pub use assertion::can_sign_with;
+pub(crate) use assertion::hand_over_assertions;
 pub use client_credential::ClientCredential;
 
 use crate::credentials::msal::Redeemable;
