@@ -62,6 +62,9 @@ fn service_principals() {
 #[test]
 fn adal() {
     replay("adal", checks::adal::check, 10_000);
+}
+
+#[test]
 fn moves_to_and_from_a_keyring() {
     replay("moving", checks::moving::check, 4_000);
 }

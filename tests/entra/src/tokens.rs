@@ -207,7 +207,7 @@ pub(crate) fn first_id_token(user: User, grant: &Grant<'_>) -> String {
         "upn": user.username(),
         "ver": "1.0",
     });
-    jwt(&claims)
+    jwt(&claims, ID_TOKEN_CANARY)
 }
 
 /// Makes the `client_info` of a user: where the account is at home.
