@@ -61,8 +61,14 @@ const GARBLED: [&str; 4] =
 /// What az says when it has neither refresh token nor access token, and why that may be: a plain one was handed nothing, and
 /// somebody else's logout takes everything away from the second user.
 const NOTHING: &str = "Can't find token from MSAL cache";
-const PLAIN: &str = "nobody handed a plain az the refresh token";
+const PLAIN: &str = "nobody handed a plain az the secret";
 const LOGGED_OUT: &str = "the second user was logged out meanwhile";
+
+/// The same of service principals: what Entra ID says to an az that has an empty secret, which a plain one was handed, and what az says
+/// when the second principal is in its list no more.
+const NO_SECRET: &str = "AADSTS7000218";
+const NO_PRINCIPAL: &str = "Could not retrieve credential from local cache for service principal";
+const PRINCIPAL_LOGGED_OUT: &str = "the second service principal was logged out meanwhile";
 
 /// What happened to one command, and around it.
 pub(crate) struct Circumstances {
@@ -102,8 +108,13 @@ pub(crate) fn judge(around: &Circumstances, outcome: &Outcome, tokens: &mut Vec<
             Err(reason) => Verdict::Violation(reason),
         },
         End::Code(0) => Verdict::Well,
-        End::Code(code) => why_az_failed(around, &error)
-            .map_or_else(|| Verdict::Violation(format!("exit {code}, not as az fails")), Verdict::AsAz),
+        End::Code(code) => why_az_failed(around, &error).map_or_else(
+            || {
+                let whose = if around.is_wrapped { "wrapped" } else { "alone" };
+                Verdict::Violation(format!("exit {code}, {whose}, not as az fails"))
+            },
+            Verdict::AsAz,
+        ),
     }
 }
 
@@ -138,6 +149,17 @@ pub(crate) fn why_az_failed(around: &Circumstances, error: &str) -> Option<&'sta
             _ => !deed.is_alices() && deed.is_for_token(),
         };
         return if !around.is_wrapped { Some(PLAIN) } else { is_second_user.then_some(LOGGED_OUT) };
+    }
+    if error.contains(NO_SECRET) {
+        return (!around.is_wrapped).then_some(PLAIN);
+    }
+    if error.contains(NO_PRINCIPAL) {
+        let is_second_principal = match deed.bearer() {
+            Bearer::Application(id) => id == GUEST_PRINCIPAL.client_id,
+            Bearer::Alice => false,
+            Bearer::Anybody => deed.is_for_token() || around.met_logout,
+        };
+        return is_second_principal.then_some(PRINCIPAL_LOGGED_OUT);
     }
     // In place everybody meets a torn cache, and an answer that finds one is left to az. A wrapped az with a cache of its own
     // never does; the second user's entries vanish with a logout all the same.

@@ -178,6 +178,7 @@ fn whoever_signs_in_with_another_way_has_that() {
     login(&sandbox, &SERVICE_PRINCIPAL, &TENANT_A, &["--certificate", other.to_str().unwrap()]);
     sandbox.azward(SEAL).run().ok();
     assert_eq!((std::fs::read_to_string(&path).unwrap(), other.exists()), (second, false));
+    sandbox.expect_clear(&path);
     redeem(&sandbox, "https://four.example", &[BY_AZ]).ok();
     sandbox.azward(UNDO).run().ok();
     assert_eq!(std::fs::read_to_string(&other).unwrap(), third);
