@@ -94,7 +94,11 @@ impl Plan {
 /// Of how many faults the sample takes one: it has those that hand nothing over in one exposure, and those with a keyring take long.
 fn sample_of(scenario: &Scenario) -> usize {
     let is_handed_over = scenario.subject == Subject::Guardian || scenario.is_a_run;
-    if is_handed_over || scenario.has_keyring { SAMPLE } else { SAMPLE / 2 }
+    match (scenario.has_keyring, is_handed_over) {
+        (true, _) => 2 * SAMPLE,
+        (false, true) => SAMPLE,
+        (false, false) => SAMPLE / 2,
+    }
 }
 
 /// The word for a blow.
