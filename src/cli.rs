@@ -38,7 +38,10 @@ pub(crate) fn definition() -> clap::Command {
 /// Reads this process's command line. Where there is nothing to do for it, because it makes no sense or asks for help, that is
 /// said, and what is returned is the exit code.
 pub(crate) fn parse(ui: &Ui) -> Result<Cli, ExitCode> {
-    let parsed = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let parse =
+        |definition: clap::Command| definition.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    // The examples are for whoever is told something.
+    let parsed = parse(Cli::command()).or_else(|_| parse(definition()));
     parsed.map_err(|error| {
         let text = error.render();
         match error.use_stderr() {

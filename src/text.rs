@@ -53,15 +53,25 @@ pub(crate) fn path(path: &Path) -> String {
 #[must_use]
 pub(crate) fn line(text: &str) -> String {
     let mut line = bounded(text, LINE);
-    for (searched, at) in SEARCHED {
-        // Lower case of ASCII alone, so that places are the same in both.
-        while let Some(found) = line.to_ascii_lowercase().find(searched) {
-            let place = found + at;
-            let escape = format!("\\u{{{:x}}}", line.as_bytes()[place]);
-            line.replace_range(place..=place, &escape);
-        }
+    // Lower case of ASCII alone, so that places are the same in both.
+    let mut lower = line.to_ascii_lowercase();
+    while let Some(place) = place_to_break(&lower) {
+        let escape = format!("\\u{{{:x}}}", line.as_bytes()[place]);
+        line.replace_range(place..=place, &escape);
+        lower.replace_range(place..=place, &escape);
     }
     line
+}
+
+/// The character of a line, which is in lower case, that is to be escaped first. A list has hundreds of lines, so each is gone through
+/// once.
+fn place_to_break(lower: &str) -> Option<usize> {
+    let bytes = lower.as_bytes();
+    let begins = |place: usize| {
+        let found = SEARCHED.iter().find(|(searched, _)| bytes[place..].starts_with(searched.as_bytes()));
+        found.map(|(_, at)| place + at)
+    };
+    (0..bytes.len()).filter(|place| matches!(bytes[*place], b'a' | b'i')).find_map(begins)
 }
 
 /// A JSON text of ours, for programs, that may end on a terminal all the same: its strings mean what they meant.
@@ -82,6 +92,10 @@ pub(crate) fn json(text: &str) -> String {
 }
 
 fn bounded(text: &str, limit: usize) -> String {
+    // Most text is short and plain.
+    if text.len() <= limit && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut escaped = String::with_capacity(text.len().min(4 * limit));
     // One character is never less than one when it is escaped, so more than these cannot be shown.
     let end = text.char_indices().nth(limit + 1).map_or(text.len(), |(end, _)| end);

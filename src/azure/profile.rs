@@ -106,12 +106,13 @@ impl Profile {
     pub fn read_whole(path: &Path) -> Option<Self> {
         #[derive(Deserialize)]
         struct Listing {
-            #[expect(dead_code, reason = "it is to be there")]
-            subscriptions: Vec<serde::de::IgnoredAny>,
+            // Without a default: it is to be there.
+            #[serde(deserialize_with = "objects")]
+            subscriptions: Vec<Subscription>,
         }
         let text = std::fs::read_to_string(path).ok()?;
-        serde_json::from_str::<Listing>(without_mark(&text)).ok()?;
-        Self::parse(&text)
+        let Object(Listing { subscriptions }) = serde_json::from_str(without_mark(&text)).ok()?;
+        Some(Self { subscriptions })
     }
 
     /// Whether any subscription, or tenant without one, is listed for something of this name, person or not.

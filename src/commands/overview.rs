@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::in_use::InUse;
-use crate::sessions::{self, NamedLogin, Session, State};
+use crate::sessions::{self, NamedLogin, Seen, Session, State};
 use crate::text;
 use crate::ui::{Form, Ui};
 
@@ -28,17 +28,13 @@ struct Listed {
 /// `Storage` when the register cannot be read.
 pub fn list(app: &App, ui: &Ui, form: Form) -> Result<()> {
     let in_use = InUse::read(&app.context).map(|in_use| in_use.config_dir);
-    let look = |session: Session| {
-        let state = session.state(&app.context);
-        let expires_on = if state == State::Active { session.expires_on(app) } else { None };
-        Listed {
-            is_in_use: in_use.as_ref().is_some_and(|path| session.is_at(&app.context, path)),
-            state,
-            expires_on,
-            session,
-        }
+    let sessions = sessions::all(app)?;
+    let seen = sessions::seen(app, &sessions);
+    let listed = |(session, Seen { state, expires_on }): (Session, Seen)| {
+        let is_in_use = in_use.as_ref().is_some_and(|path| session.is_at(&app.context, path));
+        Listed { session, state, is_in_use, expires_on }
     };
-    let all: Vec<Listed> = sessions::all(app)?.into_iter().map(look).collect();
+    let all: Vec<Listed> = sessions.into_iter().zip(seen).map(listed).collect();
     let logins = NamedLogin::all(&app.context);
     if form == Form::Json {
         let logins: Vec<Value> = logins.iter().map(|login| login_as_json(login, &all)).collect();

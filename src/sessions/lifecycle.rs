@@ -13,7 +13,6 @@ use crate::azure::clouds::Cloud;
 use crate::azure::command::Command;
 use crate::azure::profile::Profile;
 use crate::azure::{HttpsUrl, real_az};
-use crate::credentials::msal::TokenCache;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::Alone;
 use crate::journal::{Action, Event};
@@ -21,7 +20,6 @@ use crate::lock::Mode;
 use crate::run::run_variable::{Role, RunVariable};
 use crate::run::{Asked, Run, idle};
 use crate::store::CredentialStore;
-use crate::tokens::access_token::CachedToken;
 use crate::tokens::{Renew, Renewed, TokenKey, Tokens, Who};
 use crate::vault::unregister_view;
 
@@ -176,36 +174,6 @@ impl Session {
             authority,
             scope: token.scope.clone(),
         })
-    }
-
-    /// When the access token that it lives by expires, in seconds since the epoch; `None` where there is none that is good.
-    #[must_use]
-    pub fn expires_on(&self, app: &App) -> Option<i64> {
-        self.look(app, |found| found.expires_on)
-    }
-
-    /// Whether the token that it lives by is missing or due.
-    #[must_use]
-    pub fn is_due(&self, app: &App) -> bool {
-        self.look(app, |found| found.is_due(app.context.now(), app.settings.window())).unwrap_or(true)
-    }
-
-    /// Looks at the token that it lives by, in the file or, where it is sealed, beside the vault; nobody is asked for a key.
-    fn look<T>(&self, app: &App, look: impl Fn(CachedToken<'_>) -> T) -> Option<T> {
-        let wanted = self.token_key()?;
-        let look_into = |text: &str| {
-            let cache = TokenCache::parse(text).ok()?;
-            let account = wanted.account(&cache).ok()??;
-            wanted.find(&cache, &account, app.context.now()).ok()?.map(&look)
-        };
-        let path = self.directory(&app.context).join("msal_token_cache.json");
-        // What is given back to the heap is wiped there, in one go: there may be hundreds.
-        let text = std::fs::read_to_string(path).ok()?;
-        let in_seal = || {
-            let config_dir = self.config_dir(&app.context);
-            CredentialStore::new(app, &config_dir).with_sealed(&text).and_then(|whole| look_into(&whole))
-        };
-        look_into(&text).or_else(in_seal)
     }
 
     /// This process as one that works in the session.

@@ -12,6 +12,7 @@ pub mod leapp;
 mod lifecycle;
 mod logins;
 mod register;
+mod seen;
 mod slug;
 mod turn;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use lifecycle::{Forcing, Stopped, rotate, start, stop, stop_alone};
 pub use logins::{DEFAULT, NamedLogin};
 use register::Changed;
+pub use seen::{Seen, seen};
 pub use turn::beside_no_change;
 
 use crate::app::App;

@@ -71,9 +71,10 @@ impl Ui {
 
     /// Says a table on stdout, with the names of its columns above it.
     pub fn columns<const N: usize>(&self, names: [&str; N], rows: Vec<Vec<String>>) {
-        for line in table::columns_of_rows(&names, &rows) {
-            self.print(&table::cut(&text::line(&line), self.stdout.width));
-        }
+        // In one go: there may be hundreds, and whoever reads them wakes at every write.
+        let lines = table::columns_of_rows(&names, &rows);
+        let lines: Vec<String> = lines.iter().map(|line| table::cut(&text::line(line), self.stdout.width)).collect();
+        self.print(&lines.join("\n"));
     }
 
     fn row_in(&self, tone: Tone, name: &str, value: &str) {

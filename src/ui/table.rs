@@ -37,11 +37,13 @@ pub(super) fn columns_of_rows(names: &[&str], rows: &[Vec<String>]) -> Vec<Strin
     let width = |place: usize| lines.iter().filter_map(|line| line.get(place)).map(|cell| columns(cell)).max();
     let widths: Vec<usize> = (0..names.len()).map(|place| width(place).unwrap_or_default()).collect();
     let shown = |line: &&Vec<String>| {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| {
-            let blanks = width.saturating_sub(columns(cell));
-            format!("{cell}{:blanks$}", "")
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        let mut shown = String::with_capacity(line.iter().map(String::len).sum::<usize>() + 2 * line.len() + 64);
+        for (cell, width) in line.iter().zip(&widths) {
+            shown.push_str(cell);
+            shown.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(cell)) + 2));
+        }
+        shown.truncate(shown.trim_end().len());
+        shown
     };
     lines.iter().map(shown).collect()
 }
@@ -92,6 +94,10 @@ fn end_of_columns(text: &str, width: usize) -> usize {
 }
 
 fn columns(text: &str) -> usize {
+    // Most text is, and need not be looked up.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.len();
+    }
     text.chars().map(columns_of).sum()
 }
 

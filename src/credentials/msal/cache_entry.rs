@@ -47,16 +47,32 @@ impl fmt::Debug for RefreshTokenFields<'_> {
 
 /// The fields of an account entry that azward looks at.
 #[derive(Debug, Deserialize)]
+#[serde(from = "AccountInFile")]
 pub struct AccountFields {
     /// Which account it is.
-    #[serde(flatten)]
     pub id: Owner,
     /// The user's name.
-    #[serde(default)]
     pub username: String,
     /// By what it was signed in (msal 1.39.0, `token_cache.py`, `TokenCache.__add`).
+    account_source: Option<String>,
+}
+
+/// The same as they stand in the file, side by side: to have serde tell those of the account from the others takes several times
+/// as long as to read them, and whoever lists sessions reads hundreds.
+#[derive(Deserialize)]
+struct AccountInFile {
+    home_account_id: String,
+    environment: String,
+    #[serde(default)]
+    username: String,
     #[serde(default)]
     account_source: Option<String>,
+}
+
+impl From<AccountInFile> for AccountFields {
+    fn from(AccountInFile { home_account_id, environment, username, account_source }: AccountInFile) -> Self {
+        Self { id: Owner { home_account_id, environment }, username, account_source }
+    }
 }
 
 impl AccountFields {
@@ -124,6 +140,10 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `CacheForeign` when it lacks what every one has.
     pub fn account(&self) -> Result<AccountFields> {
+        if !self.value.starts_with('{') {
+            // serde takes a list for a record.
+            return Err(foreign(&"an account is not an object"));
+        }
         self.read()
     }
 
