@@ -13,10 +13,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::provision;
 
 /// What nobody is to see.
-const LONG_LIVED: [&str; 4] =
-    [entra::REFRESH_TOKEN_CANARY, entra::CLIENT_SECRET_CANARY, entra::CLIENT_ASSERTION_CANARY, entra::PASSWORD_CANARY];
+const LONG_LIVED: [&str; 5] = [
+    entra::REFRESH_TOKEN_CANARY,
+    entra::CLIENT_SECRET_CANARY,
+    entra::CLIENT_ASSERTION_CANARY,
+    entra::PASSWORD_CANARY,
+    entra::ARC_KEY_CANARY,
+];
 
-/// Tells whether `bytes` hold (part of) a refresh token, a password, or what a service principal signs in with.
+/// Tells whether `bytes` hold (part of) a refresh token, a password, or what a service principal or Azure Arc's machine signs in with.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
     LONG_LIVED.iter().any(|canary| holds(bytes, canary))
 }

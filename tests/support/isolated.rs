@@ -2,7 +2,7 @@
 //! C++ SDK does. The home directory is then that of the passwd database, so the command runs in a mount namespace in which
 //! `/etc/passwd` says that the box's home is the user's, `/run/user` (with anybody's session bus) is empty, and, where a
 //! stand-in is given, the real az trusts it without a variable saying so. The system's own certificates are not there, as in
-//! a slim image: az looks at certifi's.
+//! a slim image: az looks at certifi's. `with_directory` changes one directory and nothing else.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -29,6 +29,30 @@ const SCRIPT: &str = r#"
     shift 5
     cd /bin
     exec unshare --user --map-user="$user" --map-group="$group" -- env -i PATH="$PATH" "$@""#;
+
+/// The same for a directory alone: all that is at `$1` is hidden, and what is at `$3` is at `$2`.
+const DIRECTORY: &str = r#"
+    set -e
+    mount -t tmpfs none "$1"
+    mkdir -p "$2"
+    mount --bind "$3" "$2"
+    user=$4 group=$5
+    shift 5
+    exec unshare --user --map-user="$user" --map-group="$group" -- "$@""#;
+
+impl Invocation<'_> {
+    /// The same command where `directory` is at `place`, and nothing else below `root`; nobody else sees it there.
+    pub(crate) fn with_directory(self, directory: &Path, place: &str, root: &str) -> Self {
+        require_namespaces();
+        let user = rustix::process::getuid().as_raw();
+        let group = rustix::process::getgid().as_raw();
+        let directory = directory.display();
+        self.in_script(&format!(
+            "exec unshare --map-root-user --mount -- /bin/sh -c '{DIRECTORY}' sh {root} {place} '{directory}' {user} {group} \
+             \"$0\" \"$@\""
+        ))
+    }
+}
 
 impl Sandbox {
     /// A command with an environment of PATH alone, the working directory `/bin` and the box's home as the user's.

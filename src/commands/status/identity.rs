@@ -30,9 +30,10 @@ impl Identity {
         let cloud = Cloud::active(context, store.config_dir)?;
         let profile = Profile::read(&store.config_dir.profile());
         let identity = ManagedIdentity::of(&profile.default_subscription(&cloud.name)?.user)?;
+        let endpoint = Endpoint::of(context, &identity);
         Some(Self {
             name: identity.info(),
-            endpoint: Endpoint::of(context).map(|endpoint| endpoint.url().to_owned()).map_err(|error| error.what),
+            endpoint: endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| error.what),
             standing: az.map_or(Standing::Untried, |az| az.standing(Subject::IdentityToken, Shape::Whole)),
             kept: held_of_identity(store, &cloud).len(),
         })

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 pub use directory::{Directory, set_mode_of};
 pub use platform::{
     changed_at, create_new, file_identity, file_stamp, file_state, has_one_name, identity_of, is_executable,
-    link_count, mode_of, path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
+    link_count, mode_of, open_itself, path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
 };
 #[cfg(target_os = "linux")]
 pub use platform::{exchange, is_in_memory, open_unnoticed, set_never_read, state_of, was_never_read};

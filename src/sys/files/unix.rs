@@ -23,6 +23,15 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
+/// Opens what is at `path` to read it, and nothing that it leads to. Never waits for the other end of a pipe.
+///
+/// # Errors
+/// The operating system's; a link is an error.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// The permission bits of a file.
 #[must_use]
 pub fn mode_of(metadata: &Metadata) -> u32 {

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_STANDARD_INFO, FileStandardInfo,
-    GetFileInformationByHandle, GetFileInformationByHandleEx,
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_STANDARD_INFO,
+    FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
 
 use super::FileState;
@@ -31,6 +31,14 @@ const RENAME_TRIES: u32 = 50;
 /// The operating system's.
 pub fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).share_mode(SHARE_ALL).open(path)
+}
+
+/// Opens what is at `path` to read it, and nothing that it leads to: a link is opened as what it is, and is no plain file.
+///
+/// # Errors
+/// The operating system's.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).share_mode(SHARE_ALL).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
 
 /// Windows has no mode: always what a private file would have.

@@ -1,14 +1,17 @@
 //! The request for a managed identity's token, as MSAL sends it, and its answer, read as MSAL reads it (msal 1.39.0,
-//! `managed_identity.py`, `_obtain_token_on_azure_vm`, `_obtain_token_on_app_service`). It is plain HTTP, to the machine itself and no
-//! further, with a deadline and no redirect. What is no token, or is dated in a way that az and its user would not read alike, is a
+//! `managed_identity.py`, `_obtain_token_on_azure_vm`, `_obtain_token_on_app_service`, `_obtain_token_on_arc`). It is plain HTTP, to the
+//! machine itself and no further, with a deadline and no redirect; Azure Arc's agent is asked twice, with its key. What is no token, or is dated in a way that az and its user would not read alike, is a
 //! [`TokenError`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use ureq::Agent;
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, RequestBuilder};
+use zeroize::Zeroizing;
 
 use super::endpoint::{Endpoint, Kind};
 use crate::azure::managed_identity::{IdKind, ManagedIdentity};
@@ -74,13 +77,40 @@ pub(super) fn ask(
         .proxy(None)
         .max_redirects(0)
         .http_status_as_error(false)
-        .timeout_global(Some(deadline))
         .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
+    let began = Instant::now();
+    let send = |key: Option<&Secret>| {
+        let get = request(&agent, endpoint, identity, resource, key);
+        let left = deadline.saturating_sub(began.elapsed());
+        get.config().timeout_global(Some(left)).build().call().map_err(|error| TokenError::of(&error))
+    };
+    let mut response = send(None)?;
+    if let Kind::Arc(keys) = &endpoint.kind {
+        expect(&response, 401)?;
+        let key = keys.of_challenge(response.headers());
+        response = send(Some(&key.map_err(|why| refused(format!("the instance endpoint {why}")))?))?;
+    }
+    let body = response.body_mut().with_config().limit(BODY_BOUND).read_to_vec();
+    let body = Secret::new(body.map_err(|error| TokenError::of(&error))?);
+    expect(&response, 200)?;
+    let granted = granted(&endpoint.kind, &body, now());
+    granted.ok_or_else(|| refused("the instance endpoint answered with something else than a token".to_owned()))
+}
+
+/// The request, with the key that it is to be sent with.
+fn request(
+    agent: &Agent,
+    endpoint: &Endpoint,
+    identity: &ManagedIdentity,
+    resource: &str,
+    key: Option<&Secret>,
+) -> RequestBuilder<WithoutBody> {
     let version = match endpoint.kind {
         Kind::Imds => "2018-02-01",
         Kind::AppService(_) => "2019-08-01",
+        Kind::Arc(_) => "2020-06-01",
     };
     let mut get = agent.get(endpoint.url()).query("api-version", version).query("resource", resource);
     if let ManagedIdentity::UserAssigned(kind, id) = identity {
@@ -90,23 +120,26 @@ pub(super) fn ask(
     if let Kind::AppService(header) = &endpoint.kind {
         get = get.header("X-IDENTITY-HEADER", header.expose_text());
     }
-    let mut response = get.call().map_err(|error| TokenError::of(&error))?;
+    if let Some(key) = key {
+        let value = Zeroizing::new(format!("Basic {}", key.expose_text()));
+        get = get.header("Authorization", value.as_str());
+    }
+    get
+}
+
+/// Whether an answer has the status that it is to have.
+fn expect(response: &Response<Body>, expected: u16) -> Result<(), TokenError> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = retry_after.and_then(|text| text.trim().parse().ok());
-    let body = response.body_mut().with_config().limit(BODY_BOUND).read_to_vec();
-    let body = Secret::new(body.map_err(|error| TokenError::of(&error))?);
+    let what = format!("the instance endpoint answered {status}");
     if status == 429 || status >= 500 {
-        return Err(TokenError::busy(format!("the instance endpoint answered {status}"), retry_after));
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        return Err(TokenError::busy(what, retry_after.and_then(|text| text.trim().parse().ok())));
     }
-    if status != 200 {
-        let what = format!("the instance endpoint answered {status}");
-        return Err(TokenError { what, retry_after: RETRY_AFTER_REFUSAL, reason: Reason::Refused });
-    }
-    granted(&endpoint.kind, &body, now()).ok_or_else(|| {
-        let what = "the instance endpoint answered with something else than a token".to_owned();
-        TokenError { what, retry_after: RETRY_AFTER_REFUSAL, reason: Reason::Refused }
-    })
+    if status == expected { Ok(()) } else { Err(refused(what)) }
+}
+
+fn refused(what: String) -> TokenError {
+    TokenError { what, retry_after: RETRY_AFTER_REFUSAL, reason: Reason::Refused }
 }
 
 /// What an id is called in a request.
@@ -114,7 +147,7 @@ fn parameter(kind: IdKind, endpoint: &Kind) -> &'static str {
     match (kind, endpoint) {
         (IdKind::Client, _) => "client_id",
         (IdKind::Object, _) => "object_id",
-        (IdKind::Resource, Kind::Imds) => "msi_res_id",
+        (IdKind::Resource, Kind::Imds | Kind::Arc(_)) => "msi_res_id",
         (IdKind::Resource, Kind::AppService(_)) => "mi_res_id",
     }
 }
@@ -140,7 +173,7 @@ fn granted(endpoint: &Kind, body: &Secret, now: i64) -> Option<Granted> {
         return None;
     }
     let expires_on = match endpoint {
-        Kind::Imds => by_lifetime?,
+        Kind::Imds | Kind::Arc(_) => by_lifetime?,
         Kind::AppService(_) => by_time?,
     };
     (expires_on > now).then(|| Granted { secret: Secret::from_text(token.to_owned()), expires_on })

@@ -1,14 +1,14 @@
 //! Where the tokens of managed identities come from on this machine: as MSAL finds it in the environment (msal 1.39.0,
-//! `managed_identity.py`, `_obtain_token`), as far as that is the endpoint of a virtual machine (IMDS) or App Service's, over plain HTTP
-//! to the machine itself or its own network. Every other source (Azure Arc, whose secret is in a file that only its group reads, Service
-//! Fabric, Machine Learning, Cloud Shell), a name that is to be looked up and a proxy are a [`TokenError`] that leaves the matter to the
-//! real az.
+//! `managed_identity.py`, `_obtain_token`), as far as that is the endpoint of a virtual machine (IMDS), App Service's or Azure Arc's agent,
+//! over plain HTTP to the machine itself or its own network. Every other source (Service Fabric, Machine Learning, Cloud Shell), a name
+//! that is to be looked up and a proxy are a [`TokenError`] that leaves the matter to the real az.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
+use super::arc::{self, Keys};
 use crate::azure::https_url::host_and_port;
+use crate::azure::managed_identity::ManagedIdentity;
 use crate::context::Context;
 use crate::secret::Secret;
 use crate::tokens::entra::{TokenError, be_direct_over_http};
@@ -18,10 +18,6 @@ const IMDS: &str = "http://169.254.169.254";
 
 /// Below which path that has the tokens.
 const IMDS_PATH: &str = "/metadata/identity/oauth2/token";
-
-/// What Azure Arc's agent is known by.
-const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
-const ARC_AGENT_ON_WINDOWS: &str = r"AzureConnectedMachineAgent\himds.exe";
 
 /// Where the tokens come from.
 #[derive(Debug)]
@@ -38,14 +34,16 @@ pub(super) enum Kind {
     Imds,
     /// As App Service's, with what proves that the caller is on it.
     AppService(Secret),
+    /// As Azure Arc's agent, with what it writes into one of these.
+    Arc(Keys),
 }
 
 impl Endpoint {
-    /// The one that az would ask in this environment.
+    /// The one that az would ask for `identity` in this environment.
     ///
     /// # Errors
     /// A [`TokenError`] that leaves it to az.
-    pub(crate) fn of(context: &Context) -> Result<Self, TokenError> {
+    pub(crate) fn of(context: &Context, identity: &ManagedIdentity) -> Result<Self, TokenError> {
         let has = |name: &str| context.has_variable(name);
         let text = |name: &str| {
             let value = context.variable(name).and_then(OsStr::to_str);
@@ -67,9 +65,11 @@ impl Endpoint {
             _ if ["MSI_ENDPOINT", "MSI_SECRET"].iter().any(|name| has(name)) => {
                 return left("MSI_ENDPOINT is not understood");
             }
-            _ if has("IDENTITY_ENDPOINT") || has("IMDS_ENDPOINT") || is_on_arc(context) => {
-                return left("Azure Arc has a way of its own");
+            (true, false) if has("IMDS_ENDPOINT") => Self::of_arc(text("IDENTITY_ENDPOINT")?, identity, context)?,
+            _ if has("IDENTITY_ENDPOINT") || has("IMDS_ENDPOINT") => {
+                return left("IDENTITY_ENDPOINT and IMDS_ENDPOINT are not understood");
             }
+            _ if arc::is_agent_here(context) => Self::of_arc(arc::ENDPOINT, identity, context)?,
             _ => {
                 let host = match has("AZURE_POD_IDENTITY_AUTHORITY_HOST") {
                     true => text("AZURE_POD_IDENTITY_AUTHORITY_HOST")?.trim_matches('/'),
@@ -83,12 +83,27 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Azure Arc's. What the agent does with the id of another identity than the machine's own depends on its age, and what MSAL does on
+    /// MSAL's (an older one refuses).
+    fn of_arc(url: &str, identity: &ManagedIdentity, context: &Context) -> Result<Self, TokenError> {
+        if *identity != ManagedIdentity::SystemAssigned {
+            return left("Azure Arc is asked for the machine's own identity alone");
+        }
+        if arc::may_netrc_say_otherwise(context) {
+            return left("a netrc file may say something else to Azure Arc");
+        }
+        let Some(keys) = Keys::of(context) else { return left("Azure Arc is not for this system") };
+        Ok(Self { kind: Kind::Arc(keys), url: url.to_owned() })
+    }
+
     /// What tells it from any other.
     #[must_use]
     pub(crate) fn mark(&self) -> String {
         match &self.kind {
             Kind::Imds => self.url.clone(),
             Kind::AppService(header) => format!("{} {}", self.url, header.fingerprint()),
+            // No fingerprint, and no part of an address.
+            Kind::Arc(_) => format!("{} Arc", self.url),
         }
     }
 
@@ -101,15 +116,6 @@ impl Endpoint {
 
 fn left(why: &str) -> Result<Endpoint, TokenError> {
     Err(TokenError::left_to_az(why))
-}
-
-/// Whether Azure Arc's agent is on this machine.
-fn is_on_arc(context: &Context) -> bool {
-    let program_files = || context.variable("ProgramFiles").map(Path::new);
-    match cfg!(windows) {
-        true => program_files().is_some_and(|directory| directory.join(ARC_AGENT_ON_WINDOWS).exists()),
-        false => Path::new(ARC_AGENT).exists(),
-    }
 }
 
 /// The host and the port of an address that is this machine's or on its own network.
@@ -131,11 +137,18 @@ fn read(url: &str) -> Option<(&str, Option<u16>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::managed_identity::IdKind;
+
+    fn endpoint(variables: &[(&str, &str)], identity: &ManagedIdentity) -> Option<Endpoint> {
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let variables =
+            [(home, "/nonexistent"), ("ProgramData", r"C:\ProgramData")].into_iter().chain(variables.iter().copied());
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        Endpoint::of(&Context::new(variables.collect::<Vec<_>>(), None), identity).ok()
+    }
 
     fn of(variables: &[(&str, &str)]) -> Option<String> {
-        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let context = Context::new(variables.collect::<Vec<_>>(), None);
-        Endpoint::of(&context).ok().map(|endpoint| endpoint.url)
+        endpoint(variables, &ManagedIdentity::SystemAssigned).map(|endpoint| endpoint.url)
     }
 
     #[test]
@@ -153,8 +166,9 @@ mod tests {
         );
         for variables in [
             &[app_service, header, ("IDENTITY_SERVER_THUMBPRINT", "")][..],
-            &[app_service, ("IMDS_ENDPOINT", "http://localhost:40342")],
             &[app_service],
+            &[("IMDS_ENDPOINT", "http://localhost:40342")],
+            &[("IMDS_ENDPOINT", "http://localhost:40342"), header],
             &[app_service, ("IDENTITY_HEADER", "")],
             &[app_service, ("IDENTITY_HEADER", "a b")],
             &[("MSI_ENDPOINT", "http://localhost:1"), ("MSI_SECRET", "x")],
@@ -183,14 +197,46 @@ mod tests {
         }
     }
 
+    #[cfg(any(target_os = "linux", windows))]
     #[test]
-    fn another_header_is_another_endpoint_and_no_header_is_told() {
-        let mark = |header: &str| {
-            let variables = [("IDENTITY_ENDPOINT", "http://localhost:1"), ("IDENTITY_HEADER", header)];
-            let context = Context::new(variables.map(|(name, value)| (name.into(), value.into())), None);
-            Endpoint::of(&context).unwrap().mark()
+    fn arc_is_asked_for_the_machine_s_own_identity_where_the_key_is_what_is_sent() {
+        let arc =
+            [("IDENTITY_ENDPOINT", "http://localhost:40342/metadata/identity/oauth2/token"), ("IMDS_ENDPOINT", "")];
+        let with = |more: &[(&'static str, &'static str)]| of(&[&arc[..], more].concat());
+        assert_eq!(with(&[]).as_deref(), Some(arc[0].1));
+        assert_eq!(with(&[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")]).as_deref(), Some(arc[0].1));
+        for more in [
+            ("NETRC", "/nonexistent"),
+            ("MSI_ENDPOINT", "x"),
+            ("ACC_CLOUD", "x"),
+            ("HTTP_PROXY", "http://p:1"),
+            ("IDENTITY_ENDPOINT", ""),
+            ("IDENTITY_ENDPOINT", "https://localhost:40342"),
+            ("IDENTITY_ENDPOINT", "http://8.8.8.8/token"),
+        ] {
+            assert_eq!(with(&[more]), None, "{more:?}");
+        }
+        for kind in [IdKind::Client, IdKind::Object, IdKind::Resource] {
+            assert!(endpoint(&arc, &ManagedIdentity::UserAssigned(kind, "x".into())).is_none(), "{kind:?}");
+        }
+        let home = tempfile::tempdir().unwrap();
+        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let at_home = || of(&[arc[0], arc[1], (variable, home.path().to_str().unwrap())]);
+        assert!(at_home().is_some());
+        std::fs::write(home.path().join(".netrc"), "").unwrap();
+        assert!(at_home().is_none());
+    }
+
+    #[test]
+    fn each_is_told_from_every_other_and_no_header_is_told() {
+        let mark = |more: &[(&str, &str)]| {
+            let variables = [&[("IDENTITY_ENDPOINT", "http://localhost:1")], more].concat();
+            endpoint(&variables, &ManagedIdentity::SystemAssigned).map(|endpoint| endpoint.mark())
         };
-        assert_ne!(mark("one"), mark("two"));
-        assert!(mark("one").starts_with("http://localhost:1 ") && !mark("one").contains("one"));
+        let [one, two] = ["one", "two"].map(|header| mark(&[("IDENTITY_HEADER", header)]).unwrap());
+        assert_ne!(one, two);
+        assert!(one.starts_with("http://localhost:1 ") && !one.contains("one"));
+        let arc = mark(&[("IMDS_ENDPOINT", "")]);
+        assert_eq!(arc.as_deref(), cfg!(any(target_os = "linux", windows)).then_some("http://localhost:1 Arc"));
     }
 }

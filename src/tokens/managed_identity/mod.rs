@@ -1,9 +1,10 @@
 //! Managed identities: az keeps nothing of them, and asks the machine's endpoint anew for each token. Here that is asked as az does
-//! (`endpoint`, `client`), by one caller at a time, and what it grants is kept, sealed (`kept`), until it is due as every token is. The
+//! (`endpoint`, `client`, `arc`), by one caller at a time, and what it grants is kept, sealed (`kept`), until it is due as every token is. The
 //! endpoint keeps tokens too, so that a new one may well be the old one.
 //!
 //! Where it grants nothing the old token serves while az would still serve it; who has none is az's to tell.
 
+mod arc;
 mod client;
 mod endpoint;
 mod kept;
@@ -63,7 +64,7 @@ impl TokenKey {
         if tenant.is_some_and(|tenant| tenant != subscription.tenant_id) || resource(&scope).is_empty() {
             return None;
         }
-        let endpoint = Endpoint::of(context).ok()?;
+        let endpoint = Endpoint::of(context, &identity).ok()?;
         Some(Self {
             who: Who::ManagedIdentity,
             username: identity.info(),
@@ -124,12 +125,9 @@ impl Tokens<'_> {
 
     fn fly_to_endpoint(&self, wanted: &TokenKey, renew: Renew, budget: &Budget, began: Instant) -> Result<Asked> {
         let context = &self.store.app.context;
-        let (Ok(endpoint), Some(identity)) = (Endpoint::of(context), ManagedIdentity::named(&wanted.username)) else {
-            return Ok(Asked::LeftToAz);
-        };
-        if endpoint.mark() != wanted.environment {
-            return Ok(Asked::LeftToAz);
-        }
+        let Some(identity) = ManagedIdentity::named(&wanted.username) else { return Ok(Asked::LeftToAz) };
+        let endpoint = Endpoint::of(context, &identity).ok().filter(|endpoint| endpoint.mark() == wanted.environment);
+        let Some(endpoint) = endpoint else { return Ok(Asked::LeftToAz) };
         // The key is about to be read, and perhaps made.
         home::close_files(context);
         let flight = Flight::enter_first(self.store, wanted, budget)?;

@@ -5,12 +5,7 @@ use std::time::{Duration, Instant};
 
 use entra::{Fault, Refusal, Request, Trouble};
 
-use super::{TOKEN, age, answered, earn, put, requests, sandbox, sealed, sign_in, signed_in};
-
-/// Whether it was azward that asked.
-fn is_ours(request: &Request) -> bool {
-    request.user_agent.as_ref().is_some_and(|agent| agent.starts_with("azward"))
-}
+use super::{TOKEN, age, answered, earn, is_ours, requests, sandbox, sealed, sign_in, signed_in};
 
 #[test]
 fn while_the_endpoint_fails_the_old_token_serves_and_az_tells_who_has_none() {
@@ -62,7 +57,7 @@ fn a_silent_endpoint_costs_who_has_a_token_a_second_and_that_once() {
 
 #[test]
 fn what_azward_does_not_ask_az_asks() {
-    let (sandbox, entra, instance) = signed_in();
+    let (sandbox, entra, _instance) = signed_in();
     let others: [&[(&str, &str)]; 5] = [
         &[("MSI_ENDPOINT", "http://127.0.0.1:9/"), ("MSI_SECRET", "x")],
         &[("HTTP_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", ""), ("no_proxy", "")],
@@ -70,9 +65,7 @@ fn what_azward_does_not_ask_az_asks() {
         &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "https://127.0.0.1:9")],
         &[("IDENTITY_ENDPOINT", "http://127.0.0.1:9"), ("IDENTITY_HEADER", "x"), ("IDENTITY_SERVER_THUMBPRINT", "x")],
     ];
-    let arc = instance.of_arc();
-    let arc: Vec<(&str, &str)> = arc.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    for variables in others.into_iter().chain([arc.as_slice()]) {
+    for variables in others {
         entra.clear_journal();
         let mut az = sandbox.az(TOKEN);
         for (name, value) in variables {
@@ -83,12 +76,6 @@ fn what_azward_does_not_ask_az_asks() {
         let asked: Vec<Request> = entra.journal().into_iter().filter(is_ours).collect();
         assert!(asked.is_empty(), "{variables:?}: {asked:?}");
     }
-    // Arc's az has got as far as the secret, which is in a file that is not here.
-    put(&sandbox, instance.of_arc());
-    entra.clear_journal();
-    let refused = sandbox.az(TOKEN).run().exited(1);
-    assert!(entra.journal().iter().any(|request| request.path == "/arc/token"));
-    assert!(refused.err().contains("/var/opt/azcmagent/tokens/00000000.key"), "{refused:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod adversity;
 mod answers;
+#[cfg(target_os = "linux")]
+mod arc;
 mod keeping;
 
 use std::fs;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use entra::{Entra, Instance, Request};
 
 use crate::support::identities::age;
-use crate::support::{Outcome, Sandbox};
+use crate::support::{Invocation, Outcome, Sandbox};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
 
@@ -46,8 +48,16 @@ fn sign_in(sandbox: &Sandbox, more: &[&str]) {
 /// Has azward and az compare what they say: the first token is az's.
 #[track_caller]
 fn earn(sandbox: &Sandbox) {
-    let (_, deeds) = sandbox.deeds_of(|| sandbox.az(TOKEN).run().ok().silent());
+    let _ = left_to_az(sandbox.az(TOKEN)).ok().silent();
+}
+
+/// What the real az says to this command, for azward does not.
+#[track_caller]
+fn left_to_az(az: Invocation<'_>) -> Outcome {
+    let sandbox = az.sandbox();
+    let (outcome, deeds) = sandbox.deeds_of(|| az.run());
     assert!(deeds.contains(&"run".to_owned()) && !deeds.contains(&"answer".to_owned()), "{deeds:?}");
+    outcome
 }
 
 /// The requests for tokens of managed identities since the journal was cleared last.
@@ -55,17 +65,27 @@ fn requests(entra: &Entra) -> Vec<Request> {
     entra.journal().into_iter().filter(Request::is_instance_request).collect()
 }
 
+/// Whether it was azward that asked.
+fn is_ours(request: &Request) -> bool {
+    request.user_agent.as_ref().is_some_and(|agent| agent.starts_with("azward"))
+}
+
 /// What azward answers without an az, with so many requests.
 #[track_caller]
 fn answered(sandbox: &Sandbox, entra: &Entra, more: &[&str], asked: usize) -> Outcome {
+    answered_to(sandbox.az(TOKEN).args(more), entra, asked)
+}
+
+/// The same of this command.
+#[track_caller]
+fn answered_to(az: Invocation<'_>, entra: &Entra, asked: usize) -> Outcome {
     entra.clear_journal();
-    let (outcome, deeds) = sandbox.deeds_of(|| sandbox.az(TOKEN).args(more).run().ok().silent());
+    let sandbox = az.sandbox();
+    let (outcome, deeds) = sandbox.deeds_of(|| az.run().ok().silent());
     assert!(deeds.contains(&"answer".to_owned()) && !deeds.contains(&"run".to_owned()), "{deeds:?}");
     let requests = requests(entra);
     assert_eq!(requests.len(), asked, "{requests:?}");
-    for request in requests {
-        assert!(request.user_agent.is_some_and(|agent| agent.starts_with("azward")));
-    }
+    assert!(requests.iter().all(is_ours), "{requests:?}");
     outcome
 }
 

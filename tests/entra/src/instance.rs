@@ -1,5 +1,5 @@
 //! The endpoints at which a machine asks for the tokens of its managed identities, over plain HTTP: a virtual machine's (IMDS), App
-//! Service's, and that of Azure Arc as far as its challenge. Each keeps what it gave, as the real ones do, unless a knob says otherwise.
+//! Service's, and Azure Arc's, which has a key sent (`arc`). Each keeps what it gave, as the real ones do, unless a knob says otherwise.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +9,7 @@ use std::thread;
 
 use serde_json::json;
 
+use crate::arc::Agent;
 use crate::directory::{ServicePrincipal, TENANT_A};
 use crate::http::{Connection, Request, Response, Sent, Then};
 use crate::issued::Access;
@@ -66,30 +67,37 @@ impl Instance {
 /// What was given: for whom and for what, and until when it is good.
 type Kept = HashMap<(&'static str, String), (String, u64)>;
 
+/// What a machine knows.
+#[derive(Debug, Default)]
+struct Machine {
+    kept: Mutex<Kept>,
+    agent: Agent,
+}
+
 /// Starts the endpoints, for as long as this process lives.
 pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Instance> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let origin = format!("http://{}", listener.local_addr()?);
     let instance = Instance { origin, header: random::text(32) };
     let (shared, header) = (Arc::clone(shared), instance.header.clone());
-    let kept: Arc<Mutex<Kept>> = Arc::default();
+    let machine: Arc<Machine> = Arc::default();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (shared, kept, header) = (Arc::clone(&shared), Arc::clone(&kept), header.clone());
+            let (shared, machine, header) = (Arc::clone(&shared), Arc::clone(&machine), header.clone());
             // Whoever goes away is not served.
-            thread::spawn(move || serve(stream, &shared, &kept, &header));
+            thread::spawn(move || serve(stream, &shared, &machine, &header));
         }
     });
     Ok(instance)
 }
 
-fn serve(stream: TcpStream, shared: &Shared, kept: &Mutex<Kept>, header: &str) -> io::Result<()> {
+fn serve(stream: TcpStream, shared: &Shared, machine: &Machine, header: &str) -> io::Result<()> {
     let mut connection = Connection::new(stream);
     while let Ok(request) = connection.receive() {
         let mut call = Call::new(shared, &request);
         call.note.scope = request.query("resource").map(str::to_owned);
         let number = shared.journal.open(&call.note);
-        let answer = answer(&mut call, kept, header);
+        let answer = answer(&mut call, machine, header);
         call.note.status = answer.as_ref().map(|response| response.status);
         shared.journal.close(number, &call.note);
         let Some(response) = answer else { return Ok(()) };
@@ -102,7 +110,7 @@ fn serve(stream: TcpStream, shared: &Shared, kept: &Mutex<Kept>, header: &str) -
 }
 
 /// Answers a request; `None` hangs up.
-fn answer(call: &mut Call<'_>, kept: &Mutex<Kept>, header: &str) -> Option<Response> {
+fn answer(call: &mut Call<'_>, machine: &Machine, header: &str) -> Option<Response> {
     let request = call.request;
     let has_metadata = request.header("metadata").is_some_and(|value| value == "true");
     let is_app_service = request.path == "/msi/token";
@@ -111,10 +119,7 @@ fn answer(call: &mut Call<'_>, kept: &Mutex<Kept>, header: &str) -> Option<Respo
         "/msi/token" => {
             request.header("x-identity-header") == Some(header) && request.query("api-version") == Some("2019-08-01")
         }
-        "/arc/token" => {
-            let challenge = "Basic realm=/var/opt/azcmagent/tokens/00000000.key";
-            return Some(Response::json(401, &json!({})).with("WWW-Authenticate", challenge));
-        }
+        "/arc/token" => has_metadata && request.query("api-version") == Some("2020-06-01"),
         _ => return Some(Response::json(404, &json!({}))),
     };
     if request.method != "GET" || !is_allowed {
@@ -137,8 +142,14 @@ fn answer(call: &mut Call<'_>, kept: &Mutex<Kept>, header: &str) -> Option<Respo
             }
         }
     }
+    if request.path == "/arc/token" && !machine.agent.takes(request) {
+        return Some(match request.header("authorization") {
+            None => machine.agent.challenge(&locked(&call.shared.knobs)),
+            Some(_) => Response::json(401, &json!({"error": "invalid_request", "error_description": "Invalid key"})),
+        });
+    }
     let Some(identity) = identity(request, is_app_service) else { return Some(refusal(call, "Identity not found")) };
-    let (token, expires_at) = token(call, kept, identity, &resource);
+    let (token, expires_at) = token(call, &machine.kept, identity, &resource);
     call.note.account = Some(identity.client_id.to_owned());
     let left = expires_at.saturating_sub(now());
     // Numbers are texts there.

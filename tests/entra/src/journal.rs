@@ -55,7 +55,7 @@ impl Request {
 
     /// Tells whether a managed identity's token was asked for.
     pub fn is_instance_request(&self) -> bool {
-        self.path == "/metadata/identity/oauth2/token" || self.path == "/msi/token"
+        ["/metadata/identity/oauth2/token", "/msi/token", "/arc/token"].contains(&self.path.as_str())
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a test can turn while the server runs: lifetimes, rolling, refusals, faults and delays.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::arc::{ARC_KEYS, ArcKey};
 use crate::directory::User;
 
 /// The settings of a running server; change them with `Entra::knobs`.
@@ -27,6 +29,12 @@ pub struct Knobs {
     pub sight: Sight,
     /// Whether a machine's endpoint gives a managed identity the same token again.
     pub instance_keeps: bool,
+    /// Where Azure Arc's agent writes its keys; without it, it writes none.
+    pub arc_keys: Option<PathBuf>,
+    /// What its challenge says of a key's place; `$KEY` in it stands for the file's name.
+    pub arc_realm: String,
+    /// What becomes of its keys.
+    pub arc_key: ArcKey,
 }
 
 impl Default for Knobs {
@@ -42,6 +50,9 @@ impl Default for Knobs {
             arm_delay: Duration::ZERO,
             sight: Sight::Everybodys,
             instance_keeps: true,
+            arc_keys: None,
+            arc_realm: format!("{ARC_KEYS}/$KEY"),
+            arc_key: ArcKey::Own,
         }
     }
 }

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod applications;
+mod arc;
 mod az_config;
 mod directory;
 mod graph;
@@ -46,6 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 pub use applications::CLIENT_ASSERTION_CANARY;
+pub use arc::{ARC_KEY_CANARY, ARC_KEYS, ArcKey};
 pub use az_config::CLOUD_NAME;
 pub use directory::{
     AZURE_CLI_CLIENT_ID, GUEST_PRINCIPAL, RESOURCE_GROUPS, SERVICE_PRINCIPAL, SUBSCRIPTION_1, SUBSCRIPTION_2,
