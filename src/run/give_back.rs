@@ -53,7 +53,7 @@ impl CredentialStore<'_> {
         // What an unwrapped az has put there since, or renewed after an uninstall that was killed, is newer than the vault's.
         #[cfg(any(target_os = "linux", target_os = "macos"))]
         self.take_in_keyring_items();
-        take_in_dead(self)?;
+        take_in_dead(self, &self.config_dir.profile())?;
         let section = self.unprepared().enter()?;
         let cache = section.cache.parse()?;
         let mut opened = section.vault.open()?;

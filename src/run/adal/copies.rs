@@ -1,20 +1,23 @@
 //! The copies of the token file that runs have for themselves: one file for each, which only its az is told of, in memory where that
 //! can be had, else in the azward home. Whoever has one holds a lock beside it, `run/<directory>.copy-<n>.lock` in the azward home,
 //! and so does its guardian; a copy whose lock is free is a dead run's. What its az stored there goes into the vault, and it is
-//! removed. One that cannot be taken in stays, and is tried again.
+//! removed. One that cannot be taken in stays, and is tried again. In the lock is written what the copy was made of, without any secret:
+//! whom it had then and has no more was signed out.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
 use super::AdalPlace;
-use crate::credentials::CredentialFile;
+use crate::azure::profile::Profile;
 use crate::credentials::adal::{AdalFile, AdalTokens};
 use crate::credentials::file::WriteMode;
+use crate::credentials::merge::Base;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::Replaced;
+use crate::credentials::{CredentialFile, Document, edit};
 use crate::failure::{Failure, Result};
 use crate::lock::{Lock, Mode};
 use crate::private;
@@ -22,7 +25,8 @@ use crate::private;
 use crate::run::exposure::memory;
 use crate::run::exposure::policy;
 use crate::settings::ExposureChoice;
-use crate::store::CredentialStore;
+use crate::store::{CredentialStore, LOCK_DEADLINE};
+use crate::vault::Owner;
 
 /// How many copies there may be at once, the dead ones that could not be taken in among them.
 const MOST: u32 = 10_000;
@@ -110,6 +114,11 @@ impl RunCopy {
             if path.symlink_metadata().is_ok() {
                 continue;
             }
+            // What another's was made of.
+            let failed = |error: &io::Error| Failure::storage("empty", &lock_path, error);
+            if lock.as_file().metadata().map_err(|error| failed(&error))?.len() > 0 {
+                lock.as_file().set_len(0).map_err(|error| failed(&error))?;
+            }
             let copy = Self { file: AdalFile::at(path), lock, lock_path };
             copy.fill("[]")?;
             return Ok(copy);
@@ -138,6 +147,13 @@ impl RunCopy {
         self.file.file().replace(text.as_bytes(), WriteMode::RenameUnflushed)
     }
 
+    /// Notes what it was made of, once that is in it. Where that fails nobody is taken for signed out if its run dies.
+    pub(crate) fn note(&self, base: &Base) {
+        if let Ok(line) = serde_json::to_vec(base) {
+            let _ = self.lock.as_file().write_all(&line);
+        }
+    }
+
     /// What is in it; `None` where az has removed it.
     ///
     /// # Errors
@@ -156,11 +172,12 @@ impl RunCopy {
     }
 }
 
-/// Takes what dead runs of the store's directory have stored in their copies into the vault, and removes those.
+/// Takes what dead runs of the store's directory have stored in their copies into the vault, and removes those. Whom one has signed out,
+/// as the `profile` says too, is forgotten.
 ///
 /// # Errors
 /// Whatever kept it from doing so; what could not be taken in is where it was.
-pub(crate) fn take_in_dead(store: &CredentialStore<'_>) -> Result<()> {
+pub(crate) fn take_in_dead(store: &CredentialStore<'_>, profile: &Path) -> Result<()> {
     let mut outcome = Ok(());
     let mut numbers: Vec<Number> =
         names_in(&run_directory(store)).filter_map(|name| Number::of_lock(store, &name)).collect();
@@ -168,8 +185,10 @@ pub(crate) fn take_in_dead(store: &CredentialStore<'_>) -> Result<()> {
     numbers.sort_by_key(|number| number.changed_at(store));
     for number in numbers {
         let lock_path = number.lock_path(store);
-        let Some(_dead) = Lock::attempt(&lock_path, Mode::Exclusive)? else { continue };
-        let taken = number.copies(store).into_iter().try_for_each(|(path, name)| take_in(store, path, &name));
+        let Some(dead) = Lock::attempt(&lock_path, Mode::Exclusive)? else { continue };
+        let base = base_in(&dead);
+        let take_in = |(path, name): (PathBuf, String)| take_in(store, path, &name, &base, profile);
+        let taken = number.copies(store).into_iter().try_for_each(take_in);
         match taken {
             Ok(()) => remove(&lock_path)?,
             Err(failure) => outcome = Err(failure),
@@ -178,20 +197,54 @@ pub(crate) fn take_in_dead(store: &CredentialStore<'_>) -> Result<()> {
     outcome
 }
 
-fn take_in(store: &CredentialStore<'_>, path: PathBuf, name: &str) -> Result<()> {
+fn take_in(store: &CredentialStore<'_>, path: PathBuf, name: &str, base: &Base, profile: &Path) -> Result<()> {
     let file = AdalFile::at(path);
     let text = file.read()?.unwrap_or_default();
     // One that was torn when its az was killed has nothing that can be used; what was handed over the vault has.
-    if let Ok(tokens) = AdalTokens::parse(&text, name)
-        && tokens.secret_count() > 0
+    let tokens = AdalTokens::parse(&text, name).ok().filter(|_| !text.trim().is_empty());
+    if let Some(tokens) = tokens
+        && (tokens.secret_count() > 0 || !base.handed().is_empty())
     {
         let _presence = store.app.context.home_lock.enter()?;
         let vault = store.prepared()?.enter_vault()?;
+        let real = AdalFile::at(store.config_dir.path().join(name));
+        let section = store.lock_file(&real, LOCK_DEADLINE)?;
+        let list = AdalTokens::parse(section.text(), name)?;
+        let gone = signed_out(&tokens, base, &list, profile)?;
         let mut opened = vault.open_or_replace(&tokens)?;
         opened.harvest_adal(&tokens, Origin::Sweep, Order::Ran, Replaced::IsOld)?;
+        opened.forget_adal(&gone, &tokens)?;
         opened.commit().stored?;
+        if let Some(text) = edit::sign_out(&list, &gone)? {
+            section.put_at_rest(&text)?;
+        }
     }
     remove(file.path())
+}
+
+/// What the dead run's copy was made of, as its lock says.
+fn base_in(lock: &Lock) -> Base {
+    let mut text = Vec::new();
+    let read = lock.as_file().read_to_end(&mut text);
+    read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+/// Whom the dead run has signed out: those that its copy had and has no more, whom the profile no longer knows either, and who have not
+/// come back to the real list meanwhile. The profile alone is no proof: it may give their subscriptions to somebody else.
+fn signed_out(copy: &AdalTokens<'_>, base: &Base, real: &AdalTokens<'_>, profile: &Path) -> Result<Vec<Owner>> {
+    let left = copy.owners()?;
+    let mut gone: Vec<Owner> = base.handed().iter().filter(|owner| !left.contains(*owner)).cloned().collect();
+    if gone.is_empty() {
+        return Ok(gone);
+    }
+    let Some(profile) = Profile::read_whole(profile) else { return Ok(Vec::new()) };
+    let names = real.section_names();
+    let [bare, _] = &*names else { return Ok(Vec::new()) };
+    let entries = real.section(bare)?;
+    let came_back: Vec<Owner> =
+        entries.into_iter().filter(|entry| !base.had(bare, entry)).filter_map(AdalTokens::owner).collect();
+    gone.retain(|owner| !profile.names(&owner.home_account_id) && !came_back.contains(owner));
+    Ok(gone)
 }
 
 fn names_in(directory: &Path) -> impl Iterator<Item = String> {

@@ -82,7 +82,7 @@ impl AdalPlace {
     pub(crate) fn sweep(&self, own: &CredentialStore<'_>) -> Result<()> {
         let profile = own.config_dir.profile();
         self.with_store(own, |store| {
-            let copies = take_in_dead(store);
+            let copies = take_in_dead(store, &profile);
             self.sweep_file(store, &profile)?;
             copies
         })

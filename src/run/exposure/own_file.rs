@@ -76,8 +76,23 @@ impl OwnFile {
             Ok((Base::of(&tokens, &AdalTokens::parse(&whole, &place.name)?, now)?, whole, lease))
         })?;
         copy.fill(if text.trim().is_empty() { "[]" } else { &text })?;
+        copy.note(&base);
         (self.base, self.lease) = (base, lease);
         Ok(())
+    }
+
+    /// What the real file has is better than nothing; and whom the run signs out of that is signed out.
+    fn fill_with_real(&mut self, now: i64) {
+        let Ok(copy) = &self.copy else { return };
+        let text = self.place.file.read().ok().flatten().unwrap_or_default();
+        let filled = copy.fill(if text.is_empty() { "[]" } else { &text });
+        if filled.is_ok()
+            && let Ok(tokens) = AdalTokens::parse(&text, &self.place.name)
+            && let Ok(base) = Base::of(&tokens, &tokens, now)
+        {
+            copy.note(&base);
+            self.base = base;
+        }
     }
 
     /// Takes what the run changed into the vault and the rest into the real file. What the vault cannot take goes into that, as az
@@ -196,13 +211,7 @@ impl Exposure for OwnFile {
     fn expose(&mut self, az: &Recipient<'_>, left_out: &[String]) -> Result<()> {
         self.inner.expose(az, left_out)?;
         self.tell_guardian(az);
-        self.fill(az).inspect_err(|_| {
-            // What the real file has is better than nothing.
-            let text = self.place.file.read().ok().flatten().unwrap_or_default();
-            if let Ok(copy) = &self.copy {
-                let _ = copy.fill(if text.is_empty() { "[]" } else { &text });
-            }
-        })
+        self.fill(az).inspect_err(|_| self.fill_with_real(az.store.app.context.now()))
     }
 
     fn principals_handicap(&self) -> Option<&Failure> {

@@ -9,6 +9,8 @@ use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
 use crate::support::adal_az::adal_az;
+use crate::support::canary;
+use crate::support::proc::Process;
 use crate::support::{End, Invocation, Sandbox, SecretService, Signal, State, wait_until};
 
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -197,6 +199,22 @@ fn of_a_killed_shim_nothing_stays_in_the_clear_and_nothing_is_lost() {
     wait_until("az has ended", || !az.is_alive());
     entra.knobs(|knobs| knobs.arm_delay = Duration::ZERO);
     sandbox.az(["group", "list", "--output", "none"]).run().ok();
+}
+
+#[test]
+fn whom_a_killed_shim_s_az_has_signed_out_is_forgotten() {
+    let Some((sandbox, entra)) = signed_in() else { return };
+    sandbox.login(&entra, User::Bob);
+    let alice = User::Alice.username();
+    let running = sandbox.az(["logout", "--username", alice]).start();
+    let is_az = |process: &Process| canary::holds(&process.text("cmdline"), "azure.cli");
+    wait_until("az runs", || sandbox.processes().iter().any(is_az));
+    running.signal(Signal::KILL);
+    running.finish();
+    wait_until("the guardian is done", || sandbox.guardians().is_empty());
+    assert!(!listed(&sandbox).contains(alice), "{}", listed(&sandbox));
+    assert!(listed(&sandbox).contains(User::Bob.username()));
+    assert!(entries(&sandbox).iter().all(|entry| entry["userId"] != alice), "{:?}", entries(&sandbox));
 }
 
 #[test]
