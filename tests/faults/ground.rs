@@ -14,6 +14,7 @@ use entra::{Entra, Request, Rolling, User};
 use serde_json::Value;
 
 use crate::scenarios::{Scenario, Whose};
+use crate::support::adal_az::adal_az;
 use crate::support::canary::{PrivateKey, Search, Wanted};
 use crate::support::{Sandbox, SecretService, State};
 use crate::treasure::{self, Treasure};
@@ -21,6 +22,9 @@ use crate::treasure::{self, Treasure};
 /// How long an access token lives: longer than a scenario takes with all its faults, and not long enough to be renewed
 /// before its time.
 const LIFETIME: u64 = 7200;
+
+/// The same of an az before 2.30, which renews one that is due within five minutes.
+const DUE_AT_ONCE: u64 = 200;
 
 /// The variable that says what leaves the token cache.
 const SEAL: &str = "AZWARD_FAULTS_SEAL";
@@ -35,18 +39,21 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// A box in which nothing has happened yet.
-    pub(crate) fn new(scenario: &'static Scenario, exposure: &'static str) -> Self {
-        let sandbox = Sandbox::new().with_real_az();
+    /// A box in which nothing has happened yet; none where the scenario's az cannot be had, which is announced.
+    pub(crate) fn new(scenario: &'static Scenario, exposure: &'static str) -> Option<Self> {
+        let sandbox = match scenario.is_adal {
+            true => Sandbox::new().with_az(adal_az()?),
+            false => Sandbox::new().with_real_az(),
+        };
         // Every search here is the judge's.
         sandbox.expect_clear(sandbox.root());
         let entra = sandbox.start_entra(|knobs| {
             knobs.rolling = Rolling::Entra;
-            knobs.lifetime = LIFETIME;
+            knobs.lifetime = if scenario.is_adal { DUE_AT_ONCE } else { LIFETIME };
         });
         let ground = Self { sandbox, entra, scenario, exposure, generation: Cell::new(0) };
         ground.set_exposure();
-        ground
+        Some(ground)
     }
 
     /// Starts the keyring, where the scenario has one; `Err` where this system has not what that takes. It is not put back with the
@@ -124,6 +131,7 @@ impl Ground {
     /// The file in which az has what it is all about.
     pub(crate) fn file(&self) -> PathBuf {
         match (self.scenario.treasure, self.scenario.whose) {
+            _ if self.scenario.is_adal => treasure::adal_file(&self.sandbox),
             (Some(Treasure::AdalFile), _) => treasure::adal_file(&self.sandbox),
             (_, Whose::Principals) => self.sandbox.config_dir().join("service_principal_entries.json"),
             _ => self.sandbox.config().token_cache_path(),
@@ -132,8 +140,19 @@ impl Ground {
 
     /// The lock files of MSAL's kind that are there.
     pub(crate) fn msal_locks(&self) -> Vec<PathBuf> {
-        let names = ["msal_token_cache.json.lockfile", "service_principal_entries.json.lockfile"];
+        let names =
+            ["msal_token_cache.json.lockfile", "service_principal_entries.json.lockfile", "accessTokens.json.lockfile"];
         names.map(|name| self.sandbox.config_dir().join(name)).into_iter().filter(|path| path.exists()).collect()
+    }
+
+    /// The copies of the token file that runs of an az before 2.30 had for themselves, and their locks.
+    pub(crate) fn copies(&self) -> Vec<PathBuf> {
+        let below =
+            |directory: PathBuf| fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let memory = self.sandbox.memory().into_iter().flat_map(|memory| below(memory.to_owned())).flat_map(below);
+        let all = below(self.sandbox.azward_home().join("run")).chain(memory);
+        let is_copy = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains("copy-"));
+        all.filter(is_copy).collect()
     }
 
     /// The entries of this kind that the vault has, as the library reads it; none if it cannot be read.
@@ -162,7 +181,12 @@ impl Ground {
             let entry: Value = serde_json::from_str(entry).unwrap_or_default();
             entry["secret"].as_str().unwrap_or_default().to_owned()
         };
-        self.records(CredentialKind::RefreshToken).iter().map(secret).collect()
+        let of_adal = self
+            .records(CredentialKind::AdalRefreshToken)
+            .iter()
+            .flat_map(|entry| tokens_of_adal(&format!("[{entry}]")))
+            .collect::<Vec<_>>();
+        self.records(CredentialKind::RefreshToken).iter().map(secret).chain(of_adal).collect()
     }
 
     fn contents(&self) -> Contents {
@@ -171,8 +195,12 @@ impl Ground {
         Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default()
     }
 
-    /// The refresh tokens that the token cache holds; none if it cannot be read.
+    /// The refresh tokens that the token cache holds, or the file of an az before 2.30 and its copies; none if it cannot be read.
     pub(crate) fn in_the_cache(&self) -> Vec<String> {
+        if self.scenario.is_adal {
+            let files = std::iter::once(self.file()).chain(self.copies());
+            return files.flat_map(|file| tokens_of_adal(&fs::read_to_string(file).unwrap_or_default())).collect();
+        }
         let text = fs::read_to_string(self.sandbox.config().token_cache_path()).unwrap_or_default();
         let cache: Value = serde_json::from_str(&text).unwrap_or_default();
         let entries = cache["RefreshToken"].as_object().cloned().unwrap_or_default();
@@ -184,6 +212,13 @@ impl Ground {
         let place = self.entra.refresh_tokens_issued().iter().position(|issued| issued == token);
         place.map_or(0, |place| place as u64 + 1)
     }
+}
+
+/// The refresh tokens in such a list of ADAL's.
+fn tokens_of_adal(list: &str) -> Vec<String> {
+    let entries: Vec<Value> = serde_json::from_str(list).unwrap_or_default();
+    let tokens = entries.iter().filter_map(|entry| entry["refreshToken"].as_str());
+    tokens.filter(|token| !token.is_empty()).map(str::to_owned).collect()
 }
 
 /// The number of the newest refresh token that alice was given in answer to such requests.

@@ -80,7 +80,8 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     // What azward had in hand when it was killed, or what was lost on its way to it, nobody can store.
     let is_lost_with_it = is_killed || call.is_on_the_wire;
     // What az put into a copy that only a guardian had goes with that.
-    let is_lost_with_guardian = is_guarded && is_killed && ground.is_private();
+    let is_adal = ground.scenario.is_adal;
+    let is_lost_with_guardian = is_guarded && is_killed && ground.is_private() && !is_adal;
     let is_known = |request: &Request| !(is_lost_with_guardian || is_lost_with_it && is_azward_s(request));
     let known = newest(&requests, is_known).max(ground.generation());
     let found = ground.in_the_clear();
@@ -91,9 +92,12 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
         // What cannot be removed is left to the next az, too.
         let is_stuck = ground.scenario.treasure == Some(Treasure::AdalFile) && call.place.name == "unlink";
         let is_homeless = is_stuck || !ground.is_in_the_vault();
-        let is_only_there = is_homeless && found == [cache.clone()];
+        // What could not be taken in of a copy is the next az's.
+        let copies = if is_adal { ground.copies() } else { Vec::new() };
+        let is_all_there = found.iter().all(|path| *path == cache || copies.contains(path));
+        let is_only_there = is_homeless && is_all_there;
         // Without a guardian nobody is left to take it out of a file that az had in place.
-        let is_left_in_place = is_guarded && !ground.is_private() && found == [cache.clone()];
+        let is_left_in_place = is_guarded && !ground.is_private() && is_all_there;
         verdict.is_kept_back =
             if is_killed { ground.scenario.begins_in_the_clear || is_left_in_place } else { is_only_there };
         if !verdict.is_kept_back {
@@ -130,6 +134,10 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     let in_memory = ground.in_memory();
     if !in_memory.is_empty() {
         verdict.find(Wrong::Clear, format!("after the next az, in memory, in {in_memory:?}"));
+    }
+    let copies = if is_adal { ground.copies() } else { Vec::new() };
+    if !copies.is_empty() {
+        verdict.find(Wrong::Lock, format!("after the next az there is {copies:?}"));
     }
     if let Some(who) = ground.scenario.logs_out {
         gone(ground, who, &mut verdict);
@@ -181,6 +189,9 @@ const REST: Duration = Duration::from_millis(2300);
 fn gone(ground: &Ground, who: Who, verdict: &mut Verdict) {
     let sandbox = &ground.sandbox;
     let is_logged_in = match who {
+        Who::User(user) if ground.scenario.is_adal => {
+            sandbox.config().subscriptions().iter().any(|own| own["user"]["name"] == user.username())
+        }
         Who::User(user) => {
             sandbox.config().entries("Account").iter().any(|entry| entry["home_account_id"] == user.home_account_id())
         }
@@ -204,6 +215,7 @@ fn kept(ground: &Ground, who: Who) -> Vec<(String, usize)> {
         return tokens.map(|entry| (entry.file_name().to_string_lossy().into_owned(), 1)).collect();
     }
     let is_theirs = |entry: &&serde_json::Value| match who {
+        Who::User(user) if ground.scenario.is_adal => entry["userId"] == user.username(),
         Who::User(user) => {
             let is_good = |token: &str| ground.entra.is_refresh_token_good(token);
             entry["home_account_id"] == user.home_account_id() && entry["secret"].as_str().is_some_and(is_good)

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use entra::{Entra, GUEST_PRINCIPAL, SERVICE_PRINCIPAL, ServicePrincipal, TENANT_A, TENANT_B, Tenant, User};
+use entra::{
+    Entra, GUEST_PRINCIPAL, SERVICE_PRINCIPAL, SUBSCRIPTION_1, ServicePrincipal, TENANT_A, TENANT_B, Tenant, User,
+};
 
 use crate::support::identities;
 use crate::support::{BY_AZ, Invocation, Sandbox, make_certificate};
@@ -34,6 +36,8 @@ pub(crate) struct Scenario {
     pub(crate) treasure: Option<Treasure>,
     /// There is a keyring, and an az that uses it.
     pub(crate) has_keyring: bool,
+    /// The az is one before 2.30, whose access tokens are due at once, so that it redeems its refresh token in every run.
+    pub(crate) is_adal: bool,
 }
 
 /// Whose login a scenario is about.
@@ -70,6 +74,7 @@ const NONE: Scenario = Scenario {
     logs_out: None,
     treasure: None,
     has_keyring: false,
+    is_adal: false,
 };
 
 /// A login of the service principal, which has a secret that never changes.
@@ -81,6 +86,9 @@ const IDENTITY: Scenario = Scenario { whose: Whose::Identitys, ..NONE };
 /// An az that encrypts has alice's login in the keyring; it is in no file.
 const KEYRING: Scenario =
     Scenario { has_keyring: true, treasure: Some(Treasure::KeyringItem), before: treasure::put_item, ..NONE };
+
+/// The az is one before 2.30.
+const ADAL: Scenario = Scenario { is_adal: true, ..NONE };
 
 const LOGIN: [&str; 2] = ["login", "--use-device-code"];
 const TOKEN: [&str; 2] = ["account", "get-access-token"];
@@ -183,6 +191,14 @@ fn log_both_in(sandbox: &Sandbox, entra: &Entra) {
     log_in(sandbox, entra);
 }
 
+/// The same with an az before 2.30, whose profile knows each by a subscription: alice's is the one in use.
+fn log_each_in(sandbox: &Sandbox, entra: &Entra) {
+    log_in(sandbox, entra);
+    sandbox.login(entra, User::Bob);
+    sandbox.az(["account", "set", "--subscription", SUBSCRIPTION_1.id]).run().ok();
+    entra.knobs(|knobs| knobs.next_login = User::Alice);
+}
+
 fn log_bob_out(sandbox: &Sandbox) -> Invocation<'_> {
     sandbox.az(["logout", "--username", User::Bob.username()])
 }
@@ -204,7 +220,7 @@ fn through_az(invocation: Invocation<'_>) -> Invocation<'_> {
 /// A run whose shim is killed as soon as its az has begun, so that all that is left to be done is its guardian's.
 const GUARDED: Scenario = Scenario { is_a_run: true, subject: Subject::Guardian, ..NONE };
 
-pub(crate) static SCENARIOS: [Scenario; 47] = [
+pub(crate) static SCENARIOS: [Scenario; 53] = [
     Scenario { name: "login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "login-again", prepare: log_in, command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..NONE },
     Scenario { name: "run", prepare: log_in, command: redeem, is_a_run: true, ..NONE },
@@ -554,5 +570,35 @@ pub(crate) static SCENARIOS: [Scenario; 47] = [
         gives_back: true,
         treasure: Some(Treasure::AdalFile),
         ..NONE
+    },
+    Scenario { name: "adal-login", command: |sandbox| sandbox.az(LOGIN), is_a_run: true, ..ADAL },
+    Scenario { name: "adal-run", prepare: log_in, command: list, is_a_run: true, ..ADAL },
+    Scenario {
+        name: "adal-logout",
+        prepare: log_each_in,
+        command: log_bob_out,
+        is_a_run: true,
+        logs_out: Some(Who::User(User::Bob)),
+        ..ADAL
+    },
+    Scenario { name: "guarded-adal-run", prepare: log_in, command: list, is_adal: true, ..GUARDED },
+    Scenario {
+        name: "guarded-adal-logout",
+        prepare: log_each_in,
+        command: log_bob_out,
+        logs_out: Some(Who::User(User::Bob)),
+        is_adal: true,
+        ..GUARDED
+    },
+    Scenario {
+        name: "used-adal-uninstall",
+        prepare: |sandbox, entra| {
+            log_in(sandbox, entra);
+            install(sandbox);
+        },
+        command: |sandbox| sandbox.azward(["uninstall"]),
+        is_azward_s: true,
+        gives_back: true,
+        ..ADAL
     },
 ];
