@@ -99,7 +99,14 @@ impl AdalPlace {
         let mut opened = vault.open_or_replace(&tokens)?;
         self.use_leftover(&mut opened)?;
         opened.harvest_adal(&tokens, Origin::Sweep, Order::Unknown, Replaced::IsBack)?;
-        opened.forget_adal(&self.unlisted(opened.contents(), profile), &tokens)?;
+        let unlisted = self.unlisted(opened.contents(), profile);
+        match Profile::read_whole(profile) {
+            // All of them were cleared, whatever is left of their entries: nobody can use those.
+            Some(profile) if profile.subscriptions.is_empty() => {
+                opened.forget_adal(&unlisted, &AdalTokens::parse("", &self.name)?)?;
+            }
+            _ => opened.forget_adal(&unlisted, &tokens)?,
+        }
         let committed = opened.commit();
         if committed.stored.is_ok() {
             store.note_adoption(committed.taken, SECRETS);

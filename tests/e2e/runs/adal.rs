@@ -296,3 +296,14 @@ fn status_says_who_is_signed_in() {
     assert!(!told.contains("nobody"), "{told}");
     sandbox.azward(["status", "--check"]).run().ok();
 }
+
+#[test]
+fn whoever_cleared_all_accounts_and_was_killed_is_forgotten() {
+    let Some((sandbox, _entra)) = signed_in() else { return };
+    assert!(listed(&sandbox).contains(User::Alice.username()));
+    // As a shim that was killed leaves it: its az has removed its own file, and the profile lists nobody.
+    let profile = sandbox.config_dir().join("azureProfile.json");
+    std::fs::write(&profile, "{\"installationId\": \"x\", \"subscriptions\": []}").unwrap();
+    sandbox.az(["group", "list"]).run();
+    assert!(!listed(&sandbox).contains(User::Alice.username()), "{}", listed(&sandbox));
+}
