@@ -56,6 +56,7 @@ impl Base {
     }
 
     /// Takes entries out of a section of it that were left out of the copy: that they are not there is not the run's doing.
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn leave_out(&mut self, section: &str, keys: &[String]) {
         if let Some(known) = self.entries.get_mut(section) {
             known.retain(|key, _| !keys.contains(key));
@@ -76,23 +77,27 @@ impl Base {
     }
 
     /// Notes which names the config directory has.
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn note_names(&mut self, names: Vec<String>) {
         self.names = names;
     }
 
     /// Whether the config directory had something of that name when the copy was made.
     #[must_use]
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn was_there(&self, name: &str) -> bool {
         self.names.iter().any(|other| other == name)
     }
 
     /// Notes what came to a section of the living run's copy since.
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn add(&mut self, section: &str, brought: Brought) {
         self.entries.entry(section.to_owned()).or_default().extend(brought.0);
     }
 
     /// When it was made, in seconds since the epoch.
     #[must_use]
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn began(&self) -> i64 {
         self.began
     }
@@ -119,9 +124,11 @@ impl Base {
 }
 
 /// Entries that came to a living run's copy after it was made, by key, with what tells each from any other.
+#[cfg(any(target_os = "linux", test))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Brought(HashMap<String, u64>);
 
+#[cfg(any(target_os = "linux", test))]
 impl Brought {
     /// Notes entries.
     pub(crate) fn note(&mut self, entries: &[Entry<'_>]) {
