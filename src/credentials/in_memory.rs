@@ -3,6 +3,8 @@
 //! with whatever has changed. Names are exchanged in one step, so that whoever opens the file finds the one or the other, and
 //! what other namespaces have mounted over the regular file stays with it. Whoever does any of this holds the file's lock.
 //!
+//! A file that is exposed in place may have its regular one, without a credential, wait beside it as well ([`WholeFile::keep_aside`]).
+//!
 //! Of a process that was killed on the way, a link that leads nowhere, a link beside the file or a file of that name are
 //! left; whoever gets the lock next clears them up. After a reboot the regular file is there, beside a link that leads nowhere.
 
@@ -118,6 +120,44 @@ impl WholeFile {
         user_file::write_draft(&draft, memory, bytes, Readers::Owner)
             .and_then(|_| sys::rename_over(&draft, memory))
             .inspect_err(|_| _ = std::fs::remove_file(&draft))
+    }
+
+    /// Keeps the regular file beside its name, which is about to be another's for a while: no credential may be in it. Whoever gets
+    /// the file's lock meanwhile clears it up.
+    ///
+    /// # Errors
+    /// The operating system's: then there is none.
+    pub(crate) fn keep_aside(&self) -> io::Result<()> {
+        let place = self.place();
+        std::fs::hard_link(&place.path, place.disk())
+    }
+
+    /// How the regular file looks from outside that lies beside its name; `None` where there is none, where it is what has the name, or
+    /// where something else lies there that a killed process left.
+    pub(crate) fn aside(&self) -> Option<String> {
+        let place = self.place();
+        let disk = place.disk();
+        let is_alone = [DRAFT, WHOLE].iter().all(|ending| beside(&place.path, ending).symlink_metadata().is_err());
+        let is_another =
+            is_regular(&disk) && sys::file_identity(&disk).ok()? != sys::file_identity(&place.path).ok()?;
+        if is_alone && is_another { sys::file_state(&disk).ok().map(|state| state.text) } else { None }
+    }
+
+    /// Removes what lies beside the name.
+    pub(crate) fn drop_aside(&self) {
+        let _ = std::fs::remove_file(self.place().disk());
+    }
+
+    /// Gives the regular file that lies beside its name that name back. Nothing may be mounted over what has it.
+    ///
+    /// # Errors
+    /// The operating system's: then nothing has changed.
+    pub(crate) fn put_back(&self) -> io::Result<()> {
+        let place = self.place();
+        sys::rename_over(&place.disk(), &place.path)?;
+        // An az that does not see the change at once sees it a little later.
+        let _ = user_file::open(&place.path, Access::Write).and_then(|file| sys::set_modified_ahead(&file));
+        Ok(())
     }
 
     /// Puts `bytes` into the regular file, or leaves that as it is where there are none to put, and gives it its name back.

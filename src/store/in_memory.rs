@@ -64,6 +64,33 @@ impl CredentialStore<'_> {
         }
     }
 
+    /// Has the regular file that lies beside the cache's name take that back as it is, where nobody needs what has it now and
+    /// `is_as_it_was`; says whether that is so. Where somebody does, it is for the last of them to settle.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; all is where it was.
+    pub(crate) fn put_back(&self, is_as_it_was: &dyn Fn() -> bool) -> Result<bool> {
+        let _presence = self.app.context.home_lock.enter()?;
+        let nobody = self.lease.nobody()?;
+        // A lock that somebody left is in the next az's way, and whoever signs in is about to store something.
+        if MsalLock::is_taken(self.cache.path()) || self.lease.login_since()?.is_some() {
+            return Ok(false);
+        }
+        let _lock = self.cache.lock(LOCK_DEADLINE)?;
+        if !is_as_it_was() {
+            return Ok(false);
+        }
+        let Some(_nobody) = nobody else { return Ok(true) };
+        let (_no_mounts, mounts) = self.mounts();
+        let file = self.cache.file();
+        let put_back = match (file.is_in_memory(), mounts) {
+            (true, mounts) => file.bring_back(None, mounts),
+            (false, Mounts::None) => file.put_back(),
+            (false, Mounts::Some) => return Ok(false),
+        };
+        put_back.map(|()| true).map_err(|error| Failure::storage("put back", self.cache.path(), &error))
+    }
+
     /// Brings a cache back whose vault does not open now: what the run stored in it goes to the disk, as az would have left
     /// it, and what was handed to it the vault has.
     ///

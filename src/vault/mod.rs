@@ -148,6 +148,13 @@ impl Vault {
         files::list(&self.vaults).iter().any(is_ours)
     }
 
+    /// How the file of the vault that was opened looks now, from outside; `None` where none was, or where it is gone.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn state(&self) -> Option<String> {
+        let current = self.files_of(self.held()?.key.id()).current;
+        crate::sys::file_state(&current).ok().map(|state| state.text)
+    }
+
     /// Takes the vault lock, waiting no longer than `deadline`, with a share in the azward home's: what is committed under
     /// it is committed where azward is, with a key that is there.
     ///

@@ -15,6 +15,7 @@ mod refused;
 mod rename;
 mod same;
 mod sessions;
+mod unchanged;
 mod watcher;
 mod without_memory;
 

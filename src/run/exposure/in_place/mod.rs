@@ -1,18 +1,22 @@
 //! The exposures in the token cache that all see, in place and in memory: the refresh tokens go into it for as long as a run
 //! needs them, which a share in the lease says. In memory that cache is on no disk meanwhile (`credentials::in_memory`); where
 //! it cannot be, the run is exposed in place, unless that is not wanted. Critical section and order are those of `section`, and
-//! the end is `settling`. What az stores in memory, or where the login has other config directories, goes into the vault at once,
-//! and from there to whoever has the old one exposed.
+//! the end is `settling`, or less where az changed nothing (`untouched`). What az stores in memory, or where the login has
+//! other config directories, goes into the vault at once, and from there to whoever has the old one exposed.
 
 #[cfg(target_os = "linux")]
 mod medium;
 mod principals;
+#[cfg(target_os = "linux")]
+mod untouched;
 
 use std::fs::File;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
 use self::principals::Principals;
+#[cfg(target_os = "linux")]
+use self::untouched::{Untouched, is_at_rest};
 use crate::azure::profile::Profile;
 #[cfg(target_os = "linux")]
 use crate::credentials::merge::Base;
@@ -75,6 +79,9 @@ struct Held {
     /// What was handed over, where that is known.
     #[cfg(target_os = "linux")]
     handed: Option<Base>,
+    /// How it all looked then, where an az that changes nothing leaves nothing to settle.
+    #[cfg(target_os = "linux")]
+    untouched: Option<Untouched>,
 }
 
 impl Held {
@@ -85,6 +92,8 @@ impl Held {
             before: Vec::new(),
             #[cfg(target_os = "linux")]
             handed: None,
+            #[cfg(target_os = "linux")]
+            untouched: None,
         }
     }
 }
@@ -218,9 +227,14 @@ impl InPlace {
         let injected = msal::inject(&cache, committed.contents(), |name| profile.has_user(name))?;
         let accounts = cache.owners()?.into_iter().collect();
         #[cfg(target_os = "linux")]
+        let is_at_rest = is_at_rest(&section.cache, &cache);
+        #[cfg(target_os = "linux")]
         {
             let whole = injected.as_deref().map_or(section.cache.text(), String::as_str);
             if self.put_into_memory(&section.cache, &cache, whole)? {
+                if is_at_rest {
+                    self.note_untouched(store, &committed.stored);
+                }
                 return Ok(accounts);
             }
         }
@@ -228,9 +242,20 @@ impl InPlace {
         let sealed = section.cache.has_sealed().then(|| section.cache.text());
         let text = injected.as_deref().map(String::as_str).or(sealed);
         if let Some(text) = text {
+            #[cfg(target_os = "linux")]
+            let is_kept = is_at_rest && store.cache.file().keep_aside().is_ok();
             section.cache.hand_over(text)?;
             #[cfg(target_os = "linux")]
-            sys::set_never_read(store.cache.path());
+            {
+                sys::set_never_read(store.cache.path());
+                if is_kept {
+                    self.note_untouched(store, &committed.stored);
+                    // One that was written over has no other file to come back.
+                    if self.held.as_ref().is_none_or(|held| held.untouched.is_none()) {
+                        store.cache.file().drop_aside();
+                    }
+                }
+            }
         }
         Ok(accounts)
     }
@@ -306,7 +331,14 @@ impl Exposure for InPlace {
         let finding = self.finding(store, ending.az);
         #[cfg(not(target_os = "linux"))]
         let finding = Finding::Nothing;
-        let settled = store.settle_in_place(&held.before, ending.forgetting, ending.origin);
+        #[cfg(target_os = "linux")]
+        let is_put_back = Self::puts_back(held.untouched.as_ref(), store, &ending);
+        #[cfg(not(target_os = "linux"))]
+        let is_put_back = false;
+        let settled = match is_put_back {
+            true => Ok(()),
+            false => store.settle_in_place(&held.before, ending.forgetting, ending.origin),
+        };
         #[cfg(target_os = "linux")]
         if let (Err(_), Some(handed)) = (&settled, &held.handed) {
             // The failure is told; the next sweep tries again.
