@@ -20,7 +20,7 @@ mod wanted;
 mod world;
 
 use caller::{CALLERS, Caller, Means};
-use scenario::{Place, SCENARIOS};
+use scenario::{Outcome, Place, SCENARIOS, Scenario};
 use table::Table;
 use world::World;
 
@@ -30,6 +30,7 @@ fn callers_are_served_as_by_az_or_better() {
     assert!(!callers.is_empty(), "no caller has such a name");
     let callers: Vec<(Caller, Option<Means>)> = callers.into_iter().map(|caller| (caller, caller.means())).collect();
     let world = World::new();
+    let mut elsewhere = None;
     let mut table = Table::new(&scenarios);
     let mut findings = Vec::new();
     for scenario in scenarios {
@@ -39,7 +40,10 @@ fn callers_are_served_as_by_az_or_better() {
                 table.leave_out(caller, scenario);
                 continue;
             }
-            let [ours, theirs] = [Place::Azward, Place::BareAz].map(|place| scenario.play(&world, means, place));
+            let [ours, theirs] = match scenario.is_waiting() {
+                true => at_once(scenario, means, &world, elsewhere.get_or_insert_with(World::new)),
+                false => [Place::Azward, Place::BareAz].map(|place| scenario.play(&world, means, place)),
+            };
             let found = verdict::findings(&ours, &theirs);
             findings.extend(found.iter().map(|what| format!("{}, {}: {what}", caller.name, scenario.name)));
             eprintln!("  {}, {}: {ours} | {theirs}", caller.name, scenario.name);
@@ -53,10 +57,19 @@ fn callers_are_served_as_by_az_or_better() {
     assert!(findings.is_empty(), "worse than with the bare az, or wrong:\n{}", findings.join("\n"));
 }
 
+/// Plays it in both places at the same time, with a stand-in each: all of it is a wait.
+fn at_once(scenario: Scenario, means: &Means, world: &World, elsewhere: &World) -> [Outcome; 2] {
+    std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| scenario.play(elsewhere, means, Place::BareAz));
+        let ours = scenario.play(world, means, Place::Azward);
+        [ours, theirs.join().unwrap()]
+    })
+}
+
 /// Which callers, and in which scenarios: `AZWARD_CALLERS` says so.
-fn plan() -> (Vec<Caller>, Vec<scenario::Scenario>) {
+fn plan() -> (Vec<Caller>, Vec<Scenario>) {
     let wanted = std::env::var("AZWARD_CALLERS").unwrap_or_default();
-    let all = |scenarios: Vec<scenario::Scenario>, is_wanted: &dyn Fn(&Caller) -> bool| {
+    let all = |scenarios: Vec<Scenario>, is_wanted: &dyn Fn(&Caller) -> bool| {
         (CALLERS.into_iter().filter(|caller| is_wanted(caller)).collect(), scenarios)
     };
     match wanted.as_str() {

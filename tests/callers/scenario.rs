@@ -72,6 +72,11 @@ impl Scenario {
         self.kind != Kind::OtherTenant || caller.has_tenants
     }
 
+    /// Whether nearly all of it is a wait for the endpoint, which costs the machine nothing.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.kind == Kind::Slow
+    }
+
     /// Plays it.
     pub(crate) fn play(&self, world: &World, means: &Means, place: Place) -> Outcome {
         world.mend(place);
