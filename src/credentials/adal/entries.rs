@@ -41,6 +41,8 @@ struct AdalEntry<'a> {
     raw: &'a str,
     bare: Cow<'a, str>,
     secret: Option<(CredentialKind, &'a str)>,
+    /// A user's access token, where the refresh token beside it is in the vault: so is the whole entry then.
+    access_token: Option<&'a str>,
 }
 
 impl fmt::Debug for AdalTokens<'_> {
@@ -78,6 +80,21 @@ impl<'a> AdalTokens<'a> {
         self.with_credentials(&[])
     }
 
+    /// The text without the access tokens of whose entries the vault has the refresh token too; `None` where there is none to take.
+    #[must_use]
+    pub(crate) fn without_access_tokens(&self) -> Option<Zeroizing<String>> {
+        let emptied = |own: &AdalEntry<'_>| own.access_token.map(|token| with_empty(own.raw, token));
+        let emptied: Vec<Option<String>> = self.entries.iter().map(emptied).collect();
+        let entries = self
+            .entries
+            .iter()
+            .zip(&emptied)
+            .map(|(own, emptied)| Entry { key: &own.key, value: emptied.as_deref().unwrap_or(own.raw) });
+        let entries = entries.collect();
+        let changes = [Change { section: BARE, entries }, Change { section: WHOLE, entries: Vec::new() }];
+        emptied.iter().any(Option::is_some).then(|| self.edit(&changes))
+    }
+
     fn list(&self) -> List<'_> {
         let places = self.entries.iter().map(|own| Place {
             key: &own.key,
@@ -106,6 +123,9 @@ impl<'a> AdalEntry<'a> {
         for name in names {
             parts.push(text(name)?);
         }
+        let is_sealed = !is_principal && member(name)?.is_some_and(|secret| secret.get() == "\"\"");
+        let access_token = member("accessToken")?.map(RawValue::get);
+        let access_token = access_token.filter(|token| is_sealed && token.starts_with('"') && !is_blank(token));
         let secret = member(name)?.map(RawValue::get).filter(|secret| *secret != "null");
         if secret.is_some_and(|secret| !secret.starts_with('"')) {
             return Err(foreign(&format_args!("a {name} is not a string")));
@@ -117,6 +137,7 @@ impl<'a> AdalEntry<'a> {
             raw,
             bare,
             secret: secret.map(|secret| (kind, secret)),
+            access_token,
         })
     }
 }

@@ -112,10 +112,28 @@ impl AdalPlace {
             store.note_adoption(committed.taken, SECRETS);
         }
         let stored = committed.stored.clone();
-        if let Some(text) = committed.on_disk().scrub(store, &tokens)? {
+        let scrubbed = committed.on_disk().scrub(store, &tokens)?;
+        let text = scrubbed.as_deref().map_or(section.text(), String::as_str);
+        if let Some(text) = self.without_short_lived(store, text)?.or_else(|| scrubbed.clone()) {
             section.put_at_rest(&text)?;
         }
         stored
+    }
+
+    /// The `text` of the file without access tokens, where those are sealed too: the vault has the entries whole. `None` where it is
+    /// to stay as it is.
+    ///
+    /// # Errors
+    /// `CacheForeign`.
+    pub(crate) fn without_short_lived(
+        &self,
+        store: &CredentialStore<'_>,
+        text: &str,
+    ) -> Result<Option<Zeroizing<String>>> {
+        match store.seals_all() {
+            true => AdalTokens::parse(text, &self.name).map(|tokens| tokens.without_access_tokens()),
+            false => Ok(None),
+        }
     }
 
     /// What a later az left, and this one uses: the vault has it whole, and has it by entries from now on.

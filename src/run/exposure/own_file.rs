@@ -141,6 +141,8 @@ impl OwnFile {
                 Err(failure) => (self.with_homeless(&list, &after)?, Err(failure)),
             };
             let new = new.or(merged);
+            let text = new.as_deref().map_or(section.text(), String::as_str);
+            let new = self.place.without_short_lived(store, text)?.or(new);
             match &new {
                 // As az does it.
                 _ if is_removed && forgetting == Forgetting::Removed && has_nobody(new.as_deref(), section.text()) => {

@@ -307,3 +307,23 @@ fn whoever_cleared_all_accounts_and_was_killed_is_forgotten() {
     sandbox.az(["group", "list"]).run();
     assert!(!listed(&sandbox).contains(User::Alice.username()), "{}", listed(&sandbox));
 }
+
+#[test]
+fn with_all_tokens_sealed_a_copied_directory_is_worth_nothing_at_once() {
+    let Some((sandbox, entra)) = with_adal() else { return };
+    sandbox.set("seal", "all-tokens");
+    sandbox.login(&entra, User::Alice);
+    sandbox.az(["group", "list", "--output", "none"]).run().ok();
+    let rest = entries(&sandbox);
+    assert!(!rest.is_empty() && rest.iter().all(|entry| entry["accessToken"] == ""), "no access token is in it");
+    let copy = sandbox.config().copy_to(sandbox.root().join("copy"));
+    let failed = sandbox.plain_az(["group", "list"]).env("AZURE_CONFIG_DIR", copy.path()).run();
+    assert_ne!(failed.end(), End::Code(0));
+    // What is sealed serves as long as it is good.
+    let asked = entra.token_requests();
+    sandbox.az(["group", "list", "--output", "none"]).run().ok();
+    assert_eq!(entra.token_requests(), asked);
+    sandbox.azward(["config", "set", "seal", "refresh-tokens"]).run().ok();
+    sandbox.az(["group", "list", "--output", "none"]).run().ok();
+    token_of(&sandbox, "https://vault.azure.net").run().ok();
+}
