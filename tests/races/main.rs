@@ -5,7 +5,7 @@
 //! valid token of the right user, principal or identity, asked for no more often than it is due, and nothing fails but what was killed or what az does to itself. When the dust has settled,
 //! nothing is in the clear, the first user's login and the first principal's are kept and good, of the second principal nothing is left
 //! once it is signed out, and nothing is locked or left running; after every install and uninstall those logins are in az's files or in
-//! a vault that its key opens.
+//! a vault that its key opens. An az before 2.30 has a race of its own (`adal`).
 //!
 //! `cargo test --test races` is the short form. The long one, whose figures go into BENCHMARKS.md:
 //!
@@ -20,6 +20,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
 
+mod adal;
 mod aftermath;
 mod cast;
 mod crowd;
@@ -122,6 +123,23 @@ fn race(exposure: &'static str) {
     aftermath::inspect(&sandbox, &entra, &plan, &mut tally);
     provision::announce(&tally.summary(&plan));
     assert!(tally.violations.is_empty(), "{} violation(s), seed {}", tally.violations.len(), plan.seed);
+}
+
+/// The same machine for a race of an az that keeps its tokens elsewhere.
+fn race_before_msal(exposure: &'static str) {
+    let _alone = alone();
+    let plan = Plan::from_environment(exposure);
+    adal::race(exposure, plan.seconds, plan.seed);
+}
+
+#[test]
+fn a_race_before_msal_in_memory() {
+    race_before_msal("memory");
+}
+
+#[test]
+fn a_race_before_msal_in_place() {
+    race_before_msal("in-place");
 }
 
 #[test]
