@@ -13,6 +13,7 @@ pub(crate) mod certificate;
 pub(crate) mod clouds;
 pub(crate) mod config;
 pub(crate) mod credential_marks;
+pub(crate) mod identity_answer;
 pub(crate) mod ini;
 pub(crate) mod json;
 pub(crate) mod moving;

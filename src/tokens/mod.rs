@@ -21,6 +21,7 @@ mod told;
 pub use acquire::{Acquired, Renew, Renewed, Tokens};
 pub use held::{drop_held, held, held_of_identity};
 pub(crate) use managed_identity::Endpoint;
+pub use managed_identity::read_identity_answers;
 pub(crate) use principal::read_pem;
 pub use sign_in::sign_in_needed;
 pub use single_flight::Flight;

@@ -60,6 +60,11 @@ fn service_principals() {
 }
 
 #[test]
+fn answers_of_a_machine() {
+    replay("identity_answer", checks::identity_answer::check, 10_000);
+}
+
+#[test]
 fn adal() {
     replay("adal", checks::adal::check, 10_000);
 }

@@ -152,6 +152,14 @@ fn parameter(kind: IdKind, endpoint: &Kind) -> &'static str {
     }
 }
 
+/// The token that is in an answer's body, raw with its quotes, and when it expires, in seconds since the epoch: as a virtual machine's
+/// answer at the time `now`, then as App Service's. `None` where az is to say what it is.
+#[must_use]
+pub fn read_identity_answers(body: &Secret, now: i64) -> [Option<(Secret, i64)>; 2] {
+    let kinds = [Kind::Imds, Kind::AppService(Secret::new(Vec::new()))];
+    kinds.map(|kind| granted(&kind, body, now).map(|granted| (granted.secret, granted.expires_on)))
+}
+
 /// What was granted at the time `now`, by the field that MSAL goes by.
 fn granted(endpoint: &Kind, body: &Secret, now: i64) -> Option<Granted> {
     // serde takes a list for a record.

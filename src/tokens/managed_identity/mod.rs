@@ -11,6 +11,7 @@ mod kept;
 
 use std::time::{Duration, Instant};
 
+pub use client::read_identity_answers;
 pub(crate) use endpoint::Endpoint;
 
 use client::Granted;
