@@ -21,6 +21,8 @@ use crate::credentials::service_principals::{
 };
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Failure, Kind, Result};
+use crate::lock::{Lock, Mode};
+use crate::private;
 use crate::run::whole_files::remove;
 use crate::secret::Secret;
 use crate::store::lease::NobodyNeedsIt;
@@ -59,17 +61,11 @@ impl CredentialStore<'_> {
     /// Takes in what az has in the keyring of those whom the profile lists, where it uses the keyring for this directory. What keeps it
     /// from that is told, but for a keyring that is not open: then all is as it was. Says how many credentials that were.
     pub(super) fn take_in_keyring_items(&self) -> usize {
-        let Some(sign) = token_storage::newer_sign(self.config_dir) else { return 0 };
-        let by_variable = |clue: &Clue| matches!(clue, Clue::Told(By::Variable(_)));
-        let is_to_be_taken = self.token_storage().clue().is_some_and(|clue| !by_variable(&clue));
-        if !is_to_be_taken || is_covered(self.cache.path()) {
+        if self.sign_to_be_taken_over().is_none() {
             return 0;
         }
-        // The token cache last: when that is taken in, it is seen that all is.
-        let taken: Result<Vec<usize>> =
-            list_item(sign).into_iter().chain([cache_item(sign)]).map(|item| self.take_in_item(item, sign)).collect();
-        match taken {
-            Ok(taken) => taken.iter().sum(),
+        match self.take_in_in_turn() {
+            Ok(taken) => taken,
             Err(failure) => {
                 if failure.kind != Kind::KeyUnavailable {
                     self.app.journal.warn(self.app.context.now(), &failure);
@@ -79,11 +75,34 @@ impl CredentialStore<'_> {
         }
     }
 
+    /// The sign of an az that keeps its tokens for this directory in the keyring, where they are to be taken in.
+    fn sign_to_be_taken_over(&self) -> Option<Sign> {
+        let sign = token_storage::newer_sign(self.config_dir)?;
+        let by_variable = |clue: &Clue| matches!(clue, Clue::Told(By::Variable(_)));
+        let is_to_be_taken = self.token_storage().clue().is_some_and(|clue| !by_variable(&clue));
+        (is_to_be_taken && !is_covered(self.cache.path())).then_some(sign)
+    }
+
+    /// One after another: whoever came while the item is empty and the file is not yet the newer would have its az find nothing.
+    fn take_in_in_turn(&self) -> Result<usize> {
+        let run = self.app.context.azward_home.join("run");
+        let presence = self.app.context.home_lock.enter()?;
+        private::make_dir(&run)?;
+        let path = run.join(format!("{}.keyring", self.config_dir.id()));
+        drop(presence);
+        let _turn = Lock::acquire(&path, Mode::Exclusive, LOCK_DEADLINE)?;
+        // Another may have done it meanwhile.
+        let Some(sign) = self.sign_to_be_taken_over() else { return Ok(0) };
+        // The token cache last: when that is taken in, it is seen that all is.
+        let items = list_item(sign).into_iter().chain([cache_item(sign)]);
+        items.map(|item| self.take_in_item(item, sign)).sum()
+    }
+
     fn take_in_item(&self, item: KeyringItem, sign: Sign) -> Result<usize> {
         // Seen before anything is locked or asked for; what is done is done with what is there then.
         let Some(text) = text_of(item)? else {
             if item != KeyringItem::SecretStore && self.vault.exists() {
-                self.sweep_unneeded(&|nobody| self.use_the_file(nobody))?;
+                self.use_the_file()?;
             }
             return Ok(0);
         };
@@ -106,10 +125,11 @@ impl CredentialStore<'_> {
 
     /// Has az read the file from here on, with the login that the vault has: whoever took that out of the keyring was killed then, or
     /// the item was removed by hand.
-    fn use_the_file(&self, nobody: &NobodyNeedsIt) -> Result<()> {
+    fn use_the_file(&self) -> Result<()> {
+        let _presence = self.app.context.home_lock.enter()?;
         let section = self.lock_cache()?;
         if section.is_missing() {
-            section.end_exposure("{}", nobody)?;
+            section.write("{}")?;
         }
         let _ = self.cache.set_written(SystemTime::now());
         Ok(())

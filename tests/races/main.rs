@@ -5,7 +5,8 @@
 //! valid token of the right user, principal or identity, asked for no more often than it is due, and nothing fails but what was killed or what az does to itself. When the dust has settled,
 //! nothing is in the clear, the first user's login and the first principal's are kept and good, of the second principal nothing is left
 //! once it is signed out, and nothing is locked or left running; after every install and uninstall those logins are in az's files or in
-//! a vault that its key opens. An az before 2.30 has a race of its own (`adal`).
+//! a vault that its key opens. An az before 2.30 has a race of its own (`adal`), and so has what an az keeps in a
+//! keyring (`keyring`).
 //!
 //! `cargo test --test races` is the short form. The long one, whose figures go into BENCHMARKS.md:
 //!
@@ -24,6 +25,7 @@ mod adal;
 mod aftermath;
 mod cast;
 mod crowd;
+mod keyring;
 mod mender;
 mod principals;
 mod processes;
@@ -140,6 +142,13 @@ fn a_race_before_msal_in_memory() {
 #[test]
 fn a_race_before_msal_in_place() {
     race_before_msal("in-place");
+}
+
+#[test]
+fn a_race_for_a_keyring() {
+    let _alone = alone();
+    let plan = Plan::from_environment("auto");
+    keyring::race(plan.seconds, plan.seed);
 }
 
 #[test]
