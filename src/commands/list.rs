@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::azure::whereabouts::Whereabouts;
 use crate::commands::time;
-use crate::credentials::{msal, service_principals};
+use crate::credentials::{adal, msal, service_principals};
 use crate::failure::Result;
 use crate::text;
 use crate::ui::{Form, Ui};
@@ -106,9 +106,14 @@ pub(super) fn logins(contents: &Contents) -> Vec<String> {
     let line = |kept: &Record| {
         format!("{}, stored {} by {}", owner_name(contents, kept), time(kept.stored_at), text::name(&kept.stored_by))
     };
-    let mut lines: Vec<String> = contents.records.iter().map(line).collect();
-    // ADAL has an entry for each authority and resource.
-    lines.dedup();
+    let mut lines: Vec<String> = Vec::with_capacity(contents.records.len());
+    for kept in &contents.records {
+        let line = line(kept);
+        // ADAL has an entry for each authority and resource of the same user.
+        if adal::file_of(kept).is_none() || !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines
 }
 
