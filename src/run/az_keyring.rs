@@ -61,17 +61,23 @@ impl CredentialStore<'_> {
     /// Takes in what az has in the keyring of those whom the profile lists, where it uses the keyring for this directory. What keeps it
     /// from that is told, but for a keyring that is not open: then all is as it was. Says how many credentials that were.
     pub(super) fn take_in_keyring_items(&self) -> usize {
+        self.take_in_open_keyring().unwrap_or_else(|failure| {
+            self.app.journal.warn(self.app.context.now(), &failure);
+            0
+        })
+    }
+
+    /// The same for who has asked for it.
+    ///
+    /// # Errors
+    /// What kept it from that, but for a keyring that is not open.
+    pub(super) fn take_in_open_keyring(&self) -> Result<usize> {
         if self.sign_to_be_taken_over().is_none() {
-            return 0;
+            return Ok(0);
         }
         match self.take_in_in_turn() {
-            Ok(taken) => taken,
-            Err(failure) => {
-                if failure.kind != Kind::KeyUnavailable {
-                    self.app.journal.warn(self.app.context.now(), &failure);
-                }
-                0
-            }
+            Err(failure) if failure.kind == Kind::KeyUnavailable => Ok(0),
+            taken => taken,
         }
     }
 

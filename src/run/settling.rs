@@ -53,17 +53,17 @@ impl CredentialStore<'_> {
     /// Takes in what az has in the system's keyring, too, and sweeps. Says how many refresh tokens and secrets were in the keyring.
     ///
     /// # Errors
-    /// Those of [`Self::sweep`].
+    /// Those of [`Self::sweep`], and what kept what is in a keyring that is open from being taken in.
     pub fn adopt(&self) -> Result<usize> {
         #[cfg(any(target_os = "linux", target_os = "macos"))]
-        let taken = self.take_in_keyring_items();
+        let taken = self.take_in_open_keyring();
         #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-        let taken = 0;
+        let taken = Ok(0);
         let swept = self.sweep();
         let App { context, settings, .. } = self.app;
         let real_az = || real_az::find(context, settings, &[]).ok();
         self.take_in_adal(|| KnownAz::at(context, &real_az()?).version());
-        swept.map(|()| taken)
+        swept.and(taken)
     }
 
     /// Scrubs what a dead run or an unwrapped az left behind, if anything; a file that a living run needs is left.

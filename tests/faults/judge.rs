@@ -38,6 +38,14 @@ pub(crate) enum Wrong {
     Kept,
 }
 
+/// What became of the login that a scenario is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    IsKept,
+    /// It was in a private copy and nowhere else, and so were the shim and the guardian that knew of it.
+    WentWithGuardian,
+}
+
 pub(crate) struct Violation {
     pub(crate) wrong: Wrong,
     pub(crate) what: String,
@@ -120,7 +128,11 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     if ground.scenario.is_azward_s && number.is_multiple_of(2) {
         again(ground, &mut verdict);
     }
-    next(ground, known, number, &mut verdict);
+    // So it is with a principal that had just signed in.
+    let is_just_signed_in = ground.scenario.whose == Whose::Principals && ground.scenario.name.ends_with("-login");
+    let is_login_lost = is_lost_with_guardian && is_just_signed_in && !ground.is_in_the_vault();
+    let login = if is_login_lost { Login::WentWithGuardian } else { Login::IsKept };
+    next(ground, known, number, login, &mut verdict);
     if !ground.msal_locks().is_empty() && !is_of_the_list {
         verdict.find(Wrong::Lock, "it is left behind after the next az");
     }
@@ -229,13 +241,14 @@ fn kept(ground: &Ground, who: Who) -> Vec<(String, usize)> {
 }
 
 /// The next az: it redeems what the vault has, or says truthfully that nobody is logged in.
-fn next(ground: &Ground, known: u64, number: usize, verdict: &mut Verdict) {
+fn next(ground: &Ground, known: u64, number: usize, login: Login, verdict: &mut Verdict) {
     let sandbox = &ground.sandbox;
     ground.set_exposure();
     ground.entra.clear_journal();
     let resource = format!("https://next-{number}.example");
     let whose = ground.scenario.whose;
-    let is_logged_in = (known > 0 || whose != Whose::Alices) && !sandbox.config().subscriptions().is_empty();
+    let is_kept = login == Login::IsKept && (known > 0 || whose != Whose::Alices);
+    let is_logged_in = is_kept && !sandbox.config().subscriptions().is_empty();
     let outcome = sandbox.az(["account", "get-access-token", "--resource", &resource]).run();
     if outcome.took > PROMPT {
         verdict.find(Wrong::Blocked, format!("the next az took {:?}", outcome.took));
