@@ -122,7 +122,7 @@ pub(super) fn owner_name(contents: &Contents, kept: &Record) -> String {
     if kept.kind == CredentialKind::AdalTokens {
         return "accessTokens.json, which an az before 2.30 has left".to_owned();
     }
-    if matches!(kept.kind, CredentialKind::AdalRefreshToken | CredentialKind::AdalClientSecret) {
+    if adal::file_of(kept).is_some() {
         return format!("{}, of an az before 2.30", text::name(&kept.owner.home_account_id));
     }
     if kept.kind == CredentialKind::ClientCertificate {

@@ -44,20 +44,21 @@ use crate::failure::Result;
 
 /// A file that az keeps credentials in.
 pub trait CredentialFile {
-    /// What whoever changes it holds until that is done.
-    type Lock;
-
     /// Where it is.
     fn file(&self) -> &WholeFile;
 
     /// How its bytes become text.
-    fn codec(&self) -> &dyn Codec;
+    fn codec(&self) -> &dyn Codec {
+        codec::of(self.path())
+    }
 
     /// Takes the lock that az takes before it writes, waiting no longer than `deadline`.
     ///
     /// # Errors
     /// `Busy`, `Interrupted`, `Storage`.
-    fn lock(&self, deadline: Duration) -> Result<Self::Lock>;
+    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
+        MsalLock::acquire(self.path(), deadline)
+    }
 
     /// The file as az names it.
     fn path(&self) -> &Path {
@@ -82,7 +83,7 @@ pub trait CredentialFile {
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    fn replace(&self, _held: &Self::Lock, text: &str, write: WriteMode) -> Result<()> {
+    fn replace(&self, _held: &MsalLock, text: &str, write: WriteMode) -> Result<()> {
         let payload = self.codec().encode(text).map_err(|reason| self.file().foreign(&reason))?;
         self.file().replace(&payload, write)
     }
@@ -109,7 +110,7 @@ pub trait CredentialFile {
     }
 
     /// Removes such files, after repairing this one if that process was killed in the middle.
-    fn clear_leftovers(&self, _held: &Self::Lock) {
+    fn clear_leftovers(&self, _held: &MsalLock) {
         self.file().clear_leftovers();
     }
 }

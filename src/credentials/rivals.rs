@@ -8,7 +8,7 @@ use crate::credentials::document::{Credential, Document, recorded};
 use crate::credentials::origin::Origin;
 use crate::failure::Result;
 use crate::secret::Secret;
-use crate::vault::{Record, Rival};
+use crate::vault::{Contents, Record, Rival};
 
 /// How many fingerprints of replaced secrets the vault remembers for each. An older one that comes back is a rival.
 const PREDECESSORS: usize = 64;
@@ -72,6 +72,16 @@ pub(super) fn changed_at(credential: &Credential<'_>, now: i64) -> i64 {
 pub(super) fn is_untimed(credential: &Credential<'_>, now: i64) -> bool {
     let credible = now.saturating_sub(LONGEST_AGO)..=now.saturating_add(AHEAD);
     !credential.changed_at.is_some_and(|time| credible.contains(&time))
+}
+
+/// Somebody has signed in again with what the vault has replaced: it is not old any more.
+pub(super) fn let_back<'c>(contents: &mut Contents, credentials: impl IntoIterator<Item = Credential<'c>>) {
+    for credential in credentials {
+        if let Some(record) = contents.get_mut(credential.kind, credential.id) {
+            let secret = credential.fingerprint();
+            record.predecessors.retain(|predecessor| *predecessor != secret);
+        }
+    }
 }
 
 /// Puts a credential in the place of the one that it came after, whose rivals are old too.

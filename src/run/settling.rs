@@ -9,7 +9,7 @@ use crate::credentials::msal::TokenCache;
 #[cfg(target_os = "linux")]
 use crate::credentials::origin::Order;
 use crate::credentials::origin::Origin;
-use crate::credentials::{CredentialFile, Document, MsalLock};
+use crate::credentials::{CredentialFile, Document};
 use crate::failure::{Result, persist};
 use crate::run::sweep_record::SweepRecord;
 use crate::store::lease::{NobodyNeedsIt, WriterLock};
@@ -33,7 +33,7 @@ pub(super) enum Forgotten {
 
 impl Forgotten {
     /// Of what may be forgotten, what this file shows.
-    pub(super) fn of<F: CredentialFile<Lock = MsalLock>>(section: &FileSection<'_, F>, forgetting: Forgetting) -> Self {
+    pub(super) fn of<F: CredentialFile>(section: &FileSection<'_, F>, forgetting: Forgetting) -> Self {
         let is_removed = section.is_missing();
         let is_empty = section.text().trim().is_empty();
         match forgetting {
@@ -183,7 +183,7 @@ impl CredentialStore<'_> {
     ///
     /// # Errors
     /// Whatever kept it from doing so; nothing is lost.
-    pub(super) fn end_exposure<F: CredentialFile<Lock = MsalLock>>(
+    pub(super) fn end_exposure<F: CredentialFile>(
         &self,
         opened: Opened<'_>,
         section: &FileSection<'_, F>,

@@ -127,7 +127,7 @@ impl CredentialStore<'_> {
     /// Whatever kept it from doing so.
     pub(crate) fn forget_memory<F>(&self, file: &F, memory: &Path) -> Result<()>
     where
-        F: CredentialFile<Lock = MsalLock>,
+        F: CredentialFile,
     {
         if file.file().is_in_memory() || memory.symlink_metadata().is_err() {
             return Ok(());
@@ -147,7 +147,7 @@ impl CredentialStore<'_> {
     }
 }
 
-impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
+impl<F: CredentialFile> FileSection<'_, F> {
     /// Has the file be in memory, in the file `memory` or where it is already, with `text`.
     ///
     /// # Errors

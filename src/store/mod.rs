@@ -246,7 +246,7 @@ impl<'a> CredentialStore<'a> {
     ///
     /// # Errors
     /// `Storage`; the file then has its old text.
-    pub(crate) fn replace<F: CredentialFile<Lock = MsalLock>>(
+    pub(crate) fn replace<F: CredentialFile>(
         &self,
         file: &F,
         lock: &MsalLock,

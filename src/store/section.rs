@@ -114,7 +114,7 @@ impl CredentialStore<'_> {
     /// `Busy`, `Storage`, `CacheForeign`.
     pub(crate) fn lock_file<'c, F>(&'c self, file: &'c F, deadline: Duration) -> Result<FileSection<'c, F>>
     where
-        F: CredentialFile<Lock = MsalLock>,
+        F: CredentialFile,
     {
         let lock = file.lock(deadline)?;
         file.clear_leftovers(&lock);
@@ -201,7 +201,7 @@ impl VaultSection<'_> {
     }
 }
 
-impl<F: CredentialFile<Lock = MsalLock>> FileSection<'_, F> {
+impl<F: CredentialFile> FileSection<'_, F> {
     /// Its text, what is sealed of it included; nothing where there is no file.
     pub(crate) fn text(&self) -> &str {
         self.text.as_deref().map_or("", String::as_str)

@@ -16,6 +16,7 @@ use crate::credentials::edit::{self, Harvest};
 use crate::credentials::list::{BARE, Layout, List, Place, WHOLE, are_distinct, only, with_empty};
 use crate::credentials::msal::{Members, not_understood};
 use crate::credentials::origin::{Order, Origin};
+use crate::credentials::rivals;
 use crate::credentials::service_principals::Replaced;
 use crate::failure::{Failure, Result};
 use crate::vault::{Contents, CredentialKind, Owner, Record};
@@ -227,14 +228,9 @@ pub(crate) fn harvest(
     replaced: Replaced,
 ) -> Result<Harvest> {
     if replaced == Replaced::IsBack {
-        for credential in tokens.credentials()? {
-            if credential.kind == CredentialKind::AdalClientSecret
-                && let Some(record) = contents.get_mut(credential.kind, credential.id)
-            {
-                let secret = credential.fingerprint();
-                record.predecessors.retain(|predecessor| *predecessor != secret);
-            }
-        }
+        // A refresh token that was replaced stays so.
+        let secrets = tokens.credentials()?.into_iter().filter(|own| own.kind == CredentialKind::AdalClientSecret);
+        rivals::let_back(contents, secrets);
     }
     edit::harvest(tokens, contents, now, by, order)
 }

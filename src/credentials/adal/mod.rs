@@ -9,16 +9,12 @@
 mod entries;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use entries::AdalTokens;
 pub(crate) use entries::{file_of, forget, harvest, inject};
 
-use crate::credentials::codec;
+use crate::credentials::CredentialFile;
 use crate::credentials::file::WholeFile;
-use crate::credentials::msal_lock::MsalLock;
-use crate::credentials::{Codec, CredentialFile};
-use crate::failure::Result;
 
 /// What the file is called in a config directory.
 pub(crate) const NAME: &str = "accessTokens.json";
@@ -36,17 +32,7 @@ impl AdalFile {
 }
 
 impl CredentialFile for AdalFile {
-    type Lock = MsalLock;
-
     fn file(&self) -> &WholeFile {
         &self.0
-    }
-
-    fn codec(&self) -> &dyn Codec {
-        codec::of(self.path())
-    }
-
-    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
-        MsalLock::acquire(self.path(), deadline)
     }
 }

@@ -11,8 +11,6 @@ mod sections;
 mod short_lived;
 mod token_cache;
 
-use std::time::Duration;
-
 pub use crate::credentials::document::Entry;
 pub use accounts::{accounts, forget, harvest, inject, inject_present, name_of, seat, vault_accounts};
 pub use additions::Additions;
@@ -26,11 +24,8 @@ pub use short_lived::{count_short_lived, only_short_lived, with_short_lived, wit
 pub use token_cache::TokenCache;
 
 use crate::azure::ConfigDir;
-use crate::credentials::codec;
+use crate::credentials::CredentialFile;
 use crate::credentials::file::WholeFile;
-use crate::credentials::msal_lock::MsalLock;
-use crate::credentials::{Codec, CredentialFile};
-use crate::failure::Result;
 
 /// The token cache of one config directory.
 #[derive(Clone, Debug)]
@@ -45,23 +40,15 @@ impl TokenCacheFile {
 }
 
 impl CredentialFile for TokenCacheFile {
-    type Lock = MsalLock;
-
     fn file(&self) -> &WholeFile {
         &self.0
-    }
-
-    fn codec(&self) -> &dyn Codec {
-        codec::of(self.path())
-    }
-
-    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
-        MsalLock::acquire(self.path(), deadline)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::credentials::file::WriteMode;
     use crate::failure::Kind;

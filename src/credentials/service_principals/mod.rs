@@ -12,8 +12,6 @@ mod entries;
 mod moving;
 mod principals;
 
-use std::time::Duration;
-
 pub(crate) use certificates::{file_of, hand_over_assertions, pem_in, record_of};
 pub use entries::{Certificate, Principal, ServicePrincipals};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -21,11 +19,8 @@ pub use moving::{all_in, listed_in, with_principals, without_listed};
 pub(crate) use principals::{Replaced, accept, forget, harvest, inject, is_record_of, name_of, seat};
 
 use crate::azure::ConfigDir;
-use crate::credentials::codec;
+use crate::credentials::CredentialFile;
 use crate::credentials::file::WholeFile;
-use crate::credentials::msal_lock::MsalLock;
-use crate::credentials::{Codec, CredentialFile};
-use crate::failure::Result;
 
 /// The service principals of one config directory.
 #[derive(Clone, Debug)]
@@ -46,17 +41,7 @@ impl ServicePrincipalsFile {
 }
 
 impl CredentialFile for ServicePrincipalsFile {
-    type Lock = MsalLock;
-
     fn file(&self) -> &WholeFile {
         &self.0
-    }
-
-    fn codec(&self) -> &dyn Codec {
-        codec::of(self.path())
-    }
-
-    fn lock(&self, deadline: Duration) -> Result<MsalLock> {
-        MsalLock::acquire(self.path(), deadline)
     }
 }

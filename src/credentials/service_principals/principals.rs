@@ -116,12 +116,7 @@ pub(crate) fn harvest(
     }
     let is_displaced = contents.records.len() != count;
     if replaced == Replaced::IsBack {
-        for credential in list.credentials()? {
-            if let Some(record) = contents.get_mut(credential.kind, credential.id) {
-                let secret = credential.fingerprint();
-                record.predecessors.retain(|predecessor| *predecessor != secret);
-            }
-        }
+        rivals::let_back(contents, list.credentials()?);
     }
     let mut harvest = edit::harvest(list, contents, now, by, order)?;
     harvest.is_changed |= is_displaced;

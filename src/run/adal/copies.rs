@@ -24,6 +24,7 @@ use crate::private;
 #[cfg(target_os = "linux")]
 use crate::run::exposure::memory;
 use crate::run::exposure::policy;
+use crate::run::whole_files::remove;
 use crate::settings::ExposureChoice;
 use crate::store::{CredentialStore, LOCK_DEADLINE};
 use crate::vault::Owner;
@@ -265,12 +266,5 @@ fn memory_of(store: &CredentialStore<'_>) -> std::result::Result<PathBuf, String
     {
         let _ = store;
         Err(policy::NO_MEMORY.to_owned())
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::storage("remove", path, &error)),
-        _ => Ok(()),
     }
 }

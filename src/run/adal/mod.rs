@@ -47,9 +47,11 @@ impl AdalPlace {
     /// The one that az would use with `config_dir` in this environment; none where its name is no text.
     #[must_use]
     pub(crate) fn of(context: &Context, config_dir: &ConfigDir) -> Option<Self> {
-        let named = context.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new);
-        let own = || config_dir.path().join(NAME);
-        let path = named.map_or_else(|| Some(own()), |path| std::path::absolute(path).ok())?;
+        let Some(named) = context.variable(VARIABLE).filter(|value| !value.is_empty()) else {
+            let file = AdalFile::at(config_dir.path().join(NAME));
+            return Some(Self { file, name: NAME.to_owned(), elsewhere: None });
+        };
+        let path = std::path::absolute(Path::new(named)).ok()?;
         let name = path.file_name()?.to_str()?.to_owned();
         let directory = ConfigDir::at(path.parent()?);
         let elsewhere = (directory.canonical() != config_dir.canonical()).then_some(directory);
@@ -99,13 +101,11 @@ impl AdalPlace {
         let mut opened = vault.open_or_replace(&tokens)?;
         self.use_leftover(&mut opened)?;
         opened.harvest_adal(&tokens, Origin::Sweep, Order::Unknown, Replaced::IsBack)?;
-        let unlisted = self.unlisted(opened.contents(), profile);
-        match Profile::read_whole(profile) {
-            // All of them were cleared, whatever is left of their entries: nobody can use those.
-            Some(profile) if profile.subscriptions.is_empty() => {
-                opened.forget_adal(&unlisted, &AdalTokens::parse("", &self.name)?)?;
-            }
-            _ => opened.forget_adal(&unlisted, &tokens)?,
+        if let Some(profile) = Profile::read_whole(profile) {
+            let unlisted = self.unlisted(opened.contents(), &profile);
+            // Where all were cleared nobody can use what is left of their entries.
+            let left = if profile.subscriptions.is_empty() { "" } else { section.text() };
+            opened.forget_adal(&unlisted, &AdalTokens::parse(left, &self.name)?)?;
         }
         let committed = opened.commit();
         if committed.stored.is_ok() {
@@ -148,9 +148,8 @@ impl AdalPlace {
         })
     }
 
-    /// The owners of the vault's secrets of this file of whom the profile no longer knows; nobody where there is none to ask.
-    fn unlisted(&self, contents: &Contents, profile: &Path) -> Vec<Owner> {
-        let Some(profile) = Profile::read_whole(profile) else { return Vec::new() };
+    /// The owners of the vault's secrets of this file of whom the profile does not know.
+    fn unlisted(&self, contents: &Contents, profile: &Profile) -> Vec<Owner> {
         let own = contents.records.iter().filter(|record| file_of(record) == Some(&*self.name));
         let gone = own.filter(|record| !profile.names(&record.owner.home_account_id));
         gone.map(|record| record.owner.clone()).collect()
