@@ -13,7 +13,9 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use azward::app::App;
+use azward::client;
 use azward::context::Context;
+use azward::failure::Failure;
 use azward::run::{guard, guardian};
 use azward::sys;
 use azward::ui::{self, Ui};
@@ -32,14 +34,19 @@ fn main() -> ExitCode {
         guard::guard(context);
         return ExitCode::SUCCESS;
     }
+    if let Some(outcome) = client::stand_in(&context, &arguments) {
+        return outcome.unwrap_or_else(|failure| report(&context, &failure));
+    }
     let care = invoke::care(&context);
     // The process ends with it, and gives it back in one piece.
     let app = ManuallyDrop::new(App::new(context, care));
     match invoke::invoke(&app, &arguments) {
         Ok(code) => code,
-        Err(failure) => {
-            Ui::new(&app.context).report(&failure);
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => report(&app.context, &failure),
     }
+}
+
+fn report(context: &Context, failure: &Failure) -> ExitCode {
+    Ui::new(context).report(failure);
+    ExitCode::from(failure.exit_code())
 }

@@ -1,6 +1,8 @@
 //! The command line of `azward`: its subcommands and their options, and nothing that acts. What is wrong with one is said, and
 //! so is the help that is asked for, through [`Ui`].
 
+mod config;
+mod serve;
 mod sessions;
 mod vault;
 
@@ -11,11 +13,12 @@ use azward::commands::completions::Shell;
 use azward::commands::list;
 use azward::context::Context;
 use azward::home::Care;
-use azward::settings::Key;
 use azward::ui::Ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+pub(crate) use config::Config;
+pub(crate) use serve::{AllowedResources, Format, Serve};
 pub(crate) use sessions::{EnvSyntax, Login, Token};
 use sessions::{logins, sessions};
 pub(crate) use vault::{Adopt, Forget, KeyStore, VaultCommand};
@@ -152,6 +155,11 @@ pub(crate) enum Command {
         /// The session; without one, the program is run as az is
         #[arg(add = ArgValueCandidates::new(sessions))]
         session: Option<String>,
+        /// Give its tokens to the program over an endpoint, too: to a container, to what has no az
+        #[arg(long, requires = "session")]
+        serve: bool,
+        #[command(flatten)]
+        allowed: AllowedResources,
         /// The program, found on PATH, and its arguments
         #[arg(required = true, last = true, value_name = "COMMAND")]
         words: Vec<std::ffi::OsString>,
@@ -232,6 +240,8 @@ pub(crate) enum Command {
     },
     /// Print an access token
     Token(Token),
+    /// Give tokens of one session to containers and other hosts, for as long as this runs
+    Serve(Serve),
     /// Make the config directory that az uses here a view of the login that it is a copy of
     Adopt(Adopt),
     /// List the logins and the sessions: subscription, tenant, user, state, how long the token is good
@@ -271,41 +281,6 @@ pub(crate) enum Command {
     Vault(VaultCommand),
 }
 
-/// What `azward config` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Config {
-    /// Show every setting (so does `azward config` alone)
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one
-    Get {
-        /// Its name
-        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
-        name: String,
-        /// Its value alone, for scripts
-        #[arg(long)]
-        value: bool,
-    },
-    /// Set one in the file
-    Set {
-        /// Its name
-        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
-        name: String,
-        /// What it is to be
-        #[arg(add = ArgValueCandidates::new(values))]
-        value: String,
-    },
-    /// Take one out of the file: the default holds again
-    Unset {
-        /// Its name
-        #[arg(value_name = "KEY", add = ArgValueCandidates::new(keys))]
-        name: String,
-    },
-}
-
 /// What `azward callers` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Callers {
@@ -333,16 +308,4 @@ pub(crate) enum Callers {
 fn directories() -> Vec<CompletionCandidate> {
     let app = App::new(Context::from_process(), Care::Look);
     list::directories(&app).into_iter().map(CompletionCandidate::new).collect()
-}
-
-fn keys() -> Vec<CompletionCandidate> {
-    Key::ALL.iter().map(|(name, _)| CompletionCandidate::new(name)).collect()
-}
-
-/// A shell that asks does not say of which setting.
-fn values() -> Vec<CompletionCandidate> {
-    let mut words: Vec<&str> = Key::ALL.iter().flat_map(|(_, key)| key.words()).collect();
-    words.sort_unstable();
-    words.dedup();
-    words.into_iter().map(CompletionCandidate::new).collect()
 }

@@ -74,6 +74,16 @@ const ALL: &[(&str, &[Example])] = &[
             ("exec contoso-production -- terraform plan", "in that session's subscription"),
             ("exec -- ansible-playbook site.yml", "a program that uses azure-cli-core as a library"),
             ("exec -- sh -c 'az group list; az vm list'", "one run for several az"),
+            ("exec --serve lab -- docker run --rm image terraform plan", "a container that gets that session's tokens"),
+        ],
+    ),
+    (
+        "serve",
+        &[
+            ("serve contoso-production", "tokens for Resource Manager, for eight hours, or until Ctrl-C"),
+            ("serve lab --allow-resource https://vault.azure.net --ttl 30m", "for Key Vault alone"),
+            ("serve lab --socket ~/lab.sock", "for `ssh -R /tmp/lab.sock:$HOME/lab.sock host`"),
+            ("serve lab --format devcontainer", "what stands in a devcontainer.json"),
         ],
     ),
     ("adopt", &[("adopt --from ~/.azure", "after AZURE_CONFIG_DIR was made by copying it")]),

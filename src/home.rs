@@ -22,13 +22,14 @@ use crate::failure::{Failure, Kind, Result};
 use crate::journal::Journal;
 use crate::marker;
 use crate::private;
+use crate::serve;
 use crate::settings::{self, Settings};
 use crate::sys::{self, Directory};
 use crate::text;
 use crate::vault;
 
 /// What an azward home has in it, but for keys and what was set aside.
-const CONTENTS: [&str; 20] = [
+const CONTENTS: [&str; 21] = [
     "bin",
     known::NAME,
     settings::FIRST_VERSION,
@@ -43,6 +44,7 @@ const CONTENTS: [&str; 20] = [
     "logins",
     "man",
     "run",
+    serve::DIRECTORY,
     "sessions",
     "sessions.json",
     vault::DIRECTORY_BESIDE,

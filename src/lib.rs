@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod azure;
+pub mod client;
 pub mod commands;
 pub mod consent;
 pub mod context;
@@ -18,6 +19,7 @@ mod memo;
 mod private;
 pub mod run;
 pub mod secret;
+pub mod serve;
 pub mod sessions;
 pub mod settings;
 pub mod store;

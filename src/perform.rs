@@ -11,15 +11,18 @@ use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::vault_move::{self, Doing};
 use azward::commands::{
-    self, callers, completions, config, leapp, log, login, refresh, seal_certificate, session, token, within,
+    self, callers, completions, config, leapp, log, login, refresh, seal_certificate, serve, session, token, within,
 };
 use azward::home;
-use azward::sessions::Forcing;
+use azward::serve::Address;
 use azward::sessions::environment::Syntax;
+use azward::sessions::{Forcing, Wanted};
 use azward::ui::{Form, Ui};
 use azward::vault::{Extent, KeyStoreKind};
 
-use crate::cli::{self, Adopt, By, Callers, Command, Config, EnvSyntax, Forget, KeyStore, Login, Token, VaultCommand};
+use crate::cli::{
+    self, Adopt, By, Callers, Command, Config, EnvSyntax, Forget, Format, KeyStore, Login, Serve, Token, VaultCommand,
+};
 
 /// Does what the command line says.
 ///
@@ -89,8 +92,11 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             };
             refresh::refresh(app, ui, which)
         }
-        Command::Exec { session: None, words } => commands::exec::exec(app, ui, &words),
-        Command::Exec { session: Some(session), words } => within::exec(app, ui, &session, &words),
+        Command::Exec { session: None, words, .. } => commands::exec::exec(app, ui, &words),
+        Command::Exec { session: Some(session), words, serve: false, .. } => within::exec(app, ui, &session, &words),
+        Command::Exec { session: Some(session), words, serve: true, allowed } => {
+            within::exec_served(app, ui, &session, &allowed.names, &words)
+        }
         Command::Login(login) => perform_login(login, app, ui),
         Command::Sync { name } => login::sync(app, ui, &name),
         Command::Logout { name } => commands::logout::logout(app, ui, &name),
@@ -108,6 +114,7 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::Env { session, shell } => within::env(app, ui, &session, syntax_of(shell)),
         Command::Shell { session } => within::shell(app, ui, &session),
         Command::Token(token) => token::token(app, ui, &request(token)),
+        Command::Serve(serve) => perform_serve(serve, app, ui),
         Command::Adopt(adopt) => perform_adopt(adopt, app, ui),
         Command::List { logins: true, json } => commands::list::list(app, ui, form(json)),
         Command::List { logins: false, json } => commands::overview::list(app, ui, form(json)),
@@ -141,6 +148,7 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
 fn needs_consent(command: &Command) -> Option<&'static str> {
     match command {
         Command::Token(_) => Some("azward token"),
+        Command::Serve(_) => Some("azward serve"),
         Command::Exec { .. } => Some("azward exec"),
         Command::Shell { .. } => Some("azward shell"),
         Command::Env { .. } => Some("azward env"),
@@ -205,6 +213,30 @@ fn perform_login(login: Login, app: &App, ui: &Ui) -> Result<()> {
     leapp::import(app, ui, &leapp::Options { name: name.unwrap_or_default(), integration, asking })
 }
 
+fn perform_serve(asked: Serve, app: &App, ui: &Ui) -> Result<()> {
+    let Serve { session, socket, port, ttl, allowed, format, follows, detached, announced } = asked;
+    let address = socket.map(Address::Socket).or(port.map(Address::Port));
+    let form = format.map_or(serve::Form::All, form_of);
+    let options = serve::Options { session, address, ttl, allowed: allowed.names, follows, form };
+    match (detached, announced) {
+        (true, _) => serve::serve_detached(app, &options),
+        (false, true) => serve::serve_announced(app, ui, &options),
+        (false, false) => serve::serve(app, ui, &options),
+    }
+}
+
+fn form_of(format: Format) -> serve::Form {
+    match format {
+        Format::Sh => serve::Form::Shell(Syntax::Sh),
+        Format::Fish => serve::Form::Shell(Syntax::Fish),
+        Format::Powershell => serve::Form::Shell(Syntax::PowerShell),
+        Format::Json => serve::Form::Shell(Syntax::Json),
+        Format::Docker => serve::Form::Docker,
+        Format::Compose => serve::Form::Compose,
+        Format::Devcontainer => serve::Form::Devcontainer,
+    }
+}
+
 fn request(token: Token) -> token::Request {
     let Token { session, resource, scope, min_life, json, header } = token;
     let form = match (json, header) {
@@ -212,7 +244,7 @@ fn request(token: Token) -> token::Request {
         (false, true) => token::Form::Header,
         (false, false) => token::Form::Raw,
     };
-    token::Request { session, resource, scope, min_life, form }
+    token::Request { session, wanted: Wanted { resource, scope, min_life }, form }
 }
 
 fn syntax_of(shell: EnvSyntax) -> Syntax {

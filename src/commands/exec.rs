@@ -67,7 +67,10 @@ pub fn exec(app: &App, ui: &Ui, words: &[OsString]) -> Result<()> {
 }
 
 /// The file of the program that a shell would start by this name.
-pub(super) fn found(context: &Context, name: &OsStr) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// `NoProgram`.
+pub fn found(context: &Context, name: &OsStr) -> Result<PathBuf, Failure> {
     let is_path = name.as_encoded_bytes().iter().any(|byte| std::path::is_separator(char::from(*byte)));
     if cfg!(windows) {
         let path = context.variable("PATH").unwrap_or_default();

@@ -21,6 +21,7 @@ use crate::in_use::InUse;
 use crate::marker;
 use crate::private;
 use crate::run::idle;
+use crate::serve;
 use crate::sessions::{self, NamedLogin, Stopped};
 use crate::settings::{self, Settings};
 use crate::store::CredentialStore;
@@ -94,6 +95,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
     vault::remove_master_key(context, settings)?;
     let _ = InUse::remove(context);
     sessions::remove_all(context, &alone);
+    serve::remove_all(context, &alone);
     for login in NamedLogin::all(context).into_iter().filter(|login| !login.is_default()) {
         let directory = text::path(login.config_dir.path());
         ui.say(format!("the login `{}` stays in `{directory}`: AZURE_CONFIG_DIR names that to az", login.name));

@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 
 use crate::app::App;
 use crate::azure::ConfigDir;
+use crate::client;
+use crate::commands::containers::equipped;
 use crate::commands::exec::found;
+use crate::commands::serve::started_behind;
 use crate::commands::session::started;
 use crate::consent;
 use crate::failure::{Failure, Kind};
@@ -54,6 +57,26 @@ pub fn exec(app: &App, ui: &Ui, name: &str, words: &[OsString]) -> Result<()> {
     };
     let session = started(app, ui, &sessions::named(app, name)?)?;
     become_program(app, &session, program, arguments)
+}
+
+/// The same, with an endpoint beside it that gives that session's tokens for `allowed`: its variables are in the program's
+/// environment, and in that of the containers that it starts.
+///
+/// # Errors
+/// As above, and the endpoint's.
+pub fn exec_served(app: &App, ui: &Ui, name: &str, allowed: &[String], words: &[OsString]) -> Result<()> {
+    let Some((program, arguments)) = words.split_first() else {
+        bail!(Failure::new(Kind::Usage, "there is no program to run", "name one: `azward exec SESSION -- PROGRAM`"));
+    };
+    let session = started(app, ui, &sessions::named(app, name)?)?;
+    let here = started_behind(app, &session, allowed)?;
+    let arguments = equipped(program, arguments, &here)?;
+    // An az here has the session itself, and asks nobody.
+    let of_client = |name: &str| [client::ENDPOINT, client::SECRET].contains(&name);
+    let variables = here.variables.iter().filter(|(name, _)| !of_client(name));
+    let variables = variables.map(|(name, value)| (OsString::from(name), OsString::from(value.as_str())));
+    let app = App::with(app.context.with(variables), app.settings.clone());
+    become_program(&app, &session, program, &arguments)
 }
 
 /// Becomes the user's shell, in the session called `name`.

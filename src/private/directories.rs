@@ -13,7 +13,7 @@ use crate::sys::{self, Directory};
 const BELOW: [&str; 9] = ["bin", "man", "man1", "run", "stage", "tokens", "vaults", "views", "zsh"];
 
 /// Those in which each directory has a name of its own.
-const HOLDERS: [&str; 2] = ["logins", "sessions"];
+const HOLDERS: [&str; 3] = ["logins", "serve", "sessions"];
 
 /// Makes a directory and its parents with mode 0700, and marks the home that is among them. One in a marked home that
 /// others can look into is closed to them; one elsewhere is somebody's own business.

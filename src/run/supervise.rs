@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::run::keep_alive::End;
 use crate::run::run_variable::{self, RunVariable};
-use crate::sys::{self, ChildProcess};
+use crate::sys::{self, ChildProcess, Program};
 use crate::text;
 use crate::wait;
 
@@ -106,6 +106,26 @@ pub fn become_program(mut program: Command, name: &OsStr, arguments: &[OsString]
     std::os::unix::process::CommandExt::arg0(&mut program, name);
     program.args(arguments);
     program_not_started(name, &sys::replace_process(&mut program))
+}
+
+/// Runs the program at `path`, called `name`, with the signals of this process handed on to it: how it ended.
+///
+/// # Errors
+/// [`Kind::NotStarted`].
+pub fn run_program(
+    context: &Context,
+    path: &Path,
+    name: &OsStr,
+    arguments: &[OsString],
+) -> Result<ExitStatus, Failure> {
+    let started = Program::new(path, arguments, context.variables())
+        .and_then(|program| program.called(name))
+        .and_then(|program| program.start());
+    let ended = started.and_then(|mut child| {
+        child.hand_signals();
+        child.wait()
+    });
+    ended.map_err(|error| program_not_started(name, &error))
 }
 
 /// The failure of a program that cannot be started.

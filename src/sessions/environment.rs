@@ -37,20 +37,11 @@ pub enum Syntax {
 /// `Usage` where PATH cannot have the shim's directory in it.
 pub fn variables(context: &Context, session: &Session) -> Result<Vec<(OsString, OsString)>> {
     let text = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-    let mut variables = vec![
-        (OsString::from("AZURE_CONFIG_DIR"), session.config_dir(context).path().into()),
-        text("AZURE_SUBSCRIPTION_ID", &session.subscription),
-        text("AZURE_TENANT_ID", &session.tenant),
-        text("ARM_SUBSCRIPTION_ID", &session.subscription),
-        text("ARM_TENANT_ID", &session.tenant),
-        text(SESSION, &session.name),
-    ];
-    let terraform = TERRAFORM_CLOUDS.iter().find(|(name, _)| *name == session.cloud).map(|(_, value)| *value);
-    match terraform {
-        Some(cloud) => variables.push(text("ARM_ENVIRONMENT", cloud)),
-        // One that was set for another session is none of this one's.
-        None if context.has_variable("ARM_ENVIRONMENT") => variables.push(text("ARM_ENVIRONMENT", "public")),
-        None => {}
+    let mut variables = vec![(OsString::from("AZURE_CONFIG_DIR"), session.config_dir(context).path().into())];
+    variables.extend(identifiers(session));
+    // One that was set for another session is none of this one's.
+    if terraform_cloud(session).is_none() && context.has_variable("ARM_ENVIRONMENT") {
+        variables.push(text("ARM_ENVIRONMENT", "public"));
     }
     // The environment's is above that of the config directory.
     if context.has_variable("AZURE_CLOUD_NAME") {
@@ -59,6 +50,25 @@ pub fn variables(context: &Context, session: &Session) -> Result<Vec<(OsString, 
     variables.extend(extensions(context, session));
     variables.push((OsString::from("PATH"), path(context)?));
     Ok(variables)
+}
+
+/// What tells which subscription a session is, wherever that is worked in.
+#[must_use]
+pub fn identifiers(session: &Session) -> Vec<(OsString, OsString)> {
+    let mut identifiers = vec![
+        ("AZURE_SUBSCRIPTION_ID", session.subscription.as_str()),
+        ("AZURE_TENANT_ID", &session.tenant),
+        ("ARM_SUBSCRIPTION_ID", &session.subscription),
+        ("ARM_TENANT_ID", &session.tenant),
+        (SESSION, &session.name),
+    ];
+    identifiers.extend(terraform_cloud(session).map(|cloud| ("ARM_ENVIRONMENT", cloud)));
+    identifiers.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// What Terraform calls the session's cloud, if that is not the public one.
+fn terraform_cloud(session: &Session) -> Option<&'static str> {
+    TERRAFORM_CLOUDS.iter().find(|(name, _)| *name == session.cloud).map(|(_, value)| *value)
 }
 
 /// Where the extensions of the session's login are, if it has any and nothing else is set: a config directory of its own is

@@ -14,6 +14,7 @@ mod logins;
 mod register;
 mod seen;
 mod slug;
+mod token;
 mod turn;
 
 use std::collections::HashMap;
@@ -25,10 +26,12 @@ pub use lifecycle::{Forcing, Stopped, rotate, start, stop, stop_alone};
 pub use logins::{DEFAULT, NamedLogin};
 use register::Changed;
 pub use seen::{Seen, seen};
-pub use turn::beside_no_change;
+pub use token::{Granted, Wanted, token_here, token_of};
+use turn::beside_no_change;
 
 use crate::app::App;
 use crate::azure::ConfigDir;
+use crate::azure::clouds::Cloud;
 use crate::azure::profile::{Profile, Subscription};
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
@@ -217,6 +220,27 @@ fn merge(context: &Context, known: &mut Vec<Session>) -> bool {
 /// `Usage` where there is none, or more than one.
 pub fn named(app: &App, name: &str) -> Result<Session> {
     find(all(app)?, name)
+}
+
+/// The session that az works in here: that of its config directory, or of the default subscription of that directory's login.
+///
+/// # Errors
+/// `Usage` where there is none.
+pub fn here(app: &App) -> Result<Session> {
+    let context = &app.context;
+    let here = ConfigDir::of(context);
+    let login = NamedLogin::all(context).into_iter().find(|login| login.config_dir.id() == here.id());
+    let of_login = login.and_then(|_| {
+        let cloud = Cloud::active(context, &here)?;
+        let profile = Profile::read(&here.profile());
+        Some(Session::id_of(&here.id(), profile.default_subscription(&cloud.name)?))
+    });
+    let is_it =
+        |session: &Session| session.config_dir(context).id() == here.id() || Some(&session.id) == of_login.as_ref();
+    all(app)?.into_iter().find(is_it).ok_or_else(|| {
+        let what = "no session is named, and az works in none here";
+        Failure::new(Kind::Usage, what, "name one: `azward list` shows them all")
+    })
 }
 
 fn find(all: Vec<Session>, name: &str) -> Result<Session> {

@@ -21,7 +21,7 @@ const TURN_PAUSE: Duration = Duration::from_millis(1);
 ///
 /// # Errors
 /// `Busy` where it is being started or rotated for longer than half a minute, `Gone`, `Storage`.
-pub fn beside_no_change<T>(app: &App, session: &Session, work: impl FnOnce() -> T) -> Result<Option<T>> {
+pub(super) fn beside_no_change<T>(app: &App, session: &Session, work: impl FnOnce() -> T) -> Result<Option<T>> {
     let _turn = take_turn(app, session, Mode::Shared)?;
     Ok((session.state(&app.context) == State::Active).then(work))
 }

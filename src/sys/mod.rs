@@ -18,6 +18,7 @@ mod memory;
 mod messages;
 #[cfg(target_os = "linux")]
 mod mounts;
+mod peers;
 mod process;
 mod signals;
 mod tee;
@@ -47,6 +48,9 @@ pub use local_time::local_time;
 pub use memory::{WipedHeap, harden, keep_from_swap, memory_file};
 #[cfg(target_os = "linux")]
 pub use mounts::{CoveredFile, PrivateMount, boot_and_namespaces, is_privately_mounted};
+pub use peers::user_of_connection;
+#[cfg(unix)]
+pub use peers::{Peer, peer_of};
 pub use process::{
     has_stdout, holds_lock, is_fork_of, is_running, parent_id, parent_of, process_arguments, process_began,
     process_directory, process_exists, process_name, process_start, process_terminal, process_user, program_of,

@@ -124,6 +124,11 @@ impl Ui {
         self.print_error(&shown.lines().map(|line| self.with_sign(line) + "\n").collect::<String>());
     }
 
+    /// Says one line on stderr, where stdout is a program's.
+    pub fn note(&self, line: &str) {
+        self.print_error(&format!("{}\n", text::line(line)));
+    }
+
     /// A line for stderr with the word in colour that says what it is.
     fn with_sign(&self, line: &str) -> String {
         let signs = [("azward:", Tone::Failure), ("error:", Tone::Failure), ("hint:", Tone::Name)];
@@ -181,6 +186,14 @@ impl Ui {
 /// The operating system's: az then says best itself what it says where nobody reads or there is no room.
 pub fn answer(bytes: &[u8]) -> io::Result<()> {
     io::stdout().write_all(bytes)
+}
+
+/// Writes on stderr what is another program's, as it is.
+///
+/// # Errors
+/// The operating system's.
+pub fn answer_errors(bytes: &[u8]) -> io::Result<()> {
+    io::stderr().lock().write_all(bytes)
 }
 
 /// From here on a panic is two lines on stderr, which name its place alone.

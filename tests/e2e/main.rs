@@ -35,6 +35,7 @@
 //! - `identities`: managed identities, whose tokens azward keeps where az keeps none; nothing is exposed to their az.
 //! - `install`, `lifecycle`: installed, interrupted, logged out, uninstalled.
 //! - `releases`: older az, each against itself.
+//! - `serve`: tokens for containers and other hosts, over an endpoint.
 //! - `settings`: what is set, and by whom.
 //! - `vaults`: every key store, moves from each to each, and what becomes of a vault whose key is locked, lost or replaced.
 //! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
@@ -58,6 +59,7 @@ mod identities;
 mod install;
 mod lifecycle;
 mod releases;
+mod serve;
 mod settings;
 mod transcripts;
 mod vaults;

@@ -272,6 +272,11 @@ impl Running<'_> {
         }
     }
 
+    /// What the command has written to stdout so far.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.stdout.so_far()).into_owned()
+    }
+
     /// Waits for the end. What came out must end with the command: a caller that reads to the end of the pipe would wait
     /// for whoever still holds it.
     pub(crate) fn finish(mut self) -> Outcome {

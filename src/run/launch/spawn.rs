@@ -28,6 +28,6 @@ impl PendingAz {
     /// # Errors
     /// The operating system's.
     pub(super) fn start(self) -> io::Result<ChildProcess> {
-        self.0.spawn()
+        self.0.start()
     }
 }

@@ -158,6 +158,16 @@ impl Drop for WaitingChild {
     }
 }
 
+impl Program {
+    /// Starts it as a child.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn start(&self) -> io::Result<ChildProcess> {
+        WaitingChild::fork(self)?.go()
+    }
+}
+
 /// A child that has become its program.
 #[derive(Debug)]
 pub struct ChildProcess {

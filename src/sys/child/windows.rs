@@ -51,7 +51,7 @@ impl Program {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn spawn(mut self) -> io::Result<ChildProcess> {
+    pub fn start(mut self) -> io::Result<ChildProcess> {
         self.command.spawn().map(ChildProcess::of)
     }
 }

@@ -13,7 +13,7 @@ enum Reason {
     NoRun,
 }
 
-const ELSEWHERE: [(&str, Reason); 17] = [
+const ELSEWHERE: [(&str, Reason); 18] = [
     ("alone/crowd", Reason::SaysItself),
     ("alone/hygiene", Reason::SaysItself),
     ("alone/signals", Reason::SaysItself),
@@ -27,6 +27,7 @@ const ELSEWHERE: [(&str, Reason); 17] = [
     ("e2e/install", Reason::NoRun),
     ("e2e/lifecycle", Reason::NoRun),
     ("e2e/releases", Reason::NoRun),
+    ("e2e/serve", Reason::NoRun),
     ("e2e/settings", Reason::NoRun),
     ("e2e/surroundings", Reason::NoRun),
     ("e2e/transcripts", Reason::NoRun),
