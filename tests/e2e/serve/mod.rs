@@ -5,8 +5,11 @@ mod client;
 #[cfg(target_os = "linux")]
 mod containers;
 mod ends;
+#[cfg(target_os = "linux")]
+mod podman;
 mod protocols;
 mod refusals;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
