@@ -49,10 +49,10 @@ if [ -z "$build" ]; then
     echo "building azward (a few minutes the first time)"
     if can_link_statically; then
         cargo build --profile installed --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward \
-            --config "$here/static.toml" --target "$host"
+            --bin azward-inside --config "$here/static.toml" --target "$host"
         build=${CARGO_TARGET_DIR:-$root/target}/$host/installed
     else
-        cargo build --profile installed --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward
+        cargo build --profile installed --quiet --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward --bin azward-inside
         build=${CARGO_TARGET_DIR:-$root/target}/installed
     fi
 fi

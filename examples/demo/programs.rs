@@ -24,7 +24,20 @@ pub(crate) fn built() -> Result<PathBuf> {
         Some(name) => name,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--locked", "--bin", "az", "--bin", "azward", "--example", "demo", "--profile", profile]);
+    cargo.args([
+        "build",
+        "--locked",
+        "--bin",
+        "az",
+        "--bin",
+        "azward",
+        "--bin",
+        "azward-inside",
+        "--example",
+        "demo",
+        "--profile",
+        profile,
+    ]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     cargo.arg("--target-dir").arg(target);
     // What `cargo run` tells of this package: a dependency's build script watches it, and would have all built a second time.

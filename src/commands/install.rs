@@ -23,8 +23,9 @@ use crate::store::CredentialStore;
 use crate::text;
 use crate::ui::Ui;
 
-/// The two programs, which are built side by side and installed side by side.
-pub const PROGRAMS: [&str; 2] = if cfg!(windows) { ["az.exe", "azward.exe"] } else { ["az", "azward"] };
+/// The programs, which are built side by side and installed side by side; with the last of them logins are given back.
+pub const PROGRAMS: [&str; 3] =
+    if cfg!(windows) { ["az.exe", "azward-inside.exe", "azward.exe"] } else { ["az", "azward-inside", "azward"] };
 
 /// How long another install or an uninstall may take.
 const HOME_LOCK_DEADLINE: Duration = Duration::from_secs(30);

@@ -88,7 +88,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
         let _ = vault::remove_master_key(context, settings);
         ui.say(format!(
             "`{}` stays: run it again when that is mended",
-            shim_directory(home).join(PROGRAMS[1]).display()
+            shim_directory(home).join(PROGRAMS[2]).display()
         ));
         bail!(failure);
     }

@@ -118,6 +118,6 @@ fn homes_with_vaults() -> Vec<(String, PathBuf)> {
         let fields: Vec<&str> = line.split(':').collect();
         Some(((*fields.first()?).to_owned(), Path::new(fields.get(5)?).join(".azward")))
     });
-    let has_own = |home: &Path| home.join("bin").join(PROGRAMS[1]).symlink_metadata().is_ok();
+    let has_own = |home: &Path| home.join("bin").join(PROGRAMS[2]).symlink_metadata().is_ok();
     users.filter(|(_, home)| marker::has_vault(home) && !has_own(home)).collect()
 }

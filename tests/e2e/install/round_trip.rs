@@ -23,7 +23,7 @@ fn installed_twice_it_is_there_once_and_uninstalled_it_was_never_there() {
     let said = install(&sandbox).out();
     assert!(said.contains(&format!("the real az is `{}`", sandbox.wrapped_az().display())), "{said}");
     let once = files(&sandbox.home());
-    for program in ["az", "azward"] {
+    for program in ["az", "azward-inside", "azward"] {
         assert_eq!(once[&bin(&sandbox).join(program)].0 & 0o777, 0o755, "{program}");
     }
     for name in [".bashrc", ".profile", ".zshrc", ".config/fish/conf.d/azward.fish"] {
