@@ -10,6 +10,7 @@ mod runs;
 mod sessions;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod tofu;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,6 +51,9 @@ fn main() {
     if std::env::args().any(|word| word == "principals") {
         return bench.principals();
     }
+    if std::env::args().any(|word| word == "tofu") {
+        return bench.tofu();
+    }
     let empty = bench.empty_program();
     bench.answers(&empty);
     bench.principals();
@@ -61,6 +65,7 @@ fn main() {
     bench.kills();
     bench.callers(30, Beside::TheRealAz);
     bench.callers(100, Beside::Nothing);
+    bench.tofu();
 }
 
 /// What a figure stands beside.

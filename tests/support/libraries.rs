@@ -79,7 +79,7 @@ pub(crate) fn kubelogin() -> PathBuf {
     directory.join("kubelogin")
 }
 
-const NEED_GO: &str = "the callers in Go need the Go module proxy";
+pub(super) const NEED_GO: &str = "the callers in Go need the Go module proxy";
 
 /// The Go that the callers are built with, and, for each processor, its name and the digest of its archive.
 const GO: &str = "1.26.6";
@@ -88,7 +88,8 @@ const GO_FOR: [(&str, &str, &str); 2] = [
     ("aarch64", "arm64", "a2313f15b100a99fd202aaf11adce2cbeec3c684317eef414fc97054dc644d11"),
 ];
 
-fn go_command() -> Command {
+/// A Go, whichever this machine has or can have.
+pub(super) fn go_command() -> Command {
     let found = on_path("go").filter(|go| knows_toolchains(go));
     let mut go = Command::new(found.unwrap_or_else(fetched_go));
     // One that is too old gets itself a newer one, from the module proxy.
@@ -186,7 +187,7 @@ fn source(language: &str) -> PathBuf {
 }
 
 /// What tells the files below `directory` from any others.
-fn fingerprint(directory: &Path) -> String {
+pub(super) fn fingerprint(directory: &Path) -> String {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(directory).expect("the sources are there").flatten().map(|e| e.path()).collect();
     files.sort();

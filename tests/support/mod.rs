@@ -19,6 +19,7 @@
 //! | [`encrypting`] | an az that keeps its tokens in a keyring |
 //! | [`earned`] | what azward has found out about the real az before a test begins |
 //! | [`libraries`] | the Azure libraries that get their tokens from az, made once |
+//! | [`opentofu`], [`stack`] | OpenTofu and a provider for it, made once; a whole plan and apply with them |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
@@ -42,6 +43,7 @@ pub(crate) mod isolated;
 pub(crate) mod keyring;
 pub(crate) mod libraries;
 pub(crate) mod native;
+pub(crate) mod opentofu;
 pub(crate) mod outcome;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc;
@@ -51,6 +53,7 @@ pub(crate) mod releases;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod sessions;
+pub(crate) mod stack;
 pub(crate) mod surroundings;
 pub(crate) mod vaults;
 

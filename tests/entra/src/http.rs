@@ -54,6 +54,11 @@ impl Request {
         }
     }
 
+    /// The body, if it is JSON.
+    pub(crate) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         find(&self.query, |key| key == name)
     }
@@ -117,6 +122,8 @@ impl Response {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        204 => "No Content",
         302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",

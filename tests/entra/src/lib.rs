@@ -32,6 +32,7 @@ mod proxy;
 mod random;
 mod refusals;
 mod resource_manager;
+mod resources;
 mod scopes;
 mod server;
 mod sign_in;
@@ -122,6 +123,7 @@ impl Entra {
             journal: Journal::new(options.watch),
             applications: Mutex::default(),
             secrets: directory::Secrets::draw(),
+            resources: Mutex::default(),
         });
         let running = Running::start(listeners, &identity.config, &shared)?;
         Ok(Self { _running: running, shared, ca_file: options.ca_file, ca_pem: identity.ca_pem, port })
@@ -217,6 +219,11 @@ impl Entra {
     /// Returns a token of an identity provider that stands for an application, good for so many seconds.
     pub fn federated_token(&self, application: &'static ServicePrincipal, lifetime: u64) -> String {
         locked(&self.shared.applications).federate(application, lifetime)
+    }
+
+    /// Returns the resources that were put into resource groups and not deleted since, in the order of their ids.
+    pub fn resources(&self) -> Vec<serde_json::Value> {
+        locked(&self.shared.resources).values().cloned().collect()
     }
 
     /// Returns the password of a user on this server.

@@ -1,4 +1,5 @@
-//! Resource Manager: tenants, subscriptions and resource groups, for bearers of a valid token.
+//! Resource Manager: tenants, subscriptions, resource groups and what is in those (`resources`), for bearers of a valid
+//! token.
 
 use std::thread;
 
@@ -8,9 +9,9 @@ use crate::directory::{RESOURCE_GROUPS, SUBSCRIPTIONS, Subscription, TENANT_A, T
 use crate::http::Response;
 use crate::issued::Access;
 use crate::knobs::Sight;
-use crate::locked;
 use crate::server::{Call, now};
 use crate::tokens::Principal;
+use crate::{locked, resources};
 
 const AUDIENCES: [&str; 2] = ["https://management.core.windows.net", "https://management.azure.com"];
 
@@ -34,8 +35,9 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
             return call.fail(401, code, &message).with("WWW-Authenticate", challenge);
         }
     };
-    if call.request.method != "GET" {
-        return call.fail(405, "HttpMethodNotAllowed", "Only GET is served here.");
+    let is_one_resource = matches!(segments, ["subscriptions", _, "resourcegroups", _, "providers", _, _, _]);
+    if call.request.method != "GET" && !is_one_resource {
+        return call.fail(405, "HttpMethodNotAllowed", "Only GET is served there.");
     }
     match segments {
         ["tenants"] => list(tenants(&access).into_iter().map(tenant).collect()),
@@ -52,6 +54,11 @@ pub(crate) fn answer(call: &mut Call<'_>, segments: &[&str]) -> Response {
                 ["resourcegroups", name] if RESOURCE_GROUPS.contains(name) => {
                     Response::json(200, &resource_group(found, name))
                 }
+                ["resourcegroups", name, "providers", ..] if !RESOURCE_GROUPS.contains(name) => {
+                    let message = format!("Resource group '{name}' could not be found.");
+                    call.fail(404, "ResourceGroupNotFound", &message)
+                }
+                ["resourcegroups", _, "providers", _, _, _] => resources::answer(call),
                 _ => call.fail(404, "ResourceNotFound", "The stand-in has no such resource."),
             },
         },

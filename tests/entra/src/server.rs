@@ -21,6 +21,7 @@ use crate::issued::Ledger;
 use crate::journal::{self, Journal};
 use crate::knobs::Knobs;
 use crate::refusals::OauthError;
+use crate::resources::Resources;
 use crate::{fingerprint, graph, locked, resource_manager, sign_in, token_endpoint};
 
 /// An idle connection is given up after this long, as Azure's front ends do.
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) applications: Mutex<Applications>,
     pub(crate) secrets: Secrets,
+    pub(crate) resources: Mutex<Resources>,
 }
 
 /// One request being answered, and what the journal will say of it.

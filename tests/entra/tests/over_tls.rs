@@ -61,6 +61,12 @@ impl Drop for Server {
 struct Client(BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 impl Client {
+    /// Asks about a resource with a body that is JSON.
+    fn put(&mut self, method: &str, path: &str, bearer: &Value, body: &str) -> (u16, Value) {
+        let (status, _, body) = self.send(method, path, bearer["access_token"].as_str(), body).unwrap();
+        (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+
     /// Sends one request; `None` when the server hangs up.
     fn send(&mut self, method: &str, target: &str, bearer: Option<&str>, form: &str) -> Option<(u16, String, String)> {
         let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -208,6 +214,35 @@ fn wrong_bearers_and_strangers_are_turned_away() {
     let (_, expired) = client.refresh(TENANT_B.id, &refresh_token(&bob), ARM);
     assert_eq!(client.arm("/tenants", &expired).1["error"]["code"], "ExpiredAuthenticationToken");
     assert_eq!(client.refresh("nobody.example", &refresh_token(&bob), ARM).1["error_codes"][0], 90_002);
+}
+
+#[test]
+fn resources_are_put_read_and_deleted_by_whoever_has_a_token() {
+    let server = Server::start("resources");
+    let mut client = server.client();
+    let alice = server.login(&mut client, User::Alice);
+    let path = "/subscriptions/11111111-aaaa-4111-8111-111111111111/resourceGroups/rg-web/providers/Microsoft.Network/\
+                routeTables/One";
+    let versioned = format!("{path}?api-version=2024-05-01");
+    let body = r#"{"location": "switzerlandnorth", "properties": {"routes": []}, "id": "another"}"#;
+    assert_eq!(client.put("GET", &versioned, &alice, "").0, 404);
+    assert_eq!(client.put("PUT", &versioned, &Value::Null, body).0, 401);
+    assert_eq!(client.put("PUT", path, &alice, body).1["error"]["code"], "MissingApiVersionParameter");
+    assert_eq!(client.put("PUT", &versioned, &alice, "[]").0, 400);
+    assert!(server.entra.resources().is_empty());
+    let (status, made) = client.put("PUT", &versioned, &alice, body);
+    assert_eq!((status, &made["id"], &made["name"]), (201, &path.into(), &"One".into()));
+    assert_eq!(made["type"], "Microsoft.Network/routeTables");
+    assert_eq!(made["properties"].to_string(), r#"{"provisioningState":"Succeeded","routes":[]}"#);
+    assert_eq!(client.put("GET", &versioned.replace("One", "ONE"), &alice, ""), (200, made.clone()));
+    assert_eq!(client.put("PUT", &versioned, &alice, body).0, 200);
+    assert_eq!(server.entra.resources(), [made]);
+    let elsewhere = versioned.replace("rg-web", "rg-none");
+    assert_eq!(client.put("PUT", &elsewhere, &alice, body).1["error"]["code"], "ResourceGroupNotFound");
+    assert_eq!(client.put("PUT", "/subscriptions/11111111-aaaa-4111-8111-111111111111", &alice, body).0, 405);
+    let statuses = [0; 3].map(|_| client.put("DELETE", &versioned, &alice, "").0);
+    assert_eq!(statuses, [200, 204, 204]);
+    assert!(server.entra.resources().is_empty());
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! A whole OpenTofu plan and apply over azward and over the bare az: 130 resources, ten at a time, with a token that
+//! falls due in the middle. Both end with the same resources and the same state.
+//!
+//! `cargo test --test tofu -- --ignored --nocapture`, as `.ci/run` has it: the first builds OpenTofu, which takes
+//! minutes, and where that is not to be had it is told as missing. So is azapi, Azure's own provider, which the module
+//! proxy refuses to whoever runs this; in its place is `tests/tofu/provider`.
+
+#![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
+#![allow(clippy::print_stderr, reason = "the figures are for people")]
+
+mod side;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use entra::{RESOURCE_GROUPS, Rolling, SUBSCRIPTION_1};
+use side::Side;
+use support::Sandbox;
+use support::opentofu::Programs;
+use support::provision;
+use support::stack::{Authentication, Stack};
+
+/// How many resources there are.
+const AMOUNT: usize = 130;
+
+/// Said by each run, so that nobody takes this for a test of it.
+const NO_AZAPI: &str = "MISSING: azapi, which the Go module proxy refuses; tests/tofu/provider is in its place";
+
+/// How many seconds a token lives. azcore asks for another once less than five minutes are left, and no sooner than 30
+/// seconds after it asked last.
+const LIFETIME: u64 = 310;
+
+/// What Resource Manager takes for each answer. Ten at a time, and three requests for each, they are 39 in a row: all
+/// of them take longer than those 30 seconds.
+const SLOW: Duration = Duration::from_secs(1);
+
+#[test]
+#[ignore = "builds OpenTofu, which takes minutes"]
+fn a_token_falls_due_in_the_middle_of_an_apply() {
+    let Some(programs) = Programs::make() else { return };
+    provision::announce(NO_AZAPI);
+    let [ours, theirs] = std::thread::scope(|scope| {
+        let apply = |side: fn() -> Side| {
+            let programs = &programs;
+            move || side().apply(programs, AMOUNT, LIFETIME, SLOW)
+        };
+        let theirs = scope.spawn(apply(Side::bare_az));
+        [apply(Side::azward)(), theirs.join().unwrap()]
+    });
+    eprintln!("  azward: {ours}\n  the bare az: {theirs}");
+    for applied in [&ours, &theirs] {
+        assert_eq!(
+            (applied.resources.len(), applied.state["outputs"]["ids"]["value"].as_array().unwrap().len()),
+            (AMOUNT, AMOUNT)
+        );
+        assert!(applied.asked_in_the_middle(), "no token was asked for in the middle: {applied}");
+    }
+    assert_eq!((&ours.resources, &ours.state), (&theirs.resources, &theirs.state));
+    assert_eq!(ours.az, theirs.az, "the same commands of az are started");
+    assert_eq!((ours.answered, theirs.answered), (ours.az.len(), 0), "azward answers all of them");
+}
+
+#[test]
+#[ignore = "builds OpenTofu, which takes minutes"]
+fn a_managed_identity_s_token_serves_without_an_az() {
+    let Some(programs) = Programs::make() else { return };
+    let sandbox = Sandbox::new();
+    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
+    let endpoint = entra.start_instance().unwrap().of_app_service();
+    let variables = endpoint.into_iter().map(|(name, value)| (name.to_owned(), OsString::from(value))).collect();
+    let identity = Authentication::ManagedIdentity { variables, subscription: SUBSCRIPTION_1.id.to_owned() };
+    let stack = Stack::new(&sandbox, &programs, &entra, "identity", 12, &identity);
+    stack.plan();
+    stack.apply();
+    assert_eq!(entra.resources().len(), 12);
+    let id = entra.resources()[0]["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with(&format!("/subscriptions/{}/resourceGroups/{}/", SUBSCRIPTION_1.id, RESOURCE_GROUPS[0])));
+    assert!(stack.is_settled(), "what was applied is there");
+    stack.destroy();
+    assert!(entra.resources().is_empty());
+    assert_eq!(entra.token_requests(), 0, "nobody was signed in");
+}
