@@ -12,10 +12,11 @@ mod side;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use entra::{RESOURCE_GROUPS, Rolling, SUBSCRIPTION_1};
+use entra::{RESOURCE_GROUPS, Rolling, SUBSCRIPTION_2};
 use side::Side;
 use support::Sandbox;
 use support::opentofu::Programs;
@@ -64,21 +65,28 @@ fn a_token_falls_due_in_the_middle_of_an_apply() {
 
 #[test]
 #[ignore = "builds OpenTofu, which takes minutes"]
-fn a_managed_identity_s_token_serves_without_an_az() {
+fn the_endpoint_for_containers_serves_without_an_az() {
     let Some(programs) = Programs::make() else { return };
-    let sandbox = Sandbox::new();
-    let entra = sandbox.start_entra(|knobs| knobs.rolling = Rolling::Entra);
-    let endpoint = entra.start_instance().unwrap().of_app_service();
-    let variables = endpoint.into_iter().map(|(name, value)| (name.to_owned(), OsString::from(value))).collect();
-    let identity = Authentication::ManagedIdentity { variables, subscription: SUBSCRIPTION_1.id.to_owned() };
+    let (sandbox, entra) = Sandbox::logged_in_rolling(Rolling::Entra);
+    let endpoint = sandbox.azward(["serve", "contoso-development", "--format", "json"]).start();
+    endpoint.wait_for("\n}\n");
+    let told: BTreeMap<String, String> = serde_json::from_str(&endpoint.said()).unwrap();
+    let subscription = told["AZURE_SUBSCRIPTION_ID"].clone();
+    assert_eq!(subscription, SUBSCRIPTION_2.id);
+    let of_identity = |name: &String| name.starts_with("IDENTITY_");
+    let variables = told.into_iter().filter(|(name, _)| of_identity(name));
+    let variables = variables.map(|(name, value)| (name, OsString::from(value))).collect();
+    let identity = Authentication::ManagedIdentity { variables, subscription };
+    entra.clear_journal();
     let stack = Stack::new(&sandbox, &programs, &entra, "identity", 12, &identity);
     stack.plan();
     stack.apply();
     assert_eq!(entra.resources().len(), 12);
     let id = entra.resources()[0]["id"].as_str().unwrap().to_owned();
-    assert!(id.starts_with(&format!("/subscriptions/{}/resourceGroups/{}/", SUBSCRIPTION_1.id, RESOURCE_GROUPS[0])));
+    assert!(id.starts_with(&format!("/subscriptions/{}/resourceGroups/{}/", SUBSCRIPTION_2.id, RESOURCE_GROUPS[0])));
     assert!(stack.is_settled(), "what was applied is there");
     stack.destroy();
     assert!(entra.resources().is_empty());
-    assert_eq!(entra.token_requests(), 0, "nobody was signed in");
+    let served = sandbox.journal().into_iter().filter(|event| event["command"] == "azward serve").count();
+    assert!(served >= 3 && entra.token_requests() <= 1, "{served} tokens, {} requests", entra.token_requests());
 }
