@@ -117,6 +117,20 @@ fn where_nobody_can_be_asked_a_program_is_refused_until_it_is_allowed() {
 }
 
 #[test]
+fn whoever_has_tokens_served_has_to_be_allowed_and_is_asked_about_once() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    sandbox.set("confirm", "new-caller");
+    let path = sandbox.home().join("serves.sh");
+    let ask = "python3 -c 'import os, urllib.request as u; q = os.environ[\"IDENTITY_ENDPOINT\"] + \
+               \"?resource=https://management.azure.com/\"; r = u.Request(q, headers={\"X-IDENTITY-HEADER\": \
+               os.environ[\"IDENTITY_HEADER\"]}); print(u.urlopen(r).status)'";
+    sandbox.make_script(&path, &format!("{AZWARD} exec --serve contoso-development -- {ask}\necho \"ended with $?\""));
+    assert_refused(&sandbox, &path, NOBODY);
+    sandbox.azward(["callers", "allow"]).args([&path]).run().ok();
+    assert_eq!(run(&sandbox, &path).silent().out(), "200\nended with 0\n");
+}
+
+#[test]
 fn a_name_or_an_environment_makes_no_program_a_known_one() {
     let sandbox = asking();
     let line = "az account get-access-token -o none";

@@ -62,6 +62,26 @@ fn twelve(by: By) {
     assert_login_survived(&sandbox, &entra);
 }
 
+/// As many as no shell of anybody's starts by accident, and none of them fails.
+#[test]
+fn a_thousand_callers_whose_token_has_expired_cause_one_request() {
+    let _alone = alone();
+    let (sandbox, entra) = Sandbox::logged_in();
+    sandbox.config().age_access_tokens(-60, "management");
+    entra.clear_journal();
+    let line = "for number in $(seq 1000); do \
+                az account get-access-token --query accessToken -o tsv >token.$number 2>error.$number & done; wait; \
+                cat error.*; sort -u token.* | wc -l; cat token.* | wc -l; sort -u token.*";
+    let directory = sandbox.root().join("thousand");
+    std::fs::create_dir(&directory).unwrap();
+    let said = sandbox.shell(line).cwd(&directory).timeout(Duration::from_secs(240)).run().ok().silent().out();
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    assert_eq!(lines[..2], ["1", "1000"], "{}", lines[..lines.len().min(20)].join("\n"));
+    assert_eq!(Some(lines[2]), entra.access_tokens_issued().last().map(String::as_str));
+    assert_eq!(entra.refreshes(), 1);
+    sandbox.assert_nothing_in_the_clear();
+}
+
 #[test]
 fn callers_whose_endpoint_hung_once_start_one_az_for_all() {
     let _alone = alone();
