@@ -19,12 +19,12 @@ pub const DIRECTORY: &str = "serve";
 const LOCK: &str = "lock";
 
 /// The socket that is there if no other is named.
-const SOCKET: &str = "socket";
+pub(super) const SOCKET: &str = "socket";
 
 /// The files with what others need: who reads them before they are there finds nothing.
 pub(super) const ENVIRONMENT: &str = "env";
 pub(super) const CONTAINER: &str = "container.env";
-pub(crate) const SECRET: &str = "secret";
+pub(super) const SECRET: &str = "secret";
 
 /// It.
 #[derive(Debug)]

@@ -79,22 +79,21 @@ impl Told {
         variables
     }
 
-    /// The variables of a container that has the directory at [`MOUNTED`].
+    /// The variables of a container that has the socket below [`MOUNTED`].
     #[must_use]
     pub fn container_variables(&self) -> Vec<(OsString, OsString)> {
         let mut variables = environment::identifiers(&self.session);
-        if let Some(name) = self.socket.as_deref().and_then(Path::file_name) {
-            let mut value = OsString::from(format!("unix:{MOUNTED}/"));
-            value.push(name);
-            variables.push((client::ENDPOINT.into(), value));
+        if self.socket.is_some() {
+            variables.push((client::ENDPOINT.into(), format!("unix:{MOUNTED}/{}", place::SOCKET).into()));
         }
         variables
     }
 
-    /// The directory that a container has at [`MOUNTED`], if there is a socket in it.
+    /// The directory that a container has at [`MOUNTED`], if the socket is in it.
     #[must_use]
     pub fn mounted(&self) -> Option<&Path> {
-        self.socket.as_deref()?.parent()
+        let is_there = self.socket.as_deref().and_then(Path::parent) == Some(&*self.directory);
+        is_there.then_some(&*self.directory)
     }
 
     /// The program that speaks with the endpoint from inside.
@@ -153,11 +152,19 @@ impl Told {
         text
     }
 
-    /// The mounts of a container: what is here, and where it is there.
-    fn mounts(&self) -> Vec<(PathBuf, &'static str)> {
-        let directory = self.mounted().map(|directory| (directory.to_owned(), MOUNTED));
-        let az = self.inside.clone().map(|inside| (inside, AZ));
-        directory.into_iter().chain(az.filter(|_| self.socket.is_some())).collect()
+    /// The mounts of a container: what is here, and where it is there. Where the socket is elsewhere, nothing of what else is there
+    /// goes with it.
+    fn mounts(&self) -> Vec<(PathBuf, String)> {
+        let Some(socket) = &self.socket else { return Vec::new() };
+        let mut mounts = match self.mounted() {
+            Some(directory) => vec![(directory.to_owned(), MOUNTED.to_owned())],
+            None => vec![
+                (socket.clone(), format!("{MOUNTED}/{}", place::SOCKET)),
+                (self.directory.join(place::SECRET), format!("{MOUNTED}/{}", place::SECRET)),
+            ],
+        };
+        mounts.extend(self.inside.clone().map(|inside| (inside, AZ.to_owned())));
+        mounts
     }
 
     /// The file with the variables of a container; of one on the host's network where there is no socket.

@@ -89,4 +89,15 @@ fn what_it_is_told_for_is_what_each_reads() {
     let devcontainer: serde_json::Value = serde_json::from_str(&told("devcontainer")).unwrap();
     assert_eq!(devcontainer["runArgs"].as_array().unwrap().len(), 3);
     assert!(told("compose").starts_with("env_file:\n  - \""));
+    // Of a socket elsewhere nothing goes with it that lies beside it.
+    let socket = sandbox.home().join("here.sock");
+    let running =
+        sandbox.azward(["serve", SESSION, "--format", "docker", "--socket", socket.to_str().unwrap()]).start();
+    running.wait_for("/usr/local/bin/az");
+    let docker = running.said();
+    assert!(
+        docker.contains("here.sock:/run/azward/socket:ro'") && docker.contains("secret:/run/azward/secret:ro'"),
+        "{docker}"
+    );
+    assert!(!docker.contains(":/run/azward:"), "{docker}");
 }
