@@ -18,6 +18,9 @@ pub const DIRECTORY: &str = "serve";
 /// The file that says that it is taken.
 const LOCK: &str = "lock";
 
+/// What stands before the process's id in the name of a second one, and in no session's name.
+const SECOND: char = '@';
+
 /// The socket that is there if no other is named.
 pub(super) const SOCKET: &str = "socket";
 
@@ -45,7 +48,7 @@ impl Place {
         let all = context.azward_home.join(DIRECTORY);
         clear(&all);
         let own = std::process::id();
-        for (name, is_second) in [(session.name.clone(), false), (format!("{}.{own}", session.name), true)] {
+        for (name, is_second) in [(session.name.clone(), false), (format!("{}{SECOND}{own}", session.name), true)] {
             let path = all.join(name);
             private::make_dir(&path)?;
             if let Some(taken) = Lock::attempt(&path.join(LOCK), Mode::Exclusive)? {
@@ -96,8 +99,7 @@ fn clear(all: &Path) {
         let path = place.path();
         if let Ok(Some(_alone)) = Lock::attempt(&path.join(LOCK), Mode::Exclusive) {
             remove_files(&path);
-            // A name that stays has no number at its end.
-            if path.extension().is_some() {
+            if place.file_name().to_string_lossy().contains(SECOND) {
                 let _ = std::fs::remove_file(path.join(LOCK));
                 let _ = std::fs::remove_dir(&path);
             }

@@ -127,7 +127,7 @@ impl Told {
     #[must_use]
     pub fn in_form(&self, form: Form) -> Zeroizing<Vec<u8>> {
         let text = match form {
-            Form::Shell(syntax) => return Zeroizing::new(environment::told(&self.variables(), syntax)),
+            Form::Shell(syntax) => return Zeroizing::new(self.shell(syntax)),
             Form::Docker => self.docker(),
             Form::Compose => self.compose(),
             Form::Devcontainer => self.devcontainer(),
@@ -136,11 +136,20 @@ impl Told {
         Zeroizing::new(text.into_bytes())
     }
 
+    /// A shell here is not told where an az finds the endpoint: the az here can do more than ask that.
+    fn shell(&self, syntax: Syntax) -> Vec<u8> {
+        let mut variables = self.variables();
+        if syntax != Syntax::Json {
+            variables.retain(|(name, _)| *name != client::ENDPOINT && *name != client::SECRET);
+        }
+        environment::told(&variables, syntax)
+    }
+
     fn all(&self) -> String {
         let name = &self.session.name;
         let mut text = format!("# tokens of the session `{name}`, for as long as this runs\n\n");
         let syntax = if cfg!(windows) { Syntax::PowerShell } else { Syntax::Sh };
-        let variables = environment::told(&self.variables(), syntax);
+        let variables = self.shell(syntax);
         let _ = write!(text, "# a shell of yours, on this machine\n{}", String::from_utf8_lossy(&variables));
         for (title, part) in [
             ("docker, podman", self.docker()),

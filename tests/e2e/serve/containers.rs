@@ -88,6 +88,10 @@ fn what_it_is_told_for_is_what_each_reads() {
     }
     let devcontainer: serde_json::Value = serde_json::from_str(&told("devcontainer")).unwrap();
     assert_eq!(devcontainer["runArgs"].as_array().unwrap().len(), 3);
+    let shell = sandbox.azward(["serve", SESSION, "--format", "sh"]).start();
+    shell.wait_for("export ARM_MSI_ENDPOINT=");
+    assert!(!shell.said().contains("AZWARD_ENDPOINT"), "az itself has the session there: {}", shell.said());
+    drop(shell);
     assert!(told("compose").starts_with("env_file:\n  - \""));
     // Of a socket elsewhere nothing goes with it that lies beside it.
     let socket = sandbox.home().join("here.sock");
