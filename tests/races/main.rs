@@ -24,6 +24,7 @@
 mod adal;
 mod aftermath;
 mod cast;
+mod certificate;
 mod crowd;
 mod keyring;
 mod mender;
@@ -142,6 +143,13 @@ fn a_race_before_msal_in_memory() {
 #[test]
 fn a_race_before_msal_in_place() {
     race_before_msal("in-place");
+}
+
+#[test]
+fn a_race_for_a_certificate() {
+    let _alone = alone();
+    let plan = Plan::from_environment("auto");
+    certificate::race(plan.exposure, plan.seconds, plan.seed);
 }
 
 #[test]
