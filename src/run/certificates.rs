@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{Principal, Replaced, file_of, pem_in, record_of};
 use crate::failure::{Failure, Kind, Result};
+use crate::home_lock::Alone;
 use crate::run::whole_files::{put_back, remove};
 use crate::secret::Secret;
 use crate::store::CredentialStore;
@@ -25,13 +26,13 @@ pub struct MovedCertificate {
 }
 
 impl CredentialStore<'_> {
-    /// Takes in the PEM files of all service principals of this directory, or of `client_id` and whoever has the same file. None
-    /// where they have all been taken in before.
+    /// Takes in the PEM files of all service principals of this directory, or of `client_id` and whoever has the same file, while
+    /// nobody is at work who could still read one. None where they have all been taken in before.
     ///
     /// # Errors
     /// `Usage` where there is none, or one that azward cannot sign with; whatever keeps the vault from being written: the file
     /// is there still.
-    pub fn seal_certificates(&self, client_id: Option<&str>) -> Result<Vec<MovedCertificate>> {
+    pub fn seal_certificates(&self, client_id: Option<&str>, _alone: &Alone) -> Result<Vec<MovedCertificate>> {
         if !self.principals.is_there() {
             return Err(nobody_is_meant());
         }

@@ -13,7 +13,7 @@ use crate::support::chance::Chance;
 use crate::support::{BY_AZ, BY_AZWARD, End, Invocation, Sandbox, Signal, provision, wait_until};
 
 /// How many get tokens at once.
-const CALLERS: u64 = 3;
+const CALLERS: u64 = 2;
 
 /// How many of a hundred are killed, once that begins.
 const KILLED: u64 = 30;
@@ -32,6 +32,8 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn next(&mut self) -> Invocation<'a> {
+        // Who moves the file waits until nobody is at work, and is to find such a moment.
+        std::thread::sleep(self.chance.moment(Duration::from_millis(if self.is_mover { 100 } else { 1500 })));
         if self.is_mover {
             return match self.chance.percent(50) {
                 true => self.sandbox.azward(SEAL),

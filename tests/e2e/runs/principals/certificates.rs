@@ -86,6 +86,26 @@ fn every_az_of_one_run_has_it() {
 }
 
 #[test]
+fn a_file_that_an_az_may_still_read_is_removed_when_that_has_ended() {
+    let (sandbox, _entra, path, pem) = signed_in(&[]);
+    let begun = sandbox.root().join("begun");
+    let get = format!("az account get-access-token {BY_AZ} -o none --resource https://one.example");
+    let line = format!("touch {}; sleep 2; {get} && {get}-2", begun.display());
+    let running = sandbox.azward(["exec", "--", "sh", "-c", &line]).start();
+    wait_until("it runs", || begun.exists());
+    let sealing = sandbox.azward(SEAL).start();
+    running.finish().ok();
+    // It waits for a while, and says so then.
+    let outcome = sealing.finish();
+    if !outcome.status.success() {
+        assert!(outcome.err().contains("an az is running"), "{outcome:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), pem);
+        sandbox.azward(SEAL).run().ok();
+    }
+    assert!(!path.exists());
+}
+
+#[test]
 fn an_az_without_azward_has_nothing_of_it() {
     let (sandbox, _entra, _path, _pem) = sealed();
     let bare = sandbox.plain_az(super::TOKEN).args(["--resource", "https://one.example"]).run().exited(1);
