@@ -102,7 +102,7 @@ impl Desk {
         let peer = stream.peer();
         Some(self.answer_to(&request, &peer).unwrap_or_else(|refusal| {
             self.note_refusal(&peer, &refusal);
-            refusal
+            protocol::refusal(refusal, &request.path)
         }))
     }
 
