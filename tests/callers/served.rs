@@ -1,6 +1,6 @@
 //! The credentials of the Azure SDKs that ask no az, and those that do, where there is nothing but an endpoint of
-//! azward's (`azward serve`): in a network that reaches nothing else, each has the session's token, and Entra ID is asked
-//! once for all of them.
+//! azward's (`azward serve`): in a network that reaches nothing else, each has the session's token, and Entra ID is
+//! asked once for all of them.
 //!
 //! No option or variable is needed for that: a managed identity has no authority that MSAL would look up (instance
 //! discovery, `AZURE_AUTHORITY_HOST`), and `AzureCliCredential` leaves all that to az.

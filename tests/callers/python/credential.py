@@ -1,5 +1,5 @@
-"""Asks for an access token for Resource Manager, as programs with azure-identity do that know nothing of where they run:
-`sync|aio managed|default|cli`. Prints a JSON object."""
+"""Asks for an access token for Resource Manager, as programs with azure-identity do that know nothing of where they
+run: `sync|aio managed|default|cli`. Prints a JSON object."""
 
 import asyncio
 import json
