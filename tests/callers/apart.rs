@@ -38,13 +38,13 @@ pub(crate) struct Apart<'a> {
 }
 
 impl<'a> Apart<'a> {
-    /// Serves the session; the stand-in has that port. `None` where nobody can have a network of his own.
-    pub(crate) fn from(sandbox: &'a Sandbox, session: &str, port: u16) -> Option<Self> {
+    /// Serves the session with these options; the stand-in has that port. `None` where nobody can have such a network.
+    pub(crate) fn from(sandbox: &'a Sandbox, session: &str, options: &[&str], port: u16) -> Option<Self> {
         let can = Command::new("unshare").args(["--map-root-user", "--net", "true"]).output();
         if !can.is_ok_and(|output| output.status.success()) {
             return None;
         }
-        let serving = sandbox.azward(["serve", session, "--format", "json"]).start();
+        let serving = sandbox.azward(["serve", session, "--format", "json"]).args(options).start();
         serving.wait_for("\n}\n");
         let told: BTreeMap<String, String> = serde_json::from_str(&serving.said()).unwrap();
         let (az, empty) = (sandbox.root().join("inside/bin"), sandbox.root().join("inside/empty"));
@@ -52,7 +52,10 @@ impl<'a> Apart<'a> {
             std::fs::create_dir_all(directory).unwrap();
         }
         let inside = env!("CARGO_BIN_EXE_azward-inside");
-        assert!(Command::new("cp").arg(inside).arg(az.join("az")).status().unwrap().success());
+        // Another of them may have put it there, and it may be running.
+        assert!(
+            Command::new("cp").arg("--remove-destination").arg(inside).arg(az.join("az")).status().unwrap().success()
+        );
         let own = told["IDENTITY_ENDPOINT"].strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
         let elsewhere = format!("127.0.0.1/{port} {}", own.replace(':', "/"));
         let apart = Self { sandbox, az, empty, told, elsewhere, _serving: serving };

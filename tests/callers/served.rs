@@ -11,6 +11,7 @@ use entra::TENANT_A;
 use serde_json::Value;
 
 use crate::apart::Apart;
+use crate::caller::Answer;
 use crate::support::sessions::directory;
 use crate::support::{Outcome, Sandbox, libraries};
 use crate::wanted::{Age, Wanted};
@@ -136,6 +137,14 @@ impl Way {
         }
     }
 
+    /// Whether it was answered as it expects, so that it did not ask again. Java's looks first whether a machine's
+    /// endpoint is there, as that is done: by a request that is refused.
+    fn is_answered_at_once(self, answers: &[Value]) -> bool {
+        let (granted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|one| one["outcome"] == "answered");
+        let is_look = |one: &&Value| self == Self::DefaultMachine && one["outcome"] == "refused: 400";
+        granted.len() == 1 && refused.iter().all(is_look)
+    }
+
     fn ask(self, apart: &Apart<'_>, means: &Means) -> Outcome {
         let run = |kind: &'static str, taken_out: Option<&[&str]>| {
             let program: Vec<&str> = means.words.iter().map(String::as_str).chain([kind]).collect();
@@ -158,18 +167,23 @@ impl Way {
 /// Has each of them ask in every way, and prints what came of it.
 pub(crate) fn ask_all(sdks: &[Sdk]) {
     let (sandbox, entra) = Sandbox::logged_in();
-    let Some(apart) = Apart::from(&sandbox, SESSION, entra.port()) else {
+    let open = Apart::from(&sandbox, SESSION, &[], entra.port());
+    let closed = Apart::from(&sandbox, SESSION, &["--allow-resource", "https://vault.azure.net"], entra.port());
+    let (Some(open), Some(closed)) = (open, closed) else {
         println!("\nMISSING: nobody can have a network of his own here (unshare --map-root-user --net)\n");
         return;
     };
     let titles: Vec<&str> = WAYS.iter().map(|(_, title)| *title).collect();
-    let mut table = format!("\n| SDK | {} | asked |\n| --- |{}", titles.join(" | "), " --- |".repeat(1 + WAYS.len()));
+    let columns = WAYS.len() + 2;
+    let mut table =
+        format!("\n| SDK | {} | refused | asked |\n| --- |{}", titles.join(" | "), " --- |".repeat(columns));
     let mut findings = Vec::new();
     for sdk in sdks {
         let Some(means) = sdk.means() else {
-            table.push_str(&format!("\n| {} |{}", sdk.name, " MISSING |".repeat(1 + WAYS.len())));
+            table.push_str(&format!("\n| {} |{}", sdk.name, " MISSING |".repeat(columns)));
             continue;
         };
+        let mut find = |what: String| findings.push(format!("{}, {what}", sdk.name));
         // The first of them finds it expired, and none of the others asks for another.
         sandbox.azward(["token", SESSION]).run().ok();
         sandbox.config().age_access_tokens(-60, "management");
@@ -187,42 +201,50 @@ pub(crate) fn ask_all(sdks: &[Sdk]) {
                 cells.push("–".to_owned());
                 continue;
             }
-            let before = told_of(&sandbox).len();
-            let outcome = way.ask(&apart, &means);
-            let answers = told_of(&sandbox).split_off(before);
-            let seconds = outcome.took.as_secs_f64();
-            let fault = fault(&outcome, |token, expires_on| wanted.fault(&entra, token, expires_on, now()));
-            cells.push(format!("{}, {seconds:.1} s", if fault.is_some() { "WRONG" } else { "token" }));
+            let before = told(&sandbox).len();
+            let outcome = way.ask(&open, &means);
+            let answers = told(&sandbox).split_off(before);
+            let fault = match said(&outcome) {
+                Ok((token, expires_on)) => wanted.fault(&entra, &token, expires_on, now()),
+                Err(why) => Some(why),
+            };
+            let word = if fault.is_some() { "WRONG" } else { "token" };
+            cells.push(format!("{word}, {:.1} s", outcome.took.as_secs_f64()));
             eprintln!("  {}, {title}: {}", sdk.name, cells.last().unwrap());
-            // One that had to ask twice was not answered as it expects; but Java's looks first whether a machine's
-            // endpoint is there, as that is done: by a request that is refused.
-            let (granted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|one| one["outcome"] == "answered");
-            let is_looked_for = |one: &&Value| way == Way::DefaultMachine && one["outcome"] == "refused: 400";
-            let is_once = granted.len() == 1 && refused.iter().all(is_looked_for);
-            let twice = (!is_once).then(|| format!("it was answered {answers:?}"));
-            findings.extend(fault.into_iter().chain(twice).map(|what| format!("{}, {title}: {what}", sdk.name)));
+            fault.into_iter().for_each(|what| find(format!("{title}: {what}")));
+            if !way.is_answered_at_once(&answers) {
+                find(format!("{title}: it was answered {answers:?}"));
+            }
+        }
+        // What it says of a token that is not given is what a person has to go by.
+        match said(&Way::AppService.ask(&closed, &means)) {
+            Err(why) if why.contains("--allow-resource") => cells.push("says why".to_owned()),
+            other => {
+                cells.push("WRONG".to_owned());
+                find(format!("refused: {other:?}"));
+            }
         }
         let asked = entra.token_requests();
         if asked != 1 {
-            findings.push(format!("{}: the endpoint was asked for {asked} tokens", sdk.name));
+            find(format!("Entra ID was asked for {asked} tokens"));
         }
         table.push_str(&format!("\n| {} | {} | {asked} |", sdk.name, cells.join(" | ")));
     }
     println!("{table}\n");
-    assert!(findings.is_empty(), "no token, or a wrong one:\n{}", findings.join("\n"));
+    assert!(findings.is_empty(), "not as it should be:\n{}", findings.join("\n"));
 }
 
-/// What the endpoint has answered so far.
-fn told_of(sandbox: &Sandbox) -> Vec<Value> {
+/// What endpoints have answered so far.
+fn told(sandbox: &Sandbox) -> Vec<Value> {
     sandbox.journal().into_iter().filter(|event| event["command"] == "azward serve").collect()
 }
 
-/// What is wrong with what was said, in words.
-fn fault(outcome: &Outcome, fault_of: impl Fn(&str, Option<i64>) -> Option<String>) -> Option<String> {
-    let Ok(answer) = serde_json::from_slice::<Value>(&outcome.stdout) else { return Some(format!("{outcome:?}")) };
+/// The token that was printed and when it expires, or in which words there is none.
+fn said(outcome: &Outcome) -> Answer {
+    let answer: Value = serde_json::from_slice(&outcome.stdout).map_err(|_| format!("{outcome:?}"))?;
     match (answer["token"].as_str(), answer["error"].as_str()) {
-        (Some(token), _) => fault_of(token, answer["expires_on"].as_i64()),
-        (None, why) => Some(format!("no token: {}", why.unwrap_or("and no word why"))),
+        (Some(token), _) => Ok((token.to_owned(), answer["expires_on"].as_i64())),
+        (None, why) => Err(why.unwrap_or("no token, and no word why").to_owned()),
     }
 }
 

@@ -20,6 +20,12 @@ final class Credential {
         };
     }
 
+    /** All that is said of it: "see inner exception", it begins. */
+    private static String why(Throwable exception) {
+        Throwable cause = exception.getCause();
+        return exception.getMessage() + (cause == null ? "" : " " + why(cause));
+    }
+
     public static void main(String[] arguments) {
         String answer;
         try {
@@ -27,7 +33,7 @@ final class Credential {
             long expiresOn = token.getExpiresAt().toEpochSecond();
             answer = "{\"token\": " + Ask.quoted(token.getToken()) + ", \"expires_on\": " + expiresOn + "}";
         } catch (RuntimeException exception) {
-            answer = "{\"error\": " + Ask.quoted(String.valueOf(exception.getMessage())) + "}";
+            answer = "{\"error\": " + Ask.quoted(why(exception)) + "}";
         }
         System.out.println(answer);
         System.exit(0);
