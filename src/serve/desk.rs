@@ -102,7 +102,7 @@ impl Desk {
         let peer = stream.peer();
         Some(self.answer_to(&request, &peer).unwrap_or_else(|refusal| {
             self.note_refusal(&peer, &refusal);
-            refusal
+            protocol::refusal(refusal, &request.path)
         }))
     }
 
@@ -132,13 +132,13 @@ impl Desk {
     /// The path that is asked for, of who has the secret: in a header, or as the path's first part.
     fn path_of_entitled<'a>(&self, request: &'a Request) -> std::result::Result<&'a str, Response> {
         let is_it = |given: &[u8]| bool::from(given.ct_eq(self.secret.expose()));
-        if request.header(protocol::SECRET).is_some_and(is_it) {
-            return Ok(&request.path);
-        }
         let rest = request.path.strip_prefix('/').and_then(|path| path.split_once('/'));
-        match rest.filter(|(first, _)| is_it(first.as_bytes())) {
-            Some((first, _)) => Ok(&request.path[first.len() + 1..]),
-            None => Err(Response::error(401, "invalid_client", "the secret of this endpoint is not that")),
+        if let Some((first, _)) = rest.filter(|(first, _)| is_it(first.as_bytes())) {
+            return Ok(&request.path[first.len() + 1..]);
+        }
+        match request.header(protocol::SECRET).is_some_and(is_it) {
+            true => Ok(&request.path),
+            false => Err(Response::error(401, "invalid_client", "the secret of this endpoint is not that")),
         }
     }
 

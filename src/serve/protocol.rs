@@ -123,6 +123,13 @@ pub(super) fn token(granted: &Granted, resource: &str, manner: Manner, now: i64)
     Response::json(200, body)
 }
 
+/// A refusal of what is asked at `path`, in its protocol: App Service's clients look elsewhere for its words, and
+/// MSAL of Python (1.39.0, `managed_identity.py`) says "None, None" where there are none.
+pub(super) fn refusal(refusal: Response, path: &str) -> Response {
+    let is_app_service = path.trim_end_matches('/').ends_with(APP_SERVICE);
+    if is_app_service { refusal.with_message() } else { refusal }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,16 @@ impl Response {
         Self::json(status, Zeroizing::new(body.to_string().into_bytes()))
     }
 
+    /// The same refusal with its status and its words under App Service's names, too.
+    pub(super) fn with_message(mut self) -> Self {
+        if let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&self.body) {
+            told["statusCode"] = self.status.into();
+            told["message"] = told["error_description"].clone();
+            self.body = Zeroizing::new(told.to_string().into_bytes());
+        }
+        self
+    }
+
     /// The same with a header.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

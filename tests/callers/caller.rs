@@ -91,8 +91,8 @@ impl Caller {
                 let arguments = vec![source("javascript/ask.js"), library.into()];
                 Means { variable: ("NODE_PATH", modules), ..means(found("node"), arguments) }
             }
-            How::Go(library) => means(libraries::go(), vec![library.into()]),
-            How::Rust(library) => means(libraries::rust(), vec![library.into()]),
+            How::Go(library) => means(libraries::go("ask"), vec![library.into()]),
+            How::Rust(library) => means(libraries::rust("ask"), vec![library.into()]),
             How::Java => {
                 let class_path = libraries::java();
                 let arguments = ["-XX:TieredStopAtLevel=1", "-cp", &class_path, "Ask"].map(OsString::from);

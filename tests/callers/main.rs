@@ -3,6 +3,9 @@
 //! endpoint is slow, tokens are short-lived, the refresh token is refused, nobody is logged in. Where azward is worse than az
 //! in any of it, or a token is not the one that was asked for, the test fails; the outcomes of both are printed in one table.
 //!
+//! Beside that, the SDKs' credentials where there is nothing but an endpoint of azward's, in a network that reaches nothing else
+//! ([`served`]).
+//!
 //! `cargo test` does a sample. In full, as `.ci/run` has it: `AZWARD_CALLERS=full cargo test --test callers -- --nocapture`. A
 //! caller whose language is missing on this machine is told as missing. With the beginnings of names, between commas, in place
 //! of `full` it is about those callers.
@@ -10,8 +13,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy only knows the functions marked as tests")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table and the progress are for people")]
 
+mod apart;
 mod caller;
 mod scenario;
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -19,13 +24,29 @@ mod verdict;
 mod wanted;
 mod world;
 
+use std::sync::{Mutex, PoisonError};
+
 use caller::{CALLERS, Caller, Means};
 use scenario::{Outcome, Place, SCENARIOS, Scenario};
+use served::{SDKS, Sdk};
 use table::Table;
 use world::World;
 
+/// What one takes is compared with what another does: nobody else is to ask meanwhile.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn an_endpoint_is_all_that_credentials_need_of_a_network() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let sdks: Vec<Sdk> = SDKS.into_iter().filter(|sdk| is_wanted(sdk.name, sdk.is_cheap)).collect();
+    if !sdks.is_empty() {
+        served::ask_all(&sdks);
+    }
+}
+
 #[test]
 fn callers_are_served_as_by_az_or_better() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (callers, scenarios) = plan();
     assert!(!callers.is_empty(), "no caller has such a name");
     let callers: Vec<(Caller, Option<Means>)> = callers.into_iter().map(|caller| (caller, caller.means())).collect();
@@ -68,14 +89,21 @@ fn at_once(scenario: Scenario, means: &Means, world: &World, elsewhere: &World) 
 
 /// Which callers, and in which scenarios: `AZWARD_CALLERS` says so.
 fn plan() -> (Vec<Caller>, Vec<Scenario>) {
-    let wanted = std::env::var("AZWARD_CALLERS").unwrap_or_default();
-    let all = |scenarios: Vec<Scenario>, is_wanted: &dyn Fn(&Caller) -> bool| {
-        (CALLERS.into_iter().filter(|caller| is_wanted(caller)).collect(), scenarios)
-    };
-    match wanted.as_str() {
-        // What the other tests have installed already, and what takes a second.
-        "" => all(SCENARIOS.into_iter().filter(|s| s.is_quick).collect(), &|caller| caller.is_cheap),
-        "full" => all(SCENARIOS.to_vec(), &|_| true),
-        names => all(SCENARIOS.to_vec(), &|caller| names.split(',').any(|name| caller.name.starts_with(name))),
+    let callers = CALLERS.into_iter().filter(|caller| is_wanted(caller.name, caller.is_cheap)).collect();
+    // Of a sample what takes a second.
+    let is_sample = wanted().is_empty();
+    (callers, SCENARIOS.into_iter().filter(|scenario| scenario.is_quick || !is_sample).collect())
+}
+
+/// Whether it is about what has this name; a sample is about what the other tests have installed already.
+fn is_wanted(name: &str, is_cheap: bool) -> bool {
+    match wanted().as_str() {
+        "" => is_cheap,
+        "full" => true,
+        names => names.split(',').any(|beginning| name.starts_with(beginning)),
     }
+}
+
+fn wanted() -> String {
+    std::env::var("AZWARD_CALLERS").unwrap_or_default()
 }

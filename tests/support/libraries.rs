@@ -56,16 +56,18 @@ fn node_modules(name: &str, package: &str, version: &str) -> PathBuf {
     directory.join("node_modules")
 }
 
-/// The program of `tests/callers/go`, with the libraries that its `go.mod` names.
-pub(crate) fn go() -> PathBuf {
+/// A program of `tests/callers/go`, `ask` or `credential`, with the libraries that its `go.mod` names.
+pub(crate) fn go(program: &str) -> PathBuf {
     let source = source("go");
     let directory = provision::cache_dir().join(format!("callers-go-{}", fingerprint(&source)));
     make(&directory, "1", |directory| {
         provision::announce("building the callers in Go: a minute, once");
         let build = ["build", "-mod=readonly", "-trimpath", "-o"];
-        step(go_command().args(build).arg(directory.join("ask")).arg(".").current_dir(&source), NEED_GO);
+        for (program, package) in [("ask", "."), ("credential", "./credential")] {
+            step(go_command().args(build).arg(directory.join(program)).arg(package).current_dir(&source), NEED_GO);
+        }
     });
-    directory.join("ask")
+    directory.join(program)
 }
 
 /// kubelogin.
@@ -139,14 +141,14 @@ with zipfile.ZipFile(io.BytesIO(archive)) as files:
     directory.join("bin/go")
 }
 
-/// The class path of the program `Ask` of `tests/callers/java`, with the libraries that its `pom.xml` names.
+/// The class path of the programs `Ask` and `Credential` of `tests/callers/java`, with the libraries that their `pom.xml` names.
 pub(crate) fn java() -> String {
     let source = source("java");
     let directory = provision::cache_dir().join(format!("callers-java-{}", fingerprint(&source)));
     let libraries = directory.join("lib");
     make(&directory, "1", |directory| {
-        provision::announce("building the caller in Java: a minute, once");
-        let need = "the caller in Java needs a JDK 17 or newer and Maven (Debian: apt-get install default-jdk-headless \
+        provision::announce("building the callers in Java: a minute, once");
+        let need = "the callers in Java need a JDK 17 or newer and Maven (Debian: apt-get install default-jdk-headless \
                     maven) and Maven Central";
         let copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
         let mut to = std::ffi::OsString::from("-DoutputDirectory=");
@@ -154,13 +156,14 @@ pub(crate) fn java() -> String {
         step(Command::new("mvn").args(["-q", "-B", copy]).arg(to).arg("-f").arg(source.join("pom.xml")), need);
         let class_path = format!("{}/*", libraries.display());
         let javac = ["-cp", class_path.as_str(), "-d"];
-        step(Command::new("javac").args(javac).arg(directory).arg(source.join("Ask.java")), need);
+        let sources = ["Ask.java", "Credential.java"].map(|name| source.join(name));
+        step(Command::new("javac").args(javac).arg(directory).args(sources), need);
     });
     format!("{}:{}/*", directory.display(), libraries.display())
 }
 
-/// The program of `tests/callers/rust`, with the libraries that its `Cargo.toml` names.
-pub(crate) fn rust() -> PathBuf {
+/// A program of `tests/callers/rust`, `ask` or `credential`, with the libraries that its `Cargo.toml` names.
+pub(crate) fn rust(program: &str) -> PathBuf {
     let source = source("rust");
     let directory = provision::cache_dir().join(format!("callers-rust-{}", fingerprint(&source)));
     make(&directory, "1", |directory| {
@@ -175,11 +178,13 @@ pub(crate) fn rust() -> PathBuf {
             }
         }
         step(&mut cargo, "the callers in Rust need crates.io and a C compiler");
-        let built = directory.join("target/debug/ask");
-        std::fs::rename(&built, directory.join("ask")).expect("cargo has built it");
+        for program in ["ask", "credential"] {
+            let built = directory.join("target/debug").join(program);
+            std::fs::rename(&built, directory.join(program)).expect("cargo has built it");
+        }
         std::fs::remove_dir_all(directory.join("target")).expect("the directory is ours");
     });
-    directory.join("ask")
+    directory.join(program)
 }
 
 fn source(language: &str) -> PathBuf {

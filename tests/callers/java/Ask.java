@@ -28,7 +28,7 @@ final class Ask {
         }
     }
 
-    private static String quoted(String text) {
+    static String quoted(String text) {
         StringBuilder json = new StringBuilder("\"");
         for (char character : text.toCharArray()) {
             json.append(character < ' ' || character == '"' || character == '\\' || character > '~'

@@ -46,6 +46,7 @@ fn the_machines_protocol_gives_it_with_the_secret_in_its_path_or_in_a_header() {
         assert!(response.json()[field].is_string(), "{field}: {response:?}");
     }
     server.get(&format!("/{query}"), &[metadata, ("X-IDENTITY-HEADER", secret)]).granted();
+    server.get(&format!("/{secret}/{query}"), &[metadata, ("X-IDENTITY-HEADER", secret)]).granted();
     assert_eq!(
         server.variable("ARM_MSI_ENDPOINT"),
         format!("{base}/metadata/identity/oauth2/token"),

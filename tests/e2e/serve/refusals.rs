@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{ARM, Server, read_response, serve};
 use crate::support::Sandbox;
 
@@ -52,6 +54,31 @@ fn only_tokens_for_what_was_allowed_are_given() {
     server.token(ARM).granted();
     let server = serve(&sandbox, &["--allow-resource", "*"]);
     server.token(VAULT).granted();
+}
+
+#[test]
+fn a_refusal_says_why_where_each_protocol_s_clients_look_for_it() {
+    let (sandbox, _entra) = Sandbox::logged_in();
+    let server = serve(&sandbox, &[]);
+    let secret = server.secret().to_owned();
+    let entitled = [("X-IDENTITY-HEADER", &*secret)];
+    for (path, headers, status, word) in [
+        (format!("/msi/token?resource={VAULT}"), &entitled[..], 403, "--allow-resource"),
+        (format!("/msi/token/?resource={VAULT}"), &entitled, 403, "--allow-resource"),
+        (format!("/{secret}/msi/token?resource={VAULT}"), &[], 403, "--allow-resource"),
+        ("/msi/token".to_owned(), &entitled, 400, "resource"),
+        (format!("/msi/token?resource={VAULT}"), &[], 401, "secret"),
+    ] {
+        let refused = server.get(&path, headers).json();
+        assert_eq!(refused["statusCode"], status, "{refused}");
+        assert!(refused["message"].as_str().unwrap().contains(word), "{refused}");
+        assert_eq!(refused["message"], refused["error_description"]);
+    }
+    // The machines' is told in OAuth's words alone.
+    let path = format!("/{secret}/metadata/identity/oauth2/token?resource={VAULT}");
+    let refused = server.get(&path, &[("Metadata", "true")]).json();
+    assert!(refused["error_description"].as_str().unwrap().contains("--allow-resource"), "{refused}");
+    assert_eq!((&refused["message"], &refused["statusCode"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
