@@ -108,6 +108,25 @@ fn an_endpoint_that_is_refused_says_why_and_goes_on() {
 }
 
 #[test]
+fn who_signs_out_has_nothing_given_away_any_more() {
+    for words in [&["az", "logout"][..], &["az", "account", "clear"], &["azward", "logout", "default"]] {
+        let (sandbox, _entra) = Sandbox::logged_in();
+        let server = serve(&sandbox, &[]);
+        server.token(ARM).granted();
+        let sign_out = if words[0] == "az" { sandbox.az(&words[1..]) } else { sandbox.azward(&words[1..]) };
+        sign_out.run().ok();
+        let stream = std::net::TcpStream::connect(("127.0.0.1", server.port()));
+        if let Ok(stream) = stream {
+            let headers = [("X-IDENTITY-HEADER", server.secret())];
+            let path = format!("/msi/token?resource={ARM}");
+            if let Ok(response) = super::exchange(stream, "GET", &path, &headers, b"") {
+                assert_ne!(response.status, 200, "{words:?}: {response:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_stands_at_its_place_and_is_no_socket_stays() {
     let (sandbox, _entra) = Sandbox::logged_in();
     let path = sandbox.root().join("taken");
