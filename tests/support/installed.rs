@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::fake_az::with_alice;
 use super::invocation::Invocation;
+use super::programs;
 use super::sandbox::Sandbox;
 
 /// The programs that are installed.
 fn build() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_azward")).parent().expect("it is a file").to_owned()
+    programs::azward().parent().expect("it is a file").to_owned()
 }
 
 pub(crate) fn script<'a>(sandbox: &'a Sandbox, name: &str) -> Invocation<'a> {

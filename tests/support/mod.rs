@@ -21,6 +21,7 @@
 //! | [`libraries`] | the Azure libraries that get their tokens from az, made once |
 //! | [`opentofu`], [`stack`] | OpenTofu and a provider for it, made once; a whole plan and apply with them |
 //! | [`keyring`], [`pty`], [`isolated`] | a Secret Service, a terminal, an environment of PATH alone |
+//! | [`programs`] | which build of azward is tried |
 //! | [`installed`] | what `install.sh` puts into a box, and what `uninstall.sh` must leave of it |
 //! | [`surroundings`] | what the developer's shell hands down, taken back |
 //! | [`schema`] | what `--json` says is what `docs/json.md` tells |
@@ -47,6 +48,7 @@ pub(crate) mod opentofu;
 pub(crate) mod outcome;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc;
+pub(crate) mod programs;
 pub(crate) mod provision;
 pub(crate) mod pty;
 pub(crate) mod releases;

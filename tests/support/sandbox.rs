@@ -24,6 +24,7 @@ use super::earned;
 use super::fake_az::fake_az;
 use super::invocation::Invocation;
 use super::outcome::Outcome;
+use super::programs;
 use super::provision;
 use super::surroundings;
 
@@ -67,7 +68,7 @@ impl Sandbox {
             fs::set_permissions(child, fs::Permissions::from_mode(mode)).expect("the directory is ours");
         }
         let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
-        install(Path::new(env!("CARGO_BIN_EXE_az")), &shim);
+        install(&programs::shim(), &shim);
         // Whatever the machine's can: every box has the same key stores.
         symlink("/bin/false", root.join(SYSTEMD_CREDS)).expect("the box is empty");
         let closed = fs::Permissions::from_mode(0o700);
@@ -306,7 +307,7 @@ impl Sandbox {
     }
 
     pub(crate) fn azward(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation<'_> {
-        Invocation::new(self, env!("CARGO_BIN_EXE_azward")).args(arguments)
+        Invocation::new(self, programs::azward()).args(arguments)
     }
 
     /// A line of shell.
