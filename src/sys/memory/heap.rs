@@ -2,7 +2,13 @@
 //! bodies, JSON texts that grow while they are written), and what stays of them in freed memory would be there for as long
 //! as the shim waits for az. Nothing that is freed, or left behind by growing, keeps its bytes.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[cfg(not(target_env = "musl"))]
+use std::alloc::System;
+use std::alloc::{GlobalAlloc, Layout};
+
+// musl's own is made for small memory, and slow.
+#[cfg(target_env = "musl")]
+use dlmalloc::GlobalDlmalloc as System;
 
 /// The size of a huge page, in bytes, where there are any.
 const HUGE: usize = 2 * 1024 * 1024;
@@ -11,7 +17,7 @@ const HUGE: usize = 2 * 1024 * 1024;
 #[derive(Debug)]
 pub struct WipedHeap;
 
-// SAFETY: every block is the system allocator's, asked for and given back with the layout that the caller named; what is
+// SAFETY: every block is the allocator's below, asked for and given back with the layout that the caller named; what is
 // written to is a block that the caller gives up.
 unsafe impl GlobalAlloc for WipedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

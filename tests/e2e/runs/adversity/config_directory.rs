@@ -75,6 +75,8 @@ fn directories_that_may_not_be_written_or_entered() {
     sandbox.assert_nothing_in_the_clear();
     mode(&sandbox.config_dir(), 0o700);
 
+    // Nobody is about to look what an az of before has left.
+    wait_until("no guardian is left", || sandbox.guardians().is_empty());
     plain(&["login", BOB]).run().ok();
     mode(&sandbox.config_dir(), 0o500);
     az(&["look"]).run().ok().silent();
