@@ -15,6 +15,9 @@ use super::{libraries, provision};
 /// github.com/opentofu/opentofu.
 pub(crate) const OPENTOFU: &str = "1.12.6";
 
+/// Azure's own provider.
+const AZAPI: &str = "github.com/Azure/terraform-provider-azapi";
+
 /// What is built smaller, and not for a debugger.
 const SMALL: [&str; 3] = ["-mod=readonly", "-trimpath", "-ldflags=-s -w"];
 
@@ -73,6 +76,20 @@ fn is_made(directory: &Path, stamp: &str) -> bool {
 
 fn source_of_provider() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tofu/provider")
+}
+
+/// Says what the module proxy says of azapi, Azure's own provider, so that nobody takes ours for it.
+pub(crate) fn announce_azapi() {
+    let mut go = libraries::go_command();
+    let output = go.args(["list", "-m", "-versions", AZAPI]).current_dir("/").stdin(Stdio::null()).output();
+    let said = output.map_or_else(
+        |error| error.to_string(),
+        |output| match output.status.success() {
+            true => "it is to be had here, and has no test yet".to_owned(),
+            false => String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" "),
+        },
+    );
+    provision::announce(&format!("MISSING: azapi, in whose place tests/tofu/provider is: {said}"));
 }
 
 /// Where Go has put the module: it is built as its authors build it, with the versions and the sums that are in it,

@@ -19,15 +19,11 @@ use std::time::Duration;
 use entra::{RESOURCE_GROUPS, Rolling, SUBSCRIPTION_2};
 use side::Side;
 use support::Sandbox;
-use support::opentofu::Programs;
-use support::provision;
+use support::opentofu::{Programs, announce_azapi};
 use support::stack::{Authentication, Stack};
 
 /// How many resources there are.
 const AMOUNT: usize = 130;
-
-/// Said by each run, so that nobody takes this for a test of it.
-const NO_AZAPI: &str = "MISSING: azapi, which the Go module proxy refuses; tests/tofu/provider is in its place";
 
 /// How many seconds a token lives. azcore asks for another once less than five minutes are left, and no sooner than 30
 /// seconds after it asked last.
@@ -41,7 +37,7 @@ const SLOW: Duration = Duration::from_secs(1);
 #[ignore = "builds OpenTofu, which takes minutes"]
 fn a_token_falls_due_in_the_middle_of_an_apply() {
     let Some(programs) = Programs::make() else { return };
-    provision::announce(NO_AZAPI);
+    announce_azapi();
     let [ours, theirs] = std::thread::scope(|scope| {
         let apply = |side: fn() -> Side| {
             let programs = &programs;
