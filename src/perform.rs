@@ -93,9 +93,8 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
             refresh::refresh(app, ui, which)
         }
         Command::Exec { session: None, words, .. } => commands::exec::exec(app, ui, &words),
-        Command::Exec { session: Some(session), words, serve: false, .. } => within::exec(app, ui, &session, &words),
-        Command::Exec { session: Some(session), words, serve: true, allowed } => {
-            within::exec_served(app, ui, &session, &allowed.names, &words)
+        Command::Exec { session: Some(session), words, serve, allowed } => {
+            within::exec(app, ui, &session, serve.then_some(&allowed.names), &words)
         }
         Command::Login(login) => perform_login(login, app, ui),
         Command::Sync { name } => login::sync(app, ui, &name),

@@ -29,6 +29,11 @@ pub(crate) fn name(text: &str) -> String {
     bounded(text, NAME)
 }
 
+/// Bytes in hexadecimal, two digits each.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A path as it may be logged and shown; bytes that are no text are `\xff`.
 #[must_use]
 pub(crate) fn path(path: &Path) -> String {

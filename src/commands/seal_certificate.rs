@@ -1,17 +1,12 @@
 //! `azward vault seal-certificate`: the PEM files with which service principals of this config directory sign in go into the vault
 //! (`run/certificates.rs`), and with `--undo` back to where they were. What is done is said, one line for each.
 
-use std::time::Duration;
-
 use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::run::idle;
 use crate::store::CredentialStore;
 use crate::text;
 use crate::ui::Ui;
-
-/// How long to wait for those at work: an az that is running may not have read the file yet.
-const IDLE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Takes them in: all, or that of `client_id`.
 ///
@@ -23,7 +18,7 @@ pub fn seal(app: &App, ui: &Ui, client_id: Option<&str>) -> anyhow::Result<()> {
     // Asked for before anything is locked; who has none is told when it is needed.
     let _ = store.prepare_vault();
     let waiting = ui.waiting_for("those at work here to end");
-    let alone = idle::alone_when_idle(app, IDLE_DEADLINE)?;
+    let alone = idle::alone_when_idle(app, idle::DEADLINE)?;
     drop(waiting);
     let moved = store.seal_certificates(client_id, &alone)?;
     drop(alone);

@@ -135,22 +135,12 @@ pub fn serve_announced(app: &App, ui: &Ui, options: &Options) -> Result<()> {
 /// # Errors
 /// Where none can be started.
 pub fn serve_detached(app: &App, options: &Options) -> Result<()> {
-    // Whoever called may have it; this process is there until the other knows that.
-    consent::cover_this_process(app)?;
-    let program = app.context.executable.as_deref().context("where this program is cannot be told")?;
-    let mut command = Command::new(program);
+    let (mut command, not_started) = another(app, options)?;
     // What a terminal sends to the program in front is not for this one.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = command
-        .args(arguments(options))
-        .arg("--announced")
-        .envs(app.context.added())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot start `{}`", program.display()))?;
+    let mut child =
+        command.arg("--announced").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context(not_started)?;
     let mut line = Zeroizing::new(Vec::new());
     if let Some(output) = child.stdout.take() {
         BufReader::new(output.take(ANNOUNCEMENT)).read_until(b'\n', &mut line)?;
@@ -163,9 +153,6 @@ pub fn serve_detached(app: &App, options: &Options) -> Result<()> {
 /// # Errors
 /// Its own; where it cannot be started.
 pub(super) fn started_behind(app: &App, session: &Session, allowed: &[String]) -> Result<Here> {
-    consent::cover_this_process(app)?;
-    let program = app.context.executable.as_deref().context("where this program is cannot be told")?;
-    let mut command = Command::new(program);
     let options = Options {
         session: Some(session.name.clone()),
         address: None,
@@ -174,9 +161,8 @@ pub(super) fn started_behind(app: &App, session: &Session, allowed: &[String]) -
         follows: Some(std::process::id()),
         form: Form::All,
     };
-    command.args(arguments(&options)).arg("--detached");
-    let output = command.envs(app.context.added()).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot start `{}`", program.display()))?;
+    let (mut command, not_started) = another(app, &options)?;
+    let output = command.arg("--detached").stderr(Stdio::inherit()).output().context(not_started)?;
     let said = Zeroizing::new(output.stdout);
     match serde_json::from_slice(&said) {
         Ok(Announcement::Here(here)) => Ok(here),
@@ -192,14 +178,17 @@ pub(super) fn started_behind(app: &App, session: &Session, allowed: &[String]) -
     }
 }
 
-/// The arguments that have another azward serve the same.
-fn arguments(options: &Options) -> Vec<OsString> {
-    let mut arguments = vec![OsString::from("serve")];
-    arguments.extend(options.session.iter().map(OsString::from));
-    arguments.push(format!("--ttl={}s", options.ttl.as_secs()).into());
-    arguments.extend(options.allowed.iter().map(|resource| format!("--allow-resource={resource}").into()));
-    arguments.extend(options.follows.map(|id| format!("--for={id}").into()));
-    arguments
+/// Another azward that serves the same, and what is said where it cannot be started. Whoever called may have it, for as long as this
+/// process is there.
+fn another(app: &App, options: &Options) -> Result<(Command, String)> {
+    consent::cover_this_process(app)?;
+    let program = app.context.executable.as_deref().context("where this program is cannot be told")?;
+    let mut command = Command::new(program);
+    command.arg("serve").args(&options.session).arg(format!("--ttl={}s", options.ttl.as_secs()));
+    command.args(options.allowed.iter().map(|resource| format!("--allow-resource={resource}")));
+    command.args(options.follows.map(|id| format!("--for={id}")));
+    command.envs(app.context.added()).stdin(Stdio::null());
+    Ok((command, format!("cannot start `{}`", program.display())))
 }
 
 fn opened(app: &App, ui: &Ui, options: &Options, parent: Followed) -> Result<Endpoint> {

@@ -30,9 +30,6 @@ use crate::text;
 use crate::ui::Ui;
 use crate::vault::{self, Extent, Vault};
 
-/// How long those who are at work may take to end, once no new ones come.
-const IDLE_DEADLINE: Duration = Duration::from_secs(5);
-
 /// How often a directory is tried that somebody put something into meanwhile.
 const ATTEMPTS: u32 = 20;
 
@@ -68,7 +65,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
     sys::take_signals();
     let shim = TakenOut::from(&shim_directory(home))?;
     let waiting = ui.waiting_for("those at work here to end");
-    let alone = idle::alone_when_idle(app, IDLE_DEADLINE)?;
+    let alone = idle::alone_when_idle(app, idle::DEADLINE)?;
     drop(waiting);
     for session in &sessions::all(app)? {
         if sessions::stop_alone(app, session, &alone)? == Stopped::Now {
@@ -182,7 +179,7 @@ fn give_all_back(
         if let (Some(why), Leftovers::Forget(extent)) = (&failure, leftovers)
             && is_lost_for_good(why.kind)
         {
-            let lock = store.vault.lock(IDLE_DEADLINE)?;
+            let lock = store.vault.lock(idle::DEADLINE)?;
             let files = store.vault.forget(&lock, extent)?;
             if !files.is_empty() {
                 ui.say(format!("dropped the vault of `{directory}` ({} file(s)): {}", files.len(), why.what));

@@ -3,8 +3,6 @@
 //! is moved at all. What was moved is said at once, so that whoever is interrupted knows; the same command again finishes it.
 //! `--dry-run` says what would happen, asks nobody and changes nothing.
 
-use std::time::Duration;
-
 use anyhow::bail;
 
 use crate::app::App;
@@ -13,9 +11,6 @@ use crate::settings::KeyStoreChoice;
 use crate::text;
 use crate::ui::Ui;
 use crate::vault::{KeyStoreKind, Move, OldKey};
-
-/// How long those who are at work may take to end.
-const IDLE_DEADLINE: Duration = Duration::from_secs(5);
 
 const NO_VAULT: &str = "there is no vault to move yet";
 
@@ -63,7 +58,7 @@ pub(super) fn move_telling(app: &App, ui: &Ui, to: KeyStoreKind, mut say: impl F
         drop(waiting);
     }
     let waiting = ui.waiting_for("those at work here to end");
-    let alone = idle::alone_when_idle(app, IDLE_DEADLINE)?;
+    let alone = idle::alone_when_idle(app, idle::DEADLINE)?;
     drop(waiting);
     let waiting = ui.waiting_for("the key store");
     let mut count = 0;

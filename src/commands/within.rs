@@ -47,28 +47,18 @@ pub fn env(app: &App, ui: &Ui, name: &str, syntax: Syntax) -> Result<()> {
     }
 }
 
-/// Becomes the program that the first of `words` names, in the session called `name`.
+/// Becomes the program that the first of `words` names, in the session called `name`; where resources are `served`, with an endpoint
+/// beside it that gives that session's tokens for those: its variables are in the program's environment, and in that of the
+/// containers that it starts.
 ///
 /// # Errors
-/// Those of [`sessions::start`], `NoProgram`, `NotStarted`.
-pub fn exec(app: &App, ui: &Ui, name: &str, words: &[OsString]) -> Result<()> {
+/// Those of [`sessions::start`], the endpoint's, `NoProgram`, `NotStarted`.
+pub fn exec(app: &App, ui: &Ui, name: &str, served: Option<&[String]>, words: &[OsString]) -> Result<()> {
     let Some((program, arguments)) = words.split_first() else {
         bail!(Failure::new(Kind::Usage, "there is no program to run", "name one: `azward exec SESSION -- PROGRAM`"));
     };
     let session = started(app, ui, &sessions::named(app, name)?)?;
-    become_program(app, &session, program, arguments)
-}
-
-/// The same, with an endpoint beside it that gives that session's tokens for `allowed`: its variables are in the program's
-/// environment, and in that of the containers that it starts.
-///
-/// # Errors
-/// As above, and the endpoint's.
-pub fn exec_served(app: &App, ui: &Ui, name: &str, allowed: &[String], words: &[OsString]) -> Result<()> {
-    let Some((program, arguments)) = words.split_first() else {
-        bail!(Failure::new(Kind::Usage, "there is no program to run", "name one: `azward exec SESSION -- PROGRAM`"));
-    };
-    let session = started(app, ui, &sessions::named(app, name)?)?;
+    let Some(allowed) = served else { return become_program(app, &session, program, arguments) };
     let here = started_behind(app, &session, allowed)?;
     let arguments = equipped(program, arguments, &here)?;
     // An az here has the session itself, and asks nobody.

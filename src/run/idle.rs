@@ -12,6 +12,9 @@ use crate::lock::{Lock, Mode};
 use crate::sys;
 use crate::vault::{all_vaults, forget_beside};
 
+/// How long a command waits for those at work to end before it says that they are.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether those at work have ended.
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
 use super::Served;
+use super::az;
 use super::listener::{Peer, Stream};
 use super::protocol::{self, Asked, Manner};
 use super::queue::Queues;
 use super::request::{Request, Unreadable};
 use super::response::Response;
-use super::{az, told};
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::Command;
@@ -23,6 +23,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
 use crate::secret::Secret;
 use crate::sessions::{self, Granted, Session, State, Wanted};
+use crate::text;
 
 /// How many bytes the secret has.
 const SECRET: usize = 32;
@@ -56,7 +57,7 @@ impl Desk {
         getrandom::fill(&mut bytes[..]).map_err(|error| {
             Failure::new(Kind::Fault, format!("the system gives no randomness: {error}"), "try again")
         })?;
-        let secret = Secret::from_text(told::in_hexadecimal(&bytes[..]));
+        let secret = Secret::from_text(text::hexadecimal(&bytes[..]));
         Ok(Self {
             app,
             inside,

@@ -223,10 +223,3 @@ fn as_file(variables: &[(OsString, OsString)]) -> Zeroizing<String> {
     }
     text
 }
-
-pub(super) fn in_hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::secret::Secret;
+use crate::text;
 
 /// Tells one master key from another: eight bytes of SHA-256, and no way back.
 pub(in crate::vault) type KeyId = [u8; 8];
@@ -53,7 +54,7 @@ impl MasterKey {
 
 /// A key's id as it stands in names.
 pub(in crate::vault) fn hex(id: KeyId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    text::hexadecimal(&id)
 }
 
 /// What [`hex`] wrote.
