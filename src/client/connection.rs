@@ -1,14 +1,11 @@
 //! One request to an endpoint, and its answer, within bounds: nobody waits for ever, or reads more than an az could say.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-#[cfg(unix)]
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Endpoint, Place};
+use super::{Endpoint, Place, Stream};
 use crate::failure::{Failure, Kind, Result};
 use crate::text;
 
@@ -54,35 +51,17 @@ impl Answer {
     }
 }
 
-/// What reads and writes.
-pub(super) trait Connection: Read + Write + Send {}
-impl<T: Read + Write + Send> Connection for T {}
-
 /// Connects to where an endpoint is.
-pub(super) fn connect(place: &Place) -> Result<Box<dyn Connection>> {
-    let refused = |error: io::Error| {
+fn connect(place: &Place) -> Result<Stream> {
+    let connected = Stream::connect(place).and_then(|stream| stream.set_patience(PATIENCE).map(|()| stream));
+    connected.map_err(|error| {
         let shown = match place {
             Place::Socket(path) => format!("`{}`", text::path(path)),
             Place::Port(port) => format!("port {port}"),
         };
         let what = format!("no endpoint of azward's answers at {shown}: {error}");
         Failure::new(Kind::Refused, what, "start `azward serve` on the host, or look whether it is mounted here")
-    };
-    match place {
-        #[cfg(unix)]
-        Place::Socket(path) => {
-            let stream = UnixStream::connect(path).map_err(refused)?;
-            stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE))).map_err(refused)?;
-            Ok(Box::new(stream))
-        }
-        #[cfg(not(unix))]
-        Place::Socket(_) => Err(refused(io::ErrorKind::Unsupported.into())),
-        Place::Port(port) => {
-            let stream = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)).map_err(refused)?;
-            stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE))).map_err(refused)?;
-            Ok(Box::new(stream))
-        }
-    }
+    })
 }
 
 /// Sends `body`, and reads what is answered.

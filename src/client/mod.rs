@@ -5,6 +5,7 @@
 mod connection;
 pub mod relay;
 mod stand_in;
+mod stream;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 
 pub use connection::Answer;
 pub use stand_in::stand_in;
+pub(crate) use stream::Stream;
 
 use crate::failure::{Failure, Kind, Result};
 

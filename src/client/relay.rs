@@ -3,15 +3,13 @@
 //! end with the program that they are for.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
-#[cfg(unix)]
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Endpoint, Place};
+use super::{Endpoint, Place, Stream};
 use crate::failure::{Failure, Result};
 use crate::serve::Told;
 
@@ -64,7 +62,7 @@ impl Relay {
             let pass = move || {
                 let _passing = passing;
                 // Whoever asks finds that it hung up.
-                let _ = pass_both_ways(client, &place);
+                let _ = pass_both_ways(Stream::Tcp(client), &place);
             };
             let _ = std::thread::Builder::new().name("relay".to_owned()).spawn(pass);
         }
@@ -80,40 +78,17 @@ impl Drop for Passing {
     }
 }
 
-fn pass_both_ways(client: TcpStream, place: &Place) -> io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
-    client.set_write_timeout(Some(PATIENCE))?;
-    let back = client.try_clone()?;
-    match place {
-        #[cfg(unix)]
-        Place::Socket(path) => {
-            let there = UnixStream::connect(path)?;
-            there.set_read_timeout(Some(PATIENCE))?;
-            let from = there.try_clone()?;
-            join((client, there), (from, back), |there| there.shutdown(Shutdown::Write))
-        }
-        #[cfg(not(unix))]
-        Place::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
-        Place::Port(port) => {
-            let there = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port))?;
-            there.set_read_timeout(Some(PATIENCE))?;
-            let from = there.try_clone()?;
-            join((client, there), (from, back), |there| there.shutdown(Shutdown::Write))
-        }
-    }
-}
-
-/// Copies what the client says to the endpoint, and what that says back; the answer's end is the end.
-fn join<T: Read + Write + Send + 'static>(
-    (mut client, mut there): (TcpStream, T),
-    (mut from, mut back): (T, TcpStream),
-    end_of: fn(&T) -> io::Result<()>,
-) -> io::Result<()> {
+/// Copies what `client` says to the endpoint, and what that says back; the answer's end is the end.
+fn pass_both_ways(mut client: Stream, place: &Place) -> io::Result<()> {
+    let mut there = Stream::connect(place)?;
+    client.set_patience(PATIENCE)?;
+    there.set_patience(PATIENCE)?;
+    let (mut back, mut from) = (client.duplicate()?, there.duplicate()?);
     std::thread::Builder::new().name("relay-up".to_owned()).spawn(move || {
         let _ = io::copy(&mut client, &mut there);
-        let _ = end_of(&there);
+        there.shut(Shutdown::Write);
     })?;
     let copied = io::copy(&mut from, &mut back);
-    let _ = back.shutdown(Shutdown::Both);
+    back.shut(Shutdown::Both);
     copied.map(|_| ())
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
-use super::listener::Stream;
 use super::request::Request;
+use crate::client::Stream;
 
 /// How many are open at most.
 const MOST: usize = 256;

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Served;
 use super::az;
-use super::listener::{Peer, Stream};
+use super::listener::{Peer, peer_of};
 use super::protocol::{self, Asked, Manner};
 use super::queue::Queues;
 use super::request::{Request, Unreadable};
@@ -18,6 +18,7 @@ use super::response::Response;
 use crate::app::App;
 use crate::azure::clouds::Cloud;
 use crate::azure::command::Command;
+use crate::client::Stream;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::journal::{Action, Event};
@@ -100,7 +101,7 @@ impl Desk {
             }
             Err(Unreadable::NotHttp) => return Some(Response::error(400, "invalid_request", "that is no request")),
         };
-        let peer = stream.peer();
+        let peer = peer_of(stream);
         Some(self.answer_to(&request, &peer).unwrap_or_else(|refusal| {
             self.note_refusal(&peer, &refusal);
             protocol::refusal(refusal, &request.path)

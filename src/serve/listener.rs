@@ -1,15 +1,18 @@
 //! Where an endpoint listens: a port of loopback, or a Unix socket that has mode 0600 before anybody can connect. A socket that
-//! a dead endpoint left is replaced; whatever else is at its path stays, and is a failure. Who connects to a socket as another
-//! user than its owner or root is hung up on.
+//! a dead endpoint left is replaced; whatever else is at its path stays, and is a failure. Who is at the other
+//! end is told as far as the system tells it.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::io;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Address;
+use crate::client::Stream;
 use crate::failure::{Failure, Kind, Result};
 use crate::sys;
 #[cfg(unix)]
@@ -29,16 +32,6 @@ pub(super) enum Listener {
     /// At a path.
     #[cfg(unix)]
     Socket(UnixListener, PathBuf),
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    /// Over loopback.
-    Tcp(TcpStream),
-    /// Over a Unix socket.
-    #[cfg(unix)]
-    Unix(UnixStream),
 }
 
 impl Listener {
@@ -185,87 +178,32 @@ pub(super) struct Peer {
     pub(super) is_trusted: bool,
 }
 
-impl Stream {
-    /// Who is at the other end.
-    pub(super) fn peer(&self) -> Peer {
-        let is_trusted = |user: &str| user == sys::user_id() || user == ROOT;
-        match self {
-            Self::Tcp(stream) => {
-                let ends = (stream.peer_addr(), stream.local_addr());
-                let (Ok(std::net::SocketAddr::V4(client)), Ok(std::net::SocketAddr::V4(server))) = ends else {
-                    return Peer { name: "unknown".to_owned(), is_trusted: false };
-                };
-                let user = sys::user_of_connection(client, server);
-                let is_trusted = match &user {
-                    Ok(user) => user.as_deref().is_some_and(is_trusted),
-                    Err(_) => true,
-                };
-                let user = user.ok().flatten().map_or_else(String::new, |user| format!(" of user {user}"));
-                Peer { name: format!("{client}{user}"), is_trusted }
+/// Who is at the other end.
+pub(super) fn peer_of(stream: &Stream) -> Peer {
+    let is_trusted = |user: &str| user == sys::user_id() || user == ROOT;
+    match stream {
+        Stream::Tcp(stream) => {
+            let ends = (stream.peer_addr(), stream.local_addr());
+            let (Ok(std::net::SocketAddr::V4(client)), Ok(std::net::SocketAddr::V4(server))) = ends else {
+                return Peer { name: "unknown".to_owned(), is_trusted: false };
+            };
+            let user = sys::user_of_connection(client, server);
+            let is_trusted = match &user {
+                Ok(user) => user.as_deref().is_some_and(is_trusted),
+                Err(_) => true,
+            };
+            let user = user.ok().flatten().map_or_else(String::new, |user| format!(" of user {user}"));
+            Peer { name: format!("{client}{user}"), is_trusted }
+        }
+        #[cfg(unix)]
+        Stream::Unix(stream) => match sys::peer_of(stream) {
+            Ok(peer) => {
+                let program = peer.process.and_then(sys::process_name);
+                let process = peer.process.map_or_else(String::new, |id| format!(" [{id}]"));
+                let name = format!("{}{process}", program.unwrap_or_else(|| format!("user {}", peer.user)));
+                Peer { name, is_trusted: is_trusted(&peer.user) }
             }
-            #[cfg(unix)]
-            Self::Unix(stream) => match sys::peer_of(stream) {
-                Ok(peer) => {
-                    let program = peer.process.and_then(sys::process_name);
-                    let process = peer.process.map_or_else(String::new, |id| format!(" [{id}]"));
-                    let name = format!("{}{process}", program.unwrap_or_else(|| format!("user {}", peer.user)));
-                    Peer { name, is_trusted: is_trusted(&peer.user) }
-                }
-                Err(_) => Peer { name: "socket".to_owned(), is_trusted: true },
-            },
-        }
-    }
-
-    /// How long a read or a write waits at most.
-    pub(super) fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        // None at all would be for ever.
-        let patience = Some(patience.max(Duration::from_millis(1)));
-        match self {
-            Self::Tcp(stream) => stream.set_read_timeout(patience).and(stream.set_write_timeout(patience)),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.set_read_timeout(patience).and(stream.set_write_timeout(patience)),
-        }
-    }
-
-    /// The same connection once more, for who may have to hang up.
-    pub(super) fn duplicate(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
-        }
-    }
-
-    /// Ends the connection, or what is said over it.
-    pub(super) fn shut(&self, what: Shutdown) {
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(what),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.shutdown(what),
-        };
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+            Err(_) => Peer { name: "socket".to_owned(), is_trusted: true },
+        },
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::listener::Stream;
+use crate::client::Stream;
 
 /// How long the head may be, and how many lines it may have.
 const HEAD: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::listener::Stream;
+use crate::client::Stream;
 
 /// How long a write may take.
 const PATIENCE: Duration = Duration::from_secs(5);
