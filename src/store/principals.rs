@@ -32,6 +32,14 @@ impl CredentialStore<'_> {
             && (self.principals.has_leftover() || self.exposed_secrets().is_ok_and(|count| count > 0))
     }
 
+    /// Whether the vault has any of them; nobody is asked to unlock a keyring for it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from opening.
+    pub(crate) fn has_sealed_principals(&self) -> Result<bool> {
+        Ok(self.vault.load_unasked()?.records.iter().any(is_record_of))
+    }
+
     /// Whether a certificate of one of them is in a file, as far as can be seen: one that azward took in is not.
     pub(crate) fn has_certificate_files(&self) -> bool {
         let text = self.principals.read().ok().flatten().unwrap_or_default();

@@ -119,7 +119,7 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     let has_no_guardian = is_guarded || !ground.scenario.is_a_run || ground.scenario.has_keyring;
     let is_left_to_next = if is_killed { has_no_guardian } else { call.place.name == "unlink" };
     if !ground.msal_locks().is_empty() && !is_left_to_next && !is_of_the_list {
-        verdict.find(Wrong::Lock, "it is left behind");
+        verdict.find(Wrong::Lock, format!("{:?} is left behind", ground.msal_locks()));
     }
     let lost = |ground: &Ground| ground.scenario.treasure.and_then(|treasure| treasure.lost(ground));
     if let Some(what) = lost(ground) {
@@ -134,7 +134,7 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
     let login = if is_login_lost { Login::WentWithGuardian } else { Login::IsKept };
     next(ground, known, number, login, &mut verdict);
     if !ground.msal_locks().is_empty() && !is_of_the_list {
-        verdict.find(Wrong::Lock, "it is left behind after the next az");
+        verdict.find(Wrong::Lock, format!("{:?} is left behind after the next az", ground.msal_locks()));
     }
     if let Some(what) = lost(ground) {
         verdict.find(Wrong::Lost, format!("{what} after the next az"));
