@@ -6,7 +6,7 @@
 //! Beside that, the SDKs' credentials where there is nothing but an endpoint of azward's, in a network that reaches nothing else
 //! ([`served`]).
 //!
-//! `cargo test` does a sample. In full, as `.ci/run` has it: `AZWARD_CALLERS=full cargo test --test callers -- --nocapture`. A
+//! `cargo test` does a sample. In full, as `.ci/long` has it: `AZWARD_CALLERS=full cargo test --test callers -- --nocapture`. A
 //! caller whose language is missing on this machine is told as missing. With the beginnings of names, between commas, in place
 //! of `full` it is about those callers.
 

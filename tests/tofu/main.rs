@@ -1,7 +1,7 @@
 //! A whole OpenTofu plan and apply over azward and over the bare az: 130 resources, ten at a time, with a token that
 //! falls due in the middle. Both end with the same resources and the same state.
 //!
-//! `cargo test --test tofu -- --ignored --nocapture`, as `.ci/run` has it: the first builds OpenTofu, which takes
+//! `cargo test --test tofu -- --ignored --nocapture`, as `.ci/long` has it: the first builds OpenTofu, which takes
 //! minutes, and where that is not to be had it is told as missing. So is azapi, Azure's own provider, which the module
 //! proxy refuses to whoever runs this; in its place is `tests/tofu/provider`.
 
