@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     let name = arguments.next();
     let arguments: Vec<OsString> = arguments.collect();
     let context = Context::from_process();
+    // Elsewhere it is small enough.
+    #[cfg(not(target_os = "linux"))]
+    let context = context.helped_by(azward::helper::Helper::Here(azward::helper::here));
     if guardian::is_called_for(name.as_deref()) {
         guard::guard(context);
         return ExitCode::SUCCESS;

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::helper::Helper;
 use crate::home_lock::HomeLock;
 use crate::marker;
 use crate::sys::{self, Stream};
@@ -26,6 +27,8 @@ pub struct Context {
     pub azward_home: PathBuf,
     /// The lock over all of it.
     pub home_lock: HomeLock,
+    /// Who does what this program is too small for: the `azward` beside it, where nothing else is said.
+    pub helper: Helper,
     /// Whether a person can be asked something: stdin and stderr are both terminals.
     pub is_interactive: bool,
 }
@@ -54,7 +57,14 @@ impl Context {
         let azward_home = std::path::absolute(&azward_home).unwrap_or(azward_home);
         let home_lock = HomeLock::of(&azward_home, executable.as_deref());
         let (added, directory) = (Vec::new(), PathBuf::new());
-        Self { environment, added, executable, directory, home, azward_home, home_lock, is_interactive: false }
+        let helper = Helper::beside(executable.as_deref());
+        Self { environment, added, executable, directory, home, azward_home, home_lock, helper, is_interactive: false }
+    }
+
+    /// The same with this helper.
+    #[must_use]
+    pub fn helped_by(self, helper: Helper) -> Self {
+        Self { helper, ..self }
     }
 
     /// An environment variable, `None` when it is unset or empty.

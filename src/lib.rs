@@ -9,6 +9,7 @@ pub mod consent;
 pub mod context;
 pub mod credentials;
 pub mod failure;
+pub mod helper;
 pub mod home;
 mod home_lock;
 pub mod in_use;

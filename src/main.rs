@@ -13,6 +13,7 @@ use azward::app::App;
 use azward::commands;
 use azward::commands::completions;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::home::Care;
 use azward::run::{guard, guardian};
 use azward::sys;
@@ -26,8 +27,13 @@ static HEAP: sys::WipedHeap = sys::WipedHeap;
 fn main() -> ExitCode {
     sys::harden();
     ui::report_panics();
-    let context = Context::from_process();
-    if guardian::is_called_for(std::env::args_os().next().as_deref()) {
+    let name = std::env::args_os().next();
+    #[cfg(target_os = "linux")]
+    if helper::is_called_for(name.as_deref()) {
+        return helper::serve();
+    }
+    let context = Context::from_process().helped_by(Helper::Here(helper::here));
+    if guardian::is_called_for(name.as_deref()) {
         guard::guard(context);
         return ExitCode::SUCCESS;
     }

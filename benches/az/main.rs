@@ -20,6 +20,7 @@ use azward::azure::HttpsUrl;
 use azward::azure::Owner;
 use azward::context::Context;
 use azward::credentials::msal::Redeemable;
+use azward::helper::{self, Helper};
 use azward::run::{guard, guardian};
 use azward::secret::Secret;
 use azward::tokens::entra::{Capability, Client, Manner};
@@ -35,7 +36,7 @@ const FEW: usize = 7;
 fn main() {
     // A guardian is the program that started it under another name.
     if guardian::is_called_for(std::env::args_os().next().as_deref()) {
-        return guard::guard(Context::from_process());
+        return guard::guard(Context::from_process().helped_by(Helper::Here(helper::here)));
     }
     let sandbox = Sandbox::new().with_real_az();
     install(&sandbox.shim());
@@ -216,7 +217,7 @@ impl Bench<'_> {
     /// One refresh request on a new connection, without anything around it.
     fn bare_request(&self) -> Times {
         let environment = self.sandbox.environment();
-        let context = Context::new(environment, None);
+        let context = Context::new(environment, None).helped_by(Helper::Here(helper::here));
         let wanted = TokenKey {
             who: Who::Person,
             username: User::Alice.username().to_owned(),
@@ -236,7 +237,7 @@ impl Bench<'_> {
         let times = (0..40).map(|_| {
             let began = Instant::now();
             let manner = Manner::of(&context, Path::new(""), &wanted.authority).unwrap();
-            Client::of(&context, &manner, std::time::Duration::from_secs(5)).unwrap().send(&request).unwrap();
+            Client::of(&context, &manner, std::time::Duration::from_secs(5)).send(&request).unwrap();
             eprint!(".");
             began.elapsed()
         });

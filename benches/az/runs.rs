@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::run::guardian::Guardian;
 use azward::settings::Settings;
 use azward::store::CredentialStore;
@@ -37,7 +38,7 @@ impl Bench<'_> {
 
     /// In this very process, so that nothing else is measured.
     pub(crate) fn parts(&self) {
-        let context = Context::new(self.sandbox.environment(), None);
+        let context = Context::new(self.sandbox.environment(), None).helped_by(Helper::Here(helper::here));
         let guardian = timed(|| {
             let began = Instant::now();
             let guardian = Guardian::start(&context);

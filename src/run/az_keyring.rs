@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::azure::encryption_setting::By;
 use crate::azure::profile::Profile;
 use crate::azure::token_storage::{self, Clue, Sign};
-use crate::credentials::keyring_items::KeyringItem;
+use crate::credentials::keyring_items;
 use crate::credentials::msal::{Listed, TokenCache, with_entries_from, without_entries_of};
 use crate::credentials::origin::{Order, Origin};
 use crate::credentials::service_principals::{
@@ -21,6 +21,7 @@ use crate::credentials::service_principals::{
 };
 use crate::credentials::{CredentialFile, Document, MsalLock};
 use crate::failure::{Failure, Kind, Result};
+use crate::helper::{Helper, KeyringItem};
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::run::whole_files::remove;
@@ -48,8 +49,9 @@ fn list_item(sign: Sign) -> Option<KeyringItem> {
 }
 
 /// What an item has, as text; `None` where that is none.
-fn text_of(item: KeyringItem) -> Result<Option<Secret>> {
-    Ok(item.read()?.filter(|text| std::str::from_utf8(text.expose()).is_ok_and(|text| !text.trim().is_empty())))
+fn text_of(helper: &Helper, item: KeyringItem) -> Result<Option<Secret>> {
+    let is_text = |text: &Secret| std::str::from_utf8(text.expose()).is_ok_and(|text| !text.trim().is_empty());
+    Ok(keyring_items::read(helper, item)?.filter(is_text))
 }
 
 /// The token cache in it and the list of principals begin differently, and the shared one is either.
@@ -106,7 +108,7 @@ impl CredentialStore<'_> {
 
     fn take_in_item(&self, item: KeyringItem, sign: Sign) -> Result<usize> {
         // Seen before anything is locked or asked for; what is done is done with what is there then.
-        let Some(text) = text_of(item)? else {
+        let Some(text) = text_of(self.helper(), item)? else {
             if item != KeyringItem::SecretStore && self.vault.exists() {
                 self.use_the_file()?;
             }
@@ -144,7 +146,7 @@ impl CredentialStore<'_> {
     fn take_in_cache(&self, item: KeyringItem, sign: Sign, profile: &Profile, nobody: &NobodyNeedsIt) -> Result<usize> {
         let section = self.prepared()?.enter()?;
         let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
-        let Some(text) = text_of(item)?.filter(|text| !is_list(text)) else { return Ok(0) };
+        let Some(text) = text_of(self.helper(), item)?.filter(|text| !is_list(text)) else { return Ok(0) };
         let kept = TokenCache::parse(text.expose_text())?;
         let listed = Listed::of(&kept, profile)?;
         let merged = with_entries_from(&section.cache.parse()?, &kept, |entry| listed.has(entry))?;
@@ -154,8 +156,8 @@ impl CredentialStore<'_> {
         let (taken, scrubbed) = self.stored(opened, &cache)?;
         // First, or it would stay there if this were killed now. What the file then lacks the vault has, too (`use_the_file`).
         match without_entries_of(&kept, &listed)? {
-            Some(rest) => item.write(&rest)?,
-            None => item.remove()?,
+            Some(rest) => keyring_items::write(self.helper(), item, &rest)?,
+            None => keyring_items::remove(self.helper(), item)?,
         }
         section.cache.end_exposure(scrubbed.as_deref().unwrap_or(&merged), nobody)?;
         // From here on it is the file that is read, and the later of the two.
@@ -167,7 +169,7 @@ impl CredentialStore<'_> {
     fn take_in_list(&self, item: KeyringItem, sign: Sign, profile: &Profile, nobody: &NobodyNeedsIt) -> Result<usize> {
         let (vault, section) = self.prepared()?.enter_principals()?;
         let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
-        let Some(text) = text_of(item)?.filter(is_list) else { return Ok(0) };
+        let Some(text) = text_of(self.helper(), item)?.filter(is_list) else { return Ok(0) };
         let kept = ServicePrincipals::parse(text.expose_text())?;
         let merged = with_principals(&section.parse()?, &listed_in(&kept, profile));
         let list = ServicePrincipals::parse(&merged)?;
@@ -175,8 +177,8 @@ impl CredentialStore<'_> {
         opened.harvest_principals(&list, Origin::Sweep, Order::Unknown, Replaced::IsBack)?;
         let (taken, scrubbed) = self.stored(opened, &list)?;
         match without_listed(&kept, profile) {
-            Some(rest) => item.write(&rest)?,
-            None => item.remove()?,
+            Some(rest) => keyring_items::write(self.helper(), item, &rest)?,
+            None => keyring_items::remove(self.helper(), item)?,
         }
         section.end_exposure(scrubbed.as_deref().unwrap_or(&merged), nobody)?;
         self.note_adoption(taken, CLIENT_SECRETS);
@@ -206,7 +208,7 @@ impl CredentialStore<'_> {
     pub(super) fn put_cache_in_keyring(&self, sign: Sign, text: &str) -> Result<()> {
         let item = cache_item(sign);
         let _az_s = MsalLock::acquire(&self.sign(sign), LOCK_DEADLINE)?;
-        let there = text_of(item)?;
+        let there = text_of(self.helper(), item)?;
         if there.as_ref().is_some_and(is_list) {
             return Err(is_a_principal_s());
         }
@@ -214,8 +216,8 @@ impl CredentialStore<'_> {
         let cache = TokenCache::parse(text)?;
         // Nothing stays behind: the file is about to go.
         let whole = with_entries_from(&there, &cache, |_| true)?;
-        item.write(&whole)?;
-        read_back(item, &whole)?;
+        keyring_items::write(self.helper(), item, &whole)?;
+        read_back(self.helper(), item, &whole)?;
         self.touch(&self.sign(sign))?;
         remove(&self.cache.target())
     }
@@ -227,11 +229,11 @@ impl CredentialStore<'_> {
     pub(super) fn put_list_in_keyring(&self, sign: Sign, text: &str) -> Result<bool> {
         let Some(item) = list_item(sign) else { return Ok(false) };
         let _az_s = MsalLock::acquire(&self.principals_sign(sign), LOCK_DEADLINE)?;
-        let there = text_of(item)?;
+        let there = text_of(self.helper(), item)?;
         let there = ServicePrincipals::parse(there.as_ref().map_or("", Secret::expose_text))?;
         let whole = with_principals(&there, &all_in(&ServicePrincipals::parse(text)?));
-        item.write(&whole)?;
-        read_back(item, &whole)?;
+        keyring_items::write(self.helper(), item, &whole)?;
+        read_back(self.helper(), item, &whole)?;
         self.touch(&self.principals_sign(sign))?;
         remove(&self.principals.target())?;
         Ok(true)
@@ -245,6 +247,10 @@ impl CredentialStore<'_> {
         touched.map_err(|error| Failure::storage("touch", path, &error))
     }
 
+    fn helper(&self) -> &Helper {
+        &self.app.context.helper
+    }
+
     fn sign(&self, sign: Sign) -> PathBuf {
         self.config_dir.path().join(sign.name())
     }
@@ -254,8 +260,8 @@ impl CredentialStore<'_> {
     }
 }
 
-fn read_back(item: KeyringItem, text: &str) -> Result<()> {
-    match item.read()? {
+fn read_back(helper: &Helper, item: KeyringItem, text: &str) -> Result<()> {
+    match keyring_items::read(helper, item)? {
         Some(there) if there.expose() == text.as_bytes() => Ok(()),
         _ => Err(Failure::new(
             Kind::KeyUnavailable,

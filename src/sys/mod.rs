@@ -27,6 +27,8 @@ mod users;
 mod waits;
 
 pub use apart::ask;
+#[cfg(target_os = "linux")]
+pub use apart::set_apart_for_this_thread;
 #[cfg(unix)]
 pub use child::WaitingChild;
 pub use child::{ChildProcess, Program};

@@ -78,10 +78,7 @@ pub(super) fn redeem(
             false => return denied("not asked: the same request was denied a moment ago"),
         }
     }
-    let client = match Client::of(&store.app.context, manner, budget.left() + GRACE_AFTER_SIGNAL) {
-        Ok(client) => Arc::new(client),
-        Err(token_error) => return Ok(Redeemed::LeftToAz(token_error.what)),
-    };
+    let client = Arc::new(Client::of(&store.app.context, manner, budget.left() + GRACE_AFTER_SIGNAL));
     let mut refused = Vec::new();
     loop {
         flight.expect_silence(&source.fingerprint(), now(), budget.patience);

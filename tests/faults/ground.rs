@@ -8,6 +8,7 @@ use std::process::Command;
 
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::settings::Settings;
 use azward::vault::{Contents, CredentialKind, Vault};
 use entra::{Entra, Request, Rolling, User};
@@ -190,7 +191,7 @@ impl Ground {
     }
 
     fn contents(&self) -> Contents {
-        let context = Context::new(self.sandbox.environment(), None);
+        let context = Context::new(self.sandbox.environment(), None).helped_by(Helper::Here(helper::here));
         let settings = Settings::load(&context.azward_home).unwrap_or_default();
         Vault::of(&context, &settings, &ConfigDir::of(&context)).load().unwrap_or_default()
     }

@@ -226,6 +226,8 @@ impl Tracer {
                 let thread = self.threads.entry(pid).or_default();
                 *thread = Thread { number: thread.number, is_guardian_s: true, ..Thread::default() };
             }
+            // What the network and the keyring say is not struck, but what the shim makes of it.
+            libc::PTRACE_EVENT_EXEC if is_called(pid, "azward-helper") => return ptrace::detach(pid, None),
             // Another program now: the real az, or the guardian.
             libc::PTRACE_EVENT_EXEC => {
                 if self.subject == Subject::Guardian && !is_guardian(pid) {
@@ -307,7 +309,11 @@ impl Tracer {
 
 /// Whether a process that has just become another program is a guardian now.
 fn is_guardian(pid: Pid) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"azward-guardian"))
+    is_called(pid, "azward-guardian")
+}
+
+fn is_called(pid: Pid, name: &str) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(name.as_bytes()))
 }
 
 /// Whether a thread is one of this process.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::settings::Settings;
 use azward::vault::Vault;
 use entra::{Entra, SUBSCRIPTION_1, User};
@@ -138,7 +139,7 @@ fn nothing_is_locked(sandbox: &Sandbox, tally: &mut Tally) {
 
 /// The endpoint takes what the vault has of alice's.
 fn vault_has_a_good_token(sandbox: &Sandbox, entra: &Entra, tally: &mut Tally) {
-    let context = Context::new(sandbox.environment(), None);
+    let context = Context::new(sandbox.environment(), None).helped_by(Helper::Here(helper::here));
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).unwrap();
     let contents = match Vault::of(&context, &settings, &config_dir).load() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::settings::Settings;
 use azward::vault::{Contents, Vault};
 use entra::{Entra, User};
@@ -178,7 +179,7 @@ fn the_vault(sandbox: &Sandbox) -> Result<Contents, String> {
     if !sandbox.azward_home().exists() {
         return Err("there is no azward home".to_owned());
     }
-    let context = Context::new(sandbox.environment(), None);
+    let context = Context::new(sandbox.environment(), None).helped_by(Helper::Here(helper::here));
     let config_dir = ConfigDir::at(&sandbox.config_dir());
     let settings = Settings::load(&context.azward_home).map_err(|failure| failure.to_string())?;
     Vault::of(&context, &settings, &config_dir).load().map_err(|failure| failure.to_string())

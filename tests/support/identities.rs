@@ -3,6 +3,7 @@
 use azward::app::App;
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::home::Care;
 use azward::vault::{Beside, Vault};
 
@@ -10,7 +11,7 @@ use super::sandbox::Sandbox;
 
 /// Leaves every token that is kept so many seconds of so many.
 pub(crate) fn age(sandbox: &Sandbox, seconds_left: i64, lifetime: i64) {
-    let context = Context::new(sandbox.environment(), None);
+    let context = Context::new(sandbox.environment(), None).helped_by(Helper::Here(helper::here));
     let app = App::new(context, Care::Look);
     let config_dir = ConfigDir::of(&app.context);
     let vault = Vault::of(&app.context, &app.settings, &config_dir);

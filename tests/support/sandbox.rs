@@ -69,6 +69,8 @@ impl Sandbox {
         }
         let (shim, wrapped_az) = (root.join("bin/az"), root.join("real/az"));
         install(&programs::shim(), &shim);
+        // As the installer has it.
+        install(&programs::azward(), &root.join("bin/azward"));
         // Whatever the machine's can: every box has the same key stores.
         symlink("/bin/false", root.join(SYSTEMD_CREDS)).expect("the box is empty");
         let closed = fs::Permissions::from_mode(0o700);

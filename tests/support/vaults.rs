@@ -5,6 +5,7 @@ use std::fs;
 
 use azward::azure::ConfigDir;
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::settings::Settings;
 use azward::vault::Vault;
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub(crate) fn entries_in_each(sandbox: &Sandbox) -> Vec<(String, Vec<Value>)> {
         fs::copy(file.path(), home.join("vaults").join(format!("{stem}.vault"))).expect("the box can be written");
         let mut environment = sandbox.environment();
         environment.insert("AZWARD_HOME".into(), home.clone().into());
-        let context = Context::new(environment, None);
+        let context = Context::new(environment, None).helped_by(Helper::Here(helper::here));
         let vault = Vault::of(&context, &Settings::default(), &ConfigDir::at(&sandbox.config_dir()));
         let contents = vault.load().unwrap_or_default();
         let entries = contents.records.iter().map(|kept| kept.entry.expose());

@@ -26,7 +26,7 @@ pub(super) fn look(app: &App, store: &CredentialStore<'_>, seen: &mut Seen<'_>) 
     let endpoint = &cloud.active_directory;
     let shown = endpoint.to_string();
     let manner = Manner::of(&app.context, &az.path, endpoint);
-    let greeted = manner.and_then(|manner| Client::of(&app.context, &manner, PATIENCE)?.greet(endpoint));
+    let greeted = manner.and_then(|manner| Client::of(&app.context, &manner, PATIENCE).greet(endpoint));
     match greeted {
         Ok(Some(theirs)) => {
             let ahead = app.context.now() - theirs;

@@ -17,6 +17,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The most that is read of what it says, in bytes.
 const MOST: u64 = 1024 * 1024;
 
+/// Has a program run apart from this process's terminal and session, for no longer than the thread that starts it.
+#[cfg(target_os = "linux")]
+pub fn set_apart_for_this_thread(command: &mut Command) {
+    platform::set_apart_for_this_thread(command);
+}
+
 /// What a program said on its standard output, and whether it ended well; `None` where it could not be started, or did not end
 /// in time.
 #[must_use]

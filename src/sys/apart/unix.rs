@@ -3,6 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
+#[cfg(target_os = "linux")]
+use rustix::process::set_parent_process_death_signal;
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
 
 pub(super) fn set_apart(command: &mut Command) {
@@ -12,6 +14,16 @@ pub(super) fn set_apart(command: &mut Command) {
             let _ = setsid();
             Ok(())
         });
+    }
+}
+
+/// Sets it apart, and has it killed when the thread that starts it ends.
+#[cfg(target_os = "linux")]
+pub(super) fn set_apart_for_this_thread(command: &mut Command) {
+    set_apart(command);
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
 }
 

@@ -1,26 +1,21 @@
-//! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), a deadline that its
-//! caller sets, no redirect, and nothing read from the environment by the HTTP client itself. What
-//! this client cannot do as az does is a [`TokenError`] that leaves the matter to the real az.
+//! HTTPS to the token endpoint: the trust and the way that az has (`trust.rs`, `route.rs`), and a deadline that its
+//! caller sets; a [`Helper`] sends it. What cannot be done as az does it is a [`TokenError`] that leaves the matter to the real az.
 //!
 //! It is here that what is redeemed is sent, and here that the host it is sent to is compared with the one that issued it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
 use ureq::http::Uri;
-use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::azure::HttpsUrl;
 use crate::azure::known_az::KnownAz;
 use crate::azure::version::Version;
 use crate::context::Context;
+use crate::helper::{Exchange, Helper, Method};
 use crate::secret::Secret;
 use crate::sys;
-use crate::tokens::entra::resolver::OnThread;
 use crate::tokens::entra::route::Route;
 use crate::tokens::entra::trust::Trust;
 use crate::tokens::entra::{Capability, GrantRequest, Granted, Reason, TokenError};
@@ -40,9 +35,11 @@ pub struct Manner {
 /// A client of the token endpoint.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    helper: Helper,
+    trust: Trust,
     route: Route,
     capability: Capability,
+    deadline: Duration,
 }
 
 impl Manner {
@@ -75,35 +72,19 @@ impl Manner {
 }
 
 impl Client {
-    /// The client that speaks in this manner, and takes no longer for a request than `deadline`. Reads the trusted
-    /// certificates, which takes some milliseconds: for who is about to send.
-    ///
-    /// # Errors
-    /// A [`TokenError`] that leaves it to az.
-    pub fn of(context: &Context, manner: &Manner, deadline: Duration) -> Result<Self, TokenError> {
-        let proxy = match &manner.route {
+    /// The client that speaks in this manner, and takes no longer for a request than `deadline`.
+    #[must_use]
+    pub fn of(context: &Context, manner: &Manner, deadline: Duration) -> Self {
+        let (trust, route, capability) = (manner.trust.clone(), manner.route.clone(), manner.capability);
+        Self { helper: context.helper.clone(), trust, route, capability, deadline }
+    }
+
+    fn exchange(&self, method: Method, url: String) -> Exchange {
+        let proxy = match &self.route {
             Route::Direct => None,
-            Route::Proxy(host, port) => {
-                let proxy = Proxy::builder(ProxyProtocol::Http).host(host).port(*port).build();
-                Some(proxy.map_err(|_| TokenError::left_to_az("its proxy is not understood"))?)
-            }
+            Route::Proxy(host, port) => Some((host.clone(), *port)),
         };
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .root_certs(manner.trust.roots(context.now())?)
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .https_only(true)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .timeout_global(Some(deadline))
-            .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
-        Ok(Self { agent, route: manner.route.clone(), capability: manner.capability })
+        Exchange::new(method, url, self.deadline, BODY_BOUND).securely(self.trust.path().to_owned(), proxy)
     }
 
     /// What requests declare of it.
@@ -126,24 +107,19 @@ impl Client {
         if !goes_home(&uri, request) {
             return Err(elsewhere());
         }
-        let form = "application/x-www-form-urlencoded";
-        let mut post = self.agent.post(uri).content_type(form).header("Accept", "application/json");
+        let text = |text: &str| Secret::from_text(text.to_owned());
+        let mut exchange = self
+            .exchange(Method::Post, request.url())
+            .header("Content-Type", text("application/x-www-form-urlencoded"))
+            .header("Accept", text("application/json"))
+            .body(Secret::new(request.body().to_vec()));
         if let Some(mailbox) = request.anchor_mailbox() {
-            post = post.header("X-AnchorMailbox", mailbox);
+            exchange = exchange.header("X-AnchorMailbox", text(&mailbox));
         }
-        let sent = post.send(request.body().as_slice());
-        let mut response = sent.map_err(|error| self.token_error(&error))?;
-        let status = response.status().as_u16();
-        let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        let has_retry_after = response.headers().contains_key("retry-after");
-        let retry_after = header.and_then(|text| text.trim().parse().ok());
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(BODY_BOUND)
-            .read_to_vec()
-            .map_err(|error| self.token_error(&error))?;
-        let body = Secret::new(body);
+        let reply = self.helper.exchange(exchange)?;
+        let (status, retry_after) = (reply.status, reply.retry_after());
+        let has_retry_after = reply.headers("retry-after").next().is_some();
+        let body = reply.into_body();
         // What MSAL keeps too.
         let is_kept = status == 400 && !has_retry_after && !request.is_echoed_in(&body);
         let kept = is_kept.then(|| body.duplicate());
@@ -164,29 +140,9 @@ impl Client {
             "" => format!("{endpoint}/organizations/v2.0/.well-known/openid-configuration"),
             _ => format!("{endpoint}/.well-known/openid-configuration"),
         };
-        let response = self.agent.get(url).call().map_err(|error| self.token_error(&error))?;
-        let date = response.headers().get("date").and_then(|value| value.to_str().ok());
+        let reply = self.helper.exchange(self.exchange(Method::Get, url))?;
+        let date = reply.headers("date").next();
         Ok(date.and_then(|text| DateTime::parse_from_rfc2822(text).ok()).map(|date| date.timestamp()))
-    }
-
-    /// Why the request failed. A proxy that is there and breaks off, or says something else than HTTP, may treat az
-    /// otherwise; one that is not there is not there for az either.
-    fn token_error(&self, error: &ureq::Error) -> TokenError {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        let token_error = TokenError::of(error);
-        let breaks_off = match error {
-            ureq::Error::Io(error) => {
-                matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-            }
-            ureq::Error::Protocol(_) => true,
-            _ => false,
-        };
-        match self.route {
-            Route::Proxy(..) if breaks_off && token_error.reason == Reason::Unavailable => {
-                TokenError::left_to_az("the proxy failed")
-            }
-            _ => token_error,
-        }
     }
 }
 

@@ -8,17 +8,16 @@ mod client;
 mod grant_request;
 mod granted_entries;
 mod granted_fields;
-mod resolver;
 mod route;
 mod token_error;
 mod token_response;
 mod trust;
 
+pub(crate) use certificate::is_root;
 pub use client::{Client, Denial, Manner};
 pub(in crate::tokens) use grant_request::CP1;
 pub use grant_request::{Capability, Field, GrantRequest};
 pub use granted_fields::GrantedFields;
-pub(in crate::tokens) use resolver::OnThread;
 pub(in crate::tokens) use route::be_direct_over_http;
 pub use token_error::{LONGEST_RETRY_AFTER, RETRY_AFTER_SILENCE, Reason, TokenError};
 pub use token_response::Granted;

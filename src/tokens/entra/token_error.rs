@@ -1,7 +1,7 @@
 //! Why there is no access token, in words of our own: what an endpoint or a proxy says is never told, but for codes of a
 //! bounded form (RFC 6749, 5.2), because one that echoes what it was sent would have the refresh token told.
 
-use std::io::ErrorKind;
+use serde::{Deserialize, Serialize};
 
 /// The longest time for which anybody is told not to ask again, in seconds.
 pub const LONGEST_RETRY_AFTER: i64 = 3600;
@@ -17,7 +17,7 @@ const NUMBERS: usize = 8;
 const TOO_HIGH: i64 = 100_000_000;
 
 /// Why there is no access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenError {
     /// What happened, for the journal: an error's code, a status, never a token.
     pub what: String,
@@ -28,7 +28,7 @@ pub struct TokenError {
 }
 
 /// What kind of error it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// There was none that is one, or one that asks for time, or nobody to ask.
     Unavailable,
@@ -82,39 +82,6 @@ impl TokenError {
         let retry_after = retry_after.unwrap_or(5).clamp(1, LONGEST_RETRY_AFTER);
         Self { what: what.into(), retry_after, reason: Reason::Unavailable }
     }
-
-    /// The request failed on its way.
-    #[must_use]
-    pub(in crate::tokens) fn of(error: &ureq::Error) -> Self {
-        use ureq::Error;
-        let silence = |why: &str| Self::unreachable(format!("the endpoint could not be reached: {why}"));
-        match error {
-            // A proxy that wants to know who asks, or that does not go there: az may be let through.
-            Error::ConnectProxyFailed(_) => Self::left_to_az("the proxy refused"),
-            Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => Self::untrusted(),
-            Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Self::untrusted(),
-            Error::Io(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Self::silent(),
-            Error::Io(error) => silence(reason_of(error.kind())),
-            Error::Timeout(_) => Self::silent(),
-            Error::HostNotFound => silence("no such host"),
-            _ => silence("what answered is not HTTP"),
-        }
-    }
-
-    /// TLS failed; OpenSSL, which az has, takes certificates that rustls does not.
-    fn untrusted() -> Self {
-        Self::left_to_az("there is no TLS to be had with the endpoint")
-    }
-}
-
-fn reason_of(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::ConnectionRefused => "connection refused",
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => "connection lost",
-        ErrorKind::UnexpectedEof => "connection closed",
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "no way there",
-        _ => "connection failed",
-    }
 }
 
 /// A code of the form that they have; of anything else nothing is told, not even a part.
@@ -142,26 +109,6 @@ mod tests {
             assert_eq!(told(odd, odd, &[-1, i64::MAX, TOO_HIGH]), "the endpoint refused", "{odd:?}");
         }
         assert!(told("a", &long[1..], &[7; 100_000]).len() < 256);
-    }
-
-    #[test]
-    fn of_a_failure_on_the_way_only_its_kind_is_told() {
-        let hush = || "hush".to_owned();
-        for error in [
-            ureq::Error::Io(std::io::Error::other("hush")),
-            ureq::Error::Io(std::io::Error::other(rustls::Error::General(hush()))),
-            ureq::Error::BadUri(hush()),
-            ureq::Error::RequireHttpsOnly(hush()),
-            ureq::Error::ConnectProxyFailed(hush()),
-            ureq::Error::Rustls(rustls::Error::General(hush())),
-            ureq::Error::Other("hush".into()),
-        ] {
-            let token_error = TokenError::of(&error);
-            assert!(!token_error.what.contains("hush"), "{token_error:?}");
-            let is_az_s = !matches!(error, ureq::Error::Io(ref error) if !error.get_ref().unwrap().is::<rustls::Error>())
-                && !matches!(error, ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Other(_));
-            assert_eq!(token_error.reason == Reason::LeftToAz, is_az_s, "{error}");
-        }
     }
 
     #[test]

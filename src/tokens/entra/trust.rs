@@ -8,14 +8,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use ureq::tls::{Certificate, RootCerts};
-
 use crate::azure::installation::Installation;
 use crate::context::Context;
 use crate::tokens::entra::TokenError;
-use crate::tokens::entra::certificate::is_root;
 
 /// The file of trusted certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,25 +42,5 @@ impl Trust {
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.0
-    }
-
-    /// The roots in it at the time `now`, in seconds since the epoch.
-    ///
-    /// # Errors
-    /// A [`TokenError`] that leaves it to az, for a file that OpenSSL may well refuse as a whole, or that has no root.
-    pub(super) fn roots(&self, now: i64) -> Result<RootCerts, TokenError> {
-        let left = || TokenError::left_to_az("the file of the certificates that it trusts is not understood");
-        let pem = std::fs::read(&self.0).map_err(|_| left())?;
-        let mut roots = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| left())?;
-            if is_root(&certificate, now) {
-                roots.push(Certificate::from_der(&certificate).to_owned());
-            }
-        }
-        if roots.is_empty() {
-            return Err(left());
-        }
-        Ok(RootCerts::from(roots))
     }
 }

@@ -6,10 +6,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use ureq::http::HeaderMap;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
+use crate::helper::Reply;
 use crate::secret::Secret;
 use crate::sys;
 
@@ -60,18 +60,18 @@ impl Keys {
         }
     }
 
-    /// The key that an answer with these headers asks for.
+    /// The key that an answer asks for.
     ///
     /// # Errors
     /// Why there is none, in a clause.
-    pub(super) fn of_challenge(&self, headers: &HeaderMap) -> Result<Secret, &'static str> {
+    pub(super) fn of_challenge(&self, reply: &Reply) -> Result<Secret, &'static str> {
         // With that MSAL takes the answer for the next request's as well.
-        if headers.contains_key("retry-after") {
+        if reply.headers("retry-after").next().is_some() {
             return Err("asks for time with its challenge");
         }
-        let mut challenges = headers.get_all("www-authenticate").iter();
+        let mut challenges = reply.headers("www-authenticate");
         let challenge = challenges.next().filter(|_| challenges.next().is_none());
-        let realm = challenge.and_then(|value| realm(value.to_str().ok()?));
+        let realm = challenge.and_then(realm);
         let name = realm.and_then(|realm| self.name(realm)).ok_or("has a challenge that is not understood")?;
         key(&self.0.join(name)).ok_or("has a key that cannot be used")
     }
@@ -113,12 +113,10 @@ fn key(path: &Path) -> Option<Secret> {
 mod tests {
     use std::fs;
 
-    use ureq::http::HeaderValue;
-
     use super::*;
 
-    fn challenge(text: &str) -> HeaderMap {
-        HeaderMap::from_iter([("www-authenticate".parse().unwrap(), HeaderValue::from_str(text).unwrap())])
+    fn challenge(text: &str) -> Reply {
+        Reply::with_headers([("www-authenticate", text)])
     }
 
     #[test]
@@ -127,7 +125,7 @@ mod tests {
         let keys = Keys(directory.path().to_owned());
         let here = directory.path().display();
         fs::write(directory.path().join("0a-1_B.key"), "c2VjcmV0==").unwrap();
-        let found = |headers: &HeaderMap| keys.of_challenge(headers).ok().map(|key| key.expose_text().to_owned());
+        let found = |reply: &Reply| keys.of_challenge(reply).ok().map(|key| key.expose_text().to_owned());
         for scheme in ["Basic realm", "basic realm", "BASIC REALM"] {
             let headers = challenge(&format!("{scheme}={here}/0a-1_B.key"));
             assert_eq!(found(&headers).as_deref(), Some("c2VjcmV0=="), "{scheme}");
@@ -160,13 +158,12 @@ mod tests {
         ] {
             assert!(found(&challenge(&text)).is_none(), "{text}");
         }
-        let mut twice = challenge(&format!("Basic realm={here}/0a-1_B.key"));
-        twice.append("www-authenticate", HeaderValue::from_static("Negotiate"));
+        let own = format!("Basic realm={here}/0a-1_B.key");
+        let twice = Reply::with_headers([("www-authenticate", &own), ("www-authenticate", "Basic realm=x")]);
         assert!(found(&twice).is_none());
-        let mut later = challenge(&format!("Basic realm={here}/0a-1_B.key"));
-        later.insert("retry-after", HeaderValue::from_static("0"));
+        let later = Reply::with_headers([("www-authenticate", &own), ("retry-after", "1")]);
         assert!(found(&later).is_none());
-        assert!(found(&HeaderMap::new()).is_none());
+        assert!(found(&Reply::with_headers([])).is_none());
     }
 
     #[test]

@@ -7,16 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use ureq::http::Response;
-use ureq::typestate::WithoutBody;
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, RequestBuilder};
-use zeroize::Zeroizing;
 
 use super::endpoint::{Endpoint, Kind};
 use crate::azure::managed_identity::{IdKind, ManagedIdentity};
+use crate::helper::{Exchange, Helper, Method, Reply};
 use crate::secret::Secret;
-use crate::tokens::entra::{OnThread, Reason, TokenError};
+use crate::tokens::entra::{Reason, TokenError};
 
 /// More than any answer is.
 const BODY_BOUND: u64 = 256 * 1024;
@@ -67,73 +63,63 @@ impl Number {
 /// # Errors
 /// A [`TokenError`] when there is none.
 pub(super) fn ask(
+    helper: &Helper,
     endpoint: &Endpoint,
     identity: &ManagedIdentity,
     resource: &str,
     deadline: Duration,
     now: impl Fn() -> i64,
 ) -> Result<Granted, TokenError> {
-    let config = Agent::config_builder()
-        .proxy(None)
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
     let began = Instant::now();
     let send = |key: Option<&Secret>| {
-        let get = request(&agent, endpoint, identity, resource, key);
         let left = deadline.saturating_sub(began.elapsed());
-        get.config().timeout_global(Some(left)).build().call().map_err(|error| TokenError::of(&error))
+        helper.exchange(request(endpoint, identity, resource, key, left))
     };
-    let mut response = send(None)?;
+    let mut reply = send(None)?;
     if let Kind::Arc(keys) = &endpoint.kind {
-        expect(&response, 401)?;
-        let key = keys.of_challenge(response.headers());
-        response = send(Some(&key.map_err(|why| refused(format!("the instance endpoint {why}")))?))?;
+        expect(&reply, 401)?;
+        let key = keys.of_challenge(&reply);
+        reply = send(Some(&key.map_err(|why| refused(format!("the instance endpoint {why}")))?))?;
     }
-    let body = response.body_mut().with_config().limit(BODY_BOUND).read_to_vec();
-    let body = Secret::new(body.map_err(|error| TokenError::of(&error))?);
-    expect(&response, 200)?;
-    let granted = granted(&endpoint.kind, &body, now());
+    expect(&reply, 200)?;
+    let granted = granted(&endpoint.kind, &reply.into_body(), now());
     granted.ok_or_else(|| refused("the instance endpoint answered with something else than a token".to_owned()))
 }
 
 /// The request, with the key that it is to be sent with.
 fn request(
-    agent: &Agent,
     endpoint: &Endpoint,
     identity: &ManagedIdentity,
     resource: &str,
     key: Option<&Secret>,
-) -> RequestBuilder<WithoutBody> {
+    deadline: Duration,
+) -> Exchange {
     let version = match endpoint.kind {
         Kind::Imds => "2018-02-01",
         Kind::AppService(_) => "2019-08-01",
         Kind::Arc(_) => "2020-06-01",
     };
-    let mut get = agent.get(endpoint.url()).query("api-version", version).query("resource", resource);
+    let get = Exchange::new(Method::Get, endpoint.url().to_owned(), deadline, BODY_BOUND);
+    let mut get = get.query("api-version", version).query("resource", resource);
     if let ManagedIdentity::UserAssigned(kind, id) = identity {
         get = get.query(parameter(*kind, &endpoint.kind), id);
     }
-    get = get.header("Metadata", "true");
+    get = get.header("Metadata", Secret::from_text("true".to_owned()));
     if let Kind::AppService(header) = &endpoint.kind {
-        get = get.header("X-IDENTITY-HEADER", header.expose_text());
+        get = get.header("X-IDENTITY-HEADER", header.duplicate());
     }
-    if let Some(key) = key {
-        let value = Zeroizing::new(format!("Basic {}", key.expose_text()));
-        get = get.header("Authorization", value.as_str());
+    match key {
+        Some(key) => get.header("Authorization", Secret::new([b"Basic ", key.expose()].concat())),
+        None => get,
     }
-    get
 }
 
 /// Whether an answer has the status that it is to have.
-fn expect(response: &Response<Body>, expected: u16) -> Result<(), TokenError> {
-    let status = response.status().as_u16();
+fn expect(reply: &Reply, expected: u16) -> Result<(), TokenError> {
+    let status = reply.status;
     let what = format!("the instance endpoint answered {status}");
     if status == 429 || status >= 500 {
-        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        return Err(TokenError::busy(what, retry_after.and_then(|text| text.trim().parse().ok())));
+        return Err(TokenError::busy(what, reply.retry_after()));
     }
     if status == expected { Ok(()) } else { Err(refused(what)) }
 }

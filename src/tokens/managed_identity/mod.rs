@@ -224,7 +224,7 @@ fn ask(
     sys::take_signals();
     let deadline = budget.left().min(LONGEST_WAIT);
     let (context, resource) = (context.clone(), resource.to_owned());
-    let ask = move || client::ask(&endpoint, &identity, &resource, deadline, || context.now());
+    let ask = move || client::ask(&context.helper, &endpoint, &identity, &resource, deadline, || context.now());
     match wait::for_work("managed identity", deadline, GRACE_AFTER_SIGNAL, ask) {
         Ok(answer) => answer.map_err(Unanswered::Denied),
         Err(Unheard::Late) => Err(Unanswered::Denied(TokenError::silent())),

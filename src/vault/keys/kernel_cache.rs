@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::Prompting;
 use super::keyring::Keyring;
 #[cfg(target_os = "linux")]
-use super::keyring::{make_ready, user_of, within_time};
+use super::keyring::{user_of, within_time};
 #[cfg(target_os = "linux")]
 use super::master_key::hex;
 use super::master_key::{KeyId, MasterKey};
 #[cfg(target_os = "linux")]
-use super::refusal::Refusal;
+use crate::helper::Refusal;
 #[cfg(target_os = "linux")]
 use crate::secret::Secret;
 #[cfg(target_os = "linux")]
@@ -75,8 +75,8 @@ impl Keyring {
         // The first version's is where every session of the user can read it.
         self.forget_cached_of_first_version();
         let key = self.kernel.get(id)?;
-        let user = user_of(id);
-        let is_locked = within_time(LOCKED_OR_NOT, move || make_ready(&user, Prompting::Never));
+        let (user, helper) = (user_of(id), self.helper.clone());
+        let is_locked = within_time(LOCKED_OR_NOT, move || helper.make_ready(user, Prompting::Never));
         if let Err(Refusal::Locked | Refusal::LockedAndEmpty) = is_locked {
             self.kernel.forget(id);
             return None;

@@ -2,26 +2,19 @@
 //! keyrings that are merged, synchronised or carried to another machine never have two keys in one place. (The first
 //! version's user was `master-key:<fingerprint of the azward home>`; it is read where it has the key.) Every call runs on a
 //! thread of its own with a deadline, for a keyring may wait for a person for as long as a year: 60 s when a person is
-//! there, 3 s when nobody is. Before the Secret Service is asked for the key it is asked whether it is locked, because to
-//! read from it when it is would prompt. (After such a call the process has threads.)
+//! there, 3 s when nobody is. (After such a call the process has threads.) Who asks it is a [`Helper`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use keyring::{Entry, Error};
 
 use super::Prompting;
 use super::kernel_cache::KernelCache;
 use super::making::KeyLock;
 use super::master_key::{KeyId, MasterKey, hex};
-use super::refusal::Refusal;
-#[cfg(target_os = "linux")]
-use super::secret_service;
 use crate::failure::{Failure, Result};
-use crate::secret::{Secret, fingerprint};
+use crate::helper::{Helper, Refusal};
+use crate::secret::fingerprint;
 use crate::wait::{self, Unheard};
-
-pub(super) const SERVICE: &str = "azward";
 
 /// How long a person may take to unlock the keyring.
 const PERSON: Duration = Duration::from_secs(60);
@@ -32,6 +25,7 @@ const NOBODY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Keyring {
     azward_home: PathBuf,
+    pub(super) helper: Helper,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux keeps keys for a while"))]
     pub(super) kernel: KernelCache,
 }
@@ -48,8 +42,8 @@ pub(super) enum Found {
 }
 
 impl Keyring {
-    pub(super) fn of(azward_home: &Path, kernel: KernelCache) -> Self {
-        Self { azward_home: azward_home.to_owned(), kernel }
+    pub(super) fn of(azward_home: &Path, kernel: KernelCache, helper: &Helper) -> Self {
+        Self { azward_home: azward_home.to_owned(), helper: helper.clone(), kernel }
     }
 
     /// The user of the first version's entry.
@@ -88,21 +82,8 @@ impl Keyring {
     }
 
     fn read_users(&self, users: Vec<String>, prompting: Prompting) -> std::result::Result<Vec<MasterKey>, Refusal> {
-        let keys = within(prompting, move || {
-            for user in &users {
-                // One that is not there may be because the keyring is locked; the first version's name may still be.
-                let woken = make_ready(user, prompting);
-                if woken == Err(Refusal::LockedAndEmpty) && Some(user) != users.last() {
-                    continue;
-                }
-                woken?;
-                let keys = read_entry(user)?;
-                if !keys.is_empty() {
-                    return Ok(keys);
-                }
-            }
-            Ok(Vec::new())
-        })?;
+        let helper = self.helper.clone();
+        let keys = within(prompting, move || helper.read(users, prompting))?;
         Ok(keys.into_iter().filter_map(MasterKey::from_secret).collect())
     }
 
@@ -111,12 +92,10 @@ impl Keyring {
     /// next holder does.
     pub(super) fn write_and_read_back(&self, key: MasterKey, lock: KeyLock) -> Result<MasterKey> {
         let id = key.id();
-        let user = user_of(id);
+        let (user, helper) = (user_of(id), self.helper.clone());
         let keys = within(Prompting::Never, move || {
             let _lock = lock;
-            let entry = Entry::new(SERVICE, &user).map_err(|error| refusal_of(&error))?;
-            entry.set_secret(key.expose()).map_err(|error| refusal_of(&error))?;
-            read_entry(&user)
+            helper.write(user, key.secret())
         })?;
         let kept = keys.into_iter().filter_map(MasterKey::from_secret).find(|kept| kept.id() == id);
         kept.ok_or_else(|| Refusal::Refused.into())
@@ -133,51 +112,14 @@ impl Keyring {
     }
 
     fn remove_user(&self, user: String) -> Result<()> {
-        Ok(within(Prompting::Never, move || {
-            match Entry::new(SERVICE, &user).and_then(|entry| entry.delete_credential()) {
-                Ok(()) | Err(Error::NoEntry) => Ok(()),
-                Err(error) => Err(refusal_of(&error)),
-            }
-        })?)
+        let helper = self.helper.clone();
+        Ok(within(Prompting::Never, move || helper.remove(user))?)
     }
 }
 
 /// The user of a key's entry.
 pub(super) fn user_of(id: KeyId) -> String {
     format!("master-key:{}", hex(id))
-}
-
-/// Sees to it that the keyring can be read without a prompt.
-#[cfg(target_os = "linux")]
-pub(super) fn make_ready(user: &str, prompting: Prompting) -> std::result::Result<(), Refusal> {
-    secret_service::make_ready(SERVICE, user, prompting)
-}
-
-/// Only the Secret Service can be asked beforehand.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn make_ready(_user: &str, _patience: Prompting) -> std::result::Result<(), Refusal> {
-    Ok(())
-}
-
-fn read_entry(user: &str) -> std::result::Result<Vec<Secret>, Refusal> {
-    let entry = Entry::new(SERVICE, user).map_err(|error| refusal_of(&error))?;
-    match entry.get_secret() {
-        Ok(secret) => Ok(vec![Secret::new(secret)]),
-        Err(Error::NoEntry) => Ok(Vec::new()),
-        Err(Error::Ambiguous(entries)) => {
-            Ok(entries.iter().filter_map(|entry| entry.get_secret().ok()).map(Secret::new).collect())
-        }
-        Err(error) => Err(refusal_of(&error)),
-    }
-}
-
-/// The keyring's own texts are not passed on: they may hold words that az's callers look for.
-fn refusal_of(error: &Error) -> Refusal {
-    match error {
-        Error::NoDefaultStore => Refusal::Absent,
-        Error::NoStorageAccess(_) => Refusal::Locked,
-        _ => Refusal::Refused,
-    }
 }
 
 /// Runs `work` on a thread and waits for it as long as `prompting` allows and no signal comes; after that nobody does.
@@ -235,7 +177,9 @@ mod tests {
     #[test]
     fn the_first_version_s_entry_is_one_for_each_azward_home() {
         let homes = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let user = |home: &Path| Keyring::of(home, KernelCache { lifetime: Duration::ZERO }).first_version_user();
+        let user = |home: &Path| {
+            Keyring::of(home, KernelCache { lifetime: Duration::ZERO }, &Helper::beside(None)).first_version_user()
+        };
         assert_ne!(user(homes.0.path()), user(homes.1.path()));
         assert_eq!(user(homes.0.path()), user(&homes.0.path().join(".")));
     }

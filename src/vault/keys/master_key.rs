@@ -44,6 +44,11 @@ impl MasterKey {
         self.0.expose()
     }
 
+    /// What it is made of.
+    pub(super) fn secret(&self) -> &Secret {
+        &self.0
+    }
+
     pub(in crate::vault) fn id(&self) -> KeyId {
         let digest = Sha256::new().chain_update(b"azward master key id\0").chain_update(self.expose()).finalize();
         let mut id = KeyId::default();

@@ -24,10 +24,7 @@ mod notes;
 mod opening;
 mod passphrase;
 mod passphrase_file;
-mod refusal;
 mod removing;
-#[cfg(target_os = "linux")]
-mod secret_service;
 mod stores;
 mod systemd_creds;
 mod systemd_tool;
@@ -42,6 +39,8 @@ pub(super) use key_file::KeyFile;
 pub(super) use master_key::{KeyId, MasterKey, hex, id_from_hex};
 pub(super) use stores::{KeyStores, KeysHere};
 
+pub(super) use crate::helper::Prompting;
+
 /// The kinds of key store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStoreKind {
@@ -53,15 +52,6 @@ pub enum KeyStoreKind {
     SystemdCreds,
     /// A passphrase.
     Passphrase,
-}
-
-/// Whether a person may be asked to unlock the store, which takes as long as it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prompting {
-    /// A prompt may appear.
-    Allowed,
-    /// No prompt: there is no person, or a lock is held.
-    Never,
 }
 
 /// What may become of a key file that does not give a key (torn, from another machine).

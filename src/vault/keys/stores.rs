@@ -13,6 +13,7 @@ use super::passphrase::{self, Passphrases};
 use super::{named_files, passphrase_file, systemd_creds};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
+use crate::helper::Helper;
 use crate::home_lock::HomeLock;
 use crate::settings::{KeyStoreChoice, Settings};
 use crate::vault::files;
@@ -36,6 +37,7 @@ pub(in crate::vault) struct KeyStores {
     pub(super) choice: KeyStoreChoice,
     pub(super) kernel: KernelCache,
     pub(super) passphrases: Passphrases,
+    helper: Helper,
     /// Where programs are looked for.
     pub(super) search_path: Option<OsString>,
     /// The keys that took somebody a while to open, for this process: the kernel may keep none.
@@ -52,6 +54,7 @@ impl KeyStores {
             choice: settings.key_store.value,
             kernel: KernelCache { lifetime: settings.key_cache() },
             passphrases: Passphrases::new(context.variable(passphrase::VARIABLE).map(PathBuf::from)),
+            helper: context.helper.clone(),
             search_path: context.variable("PATH").map(OsString::from),
             opened: Mutex::default(),
             now: context.now(),
@@ -64,7 +67,7 @@ impl KeyStores {
     }
 
     pub(super) fn keyring(&self) -> Keyring {
-        Keyring::of(&self.azward_home, self.kernel)
+        Keyring::of(&self.azward_home, self.kernel, &self.helper)
     }
 
     /// A key that this process has opened, or the kernel has; not the keyring's, which may be locked by now.

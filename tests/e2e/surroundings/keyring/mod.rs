@@ -15,6 +15,7 @@ use std::process::{Command, Output};
 use std::sync::Once;
 
 use azward::context::Context;
+use azward::helper::{self, Helper};
 use azward::vault::forget_cached_key;
 
 /// Makes the login keyring with the password `pw`, or unlocks it.
@@ -95,7 +96,7 @@ impl Drop for Machine {
 
 impl Machine {
     fn context(&self) -> Context {
-        Context::new([(OsString::from("HOME"), self.path("home").into())], None)
+        Context::new([(OsString::from("HOME"), self.path("home").into())], None).helped_by(Helper::Here(helper::here))
     }
 
     fn has_key_file(&self) -> bool {

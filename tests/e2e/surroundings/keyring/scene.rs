@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use azward::azure::ConfigDir;
 use azward::context::Context;
 use azward::failure::{Failure, Kind};
+use azward::helper::{self, Helper};
 use azward::secret::Secret;
 use azward::settings::{KeyStoreChoice, Setting, Settings};
 use azward::vault::{
@@ -49,7 +50,7 @@ fn files(child: &Child, directory: &str, ending: &str) -> usize {
 }
 
 fn context() -> Context {
-    Context::new(std::env::vars_os(), None)
+    Context::new(std::env::vars_os(), None).helped_by(Helper::Here(helper::here))
 }
 
 fn contents(token: &str) -> Contents {

@@ -10,7 +10,7 @@ use zbus::message::Body;
 use zbus::zvariant::{DynamicType, ObjectPath, OwnedObjectPath, OwnedValue};
 
 use super::Prompting;
-use super::refusal::Refusal;
+use super::Refusal;
 
 const NAME: &str = "org.freedesktop.secrets";
 const PATH: &str = "/org/freedesktop/secrets";

@@ -1,11 +1,13 @@
 //! Why an OS keyring gave nothing, whichever it is.
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::{Failure, Kind};
 use crate::wait;
 
 /// Why the keyring gave nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
     /// There is none in this session.
     Absent,
     /// It is locked, and nobody unlocked it.
@@ -18,6 +20,8 @@ pub(super) enum Refusal {
     Refused,
     /// A signal came first.
     Interrupted,
+    /// There is no `azward` here that could ask it.
+    NoHelper,
 }
 
 impl From<Refusal> for Failure {
@@ -36,6 +40,10 @@ impl From<Refusal> for Failure {
                 "see whether it waits for a password, then run the command again",
             ),
             Refusal::Interrupted => return wait::interrupted("the OS keyring"),
+            Refusal::NoHelper => (
+                "the OS keyring could not be asked: `azward`, which asks it, could not be started",
+                "install azward again, so that `azward` is beside `az`",
+            ),
             Refusal::Refused => {
                 ("the OS keyring refused", "see whether other programs can use it, then run the command again")
             }

@@ -16,7 +16,7 @@ use crate::sys;
 
 /// Looks names up on a thread.
 #[derive(Debug)]
-pub(in crate::tokens) struct OnThread;
+pub(super) struct OnThread;
 
 impl Resolver for OnThread {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
