@@ -109,7 +109,7 @@ while [ $# -gt 1 ]; do shift; done
 
 # The standard library is built along by `-Z`, which a stable cargo takes with RUSTC_BOOTSTRAP only.
 PATH=$linker/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$linker/ziglang/zig RUSTC=$1 RUSTC_BOOTSTRAP=1 \
-    cargo-zigbuild zigbuild -Z build-std=std,panic_unwind --config "$here/musl.toml" --target "$target" \
-    --profile installed --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward --bin azward-inside
+    cargo-zigbuild zigbuild -Z build-std=std,panic_unwind -Z build-std-features= --config "$here/musl.toml" --target "$target" \
+    --profile installed --locked --manifest-path "$root/Cargo.toml" ${AZWARD_BINS:---bin az --bin azward --bin azward-inside}
 built=${CARGO_TARGET_DIR:-$root/target}/$target/installed
 ls -l "$built/az" "$built/azward" "$built/azward-inside"

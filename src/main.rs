@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let name = std::env::args_os().next();
     #[cfg(target_os = "linux")]
     if helper::is_called_for(name.as_deref()) {
-        return helper::serve();
+        return helper::serve(ui::answer);
     }
     let context = Context::from_process().helped_by(Helper::Here(helper::here));
     if guardian::is_called_for(name.as_deref()) {

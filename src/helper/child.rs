@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use zeroize::Zeroizing;
 
 use super::{Answer, Request, here};
-use crate::{sys, ui};
+use crate::sys;
 
 /// What it is called by.
 const NAME: &str = "azward-helper";
@@ -24,15 +24,14 @@ pub fn is_called_for(name: Option<&OsStr>) -> bool {
     name == Some(OsStr::new(NAME))
 }
 
-/// Does what stdin asks for, and says on stdout what came of it.
-#[must_use]
-pub fn serve() -> ExitCode {
+/// Does what stdin asks for, and has `say` tell stdout what came of it.
+pub fn serve(say: impl FnOnce(&[u8]) -> io::Result<()>) -> ExitCode {
     let served = || -> io::Result<()> {
         let mut asked = Zeroizing::new(Vec::new());
         io::stdin().lock().take(MOST).read_to_end(&mut asked)?;
         let request: Request = serde_json::from_slice(&asked)?;
         let said = Zeroizing::new(serde_json::to_vec(&here(request))?);
-        ui::answer(&said)
+        say(&said)
     };
     match served() {
         Ok(()) => ExitCode::SUCCESS,

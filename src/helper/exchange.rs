@@ -1,5 +1,5 @@
 //! One HTTP request and what comes of it, as data: what is asked of whom, in which way, and for how long. Nothing in it is looked up
-//! anywhere else.
+//! anywhere else. What fails is a [`Fault`], in words of our own: what an endpoint or a proxy says is never told.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,5 +95,22 @@ impl Reply {
     /// What it says.
     pub(crate) fn into_body(self) -> Secret {
         self.body.0
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// The endpoint could not be reached.
+    Unreachable(String),
+    /// It did not answer in time.
+    Silent,
+    /// The real az may be answered: it can do what this client cannot.
+    LeftToAz(String),
+}
+
+impl Fault {
+    pub(super) fn left_to_az(what: &str) -> Self {
+        Self::LeftToAz(what.to_owned())
     }
 }

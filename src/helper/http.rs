@@ -1,6 +1,6 @@
 //! HTTP and HTTPS as they are asked for: one request, the certificates and the proxy that are named and no others, no redirect, and nothing
-//! read from the environment by the HTTP client itself. What this client cannot do as az does is a [`TokenError`] that leaves the
-//! matter to the real az.
+//! read from the environment by the HTTP client itself. What this client cannot do as az does is left to the real
+//! az.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,17 +15,17 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
 
-use super::exchange::{Exchange, Method, Reply};
+use super::certificate::is_root;
+use super::exchange::{Exchange, Fault, Method, Reply};
 use super::resolver::OnThread;
 use super::transit::InTransit;
 use crate::secret::Secret;
-use crate::tokens::entra::{TokenError, is_root};
 
 /// Sends the request, and reads the answer.
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn send(exchange: Exchange) -> Result<Reply, TokenError> {
+pub(super) fn send(exchange: Exchange) -> Result<Reply, Fault> {
     let tls = TlsConfig::builder().provider(TlsProvider::Rustls);
     let tls = tls.unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let tls = match &exchange.trusted {
@@ -34,7 +34,7 @@ pub(super) fn send(exchange: Exchange) -> Result<Reply, TokenError> {
     };
     let proxy = exchange.proxy.as_ref().map(|(host, port)| {
         let proxy = Proxy::builder(ProxyProtocol::Http).host(host).port(*port).build();
-        proxy.map_err(|_| TokenError::left_to_az("its proxy is not understood"))
+        proxy.map_err(|_| Fault::left_to_az("its proxy is not understood"))
     });
     let config = Agent::config_builder()
         .tls_config(tls.build())
@@ -46,7 +46,7 @@ pub(super) fn send(exchange: Exchange) -> Result<Reply, TokenError> {
         .user_agent(concat!("azward/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = Agent::with_parts(config, DefaultConnector::default(), OnThread);
-    let failed = |error: ureq::Error| token_error(&error, exchange.proxy.as_ref());
+    let failed = |error: ureq::Error| fault_of(&error, exchange.proxy.as_ref());
     let mut response = match exchange.method {
         Method::Get => {
             let mut get = agent.get(&exchange.url);
@@ -64,7 +64,7 @@ pub(super) fn send(exchange: Exchange) -> Result<Reply, TokenError> {
                 post = post.header(name, header(&value.0)?);
             }
             let post = post.body(exchange.body.0.expose());
-            agent.run(post.map_err(|_| TokenError::left_to_az("its URL is not understood"))?)
+            agent.run(post.map_err(|_| Fault::left_to_az("its URL is not understood"))?)
         }
     }
     .map_err(failed)?;
@@ -76,17 +76,17 @@ pub(super) fn send(exchange: Exchange) -> Result<Reply, TokenError> {
     Ok(Reply { status, headers, body })
 }
 
-fn header(value: &Secret) -> Result<HeaderValue, TokenError> {
+fn header(value: &Secret) -> Result<HeaderValue, Fault> {
     let bytes = Zeroizing::new(value.expose().to_vec());
-    HeaderValue::from_bytes(&bytes).map_err(|_| TokenError::left_to_az("a header is not understood"))
+    HeaderValue::from_bytes(&bytes).map_err(|_| Fault::left_to_az("a header is not understood"))
 }
 
 /// The roots in a file.
 ///
 /// # Errors
-/// A [`TokenError`] that leaves it to az, for a file that OpenSSL may well refuse as a whole, or that has no root.
-fn roots(path: &Path) -> Result<RootCerts, TokenError> {
-    let left = || TokenError::left_to_az("the file of the certificates that it trusts is not understood");
+/// It is left to az, for a file that OpenSSL may well refuse as a whole, or that has no root.
+fn roots(path: &Path) -> Result<RootCerts, Fault> {
+    let left = || Fault::left_to_az("the file of the certificates that it trusts is not understood");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let pem = std::fs::read(path).map_err(|_| left())?;
@@ -105,27 +105,27 @@ fn roots(path: &Path) -> Result<RootCerts, TokenError> {
 
 /// Why the request failed on its way. A proxy that is there and breaks off, or says something else than HTTP, may treat az
 /// otherwise; one that is not there is not there for az either.
-fn token_error(error: &ureq::Error, proxy: Option<&(String, u16)>) -> TokenError {
+fn fault_of(error: &ureq::Error, proxy: Option<&(String, u16)>) -> Fault {
     use ureq::Error;
-    let silence = |why: &str| TokenError::unreachable(format!("the endpoint could not be reached: {why}"));
+    let silence = |why: &str| Fault::Unreachable(format!("the endpoint could not be reached: {why}"));
     match error {
         // A proxy that wants to know who asks, or that does not go there: az may be let through.
-        Error::ConnectProxyFailed(_) => TokenError::left_to_az("the proxy refused"),
+        Error::ConnectProxyFailed(_) => Fault::left_to_az("the proxy refused"),
         Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => untrusted(),
         Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => untrusted(),
-        Error::Io(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => TokenError::silent(),
-        Error::Io(error) if proxy.is_some() && breaks_off(error.kind()) => TokenError::left_to_az("the proxy failed"),
+        Error::Io(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Fault::Silent,
+        Error::Io(error) if proxy.is_some() && breaks_off(error.kind()) => Fault::left_to_az("the proxy failed"),
         Error::Io(error) => silence(reason_of(error.kind())),
-        Error::Timeout(_) => TokenError::silent(),
+        Error::Timeout(_) => Fault::Silent,
         Error::HostNotFound => silence("no such host"),
-        Error::Protocol(_) if proxy.is_some() => TokenError::left_to_az("the proxy failed"),
+        Error::Protocol(_) if proxy.is_some() => Fault::left_to_az("the proxy failed"),
         _ => silence("what answered is not HTTP"),
     }
 }
 
 /// TLS failed; OpenSSL, which az has, takes certificates that rustls does not.
-fn untrusted() -> TokenError {
-    TokenError::left_to_az("there is no TLS to be had with the endpoint")
+fn untrusted() -> Fault {
+    Fault::left_to_az("there is no TLS to be had with the endpoint")
 }
 
 fn breaks_off(kind: ErrorKind) -> bool {
@@ -146,7 +146,6 @@ fn reason_of(kind: ErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::entra::Reason;
 
     #[test]
     fn of_a_failure_on_the_way_only_its_kind_is_told() {
@@ -160,11 +159,11 @@ mod tests {
             ureq::Error::Rustls(rustls::Error::General(hush())),
             ureq::Error::Other("hush".into()),
         ] {
-            let token_error = token_error(&error, None);
-            assert!(!token_error.what.contains("hush"), "{token_error:?}");
+            let fault = fault_of(&error, None);
+            assert!(!format!("{fault:?}").contains("hush"), "{fault:?}");
             let is_az_s = !matches!(error, ureq::Error::Io(ref error) if !error.get_ref().unwrap().is::<rustls::Error>())
                 && !matches!(error, ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Other(_));
-            assert_eq!(token_error.reason == Reason::LeftToAz, is_az_s, "{error}");
+            assert_eq!(matches!(fault, Fault::LeftToAz(_)), is_az_s, "{error}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! A child that cannot be started or does not answer is as good as an endpoint that cannot be reached and a keyring that is not there.
 //! Deadlines are the asker's: whoever gives up waiting leaves the child to who started it.
 
+mod certificate;
 #[cfg(target_os = "linux")]
 mod child;
 mod exchange;
@@ -25,14 +26,13 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
 pub use child::{is_called_for, serve};
-pub(crate) use exchange::{Exchange, Method, Reply};
+pub(crate) use exchange::{Exchange, Fault, Method, Reply};
 pub use here::here;
 pub(crate) use keyring::KeyringItem;
 pub(crate) use refusal::Refusal;
 use transit::InTransit;
 
 use crate::secret::Secret;
-use crate::tokens::entra::TokenError;
 
 /// Whether a person may be asked to unlock a store, which takes as long as it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub struct Answer(Said);
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
-    Replied(Result<Reply, TokenError>),
+    Replied(Result<Reply, Fault>),
     Found(Result<Vec<InTransit>, Refusal>),
     Done(Result<(), Refusal>),
 }
@@ -98,10 +98,10 @@ impl Helper {
     ///
     /// # Errors
     /// Why nothing came.
-    pub(crate) fn exchange(&self, exchange: Exchange) -> Result<Reply, TokenError> {
+    pub(crate) fn exchange(&self, exchange: Exchange) -> Result<Reply, Fault> {
         match self.ask(Asked::Exchange(exchange)) {
             Some(Said::Replied(replied)) => replied,
-            _ => Err(TokenError::left_to_az("azward, which asks it, could not be started")),
+            _ => Err(Fault::left_to_az("azward, which asks it, could not be started")),
         }
     }
 

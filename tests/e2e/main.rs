@@ -86,6 +86,7 @@ mod runs {
     mod denials;
     mod encryption;
     mod exec;
+    mod helper;
     mod journal;
     mod keep_alive;
     mod login;

@@ -116,7 +116,7 @@ impl Client {
         if let Some(mailbox) = request.anchor_mailbox() {
             exchange = exchange.header("X-AnchorMailbox", text(&mailbox));
         }
-        let reply = self.helper.exchange(exchange)?;
+        let reply = self.helper.exchange(exchange).map_err(TokenError::from)?;
         let (status, retry_after) = (reply.status, reply.retry_after());
         let has_retry_after = reply.headers("retry-after").next().is_some();
         let body = reply.into_body();

@@ -3,7 +3,6 @@
 //! az has, or not at all. Nothing here takes a lock. What the endpoint refuses, and what cannot be reached or understood,
 //! is a [`TokenError`], which says how long not to ask again.
 
-mod certificate;
 mod client;
 mod grant_request;
 mod granted_entries;
@@ -13,7 +12,6 @@ mod token_error;
 mod token_response;
 mod trust;
 
-pub(crate) use certificate::is_root;
 pub use client::{Client, Denial, Manner};
 pub(in crate::tokens) use grant_request::CP1;
 pub use grant_request::{Capability, Field, GrantRequest};

@@ -1,7 +1,7 @@
 //! Why there is no access token, in words of our own: what an endpoint or a proxy says is never told, but for codes of a
 //! bounded form (RFC 6749, 5.2), because one that echoes what it was sent would have the refresh token told.
 
-use serde::{Deserialize, Serialize};
+use crate::helper::Fault;
 
 /// The longest time for which anybody is told not to ask again, in seconds.
 pub const LONGEST_RETRY_AFTER: i64 = 3600;
@@ -17,7 +17,7 @@ const NUMBERS: usize = 8;
 const TOO_HIGH: i64 = 100_000_000;
 
 /// Why there is no access token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenError {
     /// What happened, for the journal: an error's code, a status, never a token.
     pub what: String,
@@ -28,7 +28,7 @@ pub struct TokenError {
 }
 
 /// What kind of error it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There was none that is one, or one that asks for time, or nobody to ask.
     Unavailable,
@@ -81,6 +81,17 @@ impl TokenError {
     pub fn busy(what: impl Into<String>, retry_after: Option<i64>) -> Self {
         let retry_after = retry_after.unwrap_or(5).clamp(1, LONGEST_RETRY_AFTER);
         Self { what: what.into(), retry_after, reason: Reason::Unavailable }
+    }
+}
+
+/// The request failed on its way.
+impl From<Fault> for TokenError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unreachable(what) => Self::unreachable(what),
+            Fault::Silent => Self::silent(),
+            Fault::LeftToAz(what) => Self::left_to_az(what),
+        }
     }
 }
 

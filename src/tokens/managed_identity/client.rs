@@ -73,7 +73,7 @@ pub(super) fn ask(
     let began = Instant::now();
     let send = |key: Option<&Secret>| {
         let left = deadline.saturating_sub(began.elapsed());
-        helper.exchange(request(endpoint, identity, resource, key, left))
+        helper.exchange(request(endpoint, identity, resource, key, left)).map_err(TokenError::from)
     };
     let mut reply = send(None)?;
     if let Kind::Arc(keys) = &endpoint.kind {

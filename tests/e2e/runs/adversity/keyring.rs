@@ -53,6 +53,20 @@ fn a_keyring_that_is_locked_or_gone() {
 }
 
 #[test]
+fn an_az_without_azward_beside_it_runs_and_says_what_is_missing() {
+    let sandbox = Sandbox::new().with_fake_az();
+    let _service = SecretService::start(&sandbox, State::Unlocked);
+    sandbox.az(["login", ALICE]).run().ok().silent();
+    forget_key(&sandbox);
+    let (beside, away) = (sandbox.shim().with_file_name("azward"), sandbox.root().join("away"));
+    std::fs::rename(&beside, &away).unwrap();
+    assert_az_runs(&sandbox, |words| sandbox.az(words), "the OS keyring could not be asked");
+    std::fs::rename(&away, &beside).unwrap();
+    assert_kept(&sandbox, 2);
+    forget_key(&sandbox);
+}
+
+#[test]
 fn without_a_keyring_a_login_is_sealed_with_a_key_file() {
     for is_named in [false, true] {
         let sandbox = Sandbox::new().with_fake_az();

@@ -30,7 +30,7 @@ const KEY_CERT_SIGN: u8 = 0x04;
 /// Whether `der` is a certificate that may stand at the root of a server's chain at the time `now`, in seconds since the
 /// epoch.
 #[must_use]
-pub(crate) fn is_root(der: &[u8], now: i64) -> bool {
+pub(super) fn is_root(der: &[u8], now: i64) -> bool {
     reads_as_root(der, now).unwrap_or(false)
 }
 
