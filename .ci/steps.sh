@@ -24,7 +24,7 @@ report_steps() {
 }
 
 # A program, and the Debian package that has it.
-readonly needed=(
+needed=(
     cc:gcc python3:python3 dbus-daemon:dbus-daemon dbus-run-session:dbus-daemon dbus-send:dbus-bin
     gnome-keyring-daemon:gnome-keyring shellcheck:shellcheck zsh:zsh fish:fish unshare:util-linux
 )

@@ -107,9 +107,10 @@ if [ ! -e "$1" ]; then
 fi
 while [ $# -gt 1 ]; do shift; done
 
-# The standard library is built along by `-Z`, which a stable cargo takes with RUSTC_BOOTSTRAP only.
+# The standard library is built along by `-Z`, which a stable cargo takes with RUSTC_BOOTSTRAP only; without what would name functions where
+# it panics, a fifth of a megabyte that the programs have no names for.
 PATH=$linker/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$linker/ziglang/zig RUSTC=$1 RUSTC_BOOTSTRAP=1 \
     cargo-zigbuild zigbuild -Z build-std=std,panic_unwind -Z build-std-features= --config "$here/musl.toml" --target "$target" \
-    --profile installed --locked --manifest-path "$root/Cargo.toml" ${AZWARD_BINS:---bin az --bin azward --bin azward-inside}
+    --profile installed --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward --bin azward-inside
 built=${CARGO_TARGET_DIR:-$root/target}/$target/installed
 ls -l "$built/az" "$built/azward" "$built/azward-inside"

@@ -106,6 +106,7 @@ mod runs {
 }
 
 mod surroundings {
+    mod bare_root;
     mod keyring;
     mod minimal_environment;
     mod owners;
