@@ -3,9 +3,9 @@
 # $AZWARD_HOME/bin, real az pinned, PATH, completions, manual, adoption of the login that is there). Run twice
 # it changes nothing.
 #
-#   install/install.sh [--no-modify-path | --system]
+#   install/install.sh [--no-modify-path | --system] [--allow-downgrade]
 #
-# --system is for all users of the machine, and root's to do. AZWARD_HOME names another home than ~/.azward; AZWARD_BUILD a
+# --system is for all users of the machine, and root's to do; --allow-downgrade takes the place of a newer azward, too. AZWARD_HOME names another home than ~/.azward; AZWARD_BUILD a
 # directory with programs that are built already.
 set -eu
 
@@ -14,7 +14,7 @@ root=$(dirname -- "$here")
 
 for option in "$@"; do
     case $option in
-        --no-modify-path | --system) ;;
+        --no-modify-path | --system | --allow-downgrade) ;;
         -h | --help)
             sed -n '2,9s/^# \{0,1\}//p' "$0"
             exit 0
@@ -22,7 +22,7 @@ for option in "$@"; do
         *)
             shown=$(printf '%s' "$option" | LC_ALL=C tr -d '\000-\037\177')
             printf "azward: unknown option \`%s\`\n" "$shown" >&2
-            echo "hint: there are --no-modify-path and --system" >&2
+            echo "hint: there are --no-modify-path, --system and --allow-downgrade" >&2
             exit 2
             ;;
     esac
@@ -45,6 +45,11 @@ if [ -z "$build" ]; then
         echo "azward: there is no cargo to build it with" >&2
         echo "hint: install Rust, or name a directory with built programs in AZWARD_BUILD" >&2
         exit 1
+    fi
+    # What is in no repository of its own is of no commit that anybody knows.
+    if [ -z "${AZWARD_COMMIT-}" ] && [ "$(git -C "$root" rev-parse --show-prefix 2>/dev/null)" = '' ]; then
+        AZWARD_COMMIT=$(git -C "$root" describe --always --abbrev=12 --exclude '*' --dirty=-changed 2>/dev/null) || AZWARD_COMMIT=
+        export AZWARD_COMMIT
     fi
     echo "building azward (a few minutes the first time)"
     if can_link_statically; then

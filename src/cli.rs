@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use azward::app::App;
 use azward::commands::completions::Shell;
 use azward::commands::list;
+use azward::commands::version;
 use azward::context::Context;
 use azward::home::Care;
 use azward::ui::Ui;
@@ -27,7 +28,7 @@ use crate::examples;
 
 /// Keeps the Azure CLI's refresh tokens off the disk.
 #[derive(Debug, Parser)]
-#[command(name = "azward", version, about, propagate_version = true)]
+#[command(name = "azward", version = version::shown(), about, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -117,6 +118,9 @@ pub(crate) enum Command {
         /// For all users of this machine: for cron, services and `ssh host az`; only root can
         #[arg(long, conflicts_with = "no_modify_path")]
         system: bool,
+        /// In the place of a newer azward, too; what that has sealed may not open any more
+        #[arg(long)]
+        allow_downgrade: bool,
     },
     /// Give everything back: PATH, and the refresh tokens to the Azure CLI
     Uninstall {
@@ -273,6 +277,9 @@ pub(crate) enum Command {
         /// The subcommand's words
         #[arg(value_name = "SUBCOMMAND")]
         words: Vec<String>,
+        /// Write every page to this directory
+        #[arg(long, value_name = "DIRECTORY", hide = true, conflicts_with = "words")]
+        into: Option<std::path::PathBuf>,
     },
     /// Drop logins from every file of azward's, without giving them back
     Forget(Forget),

@@ -44,6 +44,7 @@ const ALL: &[(&str, &[Example])] = &[
             ("install", "for you: programs, PATH, completions, man pages"),
             ("install --no-modify-path", "nothing outside the azward home is written"),
             ("install --system", "for all users, by root"),
+            ("install --allow-downgrade", "this version again, though a newer one is there"),
         ],
     ),
     (

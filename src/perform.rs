@@ -10,6 +10,7 @@ use azward::commands::forget::{self, Asking, Which};
 use azward::commands::install::StartUp;
 use azward::commands::uninstall::Leftovers;
 use azward::commands::vault_move::{self, Doing};
+use azward::commands::version::Downgrade;
 use azward::commands::{
     self, callers, completions, config, leapp, log, login, refresh, seal_certificate, serve, session, token, within,
 };
@@ -31,8 +32,9 @@ use crate::cli::{
 pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
     // What is for all users has nothing to do with anybody's home.
     match command {
-        Command::Install { system: true, .. } => {
-            return commands::system::install(&app.context, ui, &Aids::of(cli::definition())?);
+        Command::Install { system: true, allow_downgrade, .. } => {
+            let downgrade = downgrade(allow_downgrade);
+            return commands::system::install(&app.context, ui, &Aids::of(cli::definition())?, downgrade);
         }
         Command::Uninstall { system: true, .. } => return commands::system::uninstall(&app.context, ui),
         _ => {}
@@ -74,9 +76,9 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         }
         Command::Scrub => commands::scrub::scrub(app, ui),
         Command::Lock => commands::lock::lock(app, ui),
-        Command::Install { no_modify_path, .. } => {
+        Command::Install { no_modify_path, allow_downgrade, .. } => {
             let start_up = if no_modify_path { StartUp::LeaveAlone } else { StartUp::Edit };
-            commands::install::install(app, ui, start_up, &Aids::of(cli::definition())?)
+            commands::install::install(app, ui, start_up, &Aids::of(cli::definition())?, downgrade(allow_downgrade))
         }
         Command::Uninstall { forget, others, .. } => {
             let leftovers = if forget { Leftovers::Forget(extent(others)) } else { Leftovers::Keep };
@@ -118,7 +120,8 @@ pub(crate) fn perform(command: Command, app: &App, ui: &Ui) -> Result<()> {
         Command::List { logins: true, json } => commands::list::list(app, ui, form(json)),
         Command::List { logins: false, json } => commands::overview::list(app, ui, form(json)),
         Command::Completions { shell } => completions::completions(ui, shell),
-        Command::Man { words } => commands::man::man(ui, cli::definition(), &words),
+        Command::Man { into: Some(directory), .. } => commands::man::write(cli::definition(), &directory),
+        Command::Man { words, .. } => commands::man::man(ui, cli::definition(), &words),
         Command::Callers { deed } => match deed {
             None => callers::list(app, ui, Form::Table),
             Some(Callers::List { json }) => callers::list(app, ui, form(json)),
@@ -188,6 +191,10 @@ fn perform_forget(Forget { directory, gone, others, yes, .. }: Forget, app: &App
 
 fn form(json: bool) -> Form {
     if json { Form::Json } else { Form::Table }
+}
+
+fn downgrade(is_allowed: bool) -> Downgrade {
+    if is_allowed { Downgrade::Allowed } else { Downgrade::Refused }
 }
 
 fn kind_of(store: KeyStore) -> KeyStoreKind {

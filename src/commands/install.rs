@@ -1,8 +1,9 @@
 //! `azward install`: puts the two programs into the shim directory, pins the real az, puts the shim first on PATH, completions
 //! and manual pages where shells and `man` look, and adopts the login that is there. What cannot be done (a directory that
 //! cannot stand in PATH, a start-up file that cannot be edited, settings that are not understood) is refused before anything
-//! is changed. Each step can be done again and then changes nothing; one that fails leaves the steps before it standing and
-//! az working.
+//! is changed, and so is to put an older azward in the place of a newer one. Each step can be done again and then changes nothing;
+//! one that fails leaves the steps before it standing and az working. Where the programs are a package's, links to them are
+//! installed, so that an upgrade of the package reaches who installed before it, and an uninstall takes away no more than the links.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,18 +15,26 @@ use crate::azure::ConfigDir;
 use crate::azure::real_az;
 use crate::commands::aids::Aids;
 use crate::commands::start_up_files::{self, start_up_files};
+use crate::commands::version::{self, Downgrade};
+use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::home_lock::{Alone, SHIM_TAKEN_OUT};
 use crate::private;
 use crate::sessions::NamedLogin;
 use crate::settings::{self, Change, Key, Settings, Value};
 use crate::store::CredentialStore;
+#[cfg(unix)]
+use crate::sys;
 use crate::text;
 use crate::ui::Ui;
 
 /// The programs, which are built side by side and installed side by side; with the last of them logins are given back.
 pub const PROGRAMS: [&str; 3] =
     if cfg!(windows) { ["az.exe", "azward-inside.exe", "azward.exe"] } else { ["az", "azward-inside", "azward"] };
+
+/// Where a package of the system has the programs (`install/release.sh`).
+#[cfg(unix)]
+const PACKAGED: &str = "/usr/lib/azward/bin";
 
 /// How long another install or an uninstall may take.
 const HOME_LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -48,8 +57,8 @@ pub enum StartUp {
 /// Installs, and says what it did.
 ///
 /// # Errors
-/// `Storage` when a file cannot be written.
-pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()> {
+/// `Usage` where a newer azward is installed, `Storage` when a file cannot be written.
+pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids, downgrade: Downgrade) -> Result<()> {
     let App { context, settings_failure, .. } = app;
     let config_dir = &ConfigDir::of(context);
     let directory = shim_directory(&context.azward_home);
@@ -70,20 +79,21 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids) -> Result<()>
     for file in &files {
         file.plan(&directory)?;
     }
+    let source = source(context)?;
+    version::require_no_newer(&directory.join(PROGRAMS[2]), downgrade)?;
     let waiting = ui.waiting_for("another azward at work here");
     let alone = context.home_lock.alone(HOME_LOCK_DEADLINE)?;
     drop(waiting);
     private::make_dir(&directory)?;
     // The settings come first: by them an installed shim knows its home.
     pin_real_az(app, ui, &alone)?;
-    let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     for program in PROGRAMS {
-        let changed = copy_program(&source.join(program), &directory.join(program))?;
-        ui.say(format!(
-            "{} `{}`",
-            if changed { "installed" } else { "already there:" },
-            directory.join(program).display()
-        ));
+        let (from, to) = (source.join(program), directory.join(program));
+        let (changed, deed) = match is_packaged(context, &source) {
+            true => (link_program(&from, &to)?, "linked"),
+            false => (copy_program(&from, &to)?, "installed"),
+        };
+        ui.say(format!("{} `{}`", if changed { deed } else { "already there:" }, to.display()));
     }
     // Left by an uninstall that was killed.
     let _ = std::fs::remove_file(directory.join(SHIM_TAKEN_OUT));
@@ -149,6 +159,55 @@ fn pin_real_az(app: &App, ui: &Ui, alone: &Alone) -> Result<()> {
     };
     settings::edit(&context.azward_home, &change, alone)?;
     Ok(())
+}
+
+/// The directory of the programs that are installed: this one's, whatever link it was called by. There the shim has to be,
+/// because an az beside a link to this one may be the real one.
+///
+/// # Errors
+/// `Storage` where that is no shim.
+pub(super) fn source(context: &Context) -> Result<PathBuf> {
+    let executable = context.executable.as_deref().context("where this program is cannot be told")?;
+    let file = std::fs::canonicalize(executable).unwrap_or_else(|_| executable.to_owned());
+    let source = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let shim = source.join(PROGRAMS[0]);
+    if !real_az::is_shim(context, &shim) {
+        let what = format!("the shim is not beside this program: `{}` is none", text::path(&shim));
+        bail!(Failure::new(
+            Kind::Storage,
+            what,
+            "keep the programs of one build in one directory, and run the `azward` there"
+        ));
+    }
+    Ok(source)
+}
+
+/// Whether the programs are a package's, which replaces them where they are. A home in an unusual place has copies all the same: by
+/// its own place alone a program knows it.
+#[cfg(unix)]
+fn is_packaged(context: &Context, source: &Path) -> bool {
+    source == Path::new(PACKAGED) && context.azward_home == context.home.join(".azward")
+}
+#[cfg(not(unix))]
+fn is_packaged(_context: &Context, _source: &Path) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn link_program(from: &Path, to: &Path) -> Result<bool> {
+    if std::fs::read_link(to).is_ok_and(|old| old == from) {
+        return Ok(false);
+    }
+    let draft = private::draft_of(to);
+    // Left by an install that was killed.
+    let _ = std::fs::remove_file(&draft);
+    let linked = std::os::unix::fs::symlink(from, &draft).and_then(|()| sys::rename_over(&draft, to));
+    linked.map_err(|error| Failure::storage("write", to, &error))?;
+    Ok(true)
+}
+#[cfg(not(unix))]
+fn link_program(from: &Path, to: &Path) -> Result<bool> {
+    copy_program(from, to)
 }
 
 fn copy_program(from: &Path, to: &Path) -> Result<bool> {

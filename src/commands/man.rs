@@ -1,5 +1,7 @@
 //! `azward man`: the manual pages, made of what the command line is made of: one of `azward`, and one of each subcommand.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use clap::Command;
 use clap_mangen::Man;
@@ -42,5 +44,17 @@ pub fn man(ui: &Ui, definition: Command, words: &[String]) -> Result<()> {
         bail!(Failure::new(Kind::Usage, what, "`azward help` lists them"));
     };
     ui.text(&page);
+    Ok(())
+}
+
+/// Writes every page to `directory`, for whoever makes a package.
+///
+/// # Errors
+/// `Storage`.
+pub fn write(definition: Command, directory: &Path) -> Result<()> {
+    for (name, page) in pages(definition)? {
+        let path = directory.join(name);
+        std::fs::write(&path, page).map_err(|error| Failure::storage("write", &path, &error))?;
+    }
     Ok(())
 }

@@ -33,6 +33,7 @@ pub mod uninstall;
 pub mod unlock;
 pub mod vault_list;
 pub mod vault_move;
+pub mod version;
 pub mod view;
 pub mod within;
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::commands::aids::Aids;
+use crate::commands::version::Downgrade;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::ui::Ui;
@@ -11,7 +12,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// `Usage`, always.
-pub fn install(_context: &Context, _ui: &Ui, _aids: &Aids) -> Result<()> {
+pub fn install(_context: &Context, _ui: &Ui, _aids: &Aids, _downgrade: Downgrade) -> Result<()> {
     bail!(not_here())
 }
 

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use super::diversion::{self, Diversion};
 use super::places::{self, DIRECTORY, FILES};
 use crate::commands::aids::{self, Aids};
-use crate::commands::install::PROGRAMS;
+use crate::commands::install::{self, PROGRAMS};
+use crate::commands::version::{self, Downgrade};
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::marker;
@@ -18,10 +19,11 @@ use crate::ui::Ui;
 /// Installs for all users, and says what it did.
 ///
 /// # Errors
-/// `Usage` for who is not root, `Storage` when something cannot be written.
-pub fn install(context: &Context, ui: &Ui, aids: &Aids) -> Result<()> {
+/// `Usage` for who is not root and where a newer azward is installed, `Storage` when something cannot be written.
+pub fn install(context: &Context, ui: &Ui, aids: &Aids, downgrade: Downgrade) -> Result<()> {
     require_root()?;
-    let source = context.executable.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let source = install::source(context)?;
+    version::require_no_newer(&Path::new(DIRECTORY).join(PROGRAMS[2]), downgrade)?;
     for program in PROGRAMS {
         let place = Path::new(DIRECTORY).join(program);
         let bytes = std::fs::read(source.join(program))

@@ -5,6 +5,7 @@ mod held_back;
 mod homes;
 mod round_trip;
 mod system;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
