@@ -3,6 +3,8 @@
 mod aids;
 mod held_back;
 mod homes;
+#[cfg(target_os = "linux")]
+mod packaged;
 mod round_trip;
 mod system;
 mod versions;

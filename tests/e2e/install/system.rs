@@ -12,12 +12,15 @@ use std::process::{Child, Command, Stdio};
 use crate::support::fake_az::{ALICE, fake_az};
 use crate::support::{Invocation, Sandbox, in_shell, provision};
 
+/// What is under a layer here.
+const PLACES: &str = "etc opt usr/bin usr/local var/lib/dpkg";
+
 /// Lays the layers, says so, and keeps the namespace until its stdin ends.
 const LAYERS: &str = r#"
     set -e
     mount --make-rprivate /
     mount -t tmpfs none "$1"
-    for place in etc opt usr/bin usr/local var/lib/dpkg; do
+    for place in $3; do
         mkdir -p "$1/$place/upper" "$1/$place/work"
         mount -t overlay none -o "lowerdir=/$place,upperdir=$1/$place/upper,workdir=$1/$place/work" "/$place"
     done
@@ -31,7 +34,7 @@ const STATE: &str = "places='/etc /opt /usr/bin /usr/local /var/lib/dpkg/info'; 
     find $places -type f -newer \"$0\" -exec cksum {} + | sort; dpkg-divert --list '*/az'";
 
 /// A machine of its own.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     sandbox: &'a Sandbox,
     holder: Child,
 }
@@ -39,6 +42,11 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     /// Nothing where this process is not root, or there is no dpkg.
     fn new(sandbox: &'a Sandbox) -> Option<Self> {
+        Self::with(sandbox, PLACES)
+    }
+
+    /// The same with other places under a layer.
+    pub(super) fn with(sandbox: &'a Sandbox, places: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() || !std::path::Path::new("/usr/bin/dpkg-divert").exists() {
             provision::announce("MISSING: `install --system` is only tested by root, and where there is dpkg");
             return None;
@@ -48,6 +56,7 @@ impl<'a> Machine<'a> {
         let mut holder = Command::new("unshare")
             .args(["--mount", "--", "/bin/sh", "-c", LAYERS, "layers"])
             .args([layers, sandbox.home()])
+            .arg(places)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -60,7 +69,7 @@ impl<'a> Machine<'a> {
     }
 
     /// A line of shell in it, with a PATH as cron has it.
-    fn shell(&self, line: &str) -> Invocation<'a> {
+    pub(super) fn shell(&self, line: &str) -> Invocation<'a> {
         let words =
             ["--target", &self.holder.id().to_string(), "--mount", "--", "/bin/sh", "-c", line].map(str::to_owned);
         let began = self.sandbox.root().join("began").into_os_string();
@@ -68,7 +77,7 @@ impl<'a> Machine<'a> {
         Invocation::new(self.sandbox, "nsenter").args(words).env("PATH", "/usr/bin:/bin").cwd("/")
     }
 
-    fn said(&self, line: &str) -> String {
+    pub(super) fn said(&self, line: &str) -> String {
         self.shell(line).run().ok().out()
     }
 
