@@ -38,6 +38,7 @@
 //! - `serve`: tokens for containers and other hosts, over an endpoint.
 //! - `settings`: what is set, and by whom.
 //! - `vaults`: every key store, moves from each to each, and what becomes of a vault whose key is locked, lost or replaced.
+//! - `versions`: this build after another, and before; `.ci/versions` builds those.
 //! - `surroundings`: an environment of PATH alone, a home that nobody knows, a real keyring, files of other owners.
 //! - `transcripts`: what the README shows is what is said.
 //! - `fuzz_corpus`: what fuzzing found is replayed.
@@ -63,6 +64,7 @@ mod serve;
 mod settings;
 mod transcripts;
 mod vaults;
+mod versions;
 
 mod answers {
     mod destination;
