@@ -111,6 +111,7 @@ while [ $# -gt 1 ]; do shift; done
 # it panics, a fifth of a megabyte that the programs have no names for.
 PATH=$linker/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$linker/ziglang/zig RUSTC=$1 RUSTC_BOOTSTRAP=1 \
     cargo-zigbuild zigbuild -Z build-std=std,panic_unwind -Z build-std-features= --config "$here/musl.toml" --target "$target" \
+    --config "$("$here/remap.sh" "$target" "$cache=/tools")" \
     --profile installed --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward --bin azward-inside
 built=${CARGO_TARGET_DIR:-$root/target}/$target/installed
 ls -l "$built/az" "$built/azward" "$built/azward-inside"
