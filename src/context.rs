@@ -89,7 +89,7 @@ impl Context {
     pub fn with(&self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut context = self.clone();
         for (name, value) in variables {
-            context.environment.retain(|(other, _)| *other != name);
+            context.environment.retain(|(other, _)| !is_same_name(other, &name));
             context.added.push(name.clone());
             context.environment.push((name, value));
         }
@@ -98,7 +98,7 @@ impl Context {
 
     /// The variables that the process itself was not started with.
     pub fn added(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.variables().filter(|(name, _)| self.added.iter().any(|added| added == name))
+        self.variables().filter(|(name, _)| self.added.iter().any(|added| is_same_name(added, name)))
     }
 
     /// Seconds since the epoch, now.
@@ -126,15 +126,23 @@ impl Context {
 /// What stands for the home directory, and is taken as it stands where nobody knows that.
 const UNKNOWN_HOME: &str = "~";
 
+/// The variable that says where the user is at home.
+pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
 /// What a variable is set to: the last word on it, should it be there twice.
 fn value_in<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
-    environment.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str())
+    let is_it = |(other, _): &&(OsString, OsString)| is_same_name(other, OsStr::new(name));
+    environment.iter().rev().find(is_it).map(|(_, value)| value.as_os_str())
 }
 
-/// The home directory: `HOME` where it is set (be it to nothing, as Python takes it), else the passwd database.
+/// Whether two names are of one variable. On Windows they are in any case: what is `PATH` here is `Path` there.
+fn is_same_name(one: &OsStr, other: &OsStr) -> bool {
+    if cfg!(windows) { one.eq_ignore_ascii_case(other) } else { one == other }
+}
+
+/// The home directory: [`HOME`] where it is set (be it to nothing, as Python takes it), else the system's own record.
 fn home_directory(environment: &[(OsString, OsString)]) -> PathBuf {
-    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    match value_in(environment, variable) {
+    match value_in(environment, HOME) {
         Some(home) if home.is_empty() => PathBuf::from("/"),
         Some(home) => PathBuf::from(home),
         None => sys::home_from_passwd().unwrap_or_else(|| PathBuf::from(UNKNOWN_HOME)),
@@ -161,8 +169,9 @@ mod tests {
 
     #[test]
     fn an_empty_azward_home_is_none() {
-        let context = context(&[("HOME", "/home/u"), ("AZWARD_HOME", "")], None);
-        assert_eq!(context.azward_home, Path::new("/home/u/.azward"));
+        let home = tempfile::tempdir().unwrap();
+        let context = context(&[(HOME, home.path().to_str().unwrap()), ("AZWARD_HOME", "")], None);
+        assert_eq!(context.azward_home, home.path().join(".azward"));
     }
 
     #[test]
@@ -184,8 +193,17 @@ mod tests {
 
     #[test]
     fn a_tilde_is_the_home_only_in_front() {
-        let context = context(&[("HOME", "/home/u")], None);
+        let context = context(&[(HOME, "/home/u")], None);
         assert_eq!(context.expand_user(Path::new("~/x")), Path::new("/home/u/x"));
         assert_eq!(context.expand_user(Path::new("/a/~/x")), Path::new("/a/~/x"));
+    }
+
+    #[test]
+    fn a_name_is_in_any_case_on_windows_and_as_it_is_elsewhere() {
+        let context = context(&[("Path", "one"), ("other", "two")], None);
+        assert_eq!(context.variable("PATH").is_some(), cfg!(windows));
+        let changed = context.with([("OTHER".into(), "three".into())]);
+        assert_eq!(changed.variables().count(), if cfg!(windows) { 2 } else { 3 });
+        assert_eq!((changed.variable("OTHER"), changed.added().count()), (Some(OsStr::new("three")), 1));
     }
 }

@@ -23,6 +23,10 @@ pub(crate) const MADE: &str = "azward home, made by azward\n";
 /// The marker's line in a directory that was there before.
 pub(crate) const TAKEN: &str = "azward home, made by somebody else\n";
 
+/// How often it is tried to write it where directories have no locks, and with what pause.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Marks a directory that azward just made.
 pub(crate) fn mark(made: &Directory) -> std::io::Result<()> {
     write(made, MADE)
@@ -43,6 +47,22 @@ pub(crate) fn mark_if_empty(path: &Path, directory: &Directory) {
 /// time, or one would put away what another is writing; and whoever made the directory has the last word.
 pub(crate) fn write(directory: &Directory, line: &str) -> std::io::Result<()> {
     let _lock = MarkerLock::with(directory);
+    for _ in 1..ATTEMPTS {
+        match write_once(directory, line) {
+            Err(error) if cfg!(windows) && is_somebody_else_at_it(&error) => std::thread::sleep(PAUSE),
+            written => return written,
+        }
+    }
+    write_once(directory, line)
+}
+
+/// Whether an error may be that another process writes it too, where directories have no locks.
+fn is_somebody_else_at_it(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, NotFound};
+    matches!(error.kind(), AlreadyExists | NotFound) || sys::is_in_use(error)
+}
+
+fn write_once(directory: &Directory, line: &str) -> std::io::Result<()> {
     if line == TAKEN && line_of(directory).is_some() {
         return Ok(());
     }

@@ -122,7 +122,7 @@ pub(crate) fn write_unflushed_draft(draft: &Path, target: &Path, bytes: &[u8], r
 /// The operating system's; the old file then stays.
 pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let draft = PathBuf::from(format!("{}.azward-new", path.display()));
-    let replaced = write_draft(&draft, path, bytes, readers).and_then(|_| std::fs::rename(&draft, path));
+    let replaced = write_draft(&draft, path, bytes, readers).and_then(|_| sys::rename_over(&draft, path));
     if replaced.is_err() {
         let _ = std::fs::remove_file(&draft);
     }

@@ -195,6 +195,7 @@ fn names_python_path(words: &[String]) -> bool {
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use crate::context::HOME;
 
     const CORE: &str = "def where():\n    return files('certifi').joinpath('cacert.pem')\n";
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     fn context(root: &Path, variables: &[(&str, &str)]) -> Context {
-        let home = ("HOME".into(), root.join("home").into_os_string());
+        let home = (HOME.into(), root.join("home").into_os_string());
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Context::new(variables.chain([home]).collect::<Vec<_>>(), None)
     }

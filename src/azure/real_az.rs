@@ -144,6 +144,7 @@ fn none_found() -> Failure {
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use crate::context::HOME;
 
     fn executable(path: &Path, bytes: &[u8]) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     fn context(dir: &Path, path: &str, extra: &[(&str, &str)]) -> Context {
-        let mut variables = vec![("HOME".into(), dir.into()), ("PATH".into(), path.into())];
+        let mut variables = vec![(HOME.into(), dir.into()), ("PATH".into(), path.into())];
         variables.extend(extra.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         Context::new(variables, Some(dir.join("shim/az")))
     }

@@ -202,12 +202,14 @@ mod tests {
 
     #[test]
     fn what_the_first_version_had_is_in_the_new_file() {
-        let had = serde_json::from_slice(
-            br#"{"real_az": "/usr/bin/az", "key_store": "key-file", "exposure": "auto", "key_cache_minutes": 5}"#,
-        );
+        let az = if cfg!(windows) { "C:/az/az.cmd" } else { "/usr/bin/az" };
+        let had = serde_json::from_value(serde_json::json!(
+            {"real_az": az, "key_store": "key-file", "exposure": "auto", "key_cache_minutes": 5}
+        ));
         let text = Draft::new(had.unwrap()).text().unwrap();
-        let lines = "exposure = \"auto\"\nkey_store = \"key-file\"\nkey_cache_minutes = 5\nreal_az = \"/usr/bin/az\"\n";
-        assert_eq!(text, HEAD.to_owned() + lines);
+        let lines =
+            format!("exposure = \"auto\"\nkey_store = \"key-file\"\nkey_cache_minutes = 5\nreal_az = \"{az}\"\n");
+        assert_eq!(text, HEAD.to_owned() + &lines);
         let settings = read(text.as_bytes()).unwrap();
         assert_eq!(settings.exposure, Setting::in_file(ExposureChoice::Auto));
         assert_eq!(settings.key_store, Setting::in_file(KeyStoreChoice::KeyFile));

@@ -233,6 +233,7 @@ mod tests {
                 Key::Confirm => (&["never"], &["new-caller"]),
                 Key::KeyCacheMinutes => (&["0", "60", "4294967295"], &["-1", "4294967296", "1.5", "", "8h"]),
                 Key::WindowMinutes => (&["5", "720"], &["4", "721", "twenty"]),
+                Key::RealAz if cfg!(windows) => (&[r"C:\opt\az.cmd"], &["az", r".\az", "/opt/az", ""]),
                 Key::RealAz => (&["/opt/az"], &["az", "./az", ""]),
             };
             for word in good {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::credentials::CredentialFile;
 use crate::store::CredentialStore;
+use crate::sys;
 use crate::user_file::{self, Readers};
 
 /// A larger file is nobody's cache.
@@ -34,7 +35,7 @@ impl CredentialStore<'_> {
         }
         let draft = path.with_file_name(".msal_http_cache.azward");
         let written = user_file::write_draft(&draft, &path, &text, Readers::AsBefore);
-        if written.and_then(|_| std::fs::rename(&draft, &path)).is_err() {
+        if written.and_then(|_| sys::rename_over(&draft, &path)).is_err() {
             let _ = std::fs::remove_file(&draft);
         }
     }

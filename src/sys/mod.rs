@@ -39,8 +39,8 @@ pub use data_protection::{protect, unprotect};
 pub use detached::{Channel, MOST_FILES, detach};
 pub use files::{
     Access, Directory, FileState, changed_at, create_new, file_identity, file_stamp, file_state, has_one_name,
-    identity_of, is_executable, link_count, mode_of, open_itself, path_from_bytes, path_to_bytes, rename_over,
-    set_mode, set_mode_of, set_modified_ahead, sync_dir,
+    identity_of, is_executable, is_in_use, link_count, mode_of, open_itself, path_from_bytes, path_to_bytes,
+    rename_over, set_mode, set_mode_of, set_modified_ahead, sync_dir,
 };
 #[cfg(target_os = "linux")]
 pub use files::{exchange, is_in_memory, open_unnoticed, set_never_read, state_of, was_never_read};

@@ -89,7 +89,7 @@ impl Files {
     /// Gives the current generation its second name, if there is one.
     pub(super) fn keep_previous(&self) -> Result<()> {
         remove(&self.spare)?;
-        let kept = second_name(&self.current, &self.spare).and_then(|()| std::fs::rename(&self.spare, &self.previous));
+        let kept = second_name(&self.current, &self.spare).and_then(|()| sys::rename_over(&self.spare, &self.previous));
         // Renaming one name of a file over another name of the same file does nothing at all, by POSIX.
         let _ = std::fs::remove_file(&self.spare);
         kept.map_err(|error| Failure::storage("keep", &self.previous, &error))
@@ -115,7 +115,7 @@ impl Files {
     pub(super) fn copy_to_previous(&self, bytes: &[u8]) {
         let copied = remove(&self.spare).is_ok()
             && private::make(&self.spare, bytes).is_ok()
-            && std::fs::rename(&self.spare, &self.previous).is_ok();
+            && sys::rename_over(&self.spare, &self.previous).is_ok();
         if !copied {
             let _ = std::fs::remove_file(&self.spare);
         }
@@ -131,7 +131,7 @@ impl Files {
 
     /// Puts what [`Self::write`] wrote in force.
     pub(super) fn publish(&self) -> Result<()> {
-        std::fs::rename(&self.fresh, &self.current)
+        sys::rename_over(&self.fresh, &self.current)
             .and_then(|()| sys::sync_dir(&self.directory))
             .map_err(|error| Failure::storage("replace", &self.current, &error))
     }

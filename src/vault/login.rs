@@ -138,11 +138,12 @@ fn read(path: &Path) -> Option<Registered> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::HOME;
 
     #[test]
     fn a_view_has_the_login_it_was_registered_with_and_a_broken_register_makes_it_its_own() {
         let root = tempfile::tempdir().unwrap();
-        let context = Context::new([("HOME".into(), root.path().into())], None);
+        let context = Context::new([(HOME.into(), root.path().into())], None);
         let (own, view) = (ConfigDir::at(&root.path().join("a")), ConfigDir::at(&root.path().join("b")));
         assert_eq!(Login::of(&context, &view), Login::own(&view));
         let login = Login::own(&own);

@@ -2,9 +2,10 @@
 
 use super::block::{BEGIN, END};
 use super::*;
+use crate::context::HOME;
 
 fn files(home: &Path, shell: &str) -> Vec<StartUpFile> {
-    let variables = [("HOME".into(), home.into()), ("SHELL".into(), shell.into())];
+    let variables = [(HOME.into(), home.into()), ("SHELL".into(), shell.into())];
     start_up_files(&Context::new(variables, None))
 }
 
@@ -185,7 +186,7 @@ fn what_is_no_file_is_refused_and_a_link_to_one_that_is_not_there_yet_is_kept() 
 fn directories_of_start_up_files_are_absolute() {
     let home = tempfile::tempdir().unwrap();
     let variables = [
-        ("HOME".into(), home.path().into()),
+        (HOME.into(), home.path().into()),
         ("SHELL".into(), "/usr/bin/zsh".into()),
         ("ZDOTDIR".into(), "somewhere".into()),
         ("XDG_CONFIG_HOME".into(), ".".into()),

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 pub use directory::{Directory, set_mode_of};
 pub use platform::{
-    changed_at, create_new, file_identity, file_stamp, file_state, has_one_name, identity_of, is_executable,
+    changed_at, create_new, file_identity, file_stamp, file_state, has_one_name, identity_of, is_executable, is_in_use,
     link_count, mode_of, open_itself, path_from_bytes, path_to_bytes, rename_over, set_mode, sync_dir,
 };
 #[cfg(target_os = "linux")]

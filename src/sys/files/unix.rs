@@ -154,6 +154,12 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
+/// Whether an error may be that somebody else has the file open, which is in nobody's way here.
+#[must_use]
+pub fn is_in_use(_error: &io::Error) -> bool {
+    false
+}
+
 /// Puts `from` in the place of `to` in one step.
 ///
 /// # Errors

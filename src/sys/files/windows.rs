@@ -10,7 +10,7 @@ use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_STANDARD_INFO,
     FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx,
@@ -153,10 +153,11 @@ pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Whether an error may be that somebody has the file open; Windows says so in two ways.
-fn is_in_use(error: &io::Error) -> bool {
+/// Whether an error may be that somebody has the file open, locked, or half renamed; Windows says so in three ways.
+#[must_use]
+pub fn is_in_use(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(i32::cast_unsigned);
-    matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
+    matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION | ERROR_LOCK_VIOLATION))
 }
 
 /// Whether a path is a file: what may be executed is a matter of its ending.

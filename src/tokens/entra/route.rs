@@ -263,6 +263,10 @@ mod tests {
             let route = with("https://10.1.2.3", no_proxy);
             assert_eq!(route.map(|route| route == Route::Direct), expected, "{no_proxy:?}");
         }
+        if cfg!(windows) {
+            // There is one of that name, in whatever case.
+            return;
+        }
         // In lower case it wins, to requests unless it is empty, to urllib in any case.
         let both =
             |lower: &str| route(LOGIN, &[("ALL_PROXY", "p:1"), ("NO_PROXY", "login.example"), ("no_proxy", lower)]);

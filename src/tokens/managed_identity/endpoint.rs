@@ -138,11 +138,11 @@ fn read(url: &str) -> Option<(&str, Option<u16>)> {
 mod tests {
     use super::*;
     use crate::azure::managed_identity::IdKind;
+    use crate::context::HOME;
 
     fn endpoint(variables: &[(&str, &str)], identity: &ManagedIdentity) -> Option<Endpoint> {
-        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         let variables =
-            [(home, "/nonexistent"), ("ProgramData", r"C:\ProgramData")].into_iter().chain(variables.iter().copied());
+            [(HOME, "/nonexistent"), ("ProgramData", r"C:\ProgramData")].into_iter().chain(variables.iter().copied());
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         Endpoint::of(&Context::new(variables.collect::<Vec<_>>(), None), identity).ok()
     }
@@ -220,8 +220,7 @@ mod tests {
             assert!(endpoint(&arc, &ManagedIdentity::UserAssigned(kind, "x".into())).is_none(), "{kind:?}");
         }
         let home = tempfile::tempdir().unwrap();
-        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let at_home = || of(&[arc[0], arc[1], (variable, home.path().to_str().unwrap())]);
+        let at_home = || of(&[arc[0], arc[1], (HOME, home.path().to_str().unwrap())]);
         assert!(at_home().is_some());
         std::fs::write(home.path().join(".netrc"), "").unwrap();
         assert!(at_home().is_none());

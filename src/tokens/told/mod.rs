@@ -14,6 +14,7 @@ use crate::azure::installation::Installation;
 use crate::azure::known_az::NORMALISED;
 use crate::secret::Secret;
 use crate::store::CredentialStore;
+use crate::sys;
 use crate::tokens::entra::GrantRequest;
 use crate::user_file::{self, Readers};
 use pickle::{Cache, Entry};
@@ -53,7 +54,7 @@ pub(super) fn tell_az(
     let draft = path.with_file_name(".msal_http_cache.azward");
     // What cannot be written costs one request more.
     let written = user_file::write_draft(&draft, &path, &new, Readers::AsBefore);
-    if written.and_then(|_| std::fs::rename(&draft, &path)).is_err() {
+    if written.and_then(|_| sys::rename_over(&draft, &path)).is_err() {
         let _ = std::fs::remove_file(&draft);
     }
 }

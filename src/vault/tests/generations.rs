@@ -1,6 +1,7 @@
 //! What a vault's generations are for: damage, a killed commit and a full disk cost nothing.
 
 use super::*;
+use crate::context::HOME;
 
 #[test]
 fn what_was_committed_is_there_and_nothing_else() {
@@ -180,7 +181,7 @@ fn leftovers_of_a_killed_commit_do_no_harm() {
 fn a_disk_that_fills_up_costs_nothing() {
     let name = "vault::tests::generations::a_disk_that_fills_up_costs_nothing";
     if let Some(root) = std::env::var_os("AZWARD_TEST_FULL_DISK") {
-        let context = Context::new([(OsString::from("HOME"), root)], None);
+        let context = Context::new([(OsString::from(HOME), root)], None);
         let vault = Vault::of(&context, &settings(), &ConfigDir::of(&context));
         let lock = vault.lock(Duration::ZERO).unwrap();
         let failure = vault.commit(&lock, &sample(&"x".repeat(100_000))).unwrap_err();

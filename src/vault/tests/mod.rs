@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::contents::tests::sample;
 use super::trouble::newer;
 use super::*;
+use crate::context::HOME;
 use crate::failure::Kind;
 use crate::settings::{KeyStoreChoice, Setting};
 
@@ -31,7 +32,7 @@ impl Home {
     }
 
     fn context(&self) -> Context {
-        Context::new([(OsString::from("HOME"), self.root.path().into())], None)
+        Context::new([(OsString::from(HOME), self.root.path().into())], None)
     }
 
     fn vault(&self) -> Vault {

@@ -1,6 +1,7 @@
 //! A move of the key, between the stores that need neither a keyring nor a tool.
 
 use super::*;
+use crate::context::HOME;
 use crate::home_lock::Alone;
 
 /// A home whose passphrase is in a file.
@@ -14,7 +15,7 @@ fn home() -> Home {
 
 fn context(home: &Home) -> Context {
     let file = home.root.path().join("passphrase");
-    let variables = [(OsString::from("HOME"), home.root.path().into()), ("AZWARD_PASSPHRASE_FILE".into(), file.into())];
+    let variables = [(OsString::from(HOME), home.root.path().into()), ("AZWARD_PASSPHRASE_FILE".into(), file.into())];
     Context::new(variables, None)
 }
 
