@@ -70,7 +70,9 @@ impl Guardian {
     }
 
     fn tell(&self, process: Option<u32>, exposure: ExposureKind, command: Option<&Group>, files: &[(Role, &File)]) {
-        let Some((channel, process)) = self.channel.as_ref().zip(process) else { return };
+        let Some(channel) = &self.channel else { return };
+        // Where there is none yet, nothing is waited for: what was exposed to it has nobody who needs it.
+        let process = process.unwrap_or(0);
         let start = self.start_of(process);
         let (roles, files): (Vec<Role>, Vec<&File>) = files.iter().copied().unzip();
         let (command, added) = (command.cloned(), self.added.clone());

@@ -316,7 +316,13 @@ impl<'a> Exposed<'a> {
         let Self { launch, az, exposure } = self;
         // az's caller is not to find a dead process beside az.
         launch.guardian.reap();
-        Going { launch, exposure, az: az.start() }
+        let az = az.start();
+        #[cfg(windows)]
+        if let Ok(az) = &az {
+            // Before this there was none.
+            exposure.tell_guardian(&launch.recipient(Some(az.id())));
+        }
+        Going { launch, exposure, az }
     }
 
     /// Lets az go, and ends it where it does not succeed before the deadline and before a signal asks us to stop.

@@ -1,5 +1,5 @@
-//! Spawn: where a process cannot be held before it becomes az there is none until it is let go, so nobody can watch it while
-//! its credentials are exposed; what is left behind is the next invocation's sweep's.
+//! Spawn: where a process cannot be held before it becomes az there is none until it is let go. The guardian is told of it then,
+//! and before that of nothing to wait for.
 
 use std::io;
 

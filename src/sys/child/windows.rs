@@ -67,6 +67,12 @@ impl ChildProcess {
         Self { child }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Has the console's events be the child's own from now on, those included that came just before.
     pub fn hand_signals(&self) {
         hand_events_to(Some(self.child.as_raw_handle()));
