@@ -42,7 +42,7 @@ impl<'a> Form<'a> {
             Some(query) => output::print(&query.search(value)?, self.format, Selection::Query)?,
             None => output::print(value, self.format, Selection::Whole)?,
         };
-        (text.is_ascii() || writes_utf8(self.context)).then_some(text)
+        (text.is_ascii() || writes_utf8(self.context)).then(|| as_written(text))
     }
 
     /// What it says less than the whole, and how that is written; nothing for the whole, with its names or in its order.
@@ -107,6 +107,11 @@ pub(super) fn setting(context: &Context, config: &Ini, section: &str, option: &s
         }
         false => config.get(section, option).map(str::to_lowercase),
     }
+}
+
+/// What Python makes of a text when it writes it: on Windows it ends a line as that does (CPython 3.11, `io.TextIOWrapper`).
+fn as_written(text: Zeroizing<String>) -> Zeroizing<String> {
+    if cfg!(windows) { Zeroizing::new(text.replace('\n', "\r\n")) } else { text }
 }
 
 /// Whether Python writes UTF-8 to stdout: a locale of that encoding, or none, which it takes for that (CPython 3.11,
