@@ -34,11 +34,17 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A path without the mark that Windows puts before one that it has resolved (`\\?\C:\…`): people name it without.
+fn as_named(path: &Path) -> &Path {
+    let plain = path.to_str().filter(|_| cfg!(windows)).and_then(|path| path.strip_prefix(r"\\?\"));
+    plain.filter(|plain| plain.as_bytes().get(1) == Some(&b':')).map_or(path, Path::new)
+}
+
 /// A path as it may be logged and shown; bytes that are no text are `\xff`.
 #[must_use]
 pub(crate) fn path(path: &Path) -> String {
     let mut escaped = String::new();
-    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+    for chunk in as_named(path).as_os_str().as_encoded_bytes().utf8_chunks() {
         escape_into(&mut escaped, chunk.valid());
         for byte in chunk.invalid() {
             let _ = write!(escaped, "\\x{byte:02x}");

@@ -14,6 +14,8 @@ use crate::app::App;
 use crate::azure::ConfigDir;
 use crate::azure::real_az;
 use crate::commands::aids::Aids;
+#[cfg(windows)]
+use crate::commands::registry_path;
 use crate::commands::start_up_files::{self, start_up_files};
 use crate::commands::version::{self, Downgrade};
 use crate::context::Context;
@@ -97,6 +99,10 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids, downgrade: Do
     }
     // Left by an uninstall that was killed.
     let _ = std::fs::remove_file(directory.join(SHIM_TAKEN_OUT));
+    #[cfg(windows)]
+    if start_up == StartUp::Edit {
+        put_on_user_path(ui, &directory)?;
+    }
     if start_up == StartUp::Edit {
         for file in &files {
             let changed = file.plan(&directory)?.make()?;
@@ -137,6 +143,20 @@ pub fn install(app: &App, ui: &Ui, start_up: StartUp, aids: &Aids, downgrade: Do
     }
     ui.say("to check: open a new terminal, then `command -v az` names the shim and `azward status` tells the rest");
     aided.context("azward is installed, but not all completions and manual pages are")
+}
+
+/// In the registry, where Windows has it.
+#[cfg(windows)]
+fn put_on_user_path(ui: &Ui, directory: &Path) -> Result<()> {
+    let changed = registry_path::put(directory)?;
+    ui.say(if changed { "put it first on the user's PATH" } else { "already on the user's PATH" });
+    if let Some(az) = registry_path::az_before(directory) {
+        let (az, directory) = (text::path(&az), text::path(directory));
+        ui.say(format!(
+            "the machine's PATH comes before it, and has `{az}`: have an administrator put `{directory}` before that"
+        ));
+    }
+    Ok(())
 }
 
 /// Finds the real az afresh and pins it; an older pin is kept only where nothing else is found.

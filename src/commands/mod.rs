@@ -21,6 +21,8 @@ pub mod logout;
 pub mod man;
 pub mod overview;
 pub mod refresh;
+#[cfg(windows)]
+mod registry_path;
 pub mod scrub;
 pub mod seal_certificate;
 pub mod serve;

@@ -13,8 +13,11 @@ use crate::app::App;
 use crate::azure::{ConfigDir, token_storage};
 use crate::commands::aids;
 use crate::commands::install::{PROGRAMS, shim_directory};
+#[cfg(windows)]
+use crate::commands::registry_path;
 use crate::commands::start_up_files::start_up_files;
 use crate::consent::known;
+use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
 use crate::home_lock::{self, Alone, SHIM, SHIM_TAKEN_OUT};
 use crate::in_use::InUse;
@@ -79,6 +82,12 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
             ui.say(format!("took it off PATH in `{}`", file.path().display()));
         }
     }
+    #[cfg(windows)]
+    if registry_path::remove(&shim_directory(home))
+        .context("the logins were given back, but the shim is still on PATH")?
+    {
+        ui.say("took it off the user's PATH");
+    }
     aids::remove_for_shells(context, ui);
     if let Some(failure) = kept {
         // It stays as well if it may be needed; that of another machine always does.
@@ -97,7 +106,7 @@ pub fn uninstall(app: &App, ui: &Ui, leftovers: Leftovers) -> anyhow::Result<()>
         let directory = text::path(login.config_dir.path());
         ui.say(format!("the login `{}` stays in `{directory}`: AZURE_CONFIG_DIR names that to az", login.name));
     }
-    remove_the_rest(ui, home, &alone);
+    remove_the_rest(ui, context, &alone);
     end_if_told_to();
     Ok(())
 }
@@ -221,7 +230,8 @@ fn is_lost_for_good(kind: Kind) -> bool {
 }
 
 /// Removes what is left, `azward` itself last of what can be run.
-fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
+fn remove_the_rest(ui: &Ui, context: &Context, _alone: &Alone) {
+    let home = &context.azward_home;
     for name in ["journal.jsonl", "journal.1.jsonl", "key.lock", known::NAME, known::DRAFT] {
         let _ = std::fs::remove_file(home.join(name));
     }
@@ -232,8 +242,13 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
     remove_vault_locks(&home.join("vaults"));
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         let _ = std::fs::remove_file(private::draft_of(&program));
-        match std::fs::remove_file(&program) {
-            Ok(()) => ui.say(format!("removed `{}`", program.display())),
+        match take_away(&program, context) {
+            Ok(None) => ui.say(format!("removed `{}`", program.display())),
+            Ok(Some(aside)) => ui.say(format!(
+                "moved `{}` to `{}`, where it may be deleted once this is over",
+                program.display(),
+                text::path(&aside)
+            )),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // It is off PATH, and the real az is what is found there.
             Err(error) => ui.say(format!("left `{}`: {error}", program.display())),
@@ -246,7 +261,7 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
         let _ = std::fs::remove_file(path);
     }
     // Where something of the user's own or another machine's is in it, it stays.
-    match remove_home(home) {
+    match remove_home(context) {
         true => ui.say(format!("removed `{}`", home.display())),
         false => ui.say(format!("left `{}`: it is not empty", home.display())),
     }
@@ -254,7 +269,8 @@ fn remove_the_rest(ui: &Ui, home: &Path, _alone: &Alone) {
 
 /// Removes the home if there is nothing else in it. Its lock goes last, with the directory right behind it: from then on
 /// an install may make both anew, and what it makes is its own.
-fn remove_home(home: &Path) -> bool {
+fn remove_home(context: &Context) -> bool {
+    let home = &context.azward_home;
     let last = ["journal.jsonl", marker::MARKER, home_lock::NAME];
     for _ in 0..ATTEMPTS {
         let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
@@ -262,7 +278,7 @@ fn remove_home(home: &Path) -> bool {
             return false;
         }
         for name in last {
-            let _ = std::fs::remove_file(home.join(name));
+            let _ = take_away(&home.join(name), context);
         }
         match std::fs::remove_dir(home) {
             Ok(()) => return true,
@@ -274,6 +290,22 @@ fn remove_home(home: &Path) -> bool {
         }
     }
     false
+}
+
+/// Removes a file that may be open, or run: Windows lets go of its name only once nobody has it any more, so that it is given
+/// another one first, among what is temporary. That is returned if it is still there.
+fn take_away(path: &Path, context: &Context) -> std::io::Result<Option<PathBuf>> {
+    if !cfg!(windows) {
+        return std::fs::remove_file(path).map(|()| None);
+    }
+    let directory = context.variable("TEMP").map_or_else(|| context.home.clone(), PathBuf::from);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = directory.join(format!("azward-uninstalled-{}-{name}", std::process::id()));
+    match std::fs::rename(path, &aside) {
+        Ok(()) => Ok(std::fs::remove_file(&aside).is_err().then_some(aside)),
+        // It may be on another drive.
+        Err(_) => std::fs::remove_file(path).map(|()| None),
+    }
 }
 
 /// Does it, and again while a process that began before notes something there. Says whether it was done, or nothing was

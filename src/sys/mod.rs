@@ -23,6 +23,8 @@ mod process;
 mod signals;
 mod tee;
 mod terminal;
+#[cfg(windows)]
+mod user_path;
 mod users;
 mod waits;
 
@@ -63,6 +65,8 @@ pub use tee::{Passage, PassageEnd, Tee};
 pub use terminal::{
     Stream, ask_seen, ask_unseen, is_asking, is_reader_gone, is_terminal, takes_escapes, terminal_width,
 };
+#[cfg(windows)]
+pub use user_path::{UserPath, machine_path, set_user_path, user_path};
 #[cfg(unix)]
 pub use users::keep_lookups_built_in;
 pub use users::{

@@ -58,6 +58,10 @@ pub(super) fn check(directory: &Path) -> Result<()> {
 /// The start-up files of the shells that this user has: those that are there, and those of `$SHELL`.
 #[must_use]
 pub(super) fn start_up_files(context: &Context) -> Vec<StartUpFile> {
+    if cfg!(windows) {
+        // PATH is in the registry, and a shell of Unix's has it from there (`commands::registry_path`).
+        return Vec::new();
+    }
     let shell = context.variable("SHELL").map(Path::new).and_then(Path::file_name).unwrap_or_default();
     let home = &context.home;
     // A relative one would be another directory for every shell that starts elsewhere.
