@@ -236,8 +236,19 @@ fn copy_program(from: &Path, to: &Path) -> Result<bool> {
         return Ok(false);
     }
     // A running program's file cannot be written, but it can be replaced.
-    write(to, &new, 0o755)?;
-    Ok(true)
+    let written = write(to, &new, 0o755);
+    if written.is_ok() || !cfg!(windows) {
+        return written.map(|()| true);
+    }
+    // On Windows only its name can be taken from it. What is left there by the last install runs no longer.
+    let aside = to.with_extension("replaced");
+    let _ = std::fs::remove_file(&aside);
+    std::fs::rename(to, &aside).with_context(|| format!("cannot put aside `{}`", text::path(to)))?;
+    let written = write(to, &new, 0o755);
+    if written.is_err() {
+        let _ = std::fs::rename(&aside, to);
+    }
+    written.map(|()| true)
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {

@@ -242,6 +242,10 @@ fn remove_the_rest(ui: &Ui, context: &Context, _alone: &Alone) {
     remove_vault_locks(&home.join("vaults"));
     for program in PROGRAMS.map(|program| shim_directory(home).join(program)) {
         let _ = std::fs::remove_file(private::draft_of(&program));
+        if cfg!(windows) {
+            // Left by an install while the program ran.
+            let _ = take_away(&program.with_extension("replaced"), context);
+        }
         match take_away(&program, context) {
             Ok(None) => ui.say(format!("removed `{}`", program.display())),
             Ok(Some(aside)) => ui.say(format!(

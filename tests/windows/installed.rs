@@ -1,11 +1,14 @@
 //! Install and uninstall: the user's PATH in the registry, an adopted login, and everything given back to an az that seals it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Instant;
 
 use entra::User;
 
 use super::login::done;
-use super::machine::Machine;
+use super::machine::{Machine, collect, windows_path};
 
 /// Where Windows keeps the PATH of a user, and of the machine.
 const USER: &str = r"HKCU\Environment";
@@ -67,4 +70,37 @@ fn install_adopts_and_uninstall_gives_back() {
     machine.real_az(["account", "get-access-token", "--scope", "https://vault.azure.net/.default"]).ok();
     assert_eq!(machine.entra().refreshes(), 1, "az uses it");
     done("uninstall gives the login back, sealed, and leaves nothing");
+}
+
+#[test]
+#[ignore = "needs wine: .ci/windows"]
+fn an_install_replaces_a_shim_that_runs() {
+    let machine = Machine::with_azward();
+    let waiting = machine.profile().join("az.cmd");
+    fs::write(&waiting, "@echo off\r\necho ready\r\nset /p line=\r\n").unwrap();
+    let mut command = machine.command([&*machine.installed("az.exe"), "feature", "list"]);
+    command.env("AZWARD_REAL_AZ", format!(r"{}\az.cmd", machine.profile_name()));
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said.trim(), "ready");
+    // Another build, as it were.
+    let build = tempfile::tempdir().unwrap();
+    for program in ["az.exe", "azward.exe", "azward-inside.exe"] {
+        let mut bytes = fs::read(Machine::built_at(program)).unwrap();
+        bytes.push(0);
+        fs::write(build.path().join(program), bytes).unwrap();
+    }
+    let azward = windows_path(&build.path().join("azward.exe"));
+    let installed = machine.run([&*azward, "install", "--no-modify-path"]).ok();
+    for program in ["az.exe", "azward.exe"] {
+        let is_new = fs::read(machine.azward_home().join("bin").join(program)).unwrap()
+            == fs::read(build.path().join(program)).unwrap();
+        assert!(is_new, "{program}: {installed:?}");
+    }
+    running.stdin.take().unwrap().write_all(b"\r\n").unwrap();
+    collect(running, "the shim that ran".to_owned(), Instant::now()).ok();
+    machine.azward(["uninstall"]).ok();
+    assert!(!machine.azward_home().exists());
+    done("an install replaces a shim that runs");
 }

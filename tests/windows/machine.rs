@@ -139,8 +139,13 @@ impl Machine {
 
     /// A program as it was built.
     pub(crate) fn built(program: &str) -> String {
+        windows_path(&Self::built_at(program))
+    }
+
+    /// The same as this system names it.
+    pub(crate) fn built_at(program: &str) -> PathBuf {
         let built = PathBuf::from(std::env::var_os(PROGRAMS).expect(".ci/windows sets it: run these tests with that"));
-        windows_path(&built.join(program))
+        built.join(program)
     }
 
     /// A command, with nothing of this system's environment but what wine needs.
