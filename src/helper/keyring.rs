@@ -133,6 +133,27 @@ mod store {
     }
 }
 
+/// An az on Windows keeps nothing there.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod store {
+    use keyring::Error;
+
+    use super::KeyringItem;
+    use crate::secret::Secret;
+
+    pub(super) fn read(_item: KeyringItem) -> Result<Option<Secret>, Error> {
+        Ok(None)
+    }
+
+    pub(super) fn write(_item: KeyringItem, _text: &Secret) -> Result<(), Error> {
+        Err(Error::NoDefaultStore)
+    }
+
+    pub(super) fn remove(_item: KeyringItem) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 impl KeyringItem {
     pub(super) fn read(self) -> Result<Option<Secret>, Refusal> {
         store::read(self).map_err(|_| Refusal::Refused)

@@ -109,6 +109,7 @@ impl Helper {
     ///
     /// # Errors
     /// Why it cannot.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only the Secret Service is asked beforehand"))]
     pub(crate) fn make_ready(&self, user: String, prompting: Prompting) -> Result<(), Refusal> {
         self.have_done(Asked::MakeReady(user, prompting))
     }
@@ -141,6 +142,7 @@ impl Helper {
     ///
     /// # Errors
     /// Why it says nothing.
+    #[cfg_attr(windows, expect(dead_code, reason = "az keeps nothing in a keyring there"))]
     pub(crate) fn read_item(&self, item: KeyringItem) -> Result<Option<Secret>, Refusal> {
         Ok(self.find(Asked::ReadItem(item))?.pop())
     }
@@ -149,6 +151,7 @@ impl Helper {
     ///
     /// # Errors
     /// Why it has not.
+    #[cfg_attr(windows, expect(dead_code, reason = "az keeps nothing in a keyring there"))]
     pub(crate) fn write_item(&self, item: KeyringItem, text: &Secret) -> Result<(), Refusal> {
         self.have_done(Asked::WriteItem(item, InTransit(text.duplicate())))
     }
@@ -157,6 +160,7 @@ impl Helper {
     ///
     /// # Errors
     /// Why it may still be there.
+    #[cfg_attr(windows, expect(dead_code, reason = "az keeps nothing in a keyring there"))]
     pub(crate) fn remove_item(&self, item: KeyringItem) -> Result<(), Refusal> {
         self.have_done(Asked::RemoveItem(item))
     }
