@@ -98,7 +98,7 @@ impl Vault {
     /// The key of this machine's vault, or the one that a new vault would get.
     fn key_beside(&self) -> Result<super::HeldKey> {
         if self.held().is_none()
-            && let Some((standing, candidate)) = self.ranked(&self.stores.keys_here()).into_iter().next()
+            && let Some((standing, candidate)) = self.ranked().into_iter().next()
             && standing != Standing::Elsewhere
             && let Some(header) = self.header(&candidate.files.current)?
         {

@@ -2,7 +2,7 @@
 
 use super::Vault;
 use super::candidates::{Candidate, Naming, Standing, candidates, stems};
-use super::keys::{KeyStoreKind, KeysHere, Prompting};
+use super::keys::{KeyId, KeyStoreKind, Prompting};
 use super::trouble::elsewhere;
 use crate::failure::{Failure, Kind, Result};
 
@@ -17,7 +17,7 @@ pub(super) enum Chosen {
 impl Vault {
     /// The vault that is this machine's, as far as can be told without asking a keyring.
     pub(super) fn known(&self) -> Option<Candidate> {
-        let (standing, candidate) = self.ranked(&self.stores.keys_here()).into_iter().next()?;
+        let (standing, candidate) = self.ranked().into_iter().next()?;
         (standing != Standing::Elsewhere).then_some(candidate)
     }
 
@@ -30,19 +30,18 @@ impl Vault {
         if let Some(candidate) = self.plainly_ours() {
             return Ok(Chosen::Ours(candidate));
         }
-        let mut keys = self.stores.keys_here();
         // What was got stays got, whatever becomes of its store meanwhile.
-        keys.own.extend(self.held().map(|held| held.key.id()));
+        let (ranked, trouble) = self.ranked_with(self.held().map(|held| held.key.id()));
         let mut chosen = Chosen::Nothing;
-        for (standing, candidate) in self.ranked(&keys) {
+        for (standing, candidate) in ranked {
             match standing {
                 Standing::Own => return Ok(Chosen::Ours(candidate)),
                 Standing::Undecided if self.is_in_keyring(&candidate, prompting)? => {
                     return Ok(Chosen::Ours(candidate));
                 }
                 Standing::Undecided => {}
-                Standing::Shared | Standing::Elsewhere if keys.trouble.is_some() => {
-                    return keys.trouble.map_or(Ok(Chosen::Nothing), Err);
+                Standing::Shared | Standing::Elsewhere if trouble.is_some() => {
+                    return trouble.map_or(Ok(Chosen::Nothing), Err);
                 }
                 Standing::Shared => return Ok(Chosen::Ours(candidate)),
                 Standing::Elsewhere => {}
@@ -72,11 +71,19 @@ impl Vault {
     }
 
     /// The vaults of the config directory, the one to use first.
-    pub(super) fn ranked(&self, keys: &KeysHere) -> Vec<(Standing, Candidate)> {
+    pub(super) fn ranked(&self) -> Vec<(Standing, Candidate)> {
+        self.ranked_with(None).0
+    }
+
+    /// The same where this key is this machine's, too; and why a key file did not say which key it has, if one did not.
+    fn ranked_with(&self, key: Option<KeyId>) -> (Vec<(Standing, Candidate)>, Option<Failure>) {
         let found = candidates(&self.vaults, self.login.id());
-        let mut ranked: Vec<_> = found.into_iter().map(|candidate| (candidate.standing(keys), candidate)).collect();
+        // After the vaults: one that is begun meanwhile has its key before it has a name.
+        let mut keys = self.stores.keys_here();
+        keys.own.extend(key);
+        let mut ranked: Vec<_> = found.into_iter().map(|candidate| (candidate.standing(&keys), candidate)).collect();
         ranked.sort_by_key(|(standing, candidate)| std::cmp::Reverse((*standing, candidate.generation)));
-        ranked
+        (ranked, keys.trouble)
     }
 
     /// Whether the keyring has the key of `candidate`, which is then noted and held.

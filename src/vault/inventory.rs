@@ -49,7 +49,7 @@ impl Vault {
             Ok(contents) => (Some(contents), None),
             Err(failure) => (None, Some(failure)),
         };
-        let ranked = self.ranked(&self.stores.keys_here());
+        let ranked = self.ranked();
         let (elsewhere, ours): (Vec<_>, Vec<_>) =
             ranked.into_iter().partition(|(standing, _)| *standing == Standing::Elsewhere);
         // One that the keyring was asked for in vain is nobody's here.

@@ -70,7 +70,7 @@ impl Move {
     pub fn plan(context: &Context, settings: &Settings, to: KeyStoreKind) -> Result<Self> {
         let mut vaults = Vec::new();
         for (directory, vault) in all_vaults(context, settings)? {
-            let ranked = vault.ranked(&vault.stores.keys_here());
+            let ranked = vault.ranked();
             let Some((standing, candidate)) = ranked.into_iter().next() else { continue };
             let (Some(from), Some(id)) = (candidate.kind, candidate.key_id) else { continue };
             let stays = (standing == Standing::Elsewhere).then(|| elsewhere(&candidate.files.current));
@@ -255,7 +255,7 @@ impl Vault {
     /// Removes the other vaults of this login that this machine opens, and what a killed commit left of any, where the one in
     /// use, whose key is in the store of kind `to`, has all that is in them, or newer.
     fn drop_superseded(&self, _lock: &VaultLock, to: KeyStoreKind) -> Result<()> {
-        let ranked = self.ranked(&self.stores.keys_here());
+        let ranked = self.ranked();
         let Some((Standing::Own, used)) = ranked.first() else { return Ok(()) };
         if used.kind != Some(to) {
             return Ok(());

@@ -1,5 +1,7 @@
 //! What a vault's generations are for: damage, a killed commit and a full disk cost nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::context::HOME;
 
@@ -200,6 +202,30 @@ fn a_disk_that_fills_up_costs_nothing() {
     assert!(status.success());
     assert!(home.holds("one"));
     assert_eq!(home.names(), ["lock", "vault"]);
+}
+
+#[test]
+fn who_reads_while_the_first_vault_is_begun_finds_none_or_that_one() {
+    for _ in 0..100 {
+        let home = Home::new();
+        let is_begun = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_begun.load(Ordering::SeqCst) {
+                        let contents = home.vault().load().unwrap();
+                        assert!(contents == Contents::default() || contents == sample("t"));
+                    }
+                });
+            }
+            let vault = home.vault();
+            vault.prepare().unwrap();
+            let lock = vault.lock(Duration::from_secs(30)).unwrap();
+            let committed = vault.commit(&lock, &sample("t"));
+            is_begun.store(true, Ordering::SeqCst);
+            committed.unwrap();
+        });
+    }
 }
 
 #[test]
