@@ -2,7 +2,6 @@
 //! killed shim is cleaned up after.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use azward::app::App;
@@ -14,7 +13,7 @@ use azward::settings::Settings;
 use azward::store::CredentialStore;
 
 use crate::support::{Sandbox, Signal, wait_until};
-use crate::{Bench, MANY, Times, measure_pair, row, sorted};
+use crate::{Bench, MANY, Times, measure_pair, nothing_but, row, sorted};
 
 /// How often a shim is killed.
 const KILLS: usize = 20;
@@ -24,7 +23,7 @@ impl Bench<'_> {
     pub(crate) fn wrapped_run(&self, empty: &Path) {
         let row_above = |what: &str, arguments: &[&str]| {
             let wrapped = || self.sandbox.az(arguments).env("AZWARD_REAL_AZ", empty).command();
-            let (ours, alone) = measure_pair(what, MANY, wrapped, || Command::new(empty));
+            let (ours, alone) = measure_pair(what, MANY, wrapped, || nothing_but(empty));
             let above = format!("{:+.2} ms", ours.median() - alone.median());
             row(what, &ours.show(), &format!("the same az alone {}", alone.show()), &above);
         };

@@ -8,7 +8,7 @@ use entra::User;
 use serde_json::Value;
 
 use crate::support::Sandbox;
-use crate::{Bench, MANY, measure_pair, row};
+use crate::{Bench, MANY, measure_pair, nothing_but, row};
 
 /// How many there are.
 const COUNT: usize = 200;
@@ -24,7 +24,7 @@ impl Bench<'_> {
             [("azward list", vec!["list".as_ref()]), ("azward exec of an empty program", exec.to_vec())];
         for (what, words) in commands {
             let ours = || sandbox.azward(&words).command();
-            let (ours, alone) = measure_pair(what, MANY, ours, || Command::new(empty));
+            let (ours, alone) = measure_pair(what, MANY, ours, || nothing_but(empty));
             let above = format!("{:+.2} ms", ours.median() - alone.median());
             let what = format!("{what}, {COUNT} sessions");
             row(&what, &ours.show(), &format!("an empty C program {}", alone.show()), &above);
