@@ -114,9 +114,11 @@ pub(crate) fn judge(ground: &Ground, sound: &Visible, traced: &Traced, blow: Blo
         }
     }
     // Of what has no guardian, as what takes in a keyring's item has none yet, and of a file that cannot be removed, the next az takes
-    // the lock over. So does whoever touches the list of principals next, where its placeholder was being made.
+    // the lock over. So does whoever touches the list of principals next, where its placeholder was being made. Of a command of azward's
+    // own only the az in it has a guardian: what it does before and after that is finished when the command is given again.
     let is_of_the_list = ground.scenario.whose == Whose::Principals && (is_killed || call.place.name == "unlink");
-    let has_no_guardian = is_guarded || !ground.scenario.is_a_run || ground.scenario.has_keyring;
+    let has_no_guardian =
+        is_guarded || !ground.scenario.is_a_run || ground.scenario.has_keyring || ground.scenario.is_azward_s;
     let is_left_to_next = if is_killed { has_no_guardian } else { call.place.name == "unlink" };
     if !ground.msal_locks().is_empty() && !is_left_to_next && !is_of_the_list {
         verdict.find(Wrong::Lock, format!("{:?} is left behind", ground.msal_locks()));
