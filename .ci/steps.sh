@@ -1,4 +1,4 @@
-# What `.ci/run` and `.ci/long` share: steps that say how long they took, the programs that the tests need, and how they are installed.
+# What `.ci/run`, `.ci/long` and `.ci/static` share: steps that say how long they took, the programs that the tests need, and how they are installed.
 # To be sourced, from the root of the project.
 # shellcheck shell=bash
 
@@ -21,6 +21,25 @@ step() {
 
 report_steps() {
     printf '\n%s%6d s  in all\n' "$report" "$SECONDS"
+}
+
+# Runs those of the steps $1, words with spaces between them, that the other arguments name, or all of them, and says how long they took.
+run_named() {
+    local known=$1 name
+    shift
+    # shellcheck disable=SC2086 # They are words.
+    (($# > 0)) || set -- $known
+    for name in "$@"; do
+        if [[ " $known " != *" $name "* ]]; then
+            printf 'there is no step %s: %s\n' "$name" "${known// /, }" >&2
+            exit 2
+        fi
+    done
+    step 'what is needed' install_missing
+    for name in "$@"; do
+        step "$name" "$name"
+    done
+    report_steps
 }
 
 # A program, and the Debian package that has it.

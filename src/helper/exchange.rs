@@ -85,7 +85,7 @@ impl Reply {
         self.headers("retry-after").next().and_then(|text| text.trim().parse().ok())
     }
 
-    /// One with this header.
+    /// One with these headers and nothing else.
     #[cfg(test)]
     pub(crate) fn with_headers<const N: usize>(headers: [(&str, &str); N]) -> Self {
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -105,7 +105,7 @@ pub(crate) enum Fault {
     Unreachable(String),
     /// It did not answer in time.
     Silent,
-    /// The real az may be answered: it can do what this client cannot.
+    /// The real az has to ask: it can do what this client cannot do as az does it.
     LeftToAz(String),
 }
 
