@@ -20,6 +20,7 @@ use crate::sys::memory::give_back_core_limit;
 #[cfg(target_os = "linux")]
 use crate::sys::mounts::PrivateMount;
 use crate::sys::process::give_back_in_child;
+use crate::sys::signals;
 #[cfg(target_os = "linux")]
 use crate::sys::{MOST_FILES, messages};
 
@@ -117,6 +118,7 @@ impl<'a> Plan<'a> {
         } else {
             give_back_in_child();
         }
+        signals::leave_to_az_in_child();
         let error = self.execute();
         let _ = write(self.channel, &error.raw_os_error().to_ne_bytes());
         exit(127);

@@ -8,5 +8,5 @@ mod platform;
 #[cfg(windows)]
 pub(super) use platform::hand_events_to;
 #[cfg(unix)]
-pub(super) use platform::{Action, hand_signals_to, is_ignored, set_action};
+pub(super) use platform::{Action, hand_signals_to, is_ignored, leave_to_az_in_child, set_action};
 pub use platform::{die_of, exit_as, pending_signal, take_signals};

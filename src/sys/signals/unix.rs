@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The child that signals are handed to; 0 while there is none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
-/// The last signal that arrived while there was no child to have it; 0 for none.
+/// The last signal that arrived while there was no child to have it; 0 for none. A child has those from before its fork, and its own.
 static PENDING: AtomicI32 = AtomicI32::new(0);
 
 const LEFT_TO_AZ: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
@@ -89,14 +89,29 @@ pub fn pending_signal() -> Option<i32> {
     }
 }
 
-/// Hands signals to a child from now on, those included that came just before; to nobody if there is none.
+/// Hands signals to a child from now on, those included that came just before, but for what is left to az: a terminal told
+/// the child, too, who acted on it ([`leave_to_az_in_child`]). To nobody if there is none.
 pub(in crate::sys) fn hand_signals_to(child: Option<Pid>) {
     CHILD.store(Pid::as_raw(child), Ordering::SeqCst);
     if let Some(child) = child
         && let Some(signal) = pending_signal()
     {
         PENDING.store(0, Ordering::SeqCst);
-        send(signal, child);
+        if HANDED_ON.contains(&signal) {
+            send(signal, child);
+        }
+    }
+}
+
+/// In a child that is about to become az: from here on what is left to az ends it, and so does what came before. For a child
+/// between fork and exec.
+pub(in crate::sys) fn leave_to_az_in_child() {
+    for signal in LEFT_TO_AZ.into_iter().filter(|signal| !is_ignored(*signal)) {
+        set_action(signal, Action::Default);
+    }
+    if let Some(signal) = pending_signal().filter(|signal| LEFT_TO_AZ.contains(signal)) {
+        // SAFETY: raise may be called between fork and exec.
+        unsafe { libc::raise(signal) };
     }
 }
 
@@ -121,4 +136,61 @@ pub fn die_of(signal: i32) -> ! {
     }
     // A signal whose default is not to end the process (none that a child can die of) ends here, as a shell would say it.
     std::process::exit(128 + signal);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::sys::{ChildProcess, Program, WaitingChild};
+
+    /// In a process that is this test's only, which may take signals: each of these is told to that process alone by the line
+    /// that says so.
+    fn end(before_fork: Option<i32>, before_exec: Option<i32>, after_exec: Option<i32>) -> ExitStatus {
+        let tell = |signal: Option<i32>| {
+            // SAFETY: raise sends to this thread only.
+            signal.into_iter().for_each(|signal| assert_eq!(unsafe { libc::raise(signal) }, 0));
+        };
+        PENDING.store(0, Ordering::SeqCst);
+        tell(before_fork);
+        let sleep = Program::new(Path::new("/bin/sleep"), &[OsString::from("0.3")], []).unwrap();
+        let child = WaitingChild::fork(&sleep).unwrap();
+        if let Some(signal) = before_exec {
+            send(signal, Pid::from_raw(child.id().cast_signed()).unwrap());
+            tell(before_exec);
+        }
+        let mut az: ChildProcess = child.go().unwrap();
+        tell(after_exec);
+        az.hand_signals();
+        az.wait().unwrap()
+    }
+
+    #[test]
+    fn a_key_reaches_az_once_whenever_it_is_pressed() {
+        const OWN_PROCESS: &str = "AZWARD_TEST_SIGNALS";
+        if std::env::var_os(OWN_PROCESS).is_none() {
+            let name = std::thread::current().name().unwrap().to_owned();
+            let mut own = Command::new("sh");
+            own.args(["-c", "ulimit -c 0; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
+            let output = own.args(["--exact", &name, "--test-threads", "1"]).env(OWN_PROCESS, "1").output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        }
+        take_signals();
+        for key in LEFT_TO_AZ {
+            assert_eq!(end(Some(key), None, None).signal(), Some(key));
+            assert_eq!(end(None, Some(key), None).signal(), Some(key));
+            // The terminal has told az itself.
+            assert_eq!(end(None, None, Some(key)).code(), Some(0));
+        }
+        for signal in HANDED_ON {
+            assert_eq!(end(Some(signal), None, None).signal(), Some(signal));
+            assert_eq!(end(None, None, Some(signal)).signal(), Some(signal));
+        }
+        assert_eq!(end(None, None, None).code(), Some(0));
+    }
 }
