@@ -7,9 +7,11 @@
 
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::azure::version::Version;
 use crate::context::Context;
+use crate::sys;
 
 /// How much of the az that is started is searched for its interpreter: it is a short script.
 const SCRIPT: u64 = 4096;
@@ -25,15 +27,34 @@ pub(crate) struct Installation {
     is_interpreter_s: bool,
 }
 
+/// What this process has found, by the path and the stamp of an az: many rooms ask, and each search opens a dozen files.
+static FOUND: Mutex<Vec<(PathBuf, String, Option<Installation>)>> = Mutex::new(Vec::new());
+
 impl Installation {
     /// Finds the libraries of the az at `az`.
     #[must_use]
     pub(crate) fn of(az: &Path) -> Option<Self> {
+        let stamp = sys::file_stamp(az).ok()?;
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            found.iter().find(|(path, known, _)| *known == stamp && path == az).map(|(.., known)| known.clone());
+        // An upgrade may give an az that is the same other libraries.
+        let is_there = |known: &Option<Self>| known.as_ref().is_none_or(|known| has_core(&known.site_packages));
+        if let Some(known) = known.filter(is_there) {
+            return known;
+        }
+        found.retain(|(path, ..)| path != az);
+        let searched = Self::search(az);
+        found.push((az.to_owned(), stamp, searched.clone()));
+        searched
+    }
+
+    fn search(az: &Path) -> Option<Self> {
         let script = script(az);
         let words = words(&script);
         let named = words.iter().filter_map(|word| placed(word, az)).filter(|path| path.ends_with("site-packages"));
         let beside = prefixes(az, &words).into_iter().flat_map(|prefix| libraries(&prefix));
-        let site_packages = named.chain(beside).find(|directory| directory.join("azure/cli/core").is_dir())?;
+        let site_packages = named.chain(beside).find(|directory| has_core(directory))?;
         let prefix = site_packages.ancestors().find(|directory| directory.join("pyvenv.cfg").is_file());
         // Python's switches: -I (isolated), -s (no user's own libraries), alone or with others.
         let has_switch = |switch: char| {
@@ -109,6 +130,10 @@ impl Installation {
         context.has_variable("PYTHONHOME")
             || named.chain(own).any(|path| path != self.site_packages && path.join(module).exists())
     }
+}
+
+fn has_core(directory: &Path) -> bool {
+    directory.join("azure/cli/core").is_dir()
 }
 
 /// The directories under which `az` may have its libraries: that of its own `bin`, and that of each interpreter it names.
@@ -258,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_holds_for_as_long_as_the_az_and_its_libraries() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let place = || Installation::of(&root.join("venv/bin/az")).map(|found| found.site_packages);
+        az(&root, "venv/bin/az", "wrapper");
+        assert_eq!(place(), None);
+        az(&root, "venv/bin/az", "one\n");
+        let old = put(&root, "venv/lib/python3.11/site-packages");
+        az(&root, "venv/bin/az", "another");
+        assert_eq!(place(), Some(old.clone()));
+        // As an upgrade of Python leaves it.
+        std::fs::remove_dir_all(old).unwrap();
+        let new = put(&root, "venv/lib/python3.12/site-packages");
+        assert_eq!(place(), Some(new));
+    }
+
+    #[test]
     fn the_version_is_that_of_the_one_package() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
@@ -299,6 +341,7 @@ mod tests {
         put(&root, "home/.local/lib/python3.11/site-packages");
         assert_eq!(found(&[]), None);
         std::fs::write(root.join("usr/pyvenv.cfg"), "").unwrap();
+        std::fs::write(&az, "#!/usr/bin/python3\n").unwrap();
         assert!(found(&[]).is_some());
         std::fs::write(packages.join("certifi/core.py"), "def where(): return '/etc/ssl/cacert.pem'\n").unwrap();
         assert_eq!(found(&[]), None);
