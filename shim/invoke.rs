@@ -98,8 +98,8 @@ pub(crate) fn invoke(app: &App, arguments: &[OsString]) -> Result<ExitCode> {
     if is_covered(&config_dir.token_cache()) && !CredentialStore::new(app, &config_dir).is_left_behind() {
         return Err(inside(passer()));
     }
-    home::close_files(context);
     if matches!(invocation, Invocation::Facts | Invocation::Pass) {
+        home::close_files(context);
         if let Err(failure) = CredentialStore::new(app, &config_dir).sweep() {
             journal.warn(context.now(), &failure);
         }

@@ -22,11 +22,13 @@ use crate::failure::{Failure, Kind, Result};
 use crate::journal::Journal;
 use crate::marker;
 use crate::private;
-use crate::serve;
 use crate::settings::{self, Settings};
 use crate::sys::{self, Directory};
 use crate::text;
 use crate::vault;
+
+/// The directory of what serves: see [`crate::serve`].
+pub(crate) const SERVE: &str = "serve";
 
 /// What an azward home has in it, but for keys and what was set aside.
 const CONTENTS: [&str; 21] = [
@@ -44,7 +46,7 @@ const CONTENTS: [&str; 21] = [
     "logins",
     "man",
     "run",
-    serve::DIRECTORY,
+    SERVE,
     "sessions",
     "sessions.json",
     vault::DIRECTORY_BESIDE,

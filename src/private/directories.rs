@@ -4,9 +4,12 @@ use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::failure::{Failure, Result};
 use crate::marker;
+#[cfg(unix)]
+use crate::private::held::{self, Links};
 use crate::sys::{self, Directory};
 
 /// The directories below an azward home.
@@ -22,6 +25,10 @@ const HOLDERS: [&str; 3] = ["logins", "serve", "sessions"];
 /// `Storage`.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
     let (root, below) = split(path);
+    #[cfg(unix)]
+    if !below.is_empty() && held::recall(path, Links::Refused).is_some_and(|(_, metadata)| is_closed(&metadata)) {
+        return Ok(());
+    }
     make_below(root, &below).map_err(|error| Failure::storage("make", path, &error))
 }
 
@@ -43,7 +50,7 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
         if !sys::have_one_owner(&metadata, &owner) {
             return Err(foreign());
         }
-        if sys::mode_of(&metadata) & 0o077 != 0 && marker::is_made_by_us(&home) {
+        if !is_closed(&metadata) && marker::is_made_by_us(&home) {
             sys::set_mode_of(next.as_file(), 0o700)?;
         }
         above = Some(next);
@@ -51,10 +58,21 @@ fn make_below(root: &Path, below: &[&OsStr]) -> io::Result<()> {
     Ok(())
 }
 
+fn is_closed(metadata: &Metadata) -> bool {
+    sys::mode_of(metadata) & 0o077 == 0
+}
+
 /// The directory that a file is in, and what it is; and the file's name.
-pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, Metadata, &OsStr)> {
+pub(super) fn parent_of(path: &Path) -> io::Result<(Arc<Directory>, Metadata, &OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(foreign()) };
     let (root, below) = split(parent);
+    #[cfg(unix)]
+    {
+        let links = if below.is_empty() { Links::Followed } else { Links::Refused };
+        if let Some((directory, metadata)) = held::recall(parent, links) {
+            return Ok((directory, metadata, name));
+        }
+    }
     let mut directory = Directory::open(root)?;
     let mut metadata = directory.metadata()?;
     for name in below {
@@ -65,6 +83,10 @@ pub(super) fn parent_of(path: &Path) -> io::Result<(Directory, Metadata, &OsStr)
         }
         metadata = below;
     }
+    #[cfg(unix)]
+    let directory = held::keep(parent, directory, &metadata);
+    #[cfg(not(unix))]
+    let directory = Arc::new(directory);
     Ok((directory, metadata, name))
 }
 

@@ -7,6 +7,9 @@
 //! error, and the file is left as it is. Owners and modes are set on descriptors, owners only of what was made here.
 
 mod directories;
+// An open directory is in the way of whoever removes it elsewhere.
+#[cfg(unix)]
+mod held;
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};

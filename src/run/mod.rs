@@ -8,6 +8,7 @@ mod az_keyring;
 mod certificates;
 mod copied;
 pub(crate) mod exposure;
+mod forgetting;
 mod give_back;
 pub mod guard;
 pub mod guardian;
@@ -36,11 +37,13 @@ use crate::azure::clouds::Cloud;
 use crate::azure::command::{AccountEffect, TokenRequest};
 use crate::azure::known_az::KnownAz;
 use crate::azure::profile::Profile;
-use crate::azure::{Command, ConfigDir, TokenStorage};
+use crate::azure::{Command, ConfigDir};
 use crate::failure::{Failure, Kind, Result};
+use crate::home;
 use crate::journal::{Action, Event};
+use crate::run::exposure::ExposureKind;
 use crate::run::exposure::policy::{Policy, Started};
-use crate::run::exposure::{AzEnd, ExposureKind};
+use crate::run::forgetting::forgetting;
 use crate::run::guardian::Guardian;
 use crate::run::launch::{Launch, Streams};
 use crate::run::run_variable::RunVariable;
@@ -175,6 +178,7 @@ impl Run<'_> {
         let going = exposed.start();
         // While az begins.
         wipe_stack();
+        home::close_files(&self.app.context);
         let (ended, status) = going.wait(|end, exposure| {
             if wanted.is_some() || exposure.watched().is_some() {
                 keep_alive::keep_alive(&tokens, wanted.as_ref(), exposure, end);
@@ -313,39 +317,5 @@ impl Run<'_> {
         event.caller = sys::process_name(sys::parent_id());
         event.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
         self.app.journal.record(&event);
-    }
-}
-
-/// What a command may have done to the accounts. Only those that log out can forget anything, and only if they
-/// succeeded: every other account that is missing afterwards was lost.
-fn forgetting(command: &Command<'_>, end: AzEnd, storage: TokenStorage) -> Forgetting {
-    match (command.possible_effect(), end) {
-        (AccountEffect::Clear | AccountEffect::SignOut, AzEnd::Succeeded) if !storage.is_file() => Forgetting::Unlisted,
-        (AccountEffect::Clear, AzEnd::Succeeded) => Forgetting::Removed,
-        (AccountEffect::SignOut, AzEnd::Succeeded) => Forgetting::Vanished,
-        // What it started did, or did not, and its own end tells nothing of that.
-        (AccountEffect::Unknown, AzEnd::Succeeded | AzEnd::Failed) => Forgetting::IfProven,
-        _ => Forgetting::Never,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use super::*;
-    use crate::azure::token_storage::Say;
-
-    fn forgetting_after(line: &str, end: AzEnd) -> Forgetting {
-        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        forgetting(&Command::parse(&arguments), end, TokenStorage::File(Say::Nothing))
-    }
-
-    #[test]
-    fn only_a_successful_logout_forgets() {
-        assert_eq!(forgetting_after("logout --username u", AzEnd::Succeeded), Forgetting::Vanished);
-        assert_eq!(forgetting_after("account clear", AzEnd::Succeeded), Forgetting::Removed);
-        assert_eq!(forgetting_after("logout", AzEnd::Failed), Forgetting::Never);
-        assert_eq!(forgetting_after("group list", AzEnd::Succeeded), Forgetting::Never);
     }
 }

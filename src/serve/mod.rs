@@ -27,8 +27,8 @@ use desk::Desk;
 use end::End;
 pub use end::Followed;
 use listener::Listener;
+pub use place::Place;
 pub(crate) use place::remove_all;
-pub use place::{DIRECTORY, Place};
 pub use told::{AZ, Form, IDENTITY, INSIDE, MOUNTED, Told};
 
 use crate::app::App;

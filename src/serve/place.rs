@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use super::told::Told;
 use crate::context::Context;
 use crate::failure::{Failure, Kind, Result};
+use crate::home;
 use crate::home_lock::Alone;
 use crate::lock::{Lock, Mode};
 use crate::private;
 use crate::sessions::Session;
-
-/// The directory in an azward home.
-pub const DIRECTORY: &str = "serve";
 
 /// The file that says that it is taken.
 const LOCK: &str = "lock";
@@ -45,7 +43,7 @@ impl Place {
     /// `Storage`, `Gone`.
     pub fn take(context: &Context, session: &Session) -> Result<Self> {
         let _presence = context.home_lock.enter()?;
-        let all = context.azward_home.join(DIRECTORY);
+        let all = context.azward_home.join(home::SERVE);
         clear(&all);
         let own = std::process::id();
         for (name, is_second) in [(session.name.clone(), false), (format!("{}{SECOND}{own}", session.name), true)] {
@@ -109,7 +107,7 @@ fn clear(all: &Path) {
 
 /// Removes what is left of all of them, where azward is uninstalled. What somebody else put there stays.
 pub(crate) fn remove_all(context: &Context, _alone: &Alone) {
-    let all = context.azward_home.join(DIRECTORY);
+    let all = context.azward_home.join(home::SERVE);
     for place in std::fs::read_dir(&all).into_iter().flatten().flatten() {
         remove_files(&place.path());
         let _ = std::fs::remove_file(place.path().join(LOCK));

@@ -77,6 +77,8 @@ pub struct Vault {
     /// The key that was got last, so that it is got once.
     held: Mutex<Option<HeldKey>>,
     is_directory_made: OnceLock<()>,
+    /// A file of this login's that was there when the directory was read.
+    seen: OnceLock<PathBuf>,
     warnings: Mutex<Vec<Failure>>,
 }
 
@@ -114,6 +116,7 @@ impl Vault {
             now,
             held: Mutex::default(),
             is_directory_made: OnceLock::new(),
+            seen: OnceLock::new(),
             warnings: Mutex::default(),
         }
     }
@@ -143,9 +146,16 @@ impl Vault {
         if self.held().is_some_and(|held| self.files_of(held.key.id()).current.symlink_metadata().is_ok()) {
             return true;
         }
+        if self.seen.get().is_some_and(|seen| seen.symlink_metadata().is_ok()) {
+            return true;
+        }
         let is_ours =
             |path: &PathBuf| candidates::stem(path).is_some_and(|stem| stem.split('.').next() == Some(self.login.id()));
-        files::list(&self.vaults).iter().any(is_ours)
+        let found = files::list(&self.vaults).into_iter().find(is_ours);
+        found.is_some_and(|found| {
+            let _ = self.seen.set(found);
+            true
+        })
     }
 
     /// How the file of the vault that was opened looks now, from outside; `None` where none was, or where it is gone.
