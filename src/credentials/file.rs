@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::credentials::overwriting::{WHOLE, beside, overwrite, overwrite_safely, read_whole, repair};
+#[cfg(not(target_os = "linux"))]
+use crate::credentials::overwriting::WHOLE;
+use crate::credentials::overwriting::{beside, overwrite, overwrite_safely, read_whole, repair};
 use crate::failure::{Failure, Kind, Result};
 use crate::sys;
 use crate::user_file::{self, Readers};
@@ -139,11 +141,9 @@ impl WholeFile {
     #[must_use]
     pub fn has_leftover(&self) -> bool {
         #[cfg(target_os = "linux")]
-        if self.has_memory_leftover() {
-            return true;
-        }
-        let target = self.target();
-        [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&target, ending)).is_ok())
+        return self.is_moved_or_beside();
+        #[cfg(not(target_os = "linux"))]
+        [DRAFT, WHOLE].iter().any(|ending| std::fs::symlink_metadata(beside(&self.target(), ending)).is_ok())
     }
 
     /// Removes such files, after repairing this one if it was killed in the middle. The caller holds the file's lock, so nobody

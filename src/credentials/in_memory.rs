@@ -82,10 +82,11 @@ impl WholeFile {
         place.memory.is_some() && !place.has_memory()
     }
 
-    /// Whether something of it lies beside it.
-    pub(super) fn has_memory_leftover(&self) -> bool {
+    /// Whether its name leads into memory, or something of it lies beside it.
+    pub(super) fn is_moved_or_beside(&self) -> bool {
         let place = self.place();
-        place.memory.is_some() || place.disk().symlink_metadata().is_ok()
+        let is_beside = |ending: &&str| beside(&place.path, ending).symlink_metadata().is_ok();
+        place.memory.is_some() || [DISK, DRAFT, WHOLE].iter().any(is_beside)
     }
 
     /// Puts `bytes` into the file `memory`, and has the name lead there. No credential may be in the regular file; where there

@@ -22,11 +22,16 @@ impl CredentialStore<'_> {
     pub(crate) fn blank_kept_answers(&self) {
         let path = self.kept_answers();
         // Nearly always there is none, and every run asks twice.
-        if path.symlink_metadata().is_err() || user_file::is_foreign_link(&path) {
-            return;
+        let Ok(mut metadata) = path.symlink_metadata() else { return };
+        let mut path = path;
+        if metadata.is_symlink() {
+            let target = path.canonicalize().and_then(|target| Ok((std::fs::metadata(&target)?, target)));
+            match target {
+                Ok((found, target)) if !user_file::is_foreign_link(&path) => (metadata, path) = (found, target),
+                _ => return,
+            }
         }
-        let path = path.canonicalize().unwrap_or(path);
-        if !std::fs::metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
+        if !metadata.is_file() || metadata.len() > LARGEST {
             return;
         }
         let mut text = Zeroizing::new(std::fs::read(&path).unwrap_or_default());
@@ -51,14 +56,14 @@ fn blank(text: &mut [u8]) -> bool {
     // As much as a form has of a value, and nothing that ends a text in a pickle.
     let is_of_value = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+-._~*!".contains(byte);
     let mut has_blanked = false;
-    for field in FIELDS {
-        let places: Vec<usize> = memchr::memmem::find_iter(text, field).map(|place| place + field.len()).collect();
-        for place in places {
-            let length = text[place..].iter().take_while(|byte| is_of_value(byte)).count();
-            let value = &mut text[place..place + length];
-            has_blanked |= value.iter().any(|byte| *byte != b'-');
-            value.fill(b'-');
+    for place in 0..text.len() {
+        if text[place] != b'=' || !FIELDS.iter().any(|field| text[..=place].ends_with(field.as_bytes())) {
+            continue;
         }
+        let value = &mut text[place + 1..];
+        let length = value.iter().take_while(|byte| is_of_value(byte)).count();
+        has_blanked |= value[..length].iter().any(|byte| *byte != b'-');
+        value[..length].fill(b'-');
     }
     has_blanked
 }
