@@ -76,13 +76,13 @@ enum Beside {
     Nothing,
 }
 
-/// Writes the shim as `azward install` does: what a linker has just made lies in memory a page at a time, and is mapped so,
+/// Writes a program as `azward install` does: what a linker has just made lies in memory a page at a time, and is mapped so,
 /// while what was written as a whole is mapped as one.
-fn install(shim: &Path) {
-    let (program, permissions) = (std::fs::read(shim).unwrap(), shim.metadata().unwrap().permissions());
-    std::fs::remove_file(shim).unwrap();
-    std::fs::write(shim, program).unwrap();
-    std::fs::set_permissions(shim, permissions).unwrap();
+fn install(program: &Path) {
+    let (bytes, permissions) = (std::fs::read(program).unwrap(), program.metadata().unwrap().permissions());
+    std::fs::remove_file(program).unwrap();
+    std::fs::write(program, bytes).unwrap();
+    std::fs::set_permissions(program, permissions).unwrap();
 }
 
 struct Bench<'a> {

@@ -7,8 +7,8 @@ use std::process::Command;
 use entra::User;
 use serde_json::Value;
 
-use crate::support::Sandbox;
-use crate::{Bench, MANY, measure_pair, nothing_but, row};
+use crate::support::{Invocation, Sandbox};
+use crate::{Bench, MANY, install, measure_pair, nothing_but, row};
 
 /// How many there are.
 const COUNT: usize = 200;
@@ -19,11 +19,13 @@ impl Bench<'_> {
         self.entra.write_az_config(&sandbox.config_dir(), "entra").unwrap();
         sandbox.login(self.entra, User::Alice);
         let name = start_all(&sandbox);
+        let azward = sandbox.shim().with_file_name("azward");
+        install(&azward);
         let exec = ["exec".as_ref(), name.as_ref(), "--".as_ref(), empty.as_os_str()];
         let commands: [(&str, Vec<&std::ffi::OsStr>); 2] =
             [("azward list", vec!["list".as_ref()]), ("azward exec of an empty program", exec.to_vec())];
         for (what, words) in commands {
-            let ours = || sandbox.azward(&words).command();
+            let ours = || Invocation::new(&sandbox, &azward).args(&words).command();
             let (ours, alone) = measure_pair(what, MANY, ours, || nothing_but(empty));
             let above = format!("{:+.2} ms", ours.median() - alone.median());
             let what = format!("{what}, {COUNT} sessions");
