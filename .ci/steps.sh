@@ -1,4 +1,4 @@
-# What `.ci/run`, `.ci/long` and `.ci/static` share: steps that say how long they took, the programs that the tests need, and how they are installed.
+# What `.ci/run`, `.ci/long` and `.ci/portable` share: steps that say how long they took, the programs that the tests need, and how they are installed.
 # To be sourced, from the root of the project.
 # shellcheck shell=bash
 

@@ -8,7 +8,7 @@
 # that installs from a tarball, and SHA256SUMS over it all. DIRECTORY is target/release-VERSION where none is named; one that is
 # there is replaced.
 #
-# Without --programs the programs are built by install/musl.sh, for x86_64 and for aarch64 (ten minutes and more each); with it, they are
+# Without --programs the programs are built by install/portable.sh, for x86_64 and for aarch64 (ten minutes and more each); with it, they are
 # what is in that directory. Everything else takes a minute. The programs of one commit given, two such directories are the
 # same, byte for byte (.ci/packages); that two builds are, .ci/reproducible shows.
 #
@@ -55,7 +55,7 @@ umask 022
 
 if ((${#programs[@]} == 0)); then
     for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
-        AZWARD_COMMIT=$COMMIT "$root/install/musl.sh" "$target"
+        AZWARD_COMMIT=$COMMIT "$root/install/portable.sh" "$target"
         programs[$target]=${CARGO_TARGET_DIR:-$root/target}/$target/installed
     done
 fi

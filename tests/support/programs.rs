@@ -1,5 +1,5 @@
 //! The programs that are tried: as cargo has just built them, or those in `AZWARD_TEST_PROGRAMS`, for a build that is another than the
-//! tests' own (`install/musl.sh`).
+//! tests' own (`install/portable.sh`).
 
 use std::path::{Path, PathBuf};
 

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Builds az, azward and azward-inside as static programs with musl, for any Linux of an architecture, whatever its C
-# library:
+# Builds az, azward and azward-inside for other Linux systems than this one:
 #
-#   install/musl.sh [x86_64-unknown-linux-musl | aarch64-unknown-linux-musl]
+#   install/portable.sh [x86_64-unknown-linux-musl | aarch64-unknown-linux-musl | x86_64-unknown-linux-gnu | aarch64-unknown-linux-gnu]
 #
-# and says where they are; install/install.sh installs them when AZWARD_BUILD names that directory. musl asks the
-# processor nothing when a program starts, where glibc executes some seventy CPUID instructions: in a virtual machine
-# each of those costs ten microseconds, and together they are most of what an answer of az takes.
+# and says where they are; install/install.sh installs them when AZWARD_BUILD names that directory. With musl they are static, for any Linux
+# of that architecture, whatever its C library: musl asks the processor nothing when a program starts, where glibc executes some seventy
+# CPUID instructions; in a virtual machine each of those costs ten microseconds, and together they are most of what an answer of az takes.
+# With gnu they load the C library of the system they run on, any glibc from 2.17 on: hosts and users are looked up as everywhere there.
 #
 # It needs Debian's apt-get and dpkg-deb, python3 with venv, and cargo, and no root. Rust is Debian unstable's, unpacked
-# and run with its own C library, with the standard library's source, which cargo builds along; the linker, musl and the
+# and run with its own C library, with the standard library's source, which cargo builds along; the linker, the C libraries and the
 # C compiler are Zig's, from PyPI. Both are kept in the tests' cache (AZWARD_TEST_CACHE, else azward-tests in the user's
 # cache directory): 1.3 GB. The Rust that is there is taken, and a newer one fetched once its directory is removed.
 # DEBIAN_MIRROR names another mirror than the one that this system has its packages from.
@@ -21,15 +21,17 @@ readonly ZIG=0.15.2 ZIGBUILD=0.24.1
 
 target=${1:-x86_64-unknown-linux-musl}
 case $target in
-    x86_64-unknown-linux-musl | aarch64-unknown-linux-musl) ;;
+    x86_64-unknown-linux-musl | aarch64-unknown-linux-musl) glibc='' directory=${CARGO_TARGET_DIR:-$root/target} ;;
+    # A directory of its own: install.sh has its programs for that target in the other, and cargo would take each for the other's.
+    x86_64-unknown-linux-gnu | aarch64-unknown-linux-gnu) glibc=.2.17 directory=${CARGO_TARGET_DIR:-$root/target}/glibc-2.17 ;;
     *)
-        sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac
 
 fail() {
-    printf 'musl.sh: %s\n' "$1" >&2
+    printf 'portable.sh: %s\n' "$1" >&2
     exit 1
 }
 
@@ -110,8 +112,9 @@ while [ $# -gt 1 ]; do shift; done
 # The standard library is built along by `-Z`, which a stable cargo takes with RUSTC_BOOTSTRAP only; without what would name functions where
 # it panics, a fifth of a megabyte that the programs have no names for.
 PATH=$linker/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$linker/ziglang/zig RUSTC=$1 RUSTC_BOOTSTRAP=1 \
-    cargo-zigbuild zigbuild -Z build-std=std,panic_unwind -Z build-std-features= --config "$here/musl.toml" --target "$target" \
+    cargo-zigbuild zigbuild -Z build-std=std,panic_unwind -Z build-std-features= --config "$here/portable.toml" \
+    --target "$target$glibc" --target-dir "$directory" \
     --config "$("$here/remap.sh" "$target" "$cache=/tools")" \
     --profile installed --locked --manifest-path "$root/Cargo.toml" --bin az --bin azward --bin azward-inside
-built=${CARGO_TARGET_DIR:-$root/target}/$target/installed
+built=$directory/$target/installed
 ls -l "$built/az" "$built/azward" "$built/azward-inside"
