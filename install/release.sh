@@ -3,16 +3,16 @@
 #
 #   install/release.sh [--programs TARGET=DIRECTORY]... [--url URL] [--maintainer WHO] [DIRECTORY]
 #
-# In it are a tarball for each target (for Windows a zip), the source, a Debian and an RPM package for each Linux, a bill of
-# materials (CycloneDX), Homebrew's formula, where there are programs for Windows the manifests of Scoop and winget, the script
-# that installs from a tarball, and SHA256SUMS over it all. DIRECTORY is target/release-VERSION where none is named; one that is
-# there is replaced.
+# In it are a tarball for each target (for Windows a zip), the source, a Debian and an RPM package for each Linux processor (of the static
+# programs, where there are others, too), a bill of materials (CycloneDX), Homebrew's formula, where there are programs for Windows the
+# manifests of Scoop and winget, the script that installs from a tarball, and SHA256SUMS over it all. DIRECTORY is
+# target/release-VERSION where none is named; one that is there is replaced.
 #
 # Without --programs the programs are built by install/portable.sh, for x86_64 and for aarch64 (ten minutes and more each); with it, they are
 # what is in that directory. Everything else takes a minute. The programs of one commit given, two such directories are the
 # same, byte for byte (.ci/packages); that two builds are, .ci/reproducible shows.
 #
-# It takes cargo, git, python3 (3.11), GNU tar and readelf, dpkg-deb (with dpkg-dev for programs that load libraries) and rpmbuild.
+# It takes cargo, git, python3 (3.11), GNU tar, readelf, dpkg-deb and rpmbuild.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -142,6 +142,8 @@ for target in "${targets[@]}"; do
             archive "azward-$VERSION-$target"
             ;;&
         *-linux-*)
+            # One package of a name: that of the static programs, where there are some for that processor.
+            [[ -z ${programs[${target/%-gnu/-musl}]-} || $target == *-musl ]] || continue
             "$root/packaging/deb.sh" "$release" "$target" "$out"
             "$root/packaging/rpm.sh" "$release" "$target" "$out"
             ;;

@@ -2,7 +2,7 @@
 # Makes a Debian package of an unpacked release: packaging/deb.sh RELEASE TARGET DIRECTORY
 #
 # For release.sh, which sets VERSION, SOURCE_DATE_EPOCH, URL and MAINTAINER. It takes dpkg-deb, and for programs that load
-# libraries dpkg-shlibdeps (dpkg-dev), which knows what packages those are in.
+# libraries readelf.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -39,11 +39,19 @@ if is_static "$tree/usr/lib/azward/bin/az"; then
     mkdir -p "$tree/usr/share/lintian/overrides"
     cp "$here/lintian-overrides" "$tree/usr/share/lintian/overrides/azward"
 else
-    mkdir "$work/debian"
-    printf 'Source: azward\n\nPackage: azward\nArchitecture: any\n' >"$work/debian/control"
-    libraries=$(cd "$work" && dpkg-shlibdeps -O tree/usr/lib/azward/bin/* 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+    # dpkg-shlibdeps would ask for the glibc of the system that it runs on, into which libpthread has moved since; and knows no other
+    # processor's libraries. What the programs themselves say they need is enough.
+    depends=()
+    while read -r library; do
+        case $library in
+            libc.so.6 | libm.so.6 | libdl.so.2 | libpthread.so.0 | librt.so.1 | ld-linux-*) package=libc6 versions=GLIBC ;;
+            libgcc_s.so.1) package=libgcc-s1 versions=GCC ;;
+            *) printf 'deb.sh: nobody knows what package %s is in\n' "$library" >&2 && exit 1 ;;
+        esac
+        depends+=("$package (>= $(newest_version "$versions" "$tree"/usr/lib/azward/bin/*))")
+    done < <(readelf --dynamic --wide "$tree"/usr/lib/azward/bin/* | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p')
     # shellcheck disable=SC2034
-    DEPENDS="Depends: $libraries"$'\n'
+    DEPENDS="Depends: $(printf '%s\n' "${depends[@]}" | sort --unique | paste --serial --delimiters=, | sed 's/,/, /g')"$'\n'
 fi
 settle "$tree"
 # As Debian counts: whole kilobytes of each file, one for all else.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Read by release.sh and what it calls: puts values into a template.
+# Read by release.sh and what it calls: puts values into a template, and tells what programs load.
 
 # Prints the template $1 with each @NAME@ replaced by the variable NAME; one that is not set is an error.
 fill() {
@@ -15,6 +15,11 @@ fill() {
 # Whether a program loads no library.
 is_static() {
     ! readelf --program-headers --wide "$1" | grep --quiet INTERP
+}
+
+# The newest version of that name, GLIBC for one, that programs want of the libraries they load.
+newest_version() {
+    readelf --version-info --wide "${@:2}" | sed -n "s/.* Name: $1_\\([0-9][0-9.]*\\) .*/\\1/p" | sort --version-sort | tail -n 1
 }
 
 # Gives all of a tree the time of the commit and plain modes, whatever the umask and the clock are.
