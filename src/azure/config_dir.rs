@@ -13,6 +13,7 @@ use crate::secret::fingerprint;
 pub struct ConfigDir {
     path: PathBuf,
     canonical: PathBuf,
+    id: String,
     /// Whether an az that uses it seals its files, as it does on Windows.
     #[cfg(windows)]
     is_sealed: bool,
@@ -47,6 +48,7 @@ impl ConfigDir {
             #[cfg(windows)]
             is_sealed: encryption_setting::is_sealing_there(&path.join("config")),
             path,
+            id: fingerprint(canonical.as_os_str().as_encoded_bytes()),
             canonical,
         }
     }
@@ -65,8 +67,8 @@ impl ConfigDir {
 
     /// A short name for files that belong to this directory: the same for every path that leads to it.
     #[must_use]
-    pub fn id(&self) -> String {
-        fingerprint(self.canonical.as_os_str().as_encoded_bytes())
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// MSAL's token cache.
@@ -119,7 +121,7 @@ mod tests {
     fn a_directory_has_one_id_before_and_after_it_is_made_and_through_a_link() {
         let home = tempfile::tempdir().unwrap();
         let real = home.path().join("real");
-        let before = ConfigDir::at(&real).id();
+        let before = ConfigDir::at(&real).id().to_owned();
         std::fs::create_dir(&real).unwrap();
         assert_eq!(ConfigDir::at(&real).id(), before);
         #[cfg(unix)]

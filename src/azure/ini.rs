@@ -2,12 +2,20 @@
 //! `option = value`, comments. A file with anything more (interpolation, values over several lines, a section twice) is
 //! not understood, and then whoever asks leaves the matter to the real az.
 
+use std::ops::Range;
 use std::path::Path;
 
-/// An INI file's sections and options.
+/// An INI file's text, and where its sections and options are in it: an answer needs two or three of them.
 #[derive(Debug, Default)]
 pub struct Ini {
-    sections: Vec<(String, Vec<(String, String)>)>,
+    text: String,
+    sections: Vec<Section>,
+}
+
+#[derive(Debug)]
+struct Section {
+    name: Range<usize>,
+    options: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Ini {
@@ -15,7 +23,7 @@ impl Ini {
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text),
+            Ok(text) => Self::parse(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Self::default()),
             Err(_) => None,
         }
@@ -23,57 +31,83 @@ impl Ini {
 
     /// Reads a text. `None` when it is not understood.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut ini = Self::default();
+    pub fn parse(text: impl Into<String>) -> Option<Self> {
+        let mut ini = Self { text: text.into(), sections: Vec::with_capacity(8) };
         // Python ends a line at a lone carriage return too, and takes four control characters for white space.
-        let is_odd = |byte: &&u8| (0x1c..=0x1f).contains(*byte);
-        let has_lone_return = || text.contains('\r') && text.replace("\r\n", "\n").contains('\r');
-        if text.as_bytes().iter().filter(is_odd).count() > 0 || has_lone_return() {
+        let is_odd = |byte: u8| (0x1c..=0x1f).contains(&byte);
+        let has_lone_return = || ini.text.contains('\r') && ini.text.replace("\r\n", "\n").contains('\r');
+        if ini.text.bytes().any(is_odd) || has_lone_return() {
             return None;
         }
-        for line in text.lines() {
-            let trimmed = line.trim();
-            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-                continue;
-            }
-            if line.starts_with(char::is_whitespace) {
-                return None;
-            }
-            if let Some(rest) = trimmed.strip_prefix('[') {
-                let name = rest.strip_suffix(']').filter(|name| !name.is_empty() && !name.contains(']'))?;
-                // `DEFAULT` lends its options to every section.
-                if name == "DEFAULT" || ini.section(name).is_some() {
-                    return None;
-                }
-                ini.sections.push((name.to_owned(), Vec::new()));
-                continue;
-            }
-            let separator = trimmed.bytes().position(|byte| matches!(byte, b'=' | b':'))?;
-            let (option, value) = (trimmed[..separator].trim().to_lowercase(), trimmed[separator + 1..].trim());
-            let options = &mut ini.sections.last_mut()?.1;
-            if option.is_empty() || value.contains('%') || options.iter().any(|(name, _)| *name == option) {
-                return None;
-            }
-            options.push((option, value.to_owned()));
+        let mut next = 0;
+        while next < ini.text.len() {
+            let rest = &ini.text[next..];
+            let end = rest.find('\n').map_or(ini.text.len(), |end| next + end);
+            let line = next..end;
+            next = end + 1;
+            ini.add(line)?;
         }
         Some(ini)
+    }
+
+    /// Takes a line in. `None` when it is not understood.
+    fn add(&mut self, line: Range<usize>) -> Option<()> {
+        let trimmed = self.trimmed(line.clone());
+        let text = &self.text[trimmed.clone()];
+        if text.is_empty() || text.starts_with(['#', ';']) {
+            return Some(());
+        }
+        if trimmed.start > line.start {
+            return None;
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            let name = rest.strip_suffix(']').filter(|name| !name.is_empty() && !name.contains(']'))?;
+            // `DEFAULT` lends its options to every section.
+            if name == "DEFAULT" || self.section(name).is_some() {
+                return None;
+            }
+            let name = trimmed.start + 1..trimmed.end - 1;
+            self.sections.push(Section { name, options: Vec::with_capacity(16) });
+            return Some(());
+        }
+        let separator = trimmed.start + text.bytes().position(|byte| matches!(byte, b'=' | b':'))?;
+        let (option, value) = (self.trimmed(trimmed.start..separator), self.trimmed(separator + 1..trimmed.end));
+        // Python knows more capital letters than these, and az none.
+        if !self.text[option.clone()].is_ascii() {
+            return None;
+        }
+        self.text.get_mut(option.clone())?.make_ascii_lowercase();
+        let name = &self.text[option.clone()];
+        let section = self.sections.last()?;
+        if name.is_empty() || self.text[value.clone()].contains('%') || self.value_in(section, name).is_some() {
+            return None;
+        }
+        self.sections.last_mut()?.options.push((option, value));
+        Some(())
+    }
+
+    /// Where what is in `place` without white space around it is.
+    fn trimmed(&self, place: Range<usize>) -> Range<usize> {
+        let text = self.text[place.clone()].trim_end();
+        let end = place.start + text.len();
+        end - text.trim_start().len()..end
     }
 
     /// An option's value.
     #[must_use]
     pub fn get(&self, section: &str, option: &str) -> Option<&str> {
-        self.section(section)?.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str())
+        self.value_in(self.section(section)?, option)
     }
 
     /// The options of a section, by their names in lower case.
     pub fn options(&self, section: &str) -> impl Iterator<Item = &str> {
-        self.section(section).into_iter().flatten().map(|(name, _)| name.as_str())
+        let options = self.section(section).into_iter().flat_map(|section| &section.options);
+        options.map(|(name, _)| &self.text[name.clone()])
     }
 
     /// The values of an option in every section that has it.
     pub fn values_of(&self, option: &str) -> impl Iterator<Item = &str> {
-        let options = self.sections.iter().flat_map(|(_, options)| options);
-        options.filter(move |(name, _)| name == option).map(|(_, value)| value.as_str())
+        self.sections.iter().filter_map(move |section| self.value_in(section, option))
     }
 
     /// Whether there is such a section.
@@ -82,8 +116,13 @@ impl Ini {
         self.section(section).is_some()
     }
 
-    fn section(&self, section: &str) -> Option<&Vec<(String, String)>> {
-        self.sections.iter().find(|(name, _)| name == section).map(|(_, options)| options)
+    fn section(&self, section: &str) -> Option<&Section> {
+        self.sections.iter().find(|there| self.text[there.name.clone()] == *section)
+    }
+
+    fn value_in(&self, section: &Section, option: &str) -> Option<&str> {
+        let (_, value) = section.options.iter().find(|(name, _)| self.text[name.clone()] == *option)?;
+        Some(&self.text[value.clone()])
     }
 }
 
@@ -97,13 +136,24 @@ mod tests {
         assert_eq!(ini.get("cloud", "name"), Some("fake"));
         assert_eq!(ini.get("Other Cloud", "endpoint_x"), Some("https://h:1/"));
         assert_eq!((ini.get("cloud", "none"), ini.get("none", "name")), (None, None));
+        let ini = Ini::parse("\r\n[a]\r\nX = 1 : 2 = 3 \r\n; x\r\ny:\r\n[b]\r\nY = ä").unwrap();
+        assert_eq!((ini.get("a", "x"), ini.get("a", "y"), ini.get("a", "X")), (Some("1 : 2 = 3"), Some(""), None));
+        assert_eq!(ini.options("a").collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(ini.values_of("y").collect::<Vec<_>>(), ["", "ä"]);
     }
 
     #[test]
     fn what_needs_configparser_s_finer_points_is_not_understood() {
         for text in ["[a]\nx = 1\n  more\n", "[a]\n[a]\n", "x = 1\n", "[a]\nx = %(y)s\n", "[DEFAULT]\nx = 1\n", "[a\n"]
             .into_iter()
-            .chain(["[]\nx = 1\n", "[a]\n= 1\n", "[a]\nx = 1\u{1f}\n", "[a]\rx = 1\r"])
+            .chain([
+                "[]\nx = 1\n",
+                "[a]\n= 1\n",
+                "[a]\nx = 1\nX = 2\n",
+                "[a]\nÄ = 1\n",
+                "[a]\nx = 1\u{1f}\n",
+                "[a]\rx = 1\r",
+            ])
         {
             assert!(Ini::parse(text).is_none(), "{text}");
         }

@@ -125,8 +125,8 @@ fn put_at_rest(app: &App, ui: &Ui) {
         directories
             .extend([directory].iter().chain(&vault.login().views(&app.context)).map(|path| ConfigDir::at(path)));
     }
-    directories.sort_by_key(ConfigDir::id);
-    directories.dedup_by_key(|directory| directory.id());
+    directories.sort_by(|one, other| one.id().cmp(other.id()));
+    directories.dedup_by(|one, other| one.id() == other.id());
     for config_dir in directories.iter().filter(|directory| directory.path().is_dir()) {
         let store = CredentialStore::new(app, config_dir);
         let outcome = store.sweep();

@@ -85,8 +85,8 @@ pub fn forget(app: &App, ui: &Ui, which: &Which, extent: Extent, asking: Asking)
     drop(waiting);
     for login in &chosen {
         let views = views_of(app, login);
-        let ids = views.iter().map(ConfigDir::id).chain([login.vault.login().id().to_owned()]);
-        if ids.into_iter().any(|id| idle::at_work(&context.azward_home, Some(&id), &alone).is_some()) {
+        let mut ids = views.iter().map(ConfigDir::id).chain([login.vault.login().id()]);
+        if ids.any(|id| idle::at_work(&context.azward_home, Some(id), &alone).is_some()) {
             bail!(Failure::new(
                 Kind::Busy,
                 format!("an az is running on `{}`: nothing was forgotten", text::path(&login.directory)),
@@ -120,8 +120,8 @@ fn sealed_without_vault(app: &App, which: &Which) -> Result<Vec<String>> {
         Which::All => {}
         Which::Gone => ids.clear(),
         Which::Directory(directory) => {
-            let id = ConfigDir::at(&app.context.expand_user(directory)).id();
-            ids.retain(|other| *other == id);
+            let directory = ConfigDir::at(&app.context.expand_user(directory));
+            ids.retain(|other| other == directory.id());
         }
     }
     // Those of the others go with their logins.
@@ -249,7 +249,7 @@ pub(super) fn drop_files(app: &App, login: &Listed, extent: Extent, alone: &Alon
     idle::remove_run_files(&context.azward_home, login.vault.login().id(), alone);
     for view in &views {
         unregister_view(context, view)?;
-        idle::remove_run_files(&context.azward_home, &view.id(), alone);
+        idle::remove_run_files(&context.azward_home, view.id(), alone);
     }
     let mut event = Event::new(context.now(), Action::Forgetting, "its owner had azward forget it");
     event.account = Some(text::path(&login.directory));

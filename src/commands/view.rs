@@ -87,7 +87,7 @@ pub fn remove(app: &App, ui: &Ui, directory: &Path) -> anyhow::Result<()> {
         store.sweep()?;
     }
     unregister_view(context, &view)?;
-    idle::remove_run_files(&context.azward_home, &view.id(), &alone);
+    idle::remove_run_files(&context.azward_home, view.id(), &alone);
     ui.say(format!("`{shown}` is no view any more; its files stay, and have no refresh token in them"));
     Ok(())
 }
@@ -95,7 +95,7 @@ pub fn remove(app: &App, ui: &Ui, directory: &Path) -> anyhow::Result<()> {
 /// Where nobody is at work at `config_dir`, and nobody begins.
 fn alone_with(app: &App, config_dir: &ConfigDir) -> Result<Alone> {
     let alone = app.context.home_lock.alone(LOCK_DEADLINE)?;
-    match idle::at_work(&app.context.azward_home, Some(&config_dir.id()), &alone) {
+    match idle::at_work(&app.context.azward_home, Some(config_dir.id()), &alone) {
         None => Ok(alone),
         Some(_) => Err(Failure::new(
             Kind::Busy,

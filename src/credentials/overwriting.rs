@@ -36,16 +36,17 @@ pub(super) fn repair(target: &Path) -> io::Result<()> {
 }
 
 pub(super) fn beside(target: &Path, ending: &str) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    target.with_file_name(name)
+    let mut path = target.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
 }
 
 /// Reads a file into a buffer that is large enough at once: one that grows leaves copies behind that nobody zeroes.
-pub(super) fn read_whole(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read_whole(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 4096));
-    file.read_to_end(&mut bytes)?;
+    // A file that is asked to be read to its end looks how far that is once more.
+    file.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -73,21 +73,29 @@ pub(super) fn parent_of(path: &Path) -> io::Result<(Arc<Directory>, Metadata, &O
             return Ok((directory, metadata, name));
         }
     }
-    let mut directory = Directory::open(root)?;
-    let mut metadata = directory.metadata()?;
+    let (mut directory, mut metadata) = home_at(root)?;
     for name in below {
-        directory = directory.below(name)?;
-        let below = directory.metadata()?;
+        let next = directory.below(name)?;
+        let below = next.metadata()?;
         if !sys::have_one_owner(&below, &metadata) {
             return Err(foreign());
         }
-        metadata = below;
+        (directory, metadata) = (Arc::new(next), below);
     }
     #[cfg(unix)]
-    let directory = held::keep(parent, directory, &metadata);
-    #[cfg(not(unix))]
-    let directory = Arc::new(directory);
+    held::keep(parent, &directory, &metadata);
     Ok((directory, metadata, name))
+}
+
+/// The home, which is not opened once more where it was kept open.
+fn home_at(root: &Path) -> io::Result<(Arc<Directory>, Metadata)> {
+    #[cfg(unix)]
+    if let Some(held) = held::recall(root, Links::Followed) {
+        return Ok(held);
+    }
+    let home = Directory::open(root)?;
+    let metadata = home.metadata()?;
+    Ok((Arc::new(home), metadata))
 }
 
 /// Splits the path of a directory into the home, which may be a link, and the names below it, where none is followed.

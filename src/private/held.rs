@@ -52,14 +52,12 @@ pub(super) fn recall(path: &Path, links: Links) -> Option<(Arc<Directory>, Metad
 }
 
 /// Keeps the directory at `path`.
-pub(super) fn keep(path: &Path, directory: Directory, metadata: &Metadata) -> Arc<Directory> {
-    let directory = Arc::new(directory);
+pub(super) fn keep(path: &Path, directory: &Arc<Directory>, metadata: &Metadata) {
     let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() == MOST {
         all.remove(0);
     }
-    all.push(Held { path: path.to_owned(), looks: looks(metadata), directory: Arc::clone(&directory) });
-    directory
+    all.push(Held { path: path.to_owned(), looks: looks(metadata), directory: Arc::clone(directory) });
 }
 
 #[cfg(test)]

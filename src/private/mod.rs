@@ -50,8 +50,9 @@ pub(crate) fn open_read(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The operating system's; what is not azward's is one.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_read(path)?.read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(4096);
+    // A file that is asked to be read to its end looks how far that is first.
+    open_read(path)?.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -86,7 +86,7 @@ impl RunVariable {
             is_private: false,
             process,
             start: sys::process_start(process).unwrap_or(0),
-            config_dir: config_dir.id(),
+            config_dir: config_dir.id().to_owned(),
             hop: process,
             depth: given.map_or(0, |given| given.depth) + 1,
             tried,

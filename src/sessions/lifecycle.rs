@@ -141,7 +141,7 @@ pub fn stop_alone(app: &App, session: &Session, alone: &Alone) -> Result<Stopped
     let config_dir = session.config_dir(context);
     let is_active = session.state(context) == State::Active;
     let store = CredentialStore::new(app, &config_dir);
-    if idle::at_work(&context.azward_home, Some(&config_dir.id()), alone).is_some() {
+    if idle::at_work(&context.azward_home, Some(config_dir.id()), alone).is_some() {
         return Err(Failure::new(
             Kind::Busy,
             format!("an az is running in the session `{}`", session.name),
@@ -153,7 +153,7 @@ pub fn stop_alone(app: &App, session: &Session, alone: &Alone) -> Result<Stopped
     }
     clean(&config_dir)?;
     unregister_view(context, &config_dir)?;
-    idle::remove_run_files(&context.azward_home, &config_dir.id(), alone);
+    idle::remove_run_files(&context.azward_home, config_dir.id(), alone);
     if is_active {
         note(app, session, "stopped");
     }

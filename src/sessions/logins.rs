@@ -105,7 +105,7 @@ impl NamedLogin {
     /// `Busy` while somebody does, `Storage`.
     pub fn expect_idle(&self, app: &App, alone: &Alone) -> Result<()> {
         let context = &app.context;
-        let is_at_work = idle::at_work(&context.azward_home, Some(&self.config_dir.id()), alone).is_some();
+        let is_at_work = idle::at_work(&context.azward_home, Some(self.config_dir.id()), alone).is_some();
         if is_at_work || Lease::of(context, &self.config_dir).login_since()?.is_some() {
             return Err(Failure::new(
                 Kind::Busy,

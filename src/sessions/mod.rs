@@ -199,7 +199,7 @@ fn merge(context: &Context, known: &mut Vec<Session>) -> bool {
         };
         let login_id = login.config_dir.id();
         for subscription in &profile.subscriptions {
-            let id = Session::id_of(&login_id, subscription);
+            let id = Session::id_of(login_id, subscription);
             if let Some(place) = places.get(&id) {
                 is_changed |= known[*place].follow(&login, subscription);
                 continue;
@@ -233,7 +233,7 @@ pub fn here(app: &App) -> Result<Session> {
     let of_login = login.and_then(|_| {
         let cloud = Cloud::active(context, &here)?;
         let profile = Profile::read(&here.profile());
-        Some(Session::id_of(&here.id(), profile.default_subscription(&cloud.name)?))
+        Some(Session::id_of(here.id(), profile.default_subscription(&cloud.name)?))
     });
     let is_it =
         |session: &Session| session.config_dir(context).id() == here.id() || Some(&session.id) == of_login.as_ref();

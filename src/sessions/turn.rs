@@ -55,6 +55,6 @@ pub(super) fn is_being_changed(app: &App, session: &Session) -> bool {
 }
 
 fn turn_of(app: &App, session: &Session) -> PathBuf {
-    let id = session.config_dir(&app.context).id();
-    app.context.azward_home.join("run").join(format!("{id}.session"))
+    let config_dir = session.config_dir(&app.context);
+    app.context.azward_home.join("run").join(format!("{}.session", config_dir.id()))
 }

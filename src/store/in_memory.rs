@@ -25,7 +25,7 @@ impl CredentialStore<'_> {
     pub(super) fn clear_memory_leftovers(&self, file: &impl CredentialFile) {
         let (_no_mounts, mounts) = self.mounts();
         let is_needed = || self.is_needed().unwrap_or(true);
-        file.file().clear_memory_leftovers(&self.config_dir.id(), mounts, is_needed);
+        file.file().clear_memory_leftovers(self.config_dir.id(), mounts, is_needed);
     }
 
     /// Whether it is, and has no refresh token in it, as far as can be seen without a lock.

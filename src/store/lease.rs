@@ -113,7 +113,7 @@ impl Lease {
     /// The lease of `config_dir`; its directory is made on first use.
     #[must_use]
     pub(crate) fn of(context: &Context, config_dir: &ConfigDir) -> Self {
-        Self::with_id(context, &config_dir.id())
+        Self::with_id(context, config_dir.id())
     }
 
     fn with_id(context: &Context, id: &str) -> Self {

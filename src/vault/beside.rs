@@ -108,7 +108,7 @@ impl Vault {
     }
 
     fn path_beside(&self, what: Beside, config_dir: &ConfigDir) -> PathBuf {
-        what.path(self.vaults.parent().unwrap_or(&self.vaults), &config_dir.id())
+        what.path(self.vaults.parent().unwrap_or(&self.vaults), config_dir.id())
     }
 }
 

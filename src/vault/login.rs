@@ -38,7 +38,7 @@ impl Login {
     /// The login of `config_dir`: its own, or the one that it is a view of.
     #[must_use]
     pub fn of(context: &Context, config_dir: &ConfigDir) -> Self {
-        match read(&file_of(context, &config_dir.id())) {
+        match read(&file_of(context, config_dir.id())) {
             Some(view) if Path::new(&view.directory) == config_dir.canonical() => {
                 // As it was called then, whatever has become of the links on the way there.
                 let directory = PathBuf::from(view.login);
@@ -51,7 +51,7 @@ impl Login {
     /// The login that is that directory's own.
     #[must_use]
     pub fn own(config_dir: &ConfigDir) -> Self {
-        Self { id: config_dir.id(), directory: config_dir.canonical().to_owned() }
+        Self { id: config_dir.id().to_owned(), directory: config_dir.canonical().to_owned() }
     }
 
     /// The one of which a vault tells.
@@ -105,7 +105,7 @@ impl Login {
             })
         };
         let registered = Registered { directory: as_text(view.canonical())?, login: as_text(&self.directory)? };
-        let path = file_of(context, &view.id());
+        let path = file_of(context, view.id());
         let directory = context.azward_home.join(VIEWS);
         private::make_dir(&directory)?;
         let bytes = serde_json::to_vec_pretty(&registered).unwrap_or_default();
@@ -120,7 +120,7 @@ impl Login {
 /// # Errors
 /// `Storage`.
 pub fn unregister_view(context: &Context, config_dir: &ConfigDir) -> Result<()> {
-    let path = file_of(context, &config_dir.id());
+    let path = file_of(context, config_dir.id());
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::storage("remove", &path, &error)),
         _ => Ok(()),
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(Login::of(&context, &view), login);
         assert!(login.is_viewed_in(&view) && !login.is_viewed_in(&own));
         assert_eq!(login.views(&context), [view.canonical()]);
-        let path = file_of(&context, &view.id());
+        let path = file_of(&context, view.id());
         let whole = std::fs::read(&path).unwrap();
         for torn in [&b""[..], &whole[..whole.len() / 2], b"[]", b"{\"directory\": 1}"] {
             std::fs::write(&path, torn).unwrap();

@@ -84,7 +84,7 @@ impl Number {
 
     /// The number of the lock with this file name, if it is one of the store's config directory.
     fn of_lock(store: &CredentialStore<'_>, name: &str) -> Option<Self> {
-        let own = name.strip_prefix(&store.config_dir.id())?.strip_prefix(".copy-")?;
+        let own = name.strip_prefix(store.config_dir.id())?.strip_prefix(".copy-")?;
         own.strip_suffix(".lock")?.parse().ok().map(Self)
     }
 }

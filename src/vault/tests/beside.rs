@@ -31,9 +31,9 @@ fn a_text_comes_back_and_is_nowhere_in_the_clear() {
     assert!(!bytes.windows(6).any(|window| window == b"canary"));
     assert_eq!(files::list(&home.root.path().join(".azward/tokens")).len(), 1);
     assert!(unclaimed_files(&home.context(), &settings()).is_empty());
-    forget_beside(&home.root.path().join(".azward"), &config_dir(&home).id()).unwrap();
+    forget_beside(&home.root.path().join(".azward"), config_dir(&home).id()).unwrap();
     assert!(!home.vault().has_beside(Beside::TokenCache, &config_dir(&home)));
-    forget_beside(&home.root.path().join(".azward"), &config_dir(&home).id()).unwrap();
+    forget_beside(&home.root.path().join(".azward"), config_dir(&home).id()).unwrap();
 }
 
 #[test]
