@@ -40,8 +40,10 @@ def section(name: str) -> str | None:
     """What the linker script says for a function of Rust's: its section without what changes with every compiler."""
     if not name.startswith("_R"):
         return None
-    # The disambiguators of crates.
-    name = re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name)
+    # What changes with the build: the disambiguators of crates, therefore where in the name something stands that is referred to,
+    # and the numbers of what has one name.
+    name = re.sub(r"B[0-9A-Za-z]{0,3}_", "B*_", re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name))
+    name = re.sub(r"(\.llvm)?\.\d+$", "", name)
     return f"    *(.text*.{name.replace('$', '?')}{'' if name.endswith('*') else '*'})"
 
 

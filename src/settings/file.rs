@@ -10,6 +10,7 @@ use super::Settings;
 use super::choice::Choice as _;
 use super::first_version::FirstVersion;
 use super::key::{Key, Value};
+use super::plain_lines;
 use crate::failure::{Failure, Kind, Result};
 
 /// The file's name under an azward home.
@@ -28,16 +29,22 @@ pub(super) fn read(text: &[u8]) -> Result<Settings> {
         let above = text.get(..place.unwrap_or(0)).unwrap_or(text);
         format!("line {}: ", above.matches('\n').count() + 1)
     };
+    let mut settings = Settings::default();
+    let mut put = |name: &str, value: &Value, place| {
+        let put = Key::named(name).and_then(|key| key.put(value, &mut settings));
+        put.map_err(|failure| Failure { what: on_line(place) + &failure.what, ..failure })
+    };
+    if let Some(lines) = plain_lines::read(text) {
+        lines.iter().try_for_each(|line| put(line.name, &line.value, Some(line.place)))?;
+        return Ok(settings);
+    }
     let document = Document::parse(text).map_err(|error| {
         let line = on_line(error.span().map(|span| span.start));
         Failure::new(Kind::Usage, format!("{line}{}", error.message().replace('\n', ", ")), HINT)
     })?;
-    let mut settings = Settings::default();
     for (name, item) in document.iter() {
         let place = document.key(name).and_then(toml_edit::Key::span).map(|span| span.start);
-        Key::named(name)
-            .and_then(|key| key.put(&value_of(item), &mut settings))
-            .map_err(|failure| Failure { what: on_line(place) + &failure.what, ..failure })?;
+        put(name, &value_of(item), place)?;
     }
     Ok(settings)
 }
@@ -46,7 +53,7 @@ pub(super) fn read(text: &[u8]) -> Result<Settings> {
 const HINT: &str = "a setting is a line like `exposure = \"auto\"`";
 
 /// What is neither a text nor a number no setting can be, and so it may be told as a text.
-fn value_of(item: &Item) -> Value {
+pub(super) fn value_of(item: &Item) -> Value {
     match (item.as_str(), item.as_integer()) {
         (Some(text), _) => Value::Text(text.to_owned()),
         (_, Some(number)) => Value::Number(number),

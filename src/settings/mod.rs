@@ -11,6 +11,7 @@ mod edit;
 mod file;
 mod first_version;
 mod key;
+mod plain_lines;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
