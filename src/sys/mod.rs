@@ -13,6 +13,8 @@ mod files;
 #[cfg(target_os = "linux")]
 mod kernel_keyring;
 mod local_time;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+mod main_stack;
 mod memory;
 #[cfg(unix)]
 mod messages;
