@@ -2,17 +2,17 @@
 //! `option = value`, comments. A file with anything more (interpolation, values over several lines, a section twice) is
 //! not understood, and then whoever asks leaves the matter to the real az.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
 /// An INI file's text, and where its sections and options are in it: an answer needs two or three of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Ini {
     text: String,
     sections: Vec<Section>,
 }
 
-#[derive(Debug)]
 struct Section {
     name: Range<usize>,
     options: Vec<(Range<usize>, Range<usize>)>,
@@ -123,6 +123,17 @@ impl Ini {
     fn value_in(&self, section: &Section, option: &str) -> Option<&str> {
         let (_, value) = section.options.iter().find(|(name, _)| self.text[name.clone()] == *option)?;
         Some(&self.text[value.clone()])
+    }
+}
+
+impl fmt::Debug for Ini {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |place: &Range<usize>| &self.text[place.clone()];
+        let options = |section: &Section| -> Vec<_> {
+            section.options.iter().map(|(name, value)| (text(name), text(value))).collect()
+        };
+        let sections: Vec<_> = self.sections.iter().map(|section| (text(&section.name), options(section))).collect();
+        formatter.debug_struct("Ini").field("sections", &sections).finish()
     }
 }
 
