@@ -99,6 +99,13 @@ impl Lock {
         &self.file
     }
 
+    /// The file that is locked; whoever has it has the lock.
+    #[cfg(windows)]
+    #[must_use]
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
     /// The file that is locked, for what its holders tell each other in it.
     pub(crate) fn file(&mut self) -> &mut File {
         &mut self.file

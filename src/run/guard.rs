@@ -15,18 +15,21 @@ use crate::run::adal::AdalPlace;
 use crate::run::exposure::kind::ExposureKind;
 use crate::run::exposure::{self, AzEnd, Ending, GivenCredentials};
 use crate::run::guardian::DISMISSED;
+#[cfg(windows)]
+use crate::run::guardian::GIVE_UP;
 use crate::run::manifest::{Files, Manifest, Role};
 use crate::settings::Settings;
+#[cfg(windows)]
+use crate::store::lease::Lease;
 use crate::store::{CredentialStore, Forgetting};
 use crate::sys;
 
 /// Is the guardian of the run whose shim is at the other end of the channel. Returns when there is nothing left to guard.
 pub fn guard(context: Context) {
     let Ok(channel) = sys::Channel::of_detached(c"azward-guardian") else { return };
-    let Some((manifest, files)) = hear_out(&channel) else { return };
+    let Some((manifest, files)) = hear_out(&channel, &context) else { return };
     sys::wait_for_end_of(manifest.process, manifest.start);
-    let text = |bytes: &[u8]| sys::path_from_bytes(bytes).into_os_string();
-    let context = context.with(manifest.added.iter().map(|(name, value)| (text(name), text(value))));
+    let context = context_of_run(&context, &manifest);
     let settings = Settings::load(&context.azward_home).unwrap_or_default();
     let app = App::with(context, settings);
     let App { context, journal, .. } = &app;
@@ -40,8 +43,14 @@ pub fn guard(context: Context) {
     }
 }
 
-/// Listens until the shim is gone: what it left behind, or `None` when all is settled.
-fn hear_out(channel: &sys::Channel) -> Option<(Manifest, Files)> {
+/// The shim's own.
+fn context_of_run(context: &Context, manifest: &Manifest) -> Context {
+    let text = |bytes: &[u8]| sys::path_from_bytes(bytes).into_os_string();
+    context.with(manifest.added.iter().map(|(name, value)| (text(name), text(value))))
+}
+
+/// Listens until the shim is gone: what it left behind, or `None` when all is settled. `context` is this process's own.
+fn hear_out(channel: &sys::Channel, context: &Context) -> Option<(Manifest, Files)> {
     let mut last = None;
     let mut heard = Vec::new();
     let mut attached: Vec<File> = Vec::new();
@@ -60,8 +69,15 @@ fn hear_out(channel: &sys::Channel) -> Option<(Manifest, Files)> {
                 channel.hang_up();
                 return None;
             }
+            #[cfg(windows)]
+            if line == GIVE_UP {
+                last = last.map(|(manifest, _)| (manifest, Files::default()));
+                channel.answer();
+                continue;
+            }
             if let Ok(manifest) = serde_json::from_slice::<Manifest>(&line) {
-                last = Some(match Files::of(&manifest.files, &mut attached) {
+                let before = last.take().map(|(_, files)| files);
+                last = Some(match files_for(&manifest, &mut attached, before, channel, context) {
                     Some(files) => (manifest, files),
                     // What lies in the real cache can still be settled.
                     None => (Manifest { exposure: ExposureKind::InPlace, ..manifest }, Files::default()),
@@ -71,9 +87,50 @@ fn hear_out(channel: &sys::Channel) -> Option<(Manifest, Files)> {
     }
 }
 
+/// Those of the files that came along that are this message's, with every lock that the shim has on them; `None` when one did
+/// not come.
+#[cfg(unix)]
+fn files_for(
+    manifest: &Manifest,
+    attached: &mut Vec<File>,
+    _before: Option<Files>,
+    _channel: &sys::Channel,
+    _context: &Context,
+) -> Option<Files> {
+    Files::of(&manifest.files, attached)
+}
+
+/// The shim's locks are its alone here, and end with it: a share of this process's own, that of `before` or a new one, if the shim
+/// has one. The shim waits until it is here, and exposes nothing before.
+#[cfg(windows)]
+fn files_for(
+    manifest: &Manifest,
+    _attached: &mut Vec<File>,
+    before: Option<Files>,
+    channel: &sys::Channel,
+    context: &Context,
+) -> Option<Files> {
+    let take = || {
+        let context = context_of_run(context, manifest);
+        let lease = Lease::of(&context, &ConfigDir::of(&context));
+        Some(GivenCredentials::to(effect_of(manifest)).share_in(&lease).ok()?.into_file())
+    };
+    let before = before.and_then(|mut files| files.take(Role::Lease));
+    let share = if manifest.files.contains(&Role::Lease) { before.or_else(take) } else { None };
+    if !manifest.files.is_empty() {
+        channel.answer();
+    }
+    Files::of(&[Role::Lease], &mut vec![share?])
+}
+
+/// What the az does to the accounts.
+fn effect_of(manifest: &Manifest) -> AccountEffect {
+    manifest.command.as_ref().map_or(AccountEffect::Nothing, Group::effect)
+}
+
 fn settle(store: &CredentialStore<'_>, manifest: &Manifest, mut files: Files) -> Result<()> {
     let origin = manifest.command.as_ref().map_or(Origin::Run, Origin::Command);
-    let effect = manifest.command.as_ref().map_or(AccountEffect::Nothing, Group::effect);
+    let effect = effect_of(manifest);
     // How az ended is only told to its parent.
     let forgetting = match effect {
         AccountEffect::SignOut | AccountEffect::Clear | AccountEffect::Unknown => Forgetting::IfProven,

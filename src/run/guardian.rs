@@ -2,7 +2,9 @@
 //! the run's az to end and then harvests and scrubs in the shim's place (`guard`). It is this very program, executed anew under
 //! another name, so that it holds no secret until there is something to harvest; what it needs it is told over a channel, with
 //! the files of the run attached. It ends when the shim says that the run is over, and it keeps the run's share in the lease
-//! only for as long as it watches. A guardian that cannot be had leaves its work to the next invocation's sweep.
+//! only for as long as it watches. Where a lock is its holder's alone (on Windows) it has a share of its own, which it takes before
+//! anything is exposed and gives up before that is settled: both are waited for. A guardian that cannot be had leaves its work to
+//! the next invocation's sweep.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -22,8 +24,16 @@ const NAME: &str = "azward-guardian";
 /// How long the shim waits for a guardian that it dismissed: it has nothing left to do.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// How long the shim waits for a guardian to take a share or to give it up: it may still be starting.
+#[cfg(windows)]
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a dismissed guardian is told.
 pub(super) const DISMISSED: &[u8] = b"over\n";
+
+/// What a guardian is told that is to give up the share that it has taken.
+#[cfg(windows)]
+pub(super) const GIVE_UP: &[u8] = b"give up\n";
 
 /// The shim's end of it.
 #[derive(Debug)]
@@ -81,6 +91,19 @@ impl Guardian {
         line.push(b'\n');
         // One that is gone leaves its work to the next sweep.
         let _ = channel.send(&line, &files);
+        #[cfg(windows)]
+        if !files.is_empty() {
+            channel.wait_for_answer(PATIENCE);
+        }
+    }
+
+    /// Has it give up the share that it has taken, which would keep us from settling; it goes on watching.
+    #[cfg(windows)]
+    pub(super) fn have_share_given_up(&self) {
+        if let Some(channel) = &self.channel {
+            let _ = channel.send(GIVE_UP, &[]);
+            channel.wait_for_answer(PATIENCE);
+        }
     }
 
     /// When a process started. The one that waits to become az is told of more than once.

@@ -19,7 +19,8 @@ pub(super) struct Manifest {
     pub(super) start: u64,
     /// How the secrets are exposed to it.
     pub(super) exposure: ExposureKind,
-    /// What the files that come along are for, in their order: two messages may arrive as one.
+    /// What the files that come along are for, in their order: two messages may arrive as one. Where none can (on Windows), what
+    /// the run holds.
     pub(super) files: Vec<Role>,
     /// Its command; none as long as that has done nothing, whatever it is.
     pub(super) command: Option<Group>,

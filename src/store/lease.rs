@@ -49,7 +49,8 @@ pub(crate) enum RunLock {
     Mount,
 }
 
-/// A lock that one run holds beside others: the lease, the mount lock, or that of a login. Its guardian has it too.
+/// A lock that one run holds beside others: the lease, the mount lock, or that of a login. Its guardian has it too, or, where a
+/// lock is its holder's alone (on Windows), one of its own.
 #[derive(Debug)]
 pub(crate) struct SharedLock(Lock);
 
@@ -64,6 +65,13 @@ impl SharedLock {
     #[must_use]
     pub(crate) fn as_file(&self) -> &File {
         self.0.as_file()
+    }
+
+    /// The same; whoever has it has the lock.
+    #[cfg(windows)]
+    #[must_use]
+    pub(crate) fn into_file(self) -> File {
+        self.0.into_file()
     }
 
     /// Gives it up, whoever else has the same one.

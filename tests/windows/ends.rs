@@ -42,8 +42,14 @@ struct Amidst {
 impl Amidst {
     /// Has az wait for Resource Manager, with its refresh token in the cache.
     #[track_caller]
-    fn of(machine: &Machine, mut command: Command) -> Self {
-        machine.entra().knobs(|knobs| knobs.arm_delay = Duration::from_secs(20));
+    fn of(machine: &Machine, command: Command) -> Self {
+        Self::lasting(Duration::from_secs(20), machine, command)
+    }
+
+    /// The same for a time of its own.
+    #[track_caller]
+    fn lasting(time: Duration, machine: &Machine, mut command: Command) -> Self {
+        machine.entra().knobs(|knobs| knobs.arm_delay = time);
         machine.entra().clear_journal();
         let line = super::machine::line_of(&command);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wine is installed");
@@ -89,6 +95,23 @@ fn a_killed_shim_s_guardian_scrubs() {
     until("the guardian has cleaned up", || machine.outcomes().contains("the guardian cleaned up"));
     assert_eq!(machine.refresh_tokens_in_the_cache(), 0);
     done("a killed shim: its guardian waits for az and scrubs");
+}
+
+#[test]
+#[ignore = "needs wine: .ci/windows"]
+fn a_killed_shim_s_az_keeps_what_it_needs_when_another_run_ends() {
+    let machine = Machine::logged_in();
+    let mut amidst = Amidst::lasting(Duration::from_secs(90), &machine, machine.listing());
+    amidst.child.kill().unwrap();
+    let (other, deeds) = machine.deeds_of(|| machine.az(["group", "list"]).ok());
+    assert!(other.out().contains("resourceGroups") && deeds == ["run"], "{deeds:?}: {other:?}");
+    assert_eq!(machine.refresh_tokens_in_the_cache(), 1, "the killed shim's az still runs, and has what it needs");
+    assert!(!machine.outcomes().contains("the guardian cleaned up"), "it still ran then");
+    let outcome = collect(amidst.child, amidst.line, Instant::now());
+    assert!(outcome.out().contains("resourceGroups"), "az went on: {outcome:?}");
+    until("the guardian has cleaned up", || machine.outcomes().contains("the guardian cleaned up"));
+    assert_eq!(machine.refresh_tokens_in_the_cache(), 0);
+    done("a killed shim: no other run scrubs what its az needs");
 }
 
 #[test]

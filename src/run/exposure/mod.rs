@@ -25,6 +25,7 @@ use crate::credentials::origin::Origin;
 use crate::failure::{Failure, Result};
 use crate::run::guardian::Guardian;
 use crate::run::manifest::{Files, Role};
+use crate::store::lease::{Lease, SharedLock};
 use crate::store::{CredentialStore, Forgetting};
 
 /// Which credentials an az is given.
@@ -42,6 +43,17 @@ impl GivenCredentials {
     #[must_use]
     pub(crate) fn to(effect: AccountEffect) -> Self {
         if effect == AccountEffect::SignIn { Self::None } else { Self::All }
+    }
+
+    /// Says that a run needs them where all see them, or stores some there.
+    ///
+    /// # Errors
+    /// Those of [`Lease::share`].
+    pub(crate) fn share_in(self, lease: &Lease) -> Result<SharedLock> {
+        match self {
+            Self::All => lease.share(),
+            Self::None => lease.share_of_login(),
+        }
     }
 }
 

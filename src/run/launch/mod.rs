@@ -219,6 +219,8 @@ impl<'a> Launch<'a> {
 
     fn settle(self, exposure: Box<dyn Exposure>, forgetting: Forgetting, az: AzEnd) -> Result<()> {
         let origin = self.recipient(None).origin();
+        #[cfg(windows)]
+        self.guardian.have_share_given_up();
         if az != AzEnd::NeverBegan {
             self.store.blank_kept_answers();
         }

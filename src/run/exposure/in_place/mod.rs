@@ -128,11 +128,7 @@ impl InPlace {
     /// # Errors
     /// Whatever keeps it from being said; the guardian watches all the same.
     fn hold(&mut self, az: &Recipient<'_>) -> Result<()> {
-        let lease = match self.given {
-            GivenCredentials::All => az.store.lease.share(),
-            GivenCredentials::None => az.store.lease.share_of_login(),
-        };
-        let (lease, outcome) = match lease {
+        let (lease, outcome) = match self.given.share_in(&az.store.lease) {
             Ok(lease) => (Some(lease), Ok(())),
             Err(failure) => (None, Err(failure)),
         };
