@@ -42,11 +42,10 @@ pub(super) fn beside(target: &Path, ending: &str) -> PathBuf {
 }
 
 /// Reads a file into a buffer that is large enough at once: one that grows leaves copies behind that nobody zeroes.
-pub(super) fn read_whole(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read_whole(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 4096));
-    // A file that is asked to be read to its end looks how far that is once more.
-    file.take(u64::MAX).read_to_end(&mut bytes)?;
+    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
